@@ -1,0 +1,32 @@
+/**
+ * Builds `dist/`: one file per program. The sidecar is a bundle of its own, so that it loads neither the control plane nor grpc-js;
+ * libraries of the control plane and CLI stay in node_modules.
+ */
+import { rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { build, type BuildOptions } from 'esbuild';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const dist = join(root, 'dist');
+
+const shared: BuildOptions = {
+  absWorkingDir: root,
+  bundle: true,
+  platform: 'node',
+  target: 'node26',
+  format: 'esm',
+  sourcemap: 'linked',
+  sourcesContent: false,
+  legalComments: 'none',
+  logLevel: 'warning',
+  // Bundled CommonJS libraries ask for `require`.
+  banner: { js: "import { createRequire as outriggerRequire } from 'node:module'; const require = outriggerRequire(import.meta.url);" },
+};
+
+rmSync(dist, { recursive: true, force: true });
+await Promise.all([
+  build({ ...shared, entryPoints: { sidecar: 'cli/sidecar-program.ts' }, outdir: dist, splitting: true, chunkNames: 'sidecar-[name]-[hash]', minify: false }),
+  build({ ...shared, entryPoints: { outrigger: 'cli/program.ts' }, outdir: dist, splitting: true, chunkNames: 'outrigger-[name]-[hash]', packages: 'external' }),
+]);
+writeFileSync(join(dist, 'package.json'), '{"type":"module"}\n');

@@ -1,0 +1,58 @@
+/**
+ * How the router asks for an upstream stream, and what it hears: the seam between router and cluster manager.
+ * The router never sees pools, hosts' connections or load balancers.
+ */
+import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
+import type { HttpVersion } from '../codec/message-head.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+
+/** A running endpoint, as logs and metrics see it. */
+export interface Host {
+  /** `ip:port`. */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+}
+
+/** The asker for one stream: implemented by the router's attempt object, so that no closure is made. */
+export interface StreamRequest extends ResponseReceiver {
+  /**
+   * A stream exists on a ready connection: send the head now, within this call. `reused`: the connection has carried a request before
+   * (then a failure before any response byte may be a stale keep-alive connection).
+   */
+  onStreamReady(stream: ClientStream, host: Host, reused: boolean): void;
+  /** No stream can be had (no healthy host UH, overflow UO, connect failure UF, removed cluster NC). Nothing follows. */
+  onStreamFailed(error: ProxyError, host: Host | null): void;
+}
+
+/** A request that waits for a connection; gone once onStreamReady or onStreamFailed was called. */
+export interface PendingStream {
+  /** The asker lost interest; neither callback comes. */
+  cancel(): void;
+}
+
+/** What a load balancer may look at. */
+export interface LoadBalancerContext {
+  /** Hosts tried before by this request, to be avoided when there is another. */
+  readonly triedHosts: ReadonlyArray<Host> | null;
+}
+
+/** A cluster that runs: hosts, balancer, pools, limits, statistics. */
+export interface Cluster {
+  readonly config: ClusterConfig;
+  /**
+   * Asks for a stream. May call back synchronously (then returns null). `downstreamVersion` decides the protocol of `same-as-downstream` clusters.
+   */
+  requestStream(request: StreamRequest, context: LoadBalancerContext, downstreamVersion: HttpVersion): PendingStream | null;
+  /** The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection. */
+  onResponse(host: Host, status: number, durationMs: number): void;
+  /** Active retries are limited by `limits.maxRetries`: true takes a place (give it back with endRetry). */
+  tryBeginRetry(): boolean;
+  endRetry(): void;
+}
+
+export interface ClusterLookup {
+  /** The running cluster of that name in the newest configuration, or undefined. */
+  cluster(name: string): Cluster | undefined;
+}

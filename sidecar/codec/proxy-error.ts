@@ -1,0 +1,69 @@
+/**
+ * The one error type of the data path. It says what happened (`details`), to whom it is owed (`source`), which of Envoy's
+ * response flags it carries, and whether a retry is safe: decided where the error is born, not guessed later.
+ * It is not a JavaScript Error: no stack is taken, because these are peers' doings, not faults of ours.
+ */
+
+/** Envoy's response flags (`%RESPONSE_FLAGS%`) that this proxy can set; '' when none applies. */
+export type ResponseFlag =
+  | ''
+  | 'UH' // no healthy upstream host
+  | 'UF' // upstream connection failure
+  | 'UO' // upstream overflow (bulkhead)
+  | 'UC' // upstream connection termination
+  | 'UR' // upstream remote reset
+  | 'UT' // upstream request timeout
+  | 'URX' // retries exhausted
+  | 'UPE' // upstream protocol error
+  | 'UMSDR' // upstream max stream duration reached
+  | 'NR' // no route
+  | 'NC' // no cluster
+  | 'DC' // downstream connection termination
+  | 'DPE' // downstream protocol error
+  | 'DT' // downstream max duration
+  | 'LR' // local reset
+  | 'SI' // stream idle timeout
+  | 'IH' // invalid header
+  | 'OM'; // overload manager
+
+export type ErrorSource = 'downstream' | 'upstream' | 'local';
+
+/**
+ * Whether the request may be sent again:
+ * - `unsent`: provably never processed (connect failure, REFUSED_STREAM, GOAWAY below the stream, write before a stale connection closed with nothing read): any method;
+ * - `idempotent`: nothing of a response came, but the peer may have acted: only for methods that are safe to repeat;
+ * - `never`.
+ */
+export type RetrySafety = 'unsent' | 'idempotent' | 'never';
+
+export class ProxyError {
+  readonly flag: ResponseFlag;
+  readonly source: ErrorSource;
+  /** Envoy's `%RESPONSE_CODE_DETAILS%`, snake case: `upstream_reset_before_response_started{connection_termination}`. */
+  readonly details: string;
+  /** One sentence for a person; no line breaks, nothing secret. */
+  readonly message: string;
+  readonly retry: RetrySafety;
+  /** HTTP status of a local reply made from this error, when a codec asks for a particular one (400, 408, 413, 431, 502…); 0: decided by the flag (local-reply.ts). */
+  readonly status: number;
+  /** HTTP/2 error code (RFC 9113 7) for RST_STREAM / GOAWAY made from this error. */
+  readonly http2Code: number;
+
+  constructor(init: {
+    flag: ResponseFlag;
+    source: ErrorSource;
+    details: string;
+    message: string;
+    retry?: RetrySafety;
+    status?: number;
+    http2Code?: number;
+  }) {
+    this.flag = init.flag;
+    this.source = init.source;
+    this.details = init.details;
+    this.message = init.message;
+    this.retry = init.retry ?? 'never';
+    this.status = init.status ?? 0;
+    this.http2Code = init.http2Code ?? 0;
+  }
+}

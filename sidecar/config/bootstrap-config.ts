@@ -1,0 +1,35 @@
+/** Our frozen form of Envoy's Bootstrap: who this proxy is, what it starts with, and where the rest comes from. */
+import type { ClusterConfig } from './cluster-config.ts';
+import type { ListenerConfig, SocketAddress } from './listener-config.ts';
+
+export interface NodeConfig {
+  readonly id: string;
+  readonly cluster: string;
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** `node.metadata` as plain JSON. */
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface AdsConfig {
+  readonly variant: 'sotw' | 'delta';
+  /** Name of a static cluster (HTTP/2) that leads to the control plane. */
+  readonly clusterName: string;
+  readonly initialMetadata: ReadonlyArray<readonly [string, string]>;
+  /** `set_node_on_first_message_only`. */
+  readonly nodeOnFirstMessageOnly: boolean;
+}
+
+export interface BootstrapConfig {
+  readonly node: NodeConfig;
+  readonly admin: SocketAddress | null;
+  readonly listeners: readonly ListenerConfig[];
+  readonly clusters: readonly ClusterConfig[];
+  readonly ads: AdsConfig | null;
+  /** `lds_config` / `cds_config` are `ads: {}`. */
+  readonly listenersByAds: boolean;
+  readonly clustersByAds: boolean;
+  /** `initial_fetch_timeout` of those, default 15 s; 0: wait for ever. */
+  readonly initialFetchTimeoutMs: number;
+}

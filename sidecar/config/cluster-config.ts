@@ -1,0 +1,65 @@
+/** Our frozen forms of Envoy's Cluster and ClusterLoadAssignment. */
+import type { Http2Options, SocketAddress } from './listener-config.ts';
+import type { TlsClientConfig } from './tls-config.ts';
+
+export interface ClusterConfig {
+  readonly name: string;
+  /** `alt_stat_name` or the name. */
+  readonly statName: string;
+  readonly discovery:
+    | { readonly kind: 'static'; readonly assignment: LoadAssignmentConfig }
+    /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
+    | { readonly kind: 'eds'; readonly serviceName: string };
+  readonly loadBalancing: { readonly kind: 'round-robin' } | { readonly kind: 'least-request'; readonly choiceCount: number } | { readonly kind: 'random' };
+  /** `connect_timeout`, default 5 s in Envoy. */
+  readonly connectTimeoutMs: number;
+  /** TLS handshake included in connect timeout, as in Envoy. */
+  readonly tls: TlsClientConfig | null;
+  /** `explicit_http_config` / `use_downstream_protocol_config` / `auto_config` (by ALPN). */
+  readonly protocol: 'http1' | 'http2' | 'same-as-downstream' | 'auto';
+  readonly http2: Http2Options;
+  readonly limits: CircuitBreakerThresholds;
+  /** `common_http_protocol_options.idle_timeout`: default 1 h in Envoy; ours 60 s towards apps, set by the control plane. 0: none. */
+  readonly idleTimeoutMs: number;
+  /** `max_requests_per_connection`; 0: no limit. */
+  readonly maxRequestsPerConnection: number;
+  readonly maxConnectionDurationMs: number;
+  readonly maxHeadBytes: number;
+  readonly maxFields: number;
+  /** `per_connection_buffer_limit_bytes`. */
+  readonly bufferLimitBytes: number;
+  /** `common_lb_config.healthy_panic_threshold` in per cent; default 50. */
+  readonly panicThresholdPercent: number;
+}
+
+/** `circuit_breakers.thresholds[DEFAULT]`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
+export interface CircuitBreakerThresholds {
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+}
+
+export interface LoadAssignmentConfig {
+  readonly clusterName: string;
+  readonly localities: readonly LocalityConfig[];
+}
+
+export interface LocalityConfig {
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  /** `load_balancing_weight`; 0 in EDS means the locality gets nothing when localities are weighted. */
+  readonly weight: number;
+  readonly priority: number;
+  readonly endpoints: readonly EndpointConfig[];
+}
+
+export interface EndpointConfig {
+  readonly address: SocketAddress;
+  readonly weight: number;
+  readonly health: 'healthy' | 'unhealthy' | 'draining' | 'degraded' | 'unknown' | 'timeout';
+  readonly hostname: string;
+  /** Flat `envoy.lb` and other metadata are not used for routing yet; kept for dumps as `namespace.key` → text. */
+  readonly metadata: Readonly<Record<string, string>>;
+}

@@ -1,0 +1,47 @@
+/** What every HTTP connection manager of a sidecar shares. Wired once in sidecar/server.ts; no module-level state anywhere. */
+import type { ClusterLookup } from '../cluster/upstream.ts';
+import type { RouteTable } from '../router/route-table.ts';
+import type { Clock, Random } from '../runtime/clock.ts';
+import type { TimerWheel } from '../runtime/timer-wheel.ts';
+import type { StatStore } from '../stats/stat-store.ts';
+
+export interface RouteTableLookup {
+  /** The compiled RDS table of that name in the newest configuration, or undefined when it has not come yet. */
+  routeTable(name: string): RouteTable | undefined;
+}
+
+export interface HttpContext {
+  readonly clusters: ClusterLookup;
+  readonly routeTables: RouteTableLookup;
+  readonly stats: StatStore;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  /** `node.cluster` of this proxy (`shop/orders`), as the source or destination label of metrics and in logs. */
+  readonly localService: string;
+  /** Opens an access log sink once per path and hands out line writers (access-log/access-log-sink.ts). */
+  readonly accessLogSinks: AccessLogSinks;
+}
+
+export interface AccessLogSinks {
+  /** The writer of a sink; asking twice gives the same. Never blocks the data path: past a bound lines are dropped and counted. */
+  open(sink: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'stdout' } | { readonly kind: 'stderr' }): LineWriter;
+}
+
+export interface LineWriter {
+  /** One line without its line break. */
+  writeLine(line: string): void;
+}
+
+/** What is known of a downstream connection before its first request. */
+export interface DownstreamConnectionInfo {
+  readonly listenerName: string;
+  readonly direction: 'inbound' | 'outbound' | 'unspecified';
+  /** TLS was terminated here. */
+  readonly secure: boolean;
+  /** ALPN that was agreed on, or ''. */
+  readonly alpn: string;
+  /** `ip:port` of this end and of the peer. */
+  readonly localAddress: string;
+  readonly remoteAddress: string;
+}

@@ -1,0 +1,178 @@
+/**
+ * Everything that goes out on one socket: gathers what codecs write during a turn of the event loop and hands it to the socket in one call.
+ * Small pieces are laid out side by side in the output slab, large ones pass by reference. Tells its owner when
+ * more waits than the high watermark, and when it is below the low one again. Knows nothing of HTTP.
+ */
+import type { Socket } from 'node:net';
+import { maxCopiedBytes, outputSlab } from './output-slab.ts';
+
+export interface SocketWriterOwner {
+  /** More than `highWatermarkBytes` waits to be taken by the kernel. */
+  onWriteBlocked(): void;
+  /** Less than `lowWatermarkBytes` waits again. */
+  onWriteReady(): void;
+}
+
+const dirty: SocketWriter[] = [];
+
+/** Runs after the poll phase, when every readable socket of this turn has been read. */
+function flushDirty(): void {
+  // A flush can make a socket fail at once and its owner write elsewhere: those land behind and are flushed in this same pass.
+  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
+  dirty.length = 0;
+}
+
+export class SocketWriter {
+  readonly #socket: Socket;
+  readonly #owner: SocketWriterOwner;
+  readonly #highWatermarkBytes: number;
+  readonly #lowWatermarkBytes: number;
+  /** Finished pieces, in order. */
+  #parts: Buffer[] = [];
+  #partBytes = 0;
+  /** The open region in the slab: [#regionStart, #regionEnd) of #regionBlock; closed when another writer has taken the space behind it. */
+  #regionBlock: Buffer | null = null;
+  #regionStart = 0;
+  #regionEnd = 0;
+  /** Regions of `#regionsBlock` to give back after the kernel took them. */
+  #regions = 0;
+  #regionsBlock: Buffer | null = null;
+  #scheduled = false;
+  #blocked = false;
+  #ending = false;
+
+  constructor(socket: Socket, owner: SocketWriterOwner, highWatermarkBytes: number, lowWatermarkBytes: number) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#highWatermarkBytes = highWatermarkBytes;
+    this.#lowWatermarkBytes = lowWatermarkBytes;
+    socket.on('drain', () => this.#onDrain());
+  }
+
+  /** Bytes accepted and not yet taken by the kernel. */
+  get bufferedBytes(): number {
+    return this.#partBytes + (this.#regionEnd - this.#regionStart) + this.#socket.writableLength;
+  }
+
+  get blocked(): boolean {
+    return this.#blocked;
+  }
+
+  /**
+   * Opens `bytes` (≤ maxCopiedBytes) of the slab for direct writing, at {@link OutputSlab.buffer} from the offset returned.
+   * Write all of them before calling anything else.
+   */
+  reserve(bytes: number): number {
+    outputSlab.ensure(bytes);
+    const at = outputSlab.offset;
+    if (this.#regionBlock !== outputSlab.buffer || this.#regionEnd !== at || this.#regionStart === this.#regionEnd) {
+      this.#closeRegion();
+      this.#regionBlock = outputSlab.buffer;
+      this.#regionStart = at;
+      if (this.#regionsBlock !== outputSlab.buffer) {
+        this.#regionsBlock = outputSlab.buffer;
+        this.#regions = 0;
+      }
+      this.#regions++;
+      outputSlab.retain();
+    }
+    this.#regionEnd = at + bytes;
+    outputSlab.offset = at + bytes;
+    this.#schedule();
+    return at;
+  }
+
+  /** Text of bytes (latin1). Longer texts are fine. */
+  writeLatin1(text: string): void {
+    const { length } = text;
+    if (length === 0) return;
+    if (length > maxCopiedBytes) {
+      this.writeBytes(Buffer.from(text, 'latin1'));
+      return;
+    }
+    const at = this.reserve(length);
+    outputSlab.buffer.write(text, at, length, 'latin1');
+  }
+
+  /** Bytes; the caller does not touch them again. Large ones are not copied. */
+  writeBytes(bytes: Buffer): void {
+    const { length } = bytes;
+    if (length === 0) return;
+    if (length <= maxCopiedBytes) {
+      const at = this.reserve(length);
+      outputSlab.buffer.set(bytes, at);
+    } else {
+      this.#closeRegion();
+      this.#parts.push(bytes);
+      this.#partBytes += length;
+      this.#schedule();
+    }
+    this.#checkBlocked();
+  }
+
+  /** Sends FIN after everything written so far. Later writes are dropped. */
+  end(): void {
+    if (this.#ending) return;
+    this.flush();
+    this.#ending = true;
+    if (!this.#socket.destroyed) this.#socket.end();
+  }
+
+  /** Hands everything to the socket now; otherwise done once at the end of the turn. */
+  flush(): void {
+    this.#scheduled = false;
+    this.#closeRegion();
+    const parts = this.#parts;
+    const socket = this.#socket;
+    if (parts.length > 0) {
+      this.#parts = [];
+      this.#partBytes = 0;
+      if (!this.#ending && !socket.destroyed && socket.writable) {
+        if (parts.length === 1) {
+          socket.write(parts[0]!);
+        } else {
+          socket.cork();
+          for (const part of parts) socket.write(part);
+          socket.uncork();
+        }
+      }
+    }
+    if (this.#regions > 0) {
+      // writableLength is 0 right after write() only when the kernel took every byte: then the slab may be written again.
+      if (socket.writableLength === 0) outputSlab.release(this.#regionsBlock!, this.#regions);
+      this.#regions = 0;
+      this.#regionsBlock = null;
+    }
+    if (this.#blocked) this.#onDrain();
+    else this.#checkBlocked();
+  }
+
+  #schedule(): void {
+    if (this.#scheduled) return;
+    this.#scheduled = true;
+    if (dirty.push(this) === 1) setImmediate(flushDirty);
+  }
+
+  #closeRegion(): void {
+    if (this.#regionEnd > this.#regionStart) {
+      const part = this.#regionBlock!.subarray(this.#regionStart, this.#regionEnd);
+      this.#parts.push(part);
+      this.#partBytes += part.length;
+    }
+    this.#regionStart = this.#regionEnd;
+  }
+
+  #checkBlocked(): void {
+    if (!this.#blocked && this.bufferedBytes > this.#highWatermarkBytes) {
+      this.#blocked = true;
+      this.#owner.onWriteBlocked();
+    }
+  }
+
+  #onDrain(): void {
+    if (this.#blocked && this.bufferedBytes <= this.#lowWatermarkBytes) {
+      this.#blocked = false;
+      this.#owner.onWriteReady();
+    }
+  }
+}

@@ -11,6 +11,8 @@ export interface ResourceOrigin {
   readonly version: string;
   readonly origin: 'static' | 'dynamic';
   readonly updatedWallMs: number;
+  /** The resource as received, serialized protobuf: for /config_dump, decoded to JSON only when somebody asks. */
+  readonly raw: Uint8Array;
 }
 
 export interface Configured<T> extends ResourceOrigin {

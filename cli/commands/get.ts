@@ -1,0 +1,64 @@
+/** `outrigger get`: what the control plane knows, from its admin port. */
+import { type HostPort, parseHostPort } from '../host-port.ts';
+import { type Column, type OutputFormat, printData } from '../print-data.ts';
+import { UserError } from '../user-error.ts';
+
+interface GetOptions {
+  readonly admin: string;
+  readonly output: OutputFormat;
+}
+
+type Row = Readonly<Record<string, unknown>>;
+
+/** Columns by kind; JSON and YAML have everything that the control plane says. */
+const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
+  services: [field('namespace'), field('name'), field('ports'), field('endpoints')],
+  endpoints: [field('service'), field('port'), field('address'), field('instance', 'instanceId'), field('labels'), field('zone'), field('source')],
+  routes: [field('namespace'), field('kind'), field('name'), field('service'), field('rule'), field('matches'), field('backends')],
+  proxies: [field('id', 'nodeId'), field('service', 'cluster'), field('kind'), field('address', 'peer'), field('connected', 'connectedAt')],
+};
+
+function field(heading: string, key: string = heading): Column<Row> {
+  return { heading, cell: (row) => cellText(row[key]) };
+}
+
+function cellText(value: unknown): string {
+  if (value === undefined || value === null) return '';
+  if (Array.isArray(value)) return value.map(cellText).join(',');
+  if (typeof value === 'object') {
+    return Object.entries(value)
+      .map(([key, inner]) => `${key}=${cellText(inner)}`)
+      .join(' ');
+  }
+  return String(value as string | number | boolean);
+}
+
+export async function get(kind: string, options: GetOptions): Promise<void> {
+  const rows = (await fetchJson(parseHostPort('--admin', options.admin), `/api/v1/${kind}`)) as readonly Row[];
+  printData(rows, columns[kind]!, options.output);
+}
+
+/** GETs JSON from the control plane's admin port; a UserError says what is wrong when there is none. */
+export async function fetchJson(address: HostPort, path: string): Promise<unknown> {
+  const { request } = await import('node:http');
+  return new Promise((resolve, reject) => {
+    const call = request({ host: address.host, port: address.port, path, timeout: 5_000 }, (response) => {
+      let body = '';
+      response.setEncoding('utf8');
+      response.on('data', (chunk: string) => (body += chunk));
+      response.on('end', () => {
+        if (response.statusCode === 200) resolve(JSON.parse(body));
+        else reject(new UserError(`the control plane at ${address.host}:${address.port} answered ${response.statusCode} for ${path}: ${body.trim()}`));
+      });
+    });
+    call.on('timeout', () => call.destroy(new Error('no answer within 5 s')));
+    call.on('error', (error: NodeJS.ErrnoException) =>
+      reject(
+        new UserError(
+          `no control plane at ${address.host}:${address.port} (${error.code === 'ECONNREFUSED' ? 'connection refused' : error.message}); start one with outrigger control-plane, or name another with --admin`,
+        ),
+      ),
+    );
+    call.end();
+  });
+}

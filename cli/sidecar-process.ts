@@ -1,0 +1,46 @@
+/**
+ * Starts the built sidecar program as a child process and waits until it is ready. The two talk over Node's IPC channel: the child says
+ * which addresses it really listens on, as ports may be 0.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { join } from 'node:path';
+
+/** What the sidecar says once, when it serves. */
+export interface SidecarReady {
+  readonly ready: true;
+  /** `host:port` by listener name. */
+  readonly listeners: Readonly<Record<string, string>>;
+  readonly admin: string;
+}
+
+export interface SidecarProcess {
+  readonly child: ChildProcess;
+  /** Resolves when it serves; rejects when it ends before. */
+  readonly ready: Promise<SidecarReady>;
+  /** Resolves with its exit code when it ended. */
+  readonly ended: Promise<number>;
+}
+
+/** The V8 flags that bin/outrigger gives the sidecar too: a small young generation, as sidecars are multiplied by every process. */
+export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1'];
+
+export function startSidecar(flags: readonly string[]): SidecarProcess {
+  const program = join(import.meta.dirname, 'sidecar.js');
+  // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
+  const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    detached: true,
+  });
+  const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))));
+  const ready = new Promise<SidecarReady>((resolve, reject) => {
+    child.on('message', (message) => {
+      const said = message as Partial<SidecarReady>;
+      if (said.ready === true) resolve(said as SidecarReady);
+    });
+    void ended.then((code) => reject(new Error(`the sidecar ended with exit code ${code} before it was ready`)));
+  });
+  ready.catch(() => {
+    // Whoever waits for it hears; a caller that only waits for the end does not.
+  });
+  return { child, ready, ended };
+}

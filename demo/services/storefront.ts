@@ -1,0 +1,32 @@
+/** Storefront: what a browser meets. `GET /buy/<id>` places an order at orders. */
+import { Agent, createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { outbound, port } from './outbound.ts';
+
+const agent = new Agent({ keepAlive: true });
+const [host, outboundPort] = outbound.split(':');
+
+/** Headers that tie a request to the one that caused it: handed on, as tracing asks of every service. */
+const handedOn = ['x-request-id', 'traceparent', 'tracestate'] as const;
+
+function placeOrder(id: string, caller: IncomingMessage, response: ServerResponse): void {
+  const headers: Record<string, string> = { host: 'orders.shop', 'content-length': '0' };
+  for (const name of handedOn) if (typeof caller.headers[name] === 'string') headers[name] = caller.headers[name];
+  const call = httpRequest({ host, port: Number(outboundPort), agent, method: 'POST', path: `/orders/${encodeURIComponent(id)}`, headers }, (answer) => {
+    response.writeHead(answer.statusCode ?? 502, { 'content-type': answer.headers['content-type'] ?? 'text/plain' });
+    answer.pipe(response);
+  });
+  call.on('error', (error) => response.writeHead(502, { 'content-type': 'text/plain' }).end(`${error.message}\n`));
+  call.end();
+}
+
+const server = createServer((request, response) => {
+  request.resume();
+  const buy = /^\/buy\/([^/?]+)/.exec(request.url ?? '');
+  if (buy !== null) placeOrder(buy[1]!, request, response);
+  else response.writeHead(200, { 'content-type': 'text/plain' }).end('The outrigger shop. Try /buy/42\n');
+});
+server.listen(port, '127.0.0.1');
+process.on('SIGTERM', () => {
+  agent.destroy();
+  server.close(() => process.exit(0));
+});

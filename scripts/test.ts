@@ -1,0 +1,89 @@
+/**
+ * `npm test` and `npm run test:interop`: lint, types, import rules and unused code, then the tests. Ends with one line, `N passed, N failed`, over everything.
+ * A check counts as one test each.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+const suite = process.argv[2] === 'interop' ? 'interop' : 'unit';
+const rest = process.argv.slice(3);
+let passed = 0;
+let failed = 0;
+let skipped = 0;
+
+/** A check that is not a vitest run: green or red. */
+function check(name: string, program: string, ...args: string[]): void {
+  const started = performance.now();
+  const result = spawnSync(program, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
+  const seconds = ((performance.now() - started) / 1000).toFixed(1);
+  if (result.status === 0) {
+    passed++;
+    console.log(`ok       ${name} (${seconds} s)`);
+  } else {
+    failed++;
+    console.log(`FAILED   ${name} (${seconds} s)\n${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`);
+  }
+}
+
+interface VitestReport {
+  readonly numPassedTests: number;
+  readonly numFailedTests: number;
+  readonly numPendingTests: number;
+  readonly numTodoTests: number;
+  readonly success: boolean;
+  readonly testResults: ReadonlyArray<{
+    readonly name: string;
+    readonly status: string;
+    readonly message: string;
+    readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly fullName: string }>;
+  }>;
+}
+
+function vitest(...args: string[]): void {
+  const folder = mkdtempSync(join(tmpdir(), 'outrigger-test-'));
+  const file = join(folder, 'report.json');
+  const run = spawnSync('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args, ...rest], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
+    passed += report.numPassedTests;
+    failed += report.numFailedTests;
+    skipped += report.numPendingTests + report.numTodoTests;
+    for (const result of report.testResults) {
+      // A file that could not even be loaded has no assertions, and must not pass silently.
+      if (result.status === 'failed' && result.assertionResults.length === 0) {
+        failed++;
+        console.log(`FAILED   ${result.name}: ${result.message}`);
+      }
+      for (const assertion of result.assertionResults) {
+        if (assertion.status === 'skipped' || assertion.status === 'pending') console.log(`skipped  ${assertion.fullName}`);
+      }
+    }
+    if (run.status !== 0 && failed === 0) {
+      failed++;
+      console.log(`FAILED   vitest ended with exit code ${run.status} though no test failed`);
+    }
+  } catch (error) {
+    failed++;
+    console.log(`FAILED   vitest gave no report: ${(error as Error).message}`);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+}
+
+if (suite === 'interop') {
+  check('peers are there', process.execPath, 'test/peers/install.ts');
+  vitest('--project', 'interop');
+} else {
+  check('format (biome)', 'biome', 'ci', '.');
+  check('lint (oxlint, type-aware)', 'oxlint', '--type-aware', '--deny-warnings', '.');
+  check('types (tsc)', 'tsc', '-p', 'tsconfig.json');
+  check('import rules (dependency-cruiser)', process.execPath, 'scripts/check-imports.ts');
+  check('unused code (knip)', 'knip');
+  vitest('--project', 'unit', '--project', 'integration');
+}
+console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
+process.exitCode = failed === 0 ? 0 : 1;

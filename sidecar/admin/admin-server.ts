@@ -1,0 +1,208 @@
+/**
+ * The admin endpoint: Envoy's paths and shapes over plain HTTP, on loopback unless the bootstrap says otherwise. Not on the data path: it uses
+ * node:http, and makes text only when asked. Changing anything takes POST.
+ */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { RE2JS } from 're2js';
+import { type Log, type LogLevel, logLevels } from '../runtime/log.ts';
+import { prometheusText } from '../stats/prometheus-text.ts';
+import type { StatStore } from '../stats/stat-store.ts';
+import { type StatsQuery, statsJson, statsText } from '../stats/stats-text.ts';
+
+export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
+
+/** What the admin endpoint shows and does; implemented by the sidecar. */
+export interface AdminContext {
+  readonly stats: StatStore;
+  readonly log: Log;
+  state(): ServerState;
+  serverInfo(): unknown;
+  /** `/clusters` as text and as JSON. */
+  clustersText(): string;
+  clustersJson(): unknown;
+  listenersText(): string;
+  listenersJson(): unknown;
+  configDump(query: { readonly resource: string; readonly nameFilter: RegExp | null; readonly includeEds: boolean }): unknown;
+  certificates(): unknown;
+  /** Refreshes gauges that are computed (memory, uptime) before statistics are shown. */
+  refreshStats(): void;
+  drainListeners(graceful: boolean): void;
+  setHealthcheckFailed(failed: boolean): void;
+  quit(): void;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: 'text/plain; charset=UTF-8' | 'application/json' | 'text/plain; version=0.0.4; charset=utf-8';
+  readonly body: string;
+}
+
+type Handler = (context: AdminContext, query: URLSearchParams) => Answer;
+
+interface Endpoint {
+  readonly method: 'GET' | 'POST';
+  readonly help: string;
+  readonly handle: Handler;
+}
+
+const text = (body: string, status = 200): Answer => ({ status, type: 'text/plain; charset=UTF-8', body });
+const json = (value: unknown): Answer => ({ status: 200, type: 'application/json', body: `${JSON.stringify(value, null, 1)}\n` });
+
+const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
+  ['/ready', { method: 'GET', help: 'readiness: 200 LIVE, else 503', handle: (context) => text(`${context.state()}\n`, context.state() === 'LIVE' ? 200 : 503) }],
+  ['/server_info', { method: 'GET', help: 'version, state, node and uptime', handle: (context) => json(context.serverInfo()) }],
+  ['/stats', { method: 'GET', help: 'statistics (?filter=REGEX, ?usedonly, ?format=json|prometheus)', handle: stats }],
+  ['/stats/prometheus', { method: 'GET', help: 'statistics as Prometheus text (?filter=REGEX)', handle: prometheus }],
+  ['/clusters', { method: 'GET', help: 'clusters and hosts (?format=json)', handle: (context, query) => (wantsJson(query) ? json(context.clustersJson()) : text(context.clustersText())) }],
+  ['/listeners', { method: 'GET', help: 'listeners (?format=json)', handle: (context, query) => (wantsJson(query) ? json(context.listenersJson()) : text(context.listenersText())) }],
+  ['/config_dump', { method: 'GET', help: 'configuration in use (?resource=, ?name_regex=, ?include_eds)', handle: configDump }],
+  ['/certs', { method: 'GET', help: 'certificates in use; never keys', handle: (context) => json(context.certificates()) }],
+  ['/logging', { method: 'POST', help: 'log level (?level=trace|debug|info|warn|error|off)', handle: logging }],
+  [
+    '/drain_listeners',
+    {
+      method: 'POST',
+      help: 'closes listeners; ?graceful finishes the requests in hand first',
+      handle: (context, query) => {
+        context.drainListeners(query.has('graceful'));
+        return text('OK\n');
+      },
+    },
+  ],
+  ['/healthcheck/fail', { method: 'POST', help: 'makes /ready answer 503', handle: (context) => (context.setHealthcheckFailed(true), text('OK\n')) }],
+  ['/healthcheck/ok', { method: 'POST', help: 'undoes /healthcheck/fail', handle: (context) => (context.setHealthcheckFailed(false), text('OK\n')) }],
+  ['/quitquitquit', { method: 'POST', help: 'ends the process', handle: (context) => (context.quit(), text('OK\n')) }],
+  ['/reset_counters', { method: 'POST', help: 'sets counters to 0', handle: resetCounters }],
+]);
+
+function wantsJson(query: URLSearchParams): boolean {
+  return query.get('format') === 'json';
+}
+
+class BadQuery extends Error {}
+
+/** A caller's pattern runs in linear time (re2js), presented as the RegExp that callers expect. */
+function pattern(query: URLSearchParams, name: string): RegExp | null {
+  const source = query.get(name);
+  if (source === null || source === '') return null;
+  try {
+    const compiled = RE2JS.compile(source);
+    return { test: (value: string) => compiled.matcher(value).find() } as RegExp;
+  } catch (error) {
+    throw new BadQuery(`${name}: ${JSON.stringify(source)} is not a regular expression (RE2 syntax): ${(error as Error).message}\n`);
+  }
+}
+
+function stats(context: AdminContext, query: URLSearchParams): Answer {
+  context.refreshStats();
+  const wanted: StatsQuery = { filter: pattern(query, 'filter'), usedOnly: query.has('usedonly') };
+  if (query.get('format') === 'prometheus') return prometheus(context, query);
+  return wantsJson(query) ? json(statsJson(context.stats, wanted)) : text(statsText(context.stats, wanted));
+}
+
+function prometheus(context: AdminContext, query: URLSearchParams): Answer {
+  context.refreshStats();
+  return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: prometheusText(context.stats, pattern(query, 'filter')) };
+}
+
+function configDump(context: AdminContext, query: URLSearchParams): Answer {
+  return json(context.configDump({ resource: query.get('resource') ?? '', nameFilter: pattern(query, 'name_regex'), includeEds: query.has('include_eds') }));
+}
+
+function logging(context: AdminContext, query: URLSearchParams): Answer {
+  const level = query.get('level');
+  if (level === null) return text(`active log level: ${context.log.level}\n`);
+  const known = (level === 'warning' ? 'warn' : level) as LogLevel;
+  if (!logLevels.includes(known)) throw new BadQuery(`level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}\n`);
+  context.log.level = known;
+  return text(`active log level: ${known}\n`);
+}
+
+function resetCounters(context: AdminContext): Answer {
+  for (const counter of context.stats.counters.values()) counter.value = 0;
+  for (const histogram of context.stats.histograms.values()) {
+    histogram.counts.fill(0);
+    histogram.sum = 0;
+    histogram.count = 0;
+  }
+  return text('OK\n');
+}
+
+/** Paths of the scrape-and-probe port (15020): read-only. */
+const probeEndpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
+  ['/metrics', endpoints.get('/stats/prometheus')!],
+  ['/healthz/live', { method: 'GET', help: 'liveness', handle: () => text('OK\n') }],
+  ['/healthz/ready', endpoints.get('/ready')!],
+]);
+
+function helpPage(table: ReadonlyMap<string, Endpoint>): string {
+  let page = 'admin commands are:\n';
+  for (const [path, { method, help }] of table) page += `  ${path}${method === 'POST' ? ' (POST)' : ''}: ${help}\n`;
+  return page;
+}
+
+function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, request: IncomingMessage): Answer {
+  const [path = '/', search = ''] = (request.url ?? '/').split('?', 2);
+  if (path === '/' || path === '/help') return text(helpPage(table));
+  const endpoint = table.get(path);
+  if (endpoint === undefined) return text(`invalid path. ${helpPage(table)}`, 404);
+  const method = request.method === 'HEAD' ? 'GET' : request.method;
+  if (method !== endpoint.method) return text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405);
+  try {
+    return endpoint.handle(context, new URLSearchParams(search));
+  } catch (error) {
+    if (error instanceof BadQuery) return text(error.message, 400);
+    throw error;
+  }
+}
+
+/** A running admin or probe port. */
+export class AdminServer {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Binds and serves. `kind` decides which paths there are. Rejects with the system's error when the port cannot be had. */
+  static start(kind: 'admin' | 'probe', address: { readonly host: string; readonly port: number }, context: AdminContext): Promise<AdminServer> {
+    const table = kind === 'admin' ? endpoints : probeEndpoints;
+    const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 }, (request, response) => {
+      // Whatever a caller sends as a body is read and dropped, so that the connection stays usable.
+      request.resume();
+      send(response, respond(table, context, request));
+    });
+    server.maxConnections = 256;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, () => {
+        server.off('error', reject);
+        server.on('error', (error) => context.log.error(`${kind} port: ${error.message}`));
+        resolve(new AdminServer(server));
+      });
+    });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}
+
+function send(response: ServerResponse, answer: Answer): void {
+  response.writeHead(answer.status, {
+    'content-type': answer.type,
+    'content-length': Buffer.byteLength(answer.body),
+    'cache-control': 'no-cache, max-age=0',
+    'x-content-type-options': 'nosniff',
+    server: 'outrigger',
+  });
+  response.end(answer.body);
+}

@@ -13,7 +13,7 @@ let receipts = 0;
 
 const server = new Server();
 server.addService(Payments.service, {
-  charge(call: ServerUnaryCall<ChargeRequest, unknown>, answer: sendUnaryData<unknown>) {
+  charge(_call: ServerUnaryCall<ChargeRequest, unknown>, answer: sendUnaryData<unknown>) {
     receipts++;
     answer(null, { receipt: `${version}-${process.pid}-${receipts}`, version });
   },

@@ -72,6 +72,8 @@ export interface ClientStream extends StreamSender<RequestHead> {
 export interface ServerConnectionOwner {
   /** A request begins: its `onHead` follows right after this returns. */
   onStream(stream: ServerStream): RequestReceiver;
+  /** A request was refused before it became a stream; the codec has answered it. For counting and the log. */
+  onCodecError(error: ProxyError): void;
   /** The connection is gone, streams already reset. `error` says why unless it ended in order. Called once. */
   onClose(error: ProxyError | null): void;
 }

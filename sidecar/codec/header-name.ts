@@ -3,16 +3,57 @@
  * while everything else compares the lower-case form. Not a list of headers; see header-fields.ts.
  */
 
+/**
+ * Names that codecs and the connection manager must know: a number each, so that a switch over the fields of a message costs no string comparison.
+ * 0 is every other name.
+ */
+export const wellKnown = {
+  other: 0,
+  host: 1,
+  contentLength: 2,
+  transferEncoding: 3,
+  connection: 4,
+  keepAlive: 5,
+  proxyConnection: 6,
+  te: 7,
+  upgrade: 8,
+  trailer: 9,
+  expect: 10,
+  cookie: 11,
+  http2Settings: 12,
+} as const;
+
+const wellKnownNames: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
+  host: wellKnown.host,
+  'content-length': wellKnown.contentLength,
+  'transfer-encoding': wellKnown.transferEncoding,
+  connection: wellKnown.connection,
+  'keep-alive': wellKnown.keepAlive,
+  'proxy-connection': wellKnown.proxyConnection,
+  te: wellKnown.te,
+  upgrade: wellKnown.upgrade,
+  trailer: wellKnown.trailer,
+  expect: wellKnown.expect,
+  cookie: wellKnown.cookie,
+  'http2-settings': wellKnown.http2Settings,
+});
+
 /** One spelling of a header name. Get it from {@link headerName}; never construct it elsewhere. */
 export class HeaderName {
   /** The spelling that goes on an HTTP/1 wire, as the peer or the configuration wrote it. */
   readonly raw: string;
   /** Lower case; what rules, filters and HTTP/2 see. */
   readonly lower: string;
+  /** `CRLF raw: `, what precedes a value in an HTTP/1 head: the encoder writes two strings a field instead of four. */
+  readonly wirePrefix: string;
+  /** One of {@link wellKnown}. */
+  readonly known: number;
 
   constructor(raw: string, lower: string) {
     this.raw = raw;
     this.lower = lower;
+    this.wirePrefix = `\r\n${raw}: `;
+    this.known = wellKnownNames[lower] ?? wellKnown.other;
   }
 }
 

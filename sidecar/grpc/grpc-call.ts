@@ -1,0 +1,164 @@
+/**
+ * One gRPC call of the sidecar's own (bidirectional or unary), through a cluster of its own like any request: so it has that cluster's pools, TLS,
+ * timeouts and statistics, and needs no gRPC library.
+ */
+import type { ClientStream } from '../codec/codec.ts';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
+import { frameMessage, MessageReader } from './grpc-message.ts';
+
+/** How a call ended: gRPC status code (0 is OK) and a sentence. */
+export interface GrpcStatus {
+  readonly code: number;
+  readonly message: string;
+}
+
+export interface GrpcCallOwner {
+  onMessage(message: Buffer): void;
+  /** The call is over. Called once. */
+  onEnd(status: GrpcStatus): void;
+}
+
+export interface GrpcCallTarget {
+  readonly cluster: Cluster;
+  /** `/package.Service/Method`. */
+  readonly path: string;
+  readonly authority: string;
+  readonly metadata: ReadonlyArray<readonly [string, string]>;
+  readonly maxMessageBytes: number;
+}
+
+const unavailable = 14;
+const unknown = 2;
+
+const cancelled = new ProxyError({ flag: 'LR', source: 'local', details: 'local_cancel', message: 'The call was cancelled by this sidecar.', http2Code: 8 });
+
+export class GrpcCall implements StreamRequest {
+  readonly #target: GrpcCallTarget;
+  readonly #owner: GrpcCallOwner;
+  readonly #reader: MessageReader;
+  #pending: PendingStream | null = null;
+  #stream: ClientStream | null = null;
+  /** Messages sent before there was a stream. */
+  #queue: Buffer[] = [];
+  #halfClosed = false;
+  #ended = false;
+  #httpStatus = 0;
+
+  constructor(target: GrpcCallTarget, owner: GrpcCallOwner) {
+    this.#target = target;
+    this.#owner = owner;
+    this.#reader = new MessageReader(target.maxMessageBytes);
+  }
+
+  /** Asks the cluster for a stream. Events may come from inside this call. */
+  start(): void {
+    const pending = this.#target.cluster.requestStream(this, { triedHosts: null }, '2');
+    if (!this.#ended && this.#stream === null) this.#pending = pending;
+  }
+
+  send(message: Uint8Array): void {
+    if (this.#ended) return;
+    const framed = frameMessage(message);
+    if (this.#stream === null) this.#queue.push(framed);
+    else this.#stream.sendData(framed, false);
+  }
+
+  /** Nothing more will be sent. */
+  halfClose(): void {
+    this.#halfClosed = true;
+    if (!this.#ended) this.#stream?.sendData(Buffer.alloc(0), true);
+  }
+
+  /** Ends the call now; onEnd is not called. */
+  cancel(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#pending?.cancel();
+    this.#stream?.reset(cancelled);
+  }
+
+  onStreamReady(stream: ClientStream, _host: Host, _reused: boolean): void {
+    this.#pending = null;
+    this.#stream = stream;
+    const { authority, path, metadata } = this.#target;
+    const fields = HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...metadata);
+    stream.sendHead(new RequestHead('POST', 'http', authority, path, '2', fields), false);
+    for (const framed of this.#queue) stream.sendData(framed, false);
+    this.#queue = [];
+    if (this.#halfClosed) stream.sendData(Buffer.alloc(0), true);
+  }
+
+  onStreamFailed(error: ProxyError, _host: Host | null): void {
+    this.#pending = null;
+    this.#end({ code: unavailable, message: error.message });
+  }
+
+  onInformational(_head: ResponseHead): void {
+    // Nothing in gRPC uses it.
+  }
+
+  onHead(head: ResponseHead, endStream: boolean): void {
+    this.#httpStatus = head.status;
+    const type = head.fields.get('content-type') ?? '';
+    if (head.status !== 200 || !type.startsWith('application/grpc')) {
+      const end = { code: head.status === 200 ? unknown : unavailable, message: `the answer is HTTP ${head.status} with content-type ${JSON.stringify(type)}, not gRPC` };
+      if (!endStream) this.#stream?.reset(cancelled);
+      this.#end(end);
+    } else if (endStream) {
+      this.#endByTrailers(head.fields);
+    }
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (this.#ended) return;
+    try {
+      for (const message of chunk.length === 0 ? [] : this.#reader.push(chunk)) {
+        this.#owner.onMessage(message);
+        if (this.#ended) return;
+      }
+    } catch (error) {
+      this.#stream?.reset(cancelled);
+      this.#end({ code: 13, message: (error as Error).message });
+      return;
+    }
+    if (endStream) this.#end({ code: unknown, message: `the stream ended without a gRPC status (HTTP ${this.#httpStatus})` });
+  }
+
+  onTrailers(trailers: HeaderFields): void {
+    this.#endByTrailers(trailers);
+  }
+
+  onReset(error: ProxyError): void {
+    this.#end({ code: unavailable, message: error.message });
+  }
+
+  onWriteBlocked(): void {
+    // Requests of the sidecar's own are few and small: ADS waits for answers, registration is one message.
+  }
+
+  onWriteReady(): void {
+    // See onWriteBlocked.
+  }
+
+  #endByTrailers(fields: HeaderFields): void {
+    const code = Number(fields.get('grpc-status') ?? unknown);
+    this.#end({ code: Number.isInteger(code) ? code : unknown, message: percentDecode(fields.get('grpc-message') ?? '') });
+  }
+
+  #end(status: GrpcStatus): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#owner.onEnd(status);
+  }
+}
+
+function percentDecode(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
+}

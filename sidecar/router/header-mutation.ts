@@ -1,0 +1,47 @@
+/** Adding and removing header fields as routes, virtual hosts and clusters say: compiled once, applied per request. */
+import type { HeaderFields } from '../codec/header-fields.ts';
+import { type HeaderName, headerName } from '../codec/header-name.ts';
+import type { HeaderMutations } from '../config/route-config.ts';
+
+interface CompiledAdd {
+  readonly name: HeaderName;
+  readonly value: string;
+  readonly action: 'append' | 'overwrite' | 'add-if-absent' | 'overwrite-if-exists';
+}
+
+export class HeaderMutation {
+  readonly #remove: readonly string[];
+  readonly #add: readonly CompiledAdd[];
+
+  constructor(config: HeaderMutations) {
+    this.#remove = config.remove;
+    this.#add = config.add
+      .filter((add) => add.value !== '' || add.keepEmpty)
+      .map((add) => ({ name: headerName(add.name), value: add.value.replaceAll('%%', '%'), action: add.action }));
+  }
+
+  /** Null when there is nothing to do, so that the common path tests one reference. */
+  static compile(config: HeaderMutations): HeaderMutation | null {
+    return config.add.length === 0 && config.remove.length === 0 ? null : new HeaderMutation(config);
+  }
+
+  apply(fields: HeaderFields): void {
+    for (const name of this.#remove) fields.delete(name);
+    for (const { name, value, action } of this.#add) {
+      switch (action) {
+        case 'append':
+          fields.append(name, value);
+          break;
+        case 'overwrite':
+          fields.set(name, value);
+          break;
+        case 'add-if-absent':
+          if (!fields.has(name.lower)) fields.append(name, value);
+          break;
+        case 'overwrite-if-exists':
+          if (fields.has(name.lower)) fields.set(name, value);
+          break;
+      }
+    }
+  }
+}

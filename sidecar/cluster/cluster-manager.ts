@@ -1,66 +1,118 @@
 /**
- * All running clusters by name. Takes over configurations: clusters whose configuration object is the same go on untouched, changed and removed ones
+ * All running clusters by name. Takes over configurations: clusters whose configuration object is the same go on untouched; changed and removed ones
  * finish what they carry. Not a balancer and not a pool; see running-cluster.ts.
  */
-import type { ProxyError } from '../codec/proxy-error.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Configuration, ConfigurationSink } from '../config/configuration.ts';
-import { type ClusterContext, RunningCluster } from './running-cluster.ts';
+import type { Clock, Random } from '../runtime/clock.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { StatStore } from '../stats/stat-store.ts';
+import { openTransport } from '../transport/connect.ts';
+import { clientCodecs } from './client-codec.ts';
+import { type ClusterStatus, clusterStatus } from './cluster-status.ts';
+import { type ClusterContext, type CreateClientCodec, type OpenTransport, RunningCluster } from './running-cluster.ts';
 import type { Cluster, ClusterLookup } from './upstream.ts';
 
-export class ClusterManager implements ClusterLookup, ConfigurationSink {
+export interface ClusterManagerInit {
+  readonly stats: StatStore;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  /** Tests replace these two; default: the real codecs and sockets. */
+  readonly createCodec?: CreateClientCodec;
+  readonly openTransport?: OpenTransport;
+}
+
+/** Byte counters are brought up to date this often while there are connections, and whenever somebody calls collect(). */
+const collectMs = 5_000;
+
+export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTarget {
   readonly #context: ClusterContext;
   #clusters = new Map<string, RunningCluster>();
+  /** Removed or replaced, and not yet without streams. */
+  readonly #leaving = new Set<RunningCluster>();
   readonly #origins = new Map<string, 'static' | 'dynamic'>();
+  readonly #timer: WheelTimer;
 
-  constructor(context: ClusterContext) {
-    this.#context = context;
+  constructor(init: ClusterManagerInit) {
+    this.#context = { ...init, createCodec: init.createCodec ?? clientCodecs(init.clock, init.wheel), openTransport: init.openTransport ?? openTransport };
+    this.#timer = new WheelTimer(this);
   }
 
   cluster(name: string): Cluster | undefined {
     return this.#clusters.get(name);
   }
 
-  get running(): Iterable<RunningCluster> {
-    return this.#clusters.values();
+  /** Clusters that were removed or replaced and still carry streams. */
+  get leavingCount(): number {
+    return this.#leaving.size;
   }
 
-  /** Whether a cluster came by the bootstrap or by xDS; for dumps. */
-  addedViaApi(name: string): boolean {
-    return this.#origins.get(name) === 'dynamic';
-  }
-
+  /** Makes the running clusters those of `configuration`. New ones are complete before old ones begin to drain. */
   apply(configuration: Configuration): void {
+    const before = this.#clusters;
     const next = new Map<string, RunningCluster>();
     this.#origins.clear();
     for (const [name, { value, origin }] of configuration.clusters) {
-      const known = this.#clusters.get(name);
-      const cluster = known?.config === value ? known : new RunningCluster(value, this.#context);
+      const known = before.get(name);
+      const cluster = known?.config === value ? known : new RunningCluster(value, this.#context, this.#onUnused);
       cluster.setAssignment(assignmentOf(value, configuration));
       next.set(name, cluster);
       this.#origins.set(name, origin);
     }
-    const before = this.#clusters;
     this.#clusters = next;
+    const statNames = new Set([...next.values()].map((cluster) => cluster.config.statName));
     for (const [name, cluster] of before) {
       if (next.get(name) === cluster) continue;
+      this.#leaving.add(cluster);
       cluster.drain();
       // A changed cluster keeps its statistics; those of a removed one go, so that churn does not grow memory.
-      if (!next.has(name)) this.#context.stats.removePrefix(`cluster.${cluster.config.statName}.`);
+      if (!statNames.has(cluster.config.statName)) cluster.stats.remove(statNames);
     }
+    if (!this.#timer.armed && next.size > 0) this.#context.wheel.arm(this.#timer, collectMs);
   }
 
-  /** Closes connections as they become idle: the process is ending. */
+  /** The process is ending: connections close as they become idle. Streams can still be asked for. */
   drain(): void {
     for (const cluster of this.#clusters.values()) cluster.drain();
   }
 
-  destroyAll(error: ProxyError): void {
-    for (const cluster of this.#clusters.values()) cluster.destroy(error);
+  /** Ends every connection; streams get `error`. */
+  destroyAll(error: ProxyError = shuttingDown): void {
+    this.#context.wheel.disarm(this.#timer);
+    for (const cluster of [...this.#clusters.values(), ...this.#leaving]) cluster.destroy(error);
   }
+
+  /** Brings byte counters and our own gauges up to date: call it before statistics are shown. */
+  collect(): void {
+    for (const cluster of this.#clusters.values()) cluster.collect();
+    for (const cluster of this.#leaving) for (const host of cluster.hosts.byAddress.values()) host.eachPool((pool) => pool.connections.forEach((connection) => connection.collectBytes()));
+  }
+
+  onTimer(): void {
+    this.collect();
+    if (this.#clusters.size > 0) this.#context.wheel.arm(this.#timer, collectMs);
+  }
+
+  /** What `/clusters` shows; see cluster-status.ts. */
+  dump(): ClusterStatus[] {
+    return [...this.#clusters].map(([name, cluster]) => clusterStatus(cluster, this.#origins.get(name) === 'dynamic'));
+  }
+
+  readonly #onUnused = (cluster: RunningCluster): void => {
+    this.#leaving.delete(cluster);
+  };
 }
 
 function assignmentOf(config: ClusterConfig, configuration: Configuration): LoadAssignmentConfig | null {
   if (config.discovery.kind === 'static') return config.discovery.assignment;
   return configuration.assignments.get(config.discovery.serviceName)?.value ?? null;
 }
+
+const shuttingDown = new ProxyError({
+  flag: 'UC',
+  source: 'local',
+  details: 'upstream_reset_before_response_started{local_connection_termination}',
+  message: 'The sidecar shut down.',
+});

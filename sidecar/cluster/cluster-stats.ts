@@ -1,7 +1,8 @@
 /** A cluster's statistics under Envoy's names, looked up once when the cluster is made. */
-import type { Counter, Gauge, Histogram, StatStore } from '../stats/stat-store.ts';
+import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
+import type { BulkheadStats } from './bulkhead.ts';
 
-export class ClusterStats {
+export class ClusterStats implements BulkheadStats {
   readonly connections: Counter;
   readonly http1Connections: Counter;
   readonly http2Connections: Counter;
@@ -10,78 +11,127 @@ export class ClusterStats {
   readonly connectTimeouts: Counter;
   readonly connectionOverflow: Counter;
   readonly connectionsDestroyed: Counter;
+  readonly destroyedLocally: Counter;
+  readonly destroyedRemotely: Counter;
+  readonly destroyedWithRequests: Counter;
   readonly idleTimeouts: Counter;
   readonly maxRequestsReached: Counter;
+  readonly maxDurationReached: Counter;
+  readonly receivedBytes: Counter;
+  readonly sentBytes: Counter;
   readonly requests: Counter;
   readonly requestsActive: Gauge;
+  readonly completed: Counter;
   readonly pending: Counter;
   readonly pendingActive: Gauge;
   readonly pendingOverflow: Counter;
+  readonly pendingFailures: Counter;
+  readonly cancelled: Counter;
   readonly retries: Counter;
   readonly retryOverflow: Counter;
   readonly timeouts: Counter;
-  readonly resets: Counter;
-  readonly completed: Counter;
+  readonly perTryTimeouts: Counter;
+  readonly resetsReceived: Counter;
+  readonly resetsSent: Counter;
   readonly noHealthyHost: Counter;
   readonly membership: Gauge;
   readonly membershipHealthy: Gauge;
+  readonly membershipDegraded: Gauge;
   readonly membershipChanges: Counter;
+  readonly connectionsOpen: Gauge;
+  readonly pendingOpen: Gauge;
+  readonly requestsOpen: Gauge;
+  readonly retriesOpen: Gauge;
   readonly tlsHandshakes: Counter;
+  readonly tlsResumed: Counter;
   readonly tlsErrors: Counter;
   readonly requestTime: Histogram;
   readonly #store: StatStore;
   readonly #prefix: string;
+  readonly #labels: StatLabels;
   readonly #byStatus: Array<Counter | undefined> = [];
   readonly #byClass: Array<Counter | undefined> = [];
 
   constructor(store: StatStore, statName: string) {
     const prefix = `cluster.${statName}.`;
+    const counter = (name: string): Counter => store.counter(prefix + name);
+    const gauge = (name: string): Gauge => store.gauge(prefix + name);
     this.#store = store;
     this.#prefix = prefix;
-    this.connections = store.counter(`${prefix}upstream_cx_total`);
-    this.http1Connections = store.counter(`${prefix}upstream_cx_http1_total`);
-    this.http2Connections = store.counter(`${prefix}upstream_cx_http2_total`);
-    this.connectionsActive = store.gauge(`${prefix}upstream_cx_active`);
-    this.connectFailures = store.counter(`${prefix}upstream_cx_connect_fail`);
-    this.connectTimeouts = store.counter(`${prefix}upstream_cx_connect_timeout`);
-    this.connectionOverflow = store.counter(`${prefix}upstream_cx_overflow`);
-    this.connectionsDestroyed = store.counter(`${prefix}upstream_cx_destroy`);
-    this.idleTimeouts = store.counter(`${prefix}upstream_cx_idle_timeout`);
-    this.maxRequestsReached = store.counter(`${prefix}upstream_cx_max_requests`);
-    this.requests = store.counter(`${prefix}upstream_rq_total`);
-    this.requestsActive = store.gauge(`${prefix}upstream_rq_active`);
-    this.pending = store.counter(`${prefix}upstream_rq_pending_total`);
-    this.pendingActive = store.gauge(`${prefix}upstream_rq_pending_active`);
-    this.pendingOverflow = store.counter(`${prefix}upstream_rq_pending_overflow`);
-    this.retries = store.counter(`${prefix}upstream_rq_retry`);
-    this.retryOverflow = store.counter(`${prefix}upstream_rq_retry_overflow`);
-    this.timeouts = store.counter(`${prefix}upstream_rq_timeout`);
-    this.resets = store.counter(`${prefix}upstream_rq_rx_reset`);
-    this.completed = store.counter(`${prefix}upstream_rq_completed`);
-    this.noHealthyHost = store.counter(`${prefix}upstream_cx_none_healthy`);
-    this.membership = store.gauge(`${prefix}membership_total`);
-    this.membershipHealthy = store.gauge(`${prefix}membership_healthy`);
-    this.membershipChanges = store.counter(`${prefix}membership_change`);
-    this.tlsHandshakes = store.counter(`${prefix}ssl.handshake`);
-    this.tlsErrors = store.counter(`${prefix}ssl.connection_error`);
+    this.#labels = { cluster: statName };
+    this.connections = counter('upstream_cx_total');
+    this.http1Connections = counter('upstream_cx_http1_total');
+    this.http2Connections = counter('upstream_cx_http2_total');
+    this.connectionsActive = gauge('upstream_cx_active');
+    this.connectFailures = counter('upstream_cx_connect_fail');
+    this.connectTimeouts = counter('upstream_cx_connect_timeout');
+    this.connectionOverflow = counter('upstream_cx_overflow');
+    this.connectionsDestroyed = counter('upstream_cx_destroy');
+    this.destroyedLocally = counter('upstream_cx_destroy_local');
+    this.destroyedRemotely = counter('upstream_cx_destroy_remote');
+    this.destroyedWithRequests = counter('upstream_cx_destroy_with_active_rq');
+    this.idleTimeouts = counter('upstream_cx_idle_timeout');
+    this.maxRequestsReached = counter('upstream_cx_max_requests');
+    this.maxDurationReached = counter('upstream_cx_max_duration_reached');
+    this.receivedBytes = counter('upstream_cx_rx_bytes_total');
+    this.sentBytes = counter('upstream_cx_tx_bytes_total');
+    this.requests = counter('upstream_rq_total');
+    this.requestsActive = gauge('upstream_rq_active');
+    this.completed = counter('upstream_rq_completed');
+    this.pending = counter('upstream_rq_pending_total');
+    this.pendingActive = gauge('upstream_rq_pending_active');
+    this.pendingOverflow = counter('upstream_rq_pending_overflow');
+    this.pendingFailures = counter('upstream_rq_pending_failure_eject');
+    this.cancelled = counter('upstream_rq_cancelled');
+    this.retries = counter('upstream_rq_retry');
+    this.retryOverflow = counter('upstream_rq_retry_overflow');
+    this.timeouts = counter('upstream_rq_timeout');
+    this.perTryTimeouts = counter('upstream_rq_per_try_timeout');
+    this.resetsReceived = counter('upstream_rq_rx_reset');
+    this.resetsSent = counter('upstream_rq_tx_reset');
+    this.noHealthyHost = counter('upstream_cx_none_healthy');
+    this.membership = gauge('membership_total');
+    this.membershipHealthy = gauge('membership_healthy');
+    this.membershipDegraded = gauge('membership_degraded');
+    this.membershipChanges = counter('membership_change');
+    this.connectionsOpen = gauge('circuit_breakers.default.cx_open');
+    this.pendingOpen = gauge('circuit_breakers.default.rq_pending_open');
+    this.requestsOpen = gauge('circuit_breakers.default.rq_open');
+    this.retriesOpen = gauge('circuit_breakers.default.rq_retry_open');
+    this.tlsHandshakes = counter('ssl.handshake');
+    this.tlsResumed = counter('ssl.session_reused');
+    this.tlsErrors = counter('ssl.connection_error');
     this.requestTime = store.histogram(`${prefix}upstream_rq_time`);
   }
 
   /** Counts an answer under its code and class. */
   countStatus(status: number): void {
     this.completed.value++;
-    let byStatus = this.#byStatus[status];
-    if (byStatus === undefined) {
-      byStatus = this.#store.counter(`${this.#prefix}upstream_rq_${status}`);
-      this.#byStatus[status] = byStatus;
-    }
+    const byStatus = this.#byStatus[status] ?? this.#statusCounter(status);
     byStatus.value++;
-    const statusClass = Math.floor(status / 100);
-    let byClass = this.#byClass[statusClass];
-    if (byClass === undefined) {
-      byClass = this.#store.counter(`${this.#prefix}upstream_rq_${statusClass}xx`);
-      this.#byClass[statusClass] = byClass;
-    }
+    const statusClass = (status / 100) | 0;
+    const byClass = this.#byClass[statusClass] ?? this.#classCounter(statusClass);
     byClass.value++;
+  }
+
+  /** A gauge of our own family for Prometheus, beside Envoy's names: `outrigger_bulkhead_in_use{cluster,limit}` and so on. */
+  ownGauge(family: string, limit: string): Gauge {
+    return this.#store.gauge(`${this.#prefix}outrigger.${family}${limit === '' ? '' : `.${limit}`}`, family, limit === '' ? this.#labels : { ...this.#labels, limit });
+  }
+
+  /** Takes every statistic of the cluster out of the store. Not by prefix alone: `cluster.a.` begins those of a cluster `a.b` too. */
+  remove(otherStatNames: ReadonlySet<string>): void {
+    const prefixes = [...otherStatNames].map((name) => `cluster.${name}.`).filter((prefix) => prefix.startsWith(this.#prefix));
+    for (const map of [this.#store.counters, this.#store.gauges, this.#store.histograms]) {
+      for (const [key, { name }] of map) if (name.startsWith(this.#prefix) && !prefixes.some((prefix) => name.startsWith(prefix))) map.delete(key);
+    }
+  }
+
+  #statusCounter(status: number): Counter {
+    return (this.#byStatus[status] = this.#store.counter(`${this.#prefix}upstream_rq_${status}`));
+  }
+
+  #classCounter(statusClass: number): Counter {
+    return (this.#byClass[statusClass] = this.#store.counter(`${this.#prefix}upstream_rq_${statusClass}xx`));
   }
 }

@@ -1,6 +1,12 @@
 /**
- * The connections to one host in one protocol, and the requests that wait for one. Idle HTTP/1 connections are taken last in, first out: the
- * youngest is the least likely to be closed by the peer at this moment, and the surplus of a burst grows old and is closed.
+ * The connections to one host in one protocol, and the requests that wait for one. It asks connections only how many streams they can take, so one pool
+ * serves HTTP/1, HTTP/2, and hosts whose protocol ALPN decides.
+ *
+ * Connections are taken last in, first out: the one used last is the least likely to be closed by the peer at this moment (its idle time began last), and
+ * what a burst left over grows old at the bottom and is closed; in turn, all of a burst's connections would be kept alive, each near the end of its idle time.
+ *
+ * Draining (the host or the cluster is gone from the configuration, or the process ends): connections close when their streams end, idle ones at once.
+ * Requests that wait, and late ones that still hold the cluster, are served all the same: nothing fails because of an update.
  */
 import type { ClientConnection } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
@@ -9,27 +15,43 @@ import type { PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
 import type { PendingStream, StreamRequest } from './upstream.ts';
 
+/** `auto`: by ALPN, connection by connection. */
+export type PoolProtocol = 'http1' | 'http2' | 'auto';
+
 /** What pools of a cluster share: limits, counters, and how to connect. Implemented by RunningCluster. */
 export interface PoolContext {
   readonly wheel: TimerWheel;
+  /** 0: none. */
+  readonly idleTimeoutMs: number;
+  /** 0: no limit. */
+  readonly maxRequestsPerConnection: number;
+  /** 0: no limit. */
+  readonly maxConnectionDurationMs: number;
   nowMs(): number;
-  /** Takes a place among the cluster's connections; a host without any may always have one (Envoy). */
-  tryOpenConnection(host: RunningHost): boolean;
-  /** Takes a place among the cluster's pending requests. */
+  /** Takes a place among the cluster's connections; `force`: even beyond the limit. */
+  tryOpenConnection(host: RunningHost, force: boolean): boolean;
+  /** Begins to connect. What becomes of it is told to the pool, never from inside this call. */
+  connect(pool: ConnectionPool): PooledConnection;
+  /** Takes a place among the cluster's waiting requests. */
   tryPend(): boolean;
   unpend(): void;
-  connect(pool: ConnectionPool): PooledConnection;
-  /** A stream was given to a request. */
-  onStreamBegun(host: RunningHost): void;
+  /** Takes a place among the cluster's requests, for a stream that begins. */
+  tryBeginRequest(host: RunningHost): boolean;
   onIdleTimeout(): void;
-  readonly idleTimeoutMs: number;
-  readonly maxRequestsPerConnection: number;
+  onMaxRequests(): void;
+  onMaxDuration(): void;
+  onWaitingFailed(count: number): void;
+  onWaitingCancelled(): void;
+  /** The pool has neither connections nor waiting requests any more. */
+  onPoolEmpty(): void;
 }
 
-/** A request that waits for a connection. */
+/** A request that waits for a connection; a link of the pool's list. */
 class Waiting implements PendingStream {
   readonly request: StreamRequest;
   readonly #pool: ConnectionPool;
+  next: Waiting | null = null;
+  previous: Waiting | null = null;
   done = false;
 
   constructor(request: StreamRequest, pool: ConnectionPool) {
@@ -42,68 +64,73 @@ class Waiting implements PendingStream {
   }
 }
 
-const sweepMs = 1_000;
+/** Streams to expect of an HTTP/2 connection before one has told. What most servers allow. */
+const usualHttp2Streams = 100;
+/** Timers are coarse: never sweep more often than this. */
+const shortestSweepMs = 25;
 
 export class ConnectionPool implements TimerTarget {
   readonly host: RunningHost;
-  readonly multiplexed: boolean;
+  readonly protocol: PoolProtocol;
   readonly #context: PoolContext;
-  /** Every connection that is not gone. */
+  /** Every connection that is not gone, connecting ones too. */
   readonly connections = new Set<PooledConnection>();
-  /** Connections that can take a stream now. HTTP/1: idle ones, oldest first. */
+  /** Those that can take a stream now, the one used last at the end. */
   readonly #available: PooledConnection[] = [];
-  #waiting: Waiting[] = [];
-  #waitingFrom = 0;
+  #first: Waiting | null = null;
+  #last: Waiting | null = null;
+  #waitingCount = 0;
   #connecting = 0;
+  /** How many streams a connection is expected to take. */
+  #streamsPerConnection: number;
   #draining = false;
   readonly #sweep: WheelTimer;
+  #sweepDueMs = 0;
 
-  constructor(host: RunningHost, multiplexed: boolean, context: PoolContext) {
+  constructor(host: RunningHost, protocol: PoolProtocol, context: PoolContext) {
     this.host = host;
-    this.multiplexed = multiplexed;
+    this.protocol = protocol;
     this.#context = context;
+    this.#streamsPerConnection = protocol === 'http1' ? 1 : usualHttp2Streams;
     this.#sweep = new WheelTimer(this);
   }
 
   get waitingCount(): number {
-    return this.#waiting.length - this.#waitingFrom;
+    return this.#waitingCount;
   }
 
-  /** Gives the request a stream at once, or lets it wait, or fails it. */
+  get empty(): boolean {
+    return this.connections.size === 0 && this.#waitingCount === 0;
+  }
+
+  /** Gives the request a stream at once (then returns null), or lets it wait, or fails it. */
   request(request: StreamRequest): PendingStream | null {
     const connection = this.#takeAvailable();
     if (connection !== null) {
       this.#give(connection, request);
       return null;
     }
-    const capacity = this.multiplexed ? this.#connecting > 0 : this.#connecting > this.waitingCount;
-    const mayConnect = capacity || this.#context.tryOpenConnection(this.host);
-    if (!mayConnect && this.connections.size === 0) {
-      request.onStreamFailed(overflow('connections'), this.host);
-      return null;
-    }
     if (!this.#context.tryPend()) {
-      request.onStreamFailed(overflow('pending requests'), this.host);
+      request.onStreamFailed(pendingOverflow, this.host);
       return null;
     }
     const waiting = new Waiting(request, this);
-    this.#waiting.push(waiting);
-    if (!capacity && mayConnect) {
-      this.#connecting++;
-      this.connections.add(this.#context.connect(this));
-    }
-    return waiting.done ? null : waiting;
+    this.#append(waiting);
+    this.#connectForWaiting();
+    return waiting;
   }
 
-  /** No new streams; idle connections close now, others when their streams end. */
+  /** See the head of this file. */
   drain(): void {
+    if (this.#draining) return;
     this.#draining = true;
     this.#context.wheel.disarm(this.#sweep);
-    for (const connection of [...this.connections]) connection.drain();
-    this.#available.length = 0;
-    if (this.waitingCount > 0) this.#failWaiting(hostRemoved);
+    for (const connection of [...this.connections]) {
+      if (connection.ready || this.#waitingCount === 0) connection.drain();
+    }
   }
 
+  /** Ends everything now. */
   destroy(error: ProxyError): void {
     this.#draining = true;
     this.#context.wheel.disarm(this.#sweep);
@@ -115,31 +142,25 @@ export class ConnectionPool implements TimerTarget {
 
   onConnected(connection: PooledConnection): void {
     this.#connecting--;
-    if (this.#draining) {
-      connection.drain();
-      return;
-    }
+    if (this.protocol !== 'http1') this.#streamsPerConnection = Math.max(1, connection.availableStreams());
     this.onAvailable(connection);
+    if (this.#context.maxConnectionDurationMs > 0) this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
+    if (this.#waitingCount > 0) this.#connectForWaiting();
   }
 
   onConnectFailed(connection: PooledConnection, error: ProxyError): void {
     this.#connecting--;
     this.connections.delete(connection);
-    // As Envoy does: who waits for this host is told now, instead of trying a host that does not answer once for each of them.
+    // As Envoy does: whoever waits for this host is told now; trying a host that does not answer once for each of them would be a storm.
     this.#failWaiting(error);
+    if (this.empty) this.#context.onPoolEmpty();
   }
 
   /** The connection can take a stream (again). */
   onAvailable(connection: PooledConnection): void {
-    if (this.#draining) {
-      connection.drain();
-      return;
-    }
-    while (this.waitingCount > 0 && connection.canTake()) {
-      const next = this.#shiftWaiting();
-      if (next !== null) this.#give(connection, next.request);
-    }
-    if (connection.canTake()) this.#putAvailable(connection);
+    while (this.#first !== null && connection.canTake()) this.#give(connection, this.#shiftWaiting()!.request);
+    if (this.#draining) connection.drain();
+    else if (connection.canTake()) this.#putAvailable(connection);
   }
 
   onUnavailable(connection: PooledConnection): void {
@@ -149,65 +170,64 @@ export class ConnectionPool implements TimerTarget {
   onGone(connection: PooledConnection): void {
     this.#removeAvailable(connection);
     this.connections.delete(connection);
-    if (this.waitingCount > 0 && !this.#draining && this.#connecting === 0) {
-      // Who still waits needs another connection.
-      if (this.#context.tryOpenConnection(this.host)) {
-        this.#connecting++;
-        this.connections.add(this.#context.connect(this));
-      } else if (this.connections.size === 0) this.#failWaiting(overflow('connections'));
-    }
+    // Who still waits needs another connection.
+    if (this.#waitingCount > 0) this.#connectForWaiting();
+    else if (this.empty) this.#context.onPoolEmpty();
   }
 
+  /** @internal */
   cancelWaiting(waiting: Waiting): void {
-    waiting.done = true;
-    const at = this.#waiting.indexOf(waiting, this.#waitingFrom);
-    if (at < 0) return;
-    this.#waiting.splice(at, 1);
-    this.#context.unpend();
+    this.#unlink(waiting);
+    this.#context.onWaitingCancelled();
+    if (!this.#draining || this.#waitingCount > 0) return;
+    for (const connection of [...this.connections]) if (!connection.ready) connection.drain();
+    if (this.empty) this.#context.onPoolEmpty();
   }
 
-  /** Closes what was idle for too long. */
-  onTimer(_timer: WheelTimer): void {
+  /** Closes connections that were idle for too long or are too old. */
+  onTimer(): void {
     const now = this.#context.nowMs();
-    const limit = this.#idleLimitMs();
-    for (const connection of this.#available.slice()) {
-      if (connection.activeStreams === 0 && now - connection.idleSinceMs >= limit) {
-        this.#context.onIdleTimeout();
-        this.#removeAvailable(connection);
+    const idleLimit = this.#idleLimitMs(now);
+    const ageLimit = this.#context.maxConnectionDurationMs || Infinity;
+    let next = Infinity;
+    for (const connection of [...this.connections]) {
+      if (!connection.ready) continue;
+      const idleDue = connection.activeStreams === 0 ? connection.idleSinceMs + idleLimit : Infinity;
+      const ageDue = connection.readySinceMs + ageLimit;
+      if (ageDue <= now) {
+        this.#context.onMaxDuration();
         connection.drain();
-      }
+      } else if (idleDue <= now) {
+        this.#context.onIdleTimeout();
+        connection.drain();
+      } else next = Math.min(next, idleDue, ageDue);
     }
-    if (this.#available.length > 0) this.#armSweep();
+    if (next !== Infinity) this.#sweepBy(next);
   }
 
-  #idleLimitMs(): number {
-    const configured = this.#context.idleTimeoutMs === 0 ? Infinity : this.#context.idleTimeoutMs;
-    return this.multiplexed ? configured : Math.min(configured, this.host.learnedIdleMs);
+  #idleLimitMs(nowMs: number): number {
+    const configured = this.#context.idleTimeoutMs || Infinity;
+    // Peers' idle times are an HTTP/1 matter: an HTTP/2 peer says GOAWAY.
+    return this.#streamsPerConnection > 1 ? configured : Math.min(configured, this.host.idle.limitMs(nowMs));
   }
 
-  #armSweep(): void {
-    const limit = this.#idleLimitMs();
-    if (limit !== Infinity) this.#context.wheel.arm(this.#sweep, Math.max(Math.min(limit / 4, 15_000), Math.min(limit, sweepMs)));
+  #sweepBy(dueMs: number): void {
+    if (this.#draining || (this.#sweep.armed && this.#sweepDueMs <= dueMs)) return;
+    this.#sweepDueMs = dueMs;
+    this.#context.wheel.arm(this.#sweep, Math.max(dueMs - this.#context.nowMs(), shortestSweepMs));
   }
 
   #takeAvailable(): PooledConnection | null {
     const available = this.#available;
-    if (this.multiplexed) {
-      while (available.length > 0) {
-        const connection = available[available.length - 1]!;
-        if (connection.canTake()) return connection;
-        available.pop();
-        connection.listed = false;
-      }
-      return null;
-    }
     for (let connection = available.pop(); connection !== undefined; connection = available.pop()) {
       connection.listed = false;
-      // The peer's own idle time may be about to end: a request must not meet a connection that closes.
-      if (this.host.learnedIdleMs !== Infinity && this.#context.nowMs() - connection.idleSinceMs >= this.host.learnedIdleMs) {
-        this.#context.onIdleTimeout();
-        connection.drain();
-      } else if (connection.canTake()) return connection;
+      if (!connection.canTake()) continue;
+      if (connection.activeStreams > 0 || this.host.idle.empty) return connection;
+      // The peer's idle time may be about to end, and the sweep is coarse.
+      const now = this.#context.nowMs();
+      if (now - connection.idleSinceMs < this.#idleLimitMs(now)) return connection;
+      this.#context.onIdleTimeout();
+      connection.drain();
     }
     return null;
   }
@@ -216,53 +236,95 @@ export class ConnectionPool implements TimerTarget {
     if (connection.listed) return;
     connection.listed = true;
     this.#available.push(connection);
-    if (!this.#sweep.armed) this.#armSweep();
+    if (connection.activeStreams > 0) return;
+    const limit = this.#idleLimitMs(connection.idleSinceMs);
+    if (limit !== Infinity) this.#sweepBy(connection.idleSinceMs + limit);
   }
 
   #removeAvailable(connection: PooledConnection): void {
     if (!connection.listed) return;
     connection.listed = false;
-    const at = this.#available.indexOf(connection);
+    const at = this.#available.lastIndexOf(connection);
     if (at >= 0) this.#available.splice(at, 1);
   }
 
+  /** `connection` can take a stream and is not listed. */
   #give(connection: PooledConnection, request: StreamRequest): void {
-    this.#context.onStreamBegun(this.host);
+    if (!this.#context.tryBeginRequest(this.host)) {
+      this.#putAvailable(connection);
+      request.onStreamFailed(requestOverflow, this.host);
+      return;
+    }
     const reused = connection.streamsBegun > 0;
     connection.streamsBegun++;
     const stream = (connection.codec as ClientConnection).newStream(request);
-    request.onStreamReady(stream, this.host, reused);
     const most = this.#context.maxRequestsPerConnection;
-    if (most > 0 && connection.streamsBegun >= most) connection.drain();
+    const last = most > 0 && connection.streamsBegun >= most;
+    request.onStreamReady(stream, this.host, reused);
+    if (last) {
+      this.#context.onMaxRequests();
+      connection.drain();
+    } else if (connection.canTake()) this.#putAvailable(connection);
+  }
+
+  /** Opens as many connections as those that wait will need, as far as the limit goes. */
+  #connectForWaiting(): void {
+    while (this.#waitingCount > this.#connecting * this.#streamsPerConnection) {
+      if (!this.#context.tryOpenConnection(this.host, this.connections.size === 0)) return;
+      this.#connecting++;
+      this.connections.add(this.#context.connect(this));
+    }
+  }
+
+  #append(waiting: Waiting): void {
+    waiting.previous = this.#last;
+    if (this.#last === null) this.#first = waiting;
+    else this.#last.next = waiting;
+    this.#last = waiting;
+    this.#waitingCount++;
+  }
+
+  #unlink(waiting: Waiting): void {
+    if (waiting.previous === null) this.#first = waiting.next;
+    else waiting.previous.next = waiting.next;
+    if (waiting.next === null) this.#last = waiting.previous;
+    else waiting.next.previous = waiting.previous;
+    waiting.next = null;
+    waiting.previous = null;
+    waiting.done = true;
+    this.#waitingCount--;
+    this.#context.unpend();
   }
 
   #shiftWaiting(): Waiting | null {
-    const waiting = this.#waiting[this.#waitingFrom];
-    if (waiting === undefined) return null;
-    this.#waitingFrom++;
-    if (this.#waitingFrom > 64 && this.#waitingFrom * 2 > this.#waiting.length) {
-      this.#waiting = this.#waiting.slice(this.#waitingFrom);
-      this.#waitingFrom = 0;
-    }
-    waiting.done = true;
-    this.#context.unpend();
+    const waiting = this.#first;
+    if (waiting !== null) this.#unlink(waiting);
     return waiting;
   }
 
+  /** Fails who waits now; who begins to wait meanwhile (a retry of one of them) is not among them. */
   #failWaiting(error: ProxyError): void {
-    for (let waiting = this.#shiftWaiting(); waiting !== null; waiting = this.#shiftWaiting()) waiting.request.onStreamFailed(error, this.host);
+    const count = this.#waitingCount;
+    if (count > 0) this.#context.onWaitingFailed(count);
+    const last = this.#last;
+    for (let waiting = this.#shiftWaiting(); waiting !== null; waiting = this.#shiftWaiting()) {
+      waiting.request.onStreamFailed(error, this.host);
+      if (waiting === last) return;
+    }
   }
 }
 
-/** Envoy: `overflow`, flag UO. */
-function overflow(what: string): ProxyError {
-  return new ProxyError({ flag: 'UO', source: 'local', details: 'upstream_reset_before_response_started{overflow}', message: `The limit on ${what} of this service was reached.` });
-}
+/** Envoy: `overflow`, flag UO. Nothing was sent; but trying again at once is what the limit is against. */
+const pendingOverflow = new ProxyError({
+  flag: 'UO',
+  source: 'local',
+  details: 'upstream_reset_before_response_started{overflow}',
+  message: 'Too many requests wait for a connection to this service (max_pending_requests).',
+});
 
-const hostRemoved = new ProxyError({
-  flag: 'UF',
-  source: 'upstream',
-  details: 'upstream_reset_before_response_started{connection_failure}',
-  message: 'The host was removed before a connection to it was made.',
-  retry: 'unsent',
+export const requestOverflow = new ProxyError({
+  flag: 'UO',
+  source: 'local',
+  details: 'upstream_reset_before_response_started{overflow}',
+  message: 'Too many requests to this service are in flight (max_requests).',
 });

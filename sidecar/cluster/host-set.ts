@@ -1,42 +1,58 @@
 /**
- * The hosts of a cluster that a balancer may choose from: the first priority that has enough healthy hosts, or every host of it when so few are healthy
- * that sending all traffic to them would be worse (panic). Rebuilt when endpoints change, never per request.
+ * The hosts of a cluster, and from which of them a balancer may choose: by priority, locality, health and panic as Envoy does it. Groups are made when
+ * endpoints change, never per request. One difference to Envoy: a host that is DRAINING counts for nothing, not even in panic; it asked to be left alone.
  */
-import type { LoadAssignmentConfig } from '../config/cluster-config.ts';
-import { RunningHost } from './running-host.ts';
+import type { LoadAssignmentConfig, LocalityConfig } from '../config/cluster-config.ts';
+import type { Random } from '../runtime/clock.ts';
+import { HostGroup } from './host-group.ts';
+import { overprovisioningPercent, priorityShares } from './priority-load.ts';
+import { hostAddress, RunningHost } from './running-host.ts';
 
 export interface HostSetChange {
   readonly added: readonly RunningHost[];
   readonly removed: readonly RunningHost[];
 }
 
+/** Part of the traffic: up to `upToPercent` of 100, for one of `groups` by their locality weights. No groups: those requests have no host. */
+interface TrafficShare {
+  readonly upToPercent: number;
+  readonly groups: readonly HostGroup[];
+}
+
 export class HostSet {
   /** All hosts by address. */
   readonly byAddress = new Map<string, RunningHost>();
-  /** What balancers choose from. */
-  choices: readonly RunningHost[] = [];
-  /** Not all hosts in `choices` weigh the same. */
-  weighted = false;
+  readonly #random: Random;
+  readonly #panicThresholdPercent: number;
+  readonly #localityWeighted: boolean;
+  #shares: TrafficShare[] = [];
+  /** The common case: everything goes to one group. */
+  #only: HostGroup | null = null;
+  healthyCount = 0;
+  degradedCount = 0;
 
-  /** Takes over an assignment: hosts keep their state by address. */
-  update(assignment: LoadAssignmentConfig | null, panicThresholdPercent: number): HostSetChange {
+  /** `localityWeighted`: Envoy's `common_lb_config.locality_weighted_lb_config`. */
+  constructor(panicThresholdPercent: number, localityWeighted: boolean, random: Random) {
+    this.#panicThresholdPercent = panicThresholdPercent;
+    this.#localityWeighted = localityWeighted;
+    this.#random = random;
+  }
+
+  /** Takes over an assignment: hosts keep their state by address. An address that stands twice counts once, where it stands first. */
+  update(assignment: LoadAssignmentConfig | null): HostSetChange {
     const seen = new Set<string>();
     const added: RunningHost[] = [];
     for (const locality of assignment?.localities ?? []) {
       for (const endpoint of locality.endpoints) {
-        const { host, port } = endpoint.address;
-        const address = host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-        const known = this.byAddress.get(address);
+        const address = hostAddress(endpoint.address.host, endpoint.address.port);
         if (seen.has(address)) continue;
         seen.add(address);
+        const known = this.byAddress.get(address);
         if (known === undefined) {
           const fresh = new RunningHost(endpoint, locality);
           this.byAddress.set(address, fresh);
           added.push(fresh);
-        } else {
-          known.endpoint = endpoint;
-          known.locality = locality;
-        }
+        } else known.update(endpoint, locality);
       }
     }
     const removed: RunningHost[] = [];
@@ -45,42 +61,98 @@ export class HostSet {
       this.byAddress.delete(address);
       removed.push(host);
     }
-    this.#choose(panicThresholdPercent);
+    this.#share();
     return { added, removed };
   }
 
-  get healthyCount(): number {
-    let count = 0;
-    for (const host of this.byAddress.values()) if (host.healthy) count++;
-    return count;
+  /** The group that the next request goes to; null: no host. */
+  chooseGroup(): HostGroup | null {
+    if (this.#only !== null) return this.#only;
+    const point = this.#random() * 100;
+    for (const { upToPercent, groups } of this.#shares) if (point < upToPercent) return chooseLocality(groups);
+    return null;
   }
 
-  #choose(panicThresholdPercent: number): void {
-    const priorities = new Map<number, RunningHost[]>();
-    for (const host of this.byAddress.values()) {
-      // Draining hosts take no new requests, not even in panic; a locality of weight 0 is not wanted (Envoy).
-      if (host.endpoint.health === 'draining') continue;
-      const { priority } = host.locality;
-      const group = priorities.get(priority);
-      if (group === undefined) priorities.set(priority, [host]);
-      else group.push(host);
-    }
-    const ordered = [...priorities.keys()].sort((a, b) => a - b).map((priority) => priorities.get(priority)!);
-    this.choices = [];
-    for (const group of ordered) {
-      const healthy = group.filter((host) => host.healthy);
-      if (healthy.length > 0 && healthy.length * 100 >= group.length * panicThresholdPercent) {
-        this.#set(healthy);
-        return;
+  /** Some host that `avoided` does not hold, healthier ones first; null when there is none. Only for retries: it looks at every group. */
+  otherThan(avoided: ReadonlyArray<unknown>): RunningHost | null {
+    for (const { groups } of this.#shares) {
+      for (const { hosts } of groups) {
+        const start = Math.floor(this.#random() * hosts.length);
+        for (let i = 0; i < hosts.length; i++) {
+          const host = hosts[(start + i) % hosts.length]!;
+          if (!avoided.includes(host)) return host;
+        }
       }
     }
-    // No priority is healthy enough: all hosts of the first one share the load (panic), unless panic is switched off.
-    const first = ordered[0] ?? [];
-    this.#set(panicThresholdPercent > 0 ? first : (ordered.map((group) => group.filter((host) => host.healthy)).find((group) => group.length > 0) ?? []));
+    return null;
   }
 
-  #set(hosts: readonly RunningHost[]): void {
-    this.choices = hosts;
-    this.weighted = hosts.some((host) => host.weight !== hosts[0]!.weight);
+  #share(): void {
+    this.healthyCount = 0;
+    this.degradedCount = 0;
+    const byPriority = new Map<number, RunningHost[]>();
+    for (const host of this.byAddress.values()) {
+      if (host.healthy) this.healthyCount++;
+      else if (host.degraded) this.degradedCount++;
+      if (host.endpoint.health === 'draining') continue;
+      const hosts = byPriority.get(host.locality.priority);
+      if (hosts === undefined) byPriority.set(host.locality.priority, [host]);
+      else hosts.push(host);
+    }
+    const priorities = [...byPriority.keys()].sort((a, b) => a - b).map((priority) => byPriority.get(priority)!);
+    const shares = priorityShares(
+      priorities.map((hosts) => ({ total: hosts.length, healthy: hosts.filter((host) => host.healthy).length, degraded: hosts.filter((host) => host.degraded).length })),
+      this.#panicThresholdPercent,
+    );
+    this.#shares = [];
+    let upToPercent = 0;
+    const add = (percent: number, hosts: RunningHost[], all: readonly RunningHost[]): void => {
+      if (percent === 0) return;
+      upToPercent += percent;
+      this.#shares.push({ upToPercent, groups: this.#groups(hosts, all) });
+    };
+    for (const [i, { healthyPercent, degradedPercent, panic }] of shares.entries()) {
+      const all = priorities[i]!;
+      const healthy = panic ? all : all.filter((host) => host.healthy);
+      add(healthyPercent, healthy, all);
+      const degraded = panic ? all : all.filter((host) => host.degraded);
+      add(degradedPercent, degraded, all);
+    }
+    const [first] = this.#shares;
+    this.#only = this.#shares.length === 1 && first!.groups.length === 1 ? first!.groups[0]! : null;
   }
+
+  /** `all`: every host of the priority, to tell how much of a locality is left. */
+  #groups(hosts: RunningHost[], all: readonly RunningHost[]): HostGroup[] {
+    if (hosts.length === 0) return [];
+    if (!this.#localityWeighted) return [new HostGroup(hosts, 1, this.#random)];
+    const byLocality = new Map<LocalityConfig, RunningHost[]>();
+    for (const host of hosts) {
+      // A weighted locality without weight gets nothing (Envoy; gRFC A27).
+      if (host.locality.weight === 0) continue;
+      const members = byLocality.get(host.locality);
+      if (members === undefined) byLocality.set(host.locality, [host]);
+      else members.push(host);
+    }
+    return [...byLocality].map(([locality, members]) => {
+      const total = all.filter((host) => host.locality === locality).length;
+      const left = Math.min(1, (overprovisioningPercent * members.length) / total / 100);
+      return new HostGroup(members, locality.weight * left, this.#random);
+    });
+  }
+}
+
+/** Smooth weighted round robin over the few localities of a priority. */
+function chooseLocality(groups: readonly HostGroup[]): HostGroup | null {
+  if (groups.length < 2) return groups[0] ?? null;
+  let best = groups[0]!;
+  let total = 0;
+  for (let i = 0; i < groups.length; i++) {
+    const group = groups[i]!;
+    group.currentLocalityWeight += group.localityWeight;
+    total += group.localityWeight;
+    if (group.currentLocalityWeight > best.currentLocalityWeight) best = group;
+  }
+  best.currentLocalityWeight -= total;
+  return best;
 }

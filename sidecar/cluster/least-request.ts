@@ -1,22 +1,25 @@
-/** Least request: of a few hosts chosen at random the one with the fewest requests in flight, in proportion to its weight (power of two choices; Envoy's choice_count). */
+/**
+ * Least request, as Envoy's: of `choiceCount` hosts taken at random the one with the fewest requests in flight (power of two choices); when weights
+ * differ, turns by weight / (requests in flight + 1).
+ */
 import type { Random } from '../runtime/clock.ts';
 import type { LoadBalancer } from './load-balancer.ts';
 
+/** `choiceCount`: Envoy's `choice_count`, at least 2. */
 export function leastRequest(random: Random, choiceCount: number): LoadBalancer {
-  return (hosts) => {
-    const { choices } = hosts;
-    const { length } = choices;
-    if (length === 0) return null;
-    if (length === 1) return choices[0]!;
-    let best = choices[Math.floor(random() * length)]!;
-    if (length === 2 && !hosts.weighted) {
-      const other = choices[0] === best ? choices[1]! : choices[0]!;
+  return (group) => {
+    if (group.schedule !== null) return group.schedule.nextByLoad();
+    const { hosts } = group;
+    const { length } = hosts;
+    let best = hosts[Math.floor(random() * length)]!;
+    if (length === 2) {
+      // Two draws of two hosts would be the same host half of the time.
+      const other = hosts[0] === best ? hosts[1]! : hosts[0]!;
       return other.activeRequests < best.activeRequests ? other : best;
     }
     for (let i = 1; i < choiceCount; i++) {
-      const other = choices[Math.floor(random() * length)]!;
-      // (active + 1) / weight, without dividing.
-      if ((other.activeRequests + 1) * best.weight < (best.activeRequests + 1) * other.weight) best = other;
+      const other = hosts[Math.floor(random() * length)]!;
+      if (other.activeRequests < best.activeRequests) best = other;
     }
     return best;
   };

@@ -1,19 +1,19 @@
 /** Choosing a host: the interface that balancers share, and which one a cluster gets. Nothing is allocated per choice. */
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Random } from '../runtime/clock.ts';
-import type { HostSet } from './host-set.ts';
+import type { HostGroup } from './host-group.ts';
 import { leastRequest } from './least-request.ts';
 import { randomChoice } from './random-choice.ts';
 import { roundRobin } from './round-robin.ts';
 import type { RunningHost } from './running-host.ts';
 
-/** Gives a host, or null when there is none. */
-export type LoadBalancer = (hosts: HostSet) => RunningHost | null;
+/** Gives one of the group's hosts. State, if any, lives in the group: one balancer serves all groups of a cluster. */
+export type LoadBalancer = (group: HostGroup) => RunningHost;
 
 export function createLoadBalancer(config: ClusterConfig['loadBalancing'], random: Random): LoadBalancer {
   switch (config.kind) {
     case 'round-robin':
-      return roundRobin();
+      return roundRobin;
     case 'least-request':
       return leastRequest(random, config.choiceCount);
     case 'random':

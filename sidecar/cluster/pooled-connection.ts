@@ -1,92 +1,152 @@
-/** One upstream connection of a pool: being connected, then a codec with streams, then gone. Tells its pool what it can take. */
+/**
+ * One upstream connection of a pool, from connecting to gone. Tells its pool what it can take, and keeps apart what pool and codec see:
+ *
+ *   connecting ──onConnected──▶ opening ──onReady──▶ ready ──onClose──▶ gone
+ *       └──────────onConnectFailed / onClose before onReady──────────────▲
+ *
+ * `draining` goes beside: no new streams, whatever the codec says.
+ */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
-import type { ProxyError } from '../codec/proxy-error.ts';
-import { Http1ClientConnection } from '../http1/client-connection.ts';
-import { Connecting, type ConnectOwner } from '../transport/connect.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../transport/connect.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import type { RunningCluster } from './running-cluster.ts';
+import type { RunningHost } from './running-host.ts';
+
+/** What the connections of a cluster share. Implemented by RunningCluster. */
+export interface ConnectionContext {
+  nowMs(): number;
+  /** Begins to connect; answers come later, never from inside. */
+  openTransport(target: ConnectTarget, owner: ConnectOwner): { cancel(): void };
+  connectTarget(pool: ConnectionPool): ConnectTarget;
+  /** Makes the codec that the pool's protocol and ALPN ask for. */
+  createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection;
+  keepSession(host: RunningHost, session: Buffer): void;
+  onConnectionReady(codec: ClientConnection, sessionReused: boolean): void;
+  onConnectFailed(host: RunningHost, reason: ConnectFailure): void;
+  /** A connection that took a place is no more. `remotely`: the peer ended it; `withRequests`: streams were cut. */
+  onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void;
+  addBytes(received: number, sent: number): void;
+}
+
+/** Of HTTP/1 codecs: `Keep-Alive: timeout=N` of the last response; 0: none. */
+interface IdleHinting {
+  readonly idleTimeoutHintMs: number;
+}
 
 export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   readonly pool: ConnectionPool;
-  readonly #cluster: RunningCluster;
-  #connecting: Connecting | null = null;
+  readonly #context: ConnectionContext;
+  #connecting: { cancel(): void } | null = null;
+  #socket: Socket | null = null;
   codec: ClientConnection | null = null;
-  /** In the pool's list of those that can take a stream. */
+  #hinting: IdleHinting | null = null;
+  /** In the pool's list of those that can take a stream. Owned by the pool. */
   listed = false;
+  ready = false;
   streamsBegun = 0;
+  /** When its last stream ended, or it became ready. */
   idleSinceMs = 0;
+  readySinceMs = 0;
   #draining = false;
   #gone = false;
+  /** We ended it. */
+  #endedHere = false;
+  #bytesReceived = 0;
+  #bytesSent = 0;
 
-  constructor(pool: ConnectionPool, cluster: RunningCluster) {
+  constructor(pool: ConnectionPool, context: ConnectionContext) {
     this.pool = pool;
-    this.#cluster = cluster;
+    this.#context = context;
   }
 
-  /** Begins to connect. Not in the constructor: the pool must know the connection before anything happens to it. */
+  /** Begins to connect. Not in the constructor: whoever is called back must have the object first. */
   start(): void {
-    this.#connecting = new Connecting(this.#cluster.connectTarget(this.pool), this);
+    this.#connecting = this.#context.openTransport(this.#context.connectTarget(this.pool), this);
   }
 
   get activeStreams(): number {
-    return this.codec?.activeStreams ?? 0;
+    return this.codec === null ? 0 : this.codec.activeStreams;
+  }
+
+  availableStreams(): number {
+    return this.ready && !this.#draining && !this.#gone ? this.codec!.availableStreams() : 0;
   }
 
   canTake(): boolean {
-    return !this.#draining && this.codec !== null && this.codec.availableStreams() > 0;
+    return this.availableStreams() > 0;
   }
 
   /** Finishes what runs and closes. */
   drain(): void {
-    if (this.#draining) return;
+    if (this.#draining || this.#gone) return;
     this.#draining = true;
-    if (this.codec !== null) this.codec.drain();
-    else {
+    this.#endedHere = true;
+    this.pool.onUnavailable(this);
+    if (this.codec !== null && this.ready) this.codec.drain();
+    else this.destroy(givenUp);
+  }
+
+  /** Ends it now; streams get onReset(error). */
+  destroy(error: ProxyError): void {
+    this.#endedHere = true;
+    if (this.codec !== null) this.codec.destroy(error);
+    else if (!this.#gone) {
       this.#connecting?.cancel();
-      this.#end();
+      this.#connecting = null;
+      this.#notReady(null, error);
     }
   }
 
-  destroy(error: ProxyError): void {
-    if (this.codec !== null) this.codec.destroy(error);
-    else {
-      this.#connecting?.cancel();
-      this.#end();
-    }
+  /** Adds what went over the wire since the last time to the cluster's byte counters. */
+  collectBytes(): void {
+    const socket = this.#socket;
+    if (socket === null) return;
+    const { bytesRead, bytesWritten } = socket;
+    this.#context.addBytes(bytesRead - this.#bytesReceived, bytesWritten - this.#bytesSent);
+    this.#bytesReceived = bytesRead;
+    this.#bytesSent = bytesWritten;
   }
+
+  // -- told by the transport --
 
   onConnected(socket: Socket, alpn: string): void {
     this.#connecting = null;
-    this.codec = this.#cluster.createCodec(socket, alpn, this.pool.multiplexed, this);
-    this.idleSinceMs = this.#cluster.nowMs();
-    if (this.codec.protocol === 'http1') this.onReady();
+    this.#socket = socket;
+    const codec = this.#context.createCodec(socket, alpn, this.pool, this);
+    this.codec = codec;
+    this.#hinting = 'idleTimeoutHintMs' in codec ? (codec as ClientConnection & IdleHinting) : null;
+    // HTTP/1 has nothing to agree on: it is ready when connected.
+    if (codec.protocol === 'http1') this.onReady();
   }
 
-  onConnectFailed(error: ProxyError, reason: 'refused' | 'timeout' | 'tls'): void {
+  onConnectFailed(error: ProxyError, reason: ConnectFailure): void {
     this.#connecting = null;
-    this.#gone = true;
-    this.#cluster.onConnectionGone(this.pool.host);
-    this.#cluster.onConnectFailed(this.pool.host, reason);
-    this.pool.onConnectFailed(this, error);
+    this.#notReady(reason, error);
   }
 
   onSession(session: Buffer): void {
-    this.#cluster.keepSession(this.pool.host, session);
+    this.#context.keepSession(this.pool.host, session);
   }
 
+  // -- told by the codec --
+
   onReady(): void {
-    this.#cluster.onConnectionReady(this.codec!);
+    if (this.#gone || this.ready) return;
+    this.ready = true;
+    this.readySinceMs = this.#context.nowMs();
+    this.idleSinceMs = this.readySinceMs;
+    this.#context.onConnectionReady(this.codec!, (this.#socket as { isSessionReused?: () => boolean }).isSessionReused?.() ?? false);
     this.pool.onConnected(this);
   }
 
   onStreamsAvailable(): void {
-    if (this.#gone || this.#draining) return;
-    if (this.activeStreams === 0) {
-      this.idleSinceMs = this.#cluster.nowMs();
-      if (this.codec instanceof Http1ClientConnection) this.pool.host.learnFromHint(this.codec.idleTimeoutHintMs);
+    if (!this.ready || this.#gone) return;
+    if (this.codec!.activeStreams === 0) {
+      this.idleSinceMs = this.#context.nowMs();
+      if (this.#hinting !== null && this.#hinting.idleTimeoutHintMs > 0) this.pool.host.idle.onHint(this.#hinting.idleTimeoutHintMs);
     }
-    this.pool.onAvailable(this);
+    if (!this.#draining) this.pool.onAvailable(this);
   }
 
   onDraining(): void {
@@ -95,15 +155,42 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   }
 
   onClose(error: ProxyError | null): void {
-    // The peer closed it while it was idle and in use for nothing: that is how long it waits.
-    if (error === null && !this.#draining && this.streamsBegun > 0) this.pool.host.learnFromClose(this.#cluster.nowMs() - this.idleSinceMs);
-    this.#end();
-  }
-
-  #end(): void {
     if (this.#gone) return;
+    if (!this.ready) {
+      this.#notReady(this.#endedHere ? null : 'refused', this.#endedHere && error !== null ? error : closedBeforeReady);
+      return;
+    }
     this.#gone = true;
-    this.#cluster.onConnectionGone(this.pool.host);
+    this.collectBytes();
+    const remotely = !this.#endedHere;
+    // The peer closed it while it was idle: that is how long it waits.
+    if (remotely && error === null && !this.#draining && this.#hinting !== null && this.streamsBegun > 0) {
+      const now = this.#context.nowMs();
+      this.pool.host.idle.onClose(now - this.idleSinceMs, now);
+    }
+    this.#context.onConnectionGone(this.pool.host, remotely, error !== null);
     this.pool.onGone(this);
   }
+
+  /** It will never be ready. `reason` null: we gave it up. */
+  #notReady(reason: ConnectFailure | null, error: ProxyError): void {
+    if (this.#gone) return;
+    this.#gone = true;
+    this.collectBytes();
+    this.#context.onConnectionGone(this.pool.host, reason !== null, false);
+    if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason);
+    this.pool.onConnectFailed(this, error);
+  }
 }
+
+const failedDetails = 'upstream_reset_before_response_started{connection_failure}';
+
+const closedBeforeReady = new ProxyError({
+  flag: 'UF',
+  source: 'upstream',
+  details: failedDetails,
+  message: 'The host closed the connection before it could be used.',
+  retry: 'unsent',
+});
+
+const givenUp = new ProxyError({ flag: 'UF', source: 'local', details: failedDetails, message: 'The connection was given up before it could be used.', retry: 'unsent' });

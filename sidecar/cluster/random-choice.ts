@@ -1,19 +1,7 @@
-/** A host at random, in proportion to its weight. */
+/** A host at random, each as likely as the other: like Envoy's, it does not look at weights. */
 import type { Random } from '../runtime/clock.ts';
 import type { LoadBalancer } from './load-balancer.ts';
 
 export function randomChoice(random: Random): LoadBalancer {
-  return (hosts) => {
-    const { choices } = hosts;
-    if (choices.length === 0) return null;
-    if (!hosts.weighted) return choices[Math.floor(random() * choices.length)]!;
-    let total = 0;
-    for (const host of choices) total += host.weight;
-    let point = random() * total;
-    for (const host of choices) {
-      point -= host.weight;
-      if (point < 0) return host;
-    }
-    return choices[choices.length - 1]!;
-  };
+  return ({ hosts }) => hosts[Math.floor(random() * hosts.length)]!;
 }

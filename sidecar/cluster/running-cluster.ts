@@ -1,129 +1,117 @@
-/** A cluster that runs: its hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do. */
+/** A running cluster: hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do, and then until its last stream ends. */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
-import { defaultHttp2Limits, type Http2Limits, type HttpLimits } from '../codec/limits.ts';
 import type { HttpVersion } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
-import { Http1ClientConnection } from '../http1/client-connection.ts';
-import { Http2ClientConnection } from '../http2/client-connection.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import type { ConnectTarget } from '../transport/connect.ts';
+import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../transport/connect.ts';
+import { Bulkhead } from './bulkhead.ts';
 import { ClusterStats } from './cluster-stats.ts';
-import { ConnectionPool, type PoolContext } from './connection-pool.ts';
+import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
 import { HostSet } from './host-set.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
-import { PooledConnection } from './pooled-connection.ts';
+import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
+
+/** Makes the codec of a new connection; see client-codec.ts. */
+export type CreateClientCodec = (protocol: 'http1' | 'http2', socket: Socket, owner: ClientConnectionOwner, config: ClusterConfig) => ClientConnection;
+
+/** Begins to connect; see ../transport/connect.ts. */
+export type OpenTransport = (target: ConnectTarget, owner: ConnectOwner) => { cancel(): void };
 
 export interface ClusterContext {
   readonly stats: StatStore;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly random: Random;
+  readonly createCodec: CreateClientCodec;
+  readonly openTransport: OpenTransport;
 }
 
-export class RunningCluster implements Cluster, PoolContext {
+/** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
+const chooseAgain = 3;
+
+export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly config: ClusterConfig;
-  readonly hosts = new HostSet();
+  readonly hosts: HostSet;
   readonly stats: ClusterStats;
+  readonly bulkhead: Bulkhead;
   readonly wheel: TimerWheel;
   readonly idleTimeoutMs: number;
   readonly maxRequestsPerConnection: number;
+  readonly maxConnectionDurationMs: number;
+  readonly #context: ClusterContext;
   readonly #clock: Clock;
-  readonly #balance: LoadBalancer;
-  readonly #limits: HttpLimits;
-  readonly #http2Limits: Http2Limits;
+  readonly #choose: LoadBalancer;
+  readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, Buffer>();
+  /** Hosts that are gone from the assignment and still have connections. */
+  readonly #leaving = new Set<RunningHost>();
   #assignment: LoadAssignmentConfig | null = null;
-  #connections = 0;
-  #pending = 0;
-  #requests = 0;
-  #retries = 0;
   #draining = false;
 
-  constructor(config: ClusterConfig, context: ClusterContext) {
+  /** `onUnused` is called once it drains and holds nothing any more. */
+  constructor(config: ClusterConfig, context: ClusterContext, onUnused: (cluster: RunningCluster) => void) {
     this.config = config;
     this.wheel = context.wheel;
+    this.#context = context;
     this.#clock = context.clock;
-    this.stats = new ClusterStats(context.stats, config.statName);
+    this.#onUnused = onUnused;
     this.idleTimeoutMs = config.idleTimeoutMs;
     this.maxRequestsPerConnection = config.maxRequestsPerConnection;
-    this.#balance = createLoadBalancer(config.loadBalancing, context.random);
-    this.#limits = Object.freeze({
-      maxHeadBytes: config.maxHeadBytes,
-      maxFields: config.maxFields,
-      highWatermarkBytes: Math.min(config.bufferLimitBytes, 256 * 1024),
-      lowWatermarkBytes: Math.min(config.bufferLimitBytes, 256 * 1024) / 4,
-    });
-    this.#http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
+    this.maxConnectionDurationMs = config.maxConnectionDurationMs;
+    this.stats = new ClusterStats(context.stats, config.statName);
+    this.bulkhead = new Bulkhead(config.limits, this.stats);
+    this.hosts = new HostSet(config.panicThresholdPercent, config.localityWeighted ?? false, context.random);
+    this.#choose = createLoadBalancer(config.loadBalancing, context.random);
+    this.collect();
   }
 
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** What it holds at this moment, for dumps. */
-  get use(): { readonly connections: number; readonly pending: number; readonly requests: number; readonly retries: number } {
-    return { connections: this.#connections, pending: this.#pending, requests: this.#requests, retries: this.#retries };
+  /** Holds neither connections nor waiting requests. */
+  get unused(): boolean {
+    return this.bulkhead.connections.taken === 0 && this.bulkhead.pending.taken === 0;
   }
 
   /** New endpoints; null: none are known yet. The same object again changes nothing. */
   setAssignment(assignment: LoadAssignmentConfig | null): void {
     if (assignment === this.#assignment) return;
     this.#assignment = assignment;
-    const { added, removed } = this.hosts.update(assignment, this.config.panicThresholdPercent);
+    const { added, removed } = this.hosts.update(assignment);
     for (const host of removed) {
-      host.http1Pool?.drain();
-      host.http2Pool?.drain();
       this.#sessions.delete(host.address);
+      if (host.unused) continue;
+      this.#leaving.add(host);
+      host.eachPool((pool) => pool.drain());
     }
-    if (added.length + removed.length > 0) this.stats.membershipChanges.increment();
-    this.stats.membership.set(this.hosts.byAddress.size);
-    this.stats.membershipHealthy.set(this.hosts.healthyCount);
+    const { stats, hosts } = this;
+    if (added.length + removed.length > 0) stats.membershipChanges.value++;
+    stats.membership.value = hosts.byAddress.size;
+    stats.membershipHealthy.value = hosts.healthyCount;
+    stats.membershipDegraded.value = hosts.degradedCount;
   }
 
   requestStream(request: StreamRequest, context: LoadBalancerContext, downstreamVersion: HttpVersion): PendingStream | null {
-    if (this.#requests >= this.config.limits.maxRequests) {
-      this.stats.pendingOverflow.increment();
-      request.onStreamFailed(requestOverflow, null);
-      return null;
-    }
     const host = this.#chooseHost(context);
     if (host === null) {
-      this.stats.noHealthyHost.increment();
+      this.stats.noHealthyHost.value++;
       request.onStreamFailed(noHealthyHost, null);
       return null;
     }
     return this.#pool(host, downstreamVersion).request(request);
   }
 
-  #chooseHost(context: LoadBalancerContext): RunningHost | null {
-    let host = this.#balance(this.hosts);
-    const { triedHosts } = context;
-    if (host === null || triedHosts === null || this.hosts.choices.length < 2) return host;
-    for (let again = 0; again < 5 && host !== null && triedHosts.includes(host); again++) host = this.#balance(this.hosts);
-    return host;
-  }
-
-  #pool(host: RunningHost, downstreamVersion: HttpVersion): ConnectionPool {
-    const { protocol } = this.config;
-    const http2 = protocol === 'http2' || ((protocol === 'same-as-downstream' || protocol === 'auto') && downstreamVersion === '2');
-    if (http2) return (host.http2Pool ??= new ConnectionPool(host, true, this));
-    return (host.http1Pool ??= new ConnectionPool(host, false, this));
-  }
-
   onResponse(host: Host, status: number, durationMs: number): void {
     const running = host as RunningHost;
-    this.#requests--;
+    this.bulkhead.requests.giveBack();
     this.stats.requestsActive.value--;
     running.activeRequests--;
     if (status === 0) {
-      this.stats.resets.value++;
+      this.stats.resetsReceived.value++;
       running.errors++;
       return;
     }
@@ -133,34 +121,95 @@ export class RunningCluster implements Cluster, PoolContext {
     else running.successes++;
   }
 
+  onTimeout(host: Host | null, perTry: boolean): void {
+    (perTry ? this.stats.perTryTimeouts : this.stats.timeouts).value++;
+    if (host !== null) (host as RunningHost).timeouts++;
+  }
+
+  onLocalReset(): void {
+    this.stats.resetsSent.value++;
+  }
+
   tryBeginRetry(): boolean {
-    if (this.#retries >= this.config.limits.maxRetries) {
-      this.stats.retryOverflow.increment();
-      return false;
-    }
-    this.#retries++;
-    this.stats.retries.increment();
+    if (!this.bulkhead.tryRetry()) return false;
+    this.stats.retries.value++;
     return true;
   }
 
   endRetry(): void {
-    this.#retries--;
+    this.bulkhead.retries.giveBack();
   }
 
-  /** No new connections or waiting requests; what runs goes on. */
+  /** Connections close when their streams end, idle ones now; see connection-pool.ts. Streams can still be asked for. */
   drain(): void {
+    if (this.#draining) return;
     this.#draining = true;
-    for (const host of this.hosts.byAddress.values()) {
-      host.http1Pool?.drain();
-      host.http2Pool?.drain();
-    }
+    this.#eachPool((pool) => pool.drain());
+    if (this.unused) this.#onUnused(this);
   }
 
   destroy(error: ProxyError): void {
-    for (const host of this.hosts.byAddress.values()) {
-      host.http1Pool?.destroy(error);
-      host.http2Pool?.destroy(error);
+    this.#draining = true;
+    this.#eachPool((pool) => pool.destroy(error));
+  }
+
+  /** Brings gauges and byte counters up to date that are not kept per request. Before statistics are shown, and now and then. */
+  collect(): void {
+    const { bulkhead, stats } = this;
+    this.#eachPool((pool) => {
+      for (const connection of pool.connections) connection.collectBytes();
+    });
+    stats.ownGauge('outrigger_upstream_connections', '').value = bulkhead.connections.taken;
+    for (const limit of ['connections', 'pending', 'requests', 'retries'] as const) {
+      stats.ownGauge('outrigger_bulkhead_in_use', limit).value = bulkhead[limit].taken;
+      stats.ownGauge('outrigger_bulkhead_limit', limit).value = bulkhead[limit].most;
+      stats.ownGauge('outrigger_bulkhead_full', limit).value = bulkhead[limit].left ? 0 : 1;
     }
+  }
+
+  #chooseHost({ triedHosts }: LoadBalancerContext): RunningHost | null {
+    let host = this.#chooseOnce();
+    if (host === null || triedHosts === null || !triedHosts.includes(host)) return host;
+    for (let again = 0; again < chooseAgain; again++) {
+      host = this.#chooseOnce();
+      if (host !== null && !triedHosts.includes(host)) return host;
+    }
+    return this.hosts.otherThan(triedHosts) ?? host;
+  }
+
+  #chooseOnce(): RunningHost | null {
+    const group = this.hosts.chooseGroup();
+    return group === null ? null : this.#choose(group);
+  }
+
+  #pool(host: RunningHost, downstreamVersion: HttpVersion): ConnectionPool {
+    switch (this.config.protocol) {
+      case 'http1':
+        return (host.http1Pool ??= this.#newPool(host, 'http1'));
+      case 'http2':
+        return (host.http2Pool ??= this.#newPool(host, 'http2'));
+      case 'auto':
+        // ALPN needs TLS.
+        if (this.config.tls === null) return (host.http1Pool ??= this.#newPool(host, 'http1'));
+        return (host.autoPool ??= this.#newPool(host, 'auto'));
+      case 'same-as-downstream':
+        if (downstreamVersion === '2') return (host.http2Pool ??= this.#newPool(host, 'http2'));
+        return (host.http1Pool ??= this.#newPool(host, 'http1'));
+    }
+  }
+
+  #newPool(host: RunningHost, protocol: PoolProtocol): ConnectionPool {
+    const pool = new ConnectionPool(host, protocol, this);
+    // Somebody who kept the cluster, or the host, from before an update.
+    if (this.#draining || this.hosts.byAddress.get(host.address) !== host) {
+      pool.drain();
+      this.#leaving.add(host);
+    }
+    return pool;
+  }
+
+  #eachPool(action: (pool: ConnectionPool) => void): void {
+    for (const host of [...this.hosts.byAddress.values(), ...this.#leaving]) host.eachPool(action);
   }
 
   // -- what pools ask (PoolContext) --
@@ -169,33 +218,34 @@ export class RunningCluster implements Cluster, PoolContext {
     return this.#clock.nowMs();
   }
 
-  tryOpenConnection(host: RunningHost): boolean {
-    if (this.#connections >= this.config.limits.maxConnections && host.activeConnections > 0) {
-      this.stats.connectionOverflow.increment();
-      return false;
-    }
-    this.#connections++;
+  tryOpenConnection(host: RunningHost, force: boolean): boolean {
+    if (!this.bulkhead.tryConnection(force)) return false;
     host.activeConnections++;
     host.totalConnections++;
-    this.stats.connections.increment();
-    this.stats.connectionsActive.increment();
+    this.stats.connections.value++;
+    this.stats.connectionsActive.value++;
     return true;
   }
 
   tryPend(): boolean {
-    if (this.#pending >= this.config.limits.maxPendingRequests) {
-      this.stats.pendingOverflow.increment();
-      return false;
-    }
-    this.#pending++;
-    this.stats.pending.increment();
-    this.stats.pendingActive.increment();
+    if (!this.bulkhead.tryPending()) return false;
+    this.stats.pending.value++;
+    this.stats.pendingActive.value++;
     return true;
   }
 
   unpend(): void {
-    this.#pending--;
-    this.stats.pendingActive.decrement();
+    this.bulkhead.pending.giveBack();
+    this.stats.pendingActive.value--;
+  }
+
+  tryBeginRequest(host: RunningHost): boolean {
+    if (!this.bulkhead.tryRequest()) return false;
+    this.stats.requests.value++;
+    this.stats.requestsActive.value++;
+    host.activeRequests++;
+    host.totalRequests++;
+    return true;
   }
 
   connect(pool: ConnectionPool): PooledConnection {
@@ -204,64 +254,94 @@ export class RunningCluster implements Cluster, PoolContext {
     return connection;
   }
 
-  onStreamBegun(host: RunningHost): void {
-    this.#requests++;
-    this.stats.requests.value++;
-    this.stats.requestsActive.value++;
-    host.activeRequests++;
-    host.totalRequests++;
-  }
-
   onIdleTimeout(): void {
-    this.stats.idleTimeouts.increment();
+    this.stats.idleTimeouts.value++;
   }
 
-  // -- what connections ask --
+  onMaxRequests(): void {
+    this.stats.maxRequestsReached.value++;
+  }
+
+  onMaxDuration(): void {
+    this.stats.maxDurationReached.value++;
+  }
+
+  onWaitingFailed(count: number): void {
+    this.stats.pendingFailures.value += count;
+  }
+
+  onWaitingCancelled(): void {
+    this.stats.cancelled.value++;
+  }
+
+  onPoolEmpty(): void {
+    for (const host of this.#leaving) if (host.unused) this.#leaving.delete(host);
+    if (this.#draining && this.unused) this.#onUnused(this);
+  }
+
+  // -- what connections ask (ConnectionContext) --
+
+  openTransport(target: ConnectTarget, owner: ConnectOwner): { cancel(): void } {
+    return this.#context.openTransport(target, owner);
+  }
 
   connectTarget(pool: ConnectionPool): ConnectTarget {
-    const { tls, connectTimeoutMs, protocol } = this.config;
+    const { tls, connectTimeoutMs } = this.config;
     const { host, port, address } = pool.host;
-    let alpn: readonly string[] = [];
-    if (tls !== null) alpn = tls.alpn.length > 0 ? tls.alpn : pool.multiplexed ? ['h2'] : protocol === 'auto' ? ['h2', 'http/1.1'] : ['http/1.1'];
+    const alpn = tls === null ? noAlpn : tls.alpn.length > 0 ? tls.alpn : offeredAlpn[pool.protocol];
     return { host, port, tls, alpn, session: this.#sessions.get(address) ?? null, timeoutMs: connectTimeoutMs, wheel: this.wheel };
   }
 
-  createCodec(socket: Socket, _alpn: string, multiplexed: boolean, owner: ClientConnectionOwner): ClientConnection {
-    if (multiplexed) return new Http2ClientConnection(socket, owner, this.#limits, this.#http2Limits, { clock: this.#clock, wheel: this.wheel });
-    return new Http1ClientConnection(socket, owner, this.#limits);
-  }
-
-  onConnectionReady(codec: ClientConnection): void {
-    if (codec.protocol === 'http2') this.stats.http2Connections.increment();
-    else this.stats.http1Connections.increment();
-    if (this.config.tls !== null) this.stats.tlsHandshakes.increment();
-  }
-
-  onConnectionGone(host: RunningHost): void {
-    this.#connections--;
-    host.activeConnections--;
-    this.stats.connectionsActive.decrement();
-    this.stats.connectionsDestroyed.increment();
-  }
-
-  onConnectFailed(host: RunningHost, reason: 'refused' | 'timeout' | 'tls'): void {
-    host.connectFailures++;
-    this.stats.connectFailures.increment();
-    if (reason === 'timeout') this.stats.connectTimeouts.increment();
-    if (reason === 'tls') this.stats.tlsErrors.increment();
-    this.#sessions.delete(host.address);
+  createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection {
+    const protocol = pool.protocol === 'auto' ? (alpn === 'h2' ? 'http2' : 'http1') : pool.protocol;
+    return this.#context.createCodec(protocol, socket, owner, this.config);
   }
 
   keepSession(host: RunningHost, session: Buffer): void {
-    if (this.hosts.byAddress.has(host.address)) this.#sessions.set(host.address, session);
+    if (this.hosts.byAddress.get(host.address) === host) this.#sessions.set(host.address, session);
+  }
+
+  onConnectionReady(codec: ClientConnection, sessionReused: boolean): void {
+    const { stats } = this;
+    if (codec.protocol === 'http2') stats.http2Connections.value++;
+    else stats.http1Connections.value++;
+    if (this.config.tls === null) return;
+    stats.tlsHandshakes.value++;
+    if (sessionReused) stats.tlsResumed.value++;
+  }
+
+  onConnectFailed(host: RunningHost, reason: ConnectFailure): void {
+    host.connectFailures++;
+    this.stats.connectFailures.value++;
+    if (reason === 'timeout') this.stats.connectTimeouts.value++;
+    if (reason === 'tls') this.stats.tlsErrors.value++;
+    // A session that the host does not take must not fail the next attempt too.
+    this.#sessions.delete(host.address);
+  }
+
+  onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void {
+    const { stats } = this;
+    this.bulkhead.connections.giveBack();
+    host.activeConnections--;
+    stats.connectionsActive.value--;
+    stats.connectionsDestroyed.value++;
+    (remotely ? stats.destroyedRemotely : stats.destroyedLocally).value++;
+    if (withRequests) stats.destroyedWithRequests.value++;
+  }
+
+  addBytes(received: number, sent: number): void {
+    this.stats.receivedBytes.value += received;
+    this.stats.sentBytes.value += sent;
   }
 }
 
-const noHealthyHost = new ProxyError({ flag: 'UH', source: 'local', details: 'no_healthy_upstream', message: 'No healthy host of this service is known.', retry: 'unsent' });
+const noAlpn: readonly string[] = Object.freeze([]);
+const offeredAlpn: Readonly<Record<PoolProtocol, readonly string[]>> = { http1: ['http/1.1'], http2: ['h2'], auto: ['h2', 'http/1.1'] };
 
-const requestOverflow = new ProxyError({
-  flag: 'UO',
+const noHealthyHost = new ProxyError({
+  flag: 'UH',
   source: 'local',
-  details: 'upstream_reset_before_response_started{overflow}',
-  message: 'The limit on requests of this service was reached.',
+  details: 'no_healthy_upstream',
+  message: 'No healthy host of this service is known.',
+  retry: 'unsent',
 });

@@ -47,6 +47,10 @@ export interface Cluster {
   requestStream(request: StreamRequest, context: LoadBalancerContext, downstreamVersion: HttpVersion): PendingStream | null;
   /** The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection. */
   onResponse(host: Host, status: number, durationMs: number): void;
+  /** The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. Beside onResponse, not instead. Optional for fakes. */
+  onTimeout?(host: Host | null, perTry: boolean): void;
+  /** The router reset a stream before its response was whole: `upstream_rq_tx_reset`. Beside onResponse. Optional for fakes. */
+  onLocalReset?(): void;
   /** Active retries are limited by `limits.maxRetries`: true takes a place (give it back with endRetry). */
   tryBeginRetry(): boolean;
   endRetry(): void;

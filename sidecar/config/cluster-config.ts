@@ -30,6 +30,8 @@ export interface ClusterConfig {
   readonly bufferLimitBytes: number;
   /** `common_lb_config.healthy_panic_threshold` in per cent; default 50. */
   readonly panicThresholdPercent: number;
+  /** `common_lb_config.locality_weighted_lb_config` is there: localities get traffic by their weights. Absent: weights of localities are not looked at (Envoy). */
+  readonly localityWeighted?: boolean;
 }
 
 /** `circuit_breakers.thresholds[DEFAULT]`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */

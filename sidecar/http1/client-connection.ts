@@ -1,226 +1,428 @@
 /**
- * The upstream side of HTTP/1: one request at a time, its response, then the next. Learns how long the peer keeps idle connections. A response with
- * nobody waiting, or bytes behind a finished one, end the connection.
+ * The client side of HTTP/1.1 on one connected socket: one request at a time, its response, then the next, as long as both ended where they should.
+ * Bytes that no request asked for end the connection. How long it was idle is the pool's to measure; what the upstream says of it stands in `idleTimeoutHintMs`.
  */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpLimits } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
-import { ProxyError } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
-import { HeadFault, lineEnd, type ParsedFields, parseFields, parseStatusLine } from './head-parser.ts';
-import { fieldLines, type Framing } from './head-writer.ts';
-import { MessageEncoder } from './message-encoder.ts';
+import { BodyWriter, framing } from './body-writer.ts';
+import { Http1ClientStream } from './client-stream.ts';
+import { HeadFault, responseFault } from './head-fault.ts';
+import { faulty, HeadParser } from './head-parser.ts';
+import { HeadReader } from './head-reader.ts';
+import { InputPump, type InputSink } from './input-pump.ts';
+import { RequestEncoder } from './request-encoder.ts';
+import { brokenRequest, closedAfterStart, closedBeforeEnd, closedBeforeStart, closedUnsent, unsolicited, unsolicitedUnsent } from './upstream-errors.ts';
+import { type ResponseBody, responseBody } from './response-framing.ts';
+import { TunnelBacklog } from './tunnel-backlog.ts';
 
-type InputState = 'idle' | 'head' | 'body' | 'done' | 'tunnel' | 'closed';
+const idle = 0;
+const readingHead = 1;
+const readingBody = 2;
+const tunnel = 3;
+/** The response is whole; whether bytes stand behind it is not looked at yet. */
+const finished = 4;
+/** The response is whole, and the connection can't be used again. */
+const spent = 5;
+const closed = 6;
 
-export class Http1ClientConnection implements ClientConnection, BodyOwner, SocketWriterOwner {
+/** Heads with 1xx before one response. Each is passed on, so that a peer that never stops must be stopped. */
+const maxInformationalHeads = 1000;
+
+const emptyChunk = Buffer.alloc(0);
+const tooManyInformational = new HeadFault('http1.codec_error', `More than ${maxInformationalHeads} informational responses came for one request.`);
+const encoder = new RequestEncoder();
+
+export class Http1ClientConnection implements ClientConnection, BodyOwner, SocketWriterOwner, InputSink {
   readonly protocol = 'http1';
-  readonly socket: Socket;
-  readonly writer: SocketWriter;
+  /** Of the request in hand. For {@link Http1ClientStream} only, like the methods behind `destroy`. */
+  currentStream: Http1ClientStream | null = null;
+  /** `Keep-Alive: timeout=N` of the last response that had one, in milliseconds; 0: none yet. */
+  idleTimeoutHintMs = 0;
+  readonly #socket: Socket;
   readonly #owner: ClientConnectionOwner;
-  readonly #limits: HttpLimits;
-  readonly #body: BodyDecoder;
-  #state: InputState = 'idle';
-  #stream: Http1ClientStream | null = null;
+  readonly #writer: SocketWriter;
+  readonly #body: BodyWriter;
+  readonly #parser: HeadParser;
+  readonly #heads: HeadReader;
+  readonly #decoder: BodyDecoder;
+  readonly #pump: InputPump;
+  readonly #announceLater = (): void => this.#announce();
+  #state = idle;
   #receiver: ResponseReceiver | null = null;
-  #input: Buffer | null = null;
-  #searched = 0;
   #streams = 0;
   #draining = false;
   #drainingTold = false;
-  #inputEnded = false;
-  #pauses = 0;
+  #closeError: ProxyError | null = null;
+  // Of the request in hand:
+  #method = '';
+  #upgrade = '';
+  #headSent = false;
+  #requestEnded = false;
+  /** `writtenBytes` when the request began. */
+  #writtenBefore = 0;
   #keepAlive = true;
-  #idleHintMs = 0;
-  #lastHead = '';
-  #lastResponse: ResponseHead | null = null;
-  #lastParsed: ParsedFields | null = null;
-  #lastMinor = 1;
+  /** Bytes for a tunnel that the upstream has not agreed to; null when there is none to wait for. */
+  #backlog: TunnelBacklog | null = null;
+  // Of its response:
+  #responseBegun = false;
+  #informationalHeads = 0;
 
-  /** `socket` is connected, TLS done. The owner is told onReady by whoever connected it. */
+  /** `socket` is connected (TLS done). Streams can be made at once: `onReady` is not called. For half-closed tunnels it was made with `allowHalfOpen`. */
   constructor(socket: Socket, owner: ClientConnectionOwner, limits: HttpLimits) {
-    this.socket = socket;
+    this.#socket = socket;
     this.#owner = owner;
-    this.#limits = limits;
-    this.writer = new SocketWriter(socket, this, limits.highWatermarkBytes, limits.lowWatermarkBytes);
-    this.#body = new BodyDecoder(this, limits.maxHeadBytes, limits.maxFields);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#onInputEnd());
+    this.#writer = new SocketWriter(socket, this, limits.highWatermarkBytes, limits.lowWatermarkBytes);
+    this.#body = new BodyWriter(this.#writer);
+    this.#parser = new HeadParser(limits.maxFields);
+    this.#heads = new HeadReader(this.#parser, limits.maxHeadBytes);
+    this.#decoder = new BodyDecoder(this, this.#parser, limits.maxHeadBytes);
     socket.on('error', () => {
-      // 'close' follows and is where things end.
+      // 'close' follows, and is where things end.
     });
     socket.on('close', () => this.#onSocketClose());
+    this.#pump = new InputPump(socket, this);
   }
 
   get activeStreams(): number {
-    return this.#stream === null ? 0 : 1;
-  }
-
-  /** `Keep-Alive: timeout=N` of the last response in milliseconds; 0: none was given. */
-  get idleTimeoutHintMs(): number {
-    return this.#idleHintMs;
+    return this.currentStream === null ? 0 : 1;
   }
 
   availableStreams(): number {
-    return this.#state === 'idle' && !this.#draining && !this.#inputEnded ? 1 : 0;
+    return this.#state === idle && !this.#draining && !this.#pump.ended ? 1 : 0;
   }
 
   newStream(receiver: ResponseReceiver): ClientStream {
+    if (this.availableStreams() === 0) throw new Error('No stream can begin on this HTTP/1 connection now: ask availableStreams() first.');
     const stream = new Http1ClientStream(this, ++this.#streams);
-    this.#stream = stream;
+    this.currentStream = stream;
     this.#receiver = receiver;
-    this.#state = 'head';
+    this.#state = readingHead;
+    this.#headSent = false;
+    this.#requestEnded = false;
+    this.#keepAlive = true;
+    this.#backlog = null;
+    this.#responseBegun = false;
+    this.#informationalHeads = 0;
+    this.#writtenBefore = this.#body.writtenBytes;
     return stream;
   }
 
   drain(): void {
     this.#draining = true;
-    if (this.#stream === null) this.#end();
+    if (this.#state === idle) this.#abort(null);
   }
 
   destroy(error: ProxyError): void {
-    this.#fail(error);
-    this.socket.destroy();
+    if (this.#state === closed) return;
+    const receiver = this.#receiver;
+    this.#abort(error);
+    receiver?.onReset(error);
   }
 
-  #onData(chunk: Buffer): void {
-    if (this.#state === 'closed') return;
-    this.#input = this.#input === null || this.#input.length === 0 ? chunk : Buffer.concat([this.#input, chunk]);
-    try {
-      while (this.#input !== null && this.#input.length > 0 && this.#step(this.#input)) {
-        // Goes on until more bytes are needed.
-      }
-    } catch (fault) {
-      if (!(fault instanceof HeadFault)) throw fault;
-      this.destroy(
-        new ProxyError({ flag: 'UPE', source: 'upstream', details: `upstream_reset_before_response_started{protocol_error}`, message: `The upstream's response is malformed: ${fault.message}`, status: 502, http2Code: 1 }),
-      );
-    }
-  }
-
-  #step(input: Buffer): boolean {
+  takeInput(bytes: Buffer, at: number): number {
+    let next: number;
     switch (this.#state) {
-      case 'head':
-        return this.#takeHead(input);
-      case 'body': {
-        this.#input = null;
-        const taken = this.#body.decode(input, 0);
-        if (taken < input.length && this.#input === null) this.#input = input.subarray(taken);
-        return true;
-      }
-      case 'tunnel':
-        this.#input = null;
-        this.#receiver?.onData(input, false);
-        return false;
+      case readingHead:
+        next = this.#readHead(bytes, at);
+        break;
+      case readingBody:
+        next = this.#decoder.decode(bytes, at);
+        if (next === faulty) {
+          this.#refuse(this.#decoder.fault!, true);
+          return bytes.length;
+        }
+        break;
+      case tunnel:
+        this.#receiver!.onData(at === 0 ? bytes : bytes.subarray(at), false);
+        return bytes.length;
+      case closed:
+        return bytes.length;
       default:
-        // Bytes that belong to no response: nothing that follows on this connection can be trusted.
-        this.destroy(unsolicited);
-        return false;
+        this.#abort(unsolicited);
+        return bytes.length;
     }
+    if (this.currentStream === null) this.#settle(next < bytes.length);
+    return next;
   }
 
-  #takeHead(input: Buffer): boolean {
-    const end = input.indexOf('\r\n\r\n', Math.max(0, this.#searched - 3), 'latin1');
-    if (end < 0) {
-      if (input.length > this.#limits.maxHeadBytes) throw new HeadFault('http1.headers_too_large', `the head is larger than ${this.#limits.maxHeadBytes} bytes.`);
-      this.#searched = input.length;
-      return false;
+  onInputEnd(): void {
+    switch (this.#state) {
+      case readingBody:
+        if (this.#decoder.endsWithConnection) {
+          this.onBodyData(emptyChunk, true);
+          this.#settle(false);
+        } else this.#terminate();
+        return;
+      case tunnel:
+        this.#endTunnelInput();
+        return;
+      case readingHead:
+        this.#terminate();
+        return;
+      default:
+        this.#abort(null);
     }
-    this.#searched = 0;
-    if (end + 4 > this.#limits.maxHeadBytes) throw new HeadFault('http1.headers_too_large', `the head is larger than ${this.#limits.maxHeadBytes} bytes.`);
-    const text = input.toString('latin1', 0, end + 2);
-    this.#input = end + 4 < input.length ? input.subarray(end + 4) : null;
-    this.#beginResponse(text);
-    return true;
-  }
-
-  #beginResponse(text: string): void {
-    if (text !== this.#lastHead || this.#lastResponse === null) {
-      const lineAt = lineEnd(text, 0);
-      const line = parseStatusLine(text, lineAt);
-      this.#lastParsed = parseFields(text, lineAt + 2, this.#limits.maxFields);
-      this.#lastMinor = line.minor;
-      this.#lastResponse = new ResponseHead(line.status, this.#lastParsed.fields, line.reason, line.minor === 1 ? '1.1' : '1.0');
-      if (line.minor === 0 && this.#lastParsed.chunked) throw new HeadFault('http1.transfer_encoding_not_allowed', 'an HTTP/1.0 response has Transfer-Encoding (RFC 9112 6.1).');
-      this.#lastHead = text;
-    }
-    const parsed = this.#lastParsed!;
-    const kept = this.#lastResponse;
-    const head = new ResponseHead(kept.status, kept.fields.clone(), kept.reason, kept.version);
-    const stream = this.#stream!;
-    const { status } = head;
-    if (status < 200 && status !== 101) {
-      if (parsed.chunked || parsed.contentLength > 0) throw new HeadFault('http1.body_disallowed', 'a 1xx response has a body (RFC 9110 15.2).');
-      this.#receiver!.onInformational(head);
-      return;
-    }
-    if (parsed.keepAliveSeconds > 0) this.#idleHintMs = parsed.keepAliveSeconds * 1000;
-    this.#keepAlive = this.#lastMinor === 1 ? !parsed.close : parsed.keepAlive && !parsed.close;
-    const receiver = this.#receiver!;
-    if (status === 101 && stream.upgrade === '') throw new HeadFault('http1.codec_error', 'a 101 came though no upgrade was asked for (RFC 9110 15.2.2).');
-    if (status === 101 || (stream.method === 'CONNECT' && status < 300)) {
-      this.#state = 'tunnel';
-      stream.tunnel = true;
-      this.#keepAlive = false;
-      receiver.onHead(head, false);
-      return;
-    }
-    if (status === 204 && (parsed.chunked || parsed.contentLength > 0)) throw new HeadFault('http1.body_disallowed', 'a 204 response has a body (RFC 9110 15.3.5).');
-    if (stream.method === 'HEAD' || status === 204 || status === 304 || parsed.contentLength === 0) {
-      this.#responseEnded();
-      receiver.onHead(head, true);
-      this.#settle(stream);
-      return;
-    }
-    this.#state = 'body';
-    if (parsed.chunked) this.#body.startChunked();
-    else if (parsed.contentLength > 0) this.#body.startCounted(parsed.contentLength);
-    else {
-      this.#body.startUntilClose();
-      this.#keepAlive = false;
-    }
-    receiver.onHead(head, false);
   }
 
   onBodyData(chunk: Buffer, end: boolean): void {
-    const stream = this.#stream;
-    const receiver = this.#receiver;
-    if (end) this.#responseEnded();
-    receiver?.onData(chunk, end);
-    if (end && stream !== null) this.#settle(stream);
+    const receiver = this.#receiver!;
+    if (end) this.#finish();
+    receiver.onData(chunk, end);
   }
 
   onBodyTrailers(trailers: HeaderFields): void {
-    const stream = this.#stream;
-    const receiver = this.#receiver;
-    this.#responseEnded();
-    receiver?.onTrailers(trailers);
-    if (stream !== null) this.#settle(stream);
+    const receiver = this.#receiver!;
+    this.#finish();
+    receiver.onTrailers(trailers);
   }
 
-  /** The response is whole: no event comes for this stream any more. */
-  #responseEnded(): void {
-    this.#state = 'done';
-    this.#receiver = null;
-    if (this.#stream !== null) this.#stream.responseComplete = true;
+  onWriteBlocked(): void {
+    const stream = this.currentStream;
+    if (stream === null || stream.writeBlocked) return;
+    stream.writeBlocked = true;
+    this.#receiver!.onWriteBlocked();
   }
 
-  /** Uses the connection again when both messages are whole, else gives it up. */
-  #settle(stream: Http1ClientStream): void {
-    if (this.#stream !== stream) return;
-    stream.ended = true;
-    this.#stream = null;
-    stream.releasePauses();
-    if (this.#keepAlive && stream.requestComplete && !this.#draining && !this.#inputEnded && this.#input === null) {
-      this.#state = 'idle';
-      this.#owner.onStreamsAvailable();
+  onWriteReady(): void {
+    const stream = this.currentStream;
+    if (stream === null || !stream.writeBlocked || this.#backlog !== null) return;
+    stream.writeBlocked = false;
+    this.#receiver!.onWriteReady();
+  }
+
+  sendHead(head: RequestHead, endStream: boolean): void {
+    if (this.#headSent) return;
+    this.#headSent = true;
+    this.#method = head.method;
+    this.#upgrade = head.upgrade;
+    const text = encoder.encode(head, endStream);
+    const kind = encoder.framing;
+    const { length } = encoder;
+    if (encoder.close) this.#keepAlive = false;
+    this.#body.start(text, kind, length);
+    if (kind === framing.tunnel) {
+      this.#backlog = new TunnelBacklog();
+      if (endStream) this.#backlog.ended = true;
+    } else if (endStream) {
+      if (kind === framing.counted && length > 0) {
+        this.#breakOff();
+        return;
+      }
+      if (kind === framing.chunked) this.#body.data(emptyChunk, true);
+      this.#requestEnded = true;
+    }
+  }
+
+  sendData(chunk: Buffer, endStream: boolean): void {
+    if (!this.#headSent || this.#requestEnded) return;
+    if (this.#backlog !== null) {
+      this.#backlog.add(chunk, endStream);
+      // What comes before the upstream agreed to be a tunnel must not reach it: it could be taken for a request.
+      this.onWriteBlocked();
       return;
     }
+    if (!this.#body.data(chunk, endStream)) this.#breakOff();
+    else if (endStream) this.#endRequest();
+  }
+
+  sendTrailers(trailers: HeaderFields): void {
+    if (!this.#headSent || this.#requestEnded) return;
+    if (this.#backlog !== null) this.#backlog.ended = true;
+    else if (this.#body.trailers(trailers)) this.#endRequest();
+    else this.#breakOff();
+  }
+
+  resetStream(error: ProxyError): void {
+    if (this.#headSent) {
+      this.#abort(error);
+      return;
+    }
+    // Nothing of it was sent: the connection is as it was. The owner hears so after its call.
+    this.#endStream();
+    this.#state = finished;
+    queueMicrotask(this.#announceLater);
+  }
+
+  pauseReading(): void {
+    this.#pump.pause();
+  }
+
+  resumeReading(): void {
+    this.#pump.resume();
+  }
+
+  #readHead(bytes: Buffer, at: number): number {
+    if (!this.#responseBegun) {
+      if (this.#nothingHandedOver()) {
+        this.#reset(unsolicitedUnsent);
+        return bytes.length;
+      }
+      this.#responseBegun = true;
+    }
+    const next = this.#heads.readResponse(bytes, at);
+    if (next === faulty) {
+      this.#refuse(this.#heads.fault!, false);
+      return bytes.length;
+    }
+    if (this.#heads.complete) this.#beginResponse();
+    return next;
+  }
+
+  #beginResponse(): void {
+    const parser = this.#parser;
+    const { facts, status, minor } = parser;
+    const body = responseBody(parser, this.#method, this.#upgrade);
+    if (typeof body === 'object') {
+      this.#refuse(body, false);
+      return;
+    }
+    const head = new ResponseHead(status, parser.fields, parser.reason, minor === 1 ? '1.1' : '1.0');
+    if (body === 'informational') {
+      if (++this.#informationalHeads > maxInformationalHeads) this.#refuse(tooManyInformational, false);
+      else this.#receiver!.onInformational(head);
+      return;
+    }
+    if (facts.keepAliveSeconds > 0) this.idleTimeoutHintMs = facts.keepAliveSeconds * 1000;
+    if (facts.close || (minor === 0 && !facts.keepAlive) || body === 'until-close' || body === 'tunnel') this.#keepAlive = false;
+    if (body === 'tunnel') {
+      this.#startTunnel(head);
+      return;
+    }
+    if (this.#backlog !== null) {
+      // The tunnel is refused: the request was its head alone.
+      this.#backlog = null;
+      this.#requestEnded = true;
+      if (this.#method === 'CONNECT') this.#keepAlive = false;
+    }
+    if (!this.#keepAlive) this.#tellDraining();
+    const receiver = this.#receiver!;
+    this.#startBody(body, facts.contentLength);
+    receiver.onHead(head, body === 'none');
+  }
+
+  #startBody(body: ResponseBody, length: number): void {
+    this.#state = readingBody;
+    if (body === 'none') this.#finish();
+    else if (body === 'chunked') this.#decoder.startChunked();
+    else if (body === 'counted') this.#decoder.startCounted(length);
+    else this.#decoder.startUntilClose();
+  }
+
+  #startTunnel(head: ResponseHead): void {
+    const stream = this.currentStream!;
+    const receiver = this.#receiver!;
+    const backlog = this.#backlog!;
+    this.#state = tunnel;
+    this.#backlog = null;
     this.#tellDraining();
-    this.#end();
+    receiver.onHead(head, false);
+    for (const chunk of backlog.chunks) {
+      if (this.currentStream !== stream) return;
+      this.#body.data(chunk, false);
+    }
+    if (this.currentStream !== stream) return;
+    if (backlog.ended) this.#endRequest();
+    else if (!this.#writer.blocked) this.onWriteReady();
+  }
+
+  /** The response is whole: its stream is over, with whatever was not sent of the request. */
+  #finish(): void {
+    this.#state = this.#requestEnded && this.#keepAlive && !this.#draining && !this.#pump.ended ? finished : spent;
+    this.#endStream();
+  }
+
+  /** After the last event of a response. `moreBytes` came in the same read as its end. */
+  #settle(moreBytes: boolean): void {
+    if (this.#state === finished && !moreBytes) {
+      this.#announce();
+    } else if (this.#state === finished || this.#state === spent) {
+      this.#tellDraining();
+      this.#abort(this.#state === finished ? unsolicited : null);
+    }
+  }
+
+  #announce(): void {
+    if (this.#state !== finished) return;
+    this.#state = idle;
+    if (this.#draining) this.#abort(null);
+    else this.#owner.onStreamsAvailable();
+  }
+
+  #endRequest(): void {
+    this.#requestEnded = true;
+    if (this.#state !== tunnel) return;
+    this.#writer.end();
+    if (this.#pump.ended && !this.#pump.holding) this.#endTunnel();
+  }
+
+  #endTunnelInput(): void {
+    const receiver = this.#receiver!;
+    if (this.#requestEnded) this.#endTunnel();
+    receiver.onData(emptyChunk, true);
+  }
+
+  /** Both ends are closed: the socket goes once everything is written. */
+  #endTunnel(): void {
+    this.#endStream();
+    this.#state = closed;
+    this.#pump.stop();
+    this.#socket.destroySoon();
+  }
+
+  #endStream(): void {
+    this.currentStream = null;
+    this.#receiver = null;
+    this.#backlog = null;
+    this.#pump.clearPauses();
+  }
+
+  /** The connection ended in the middle of an exchange. */
+  #terminate(): void {
+    this.#reset(this.#termination());
+  }
+
+  #termination(): ProxyError {
+    if (this.#state === readingBody || this.#state === tunnel) return closedAfterStart;
+    if (this.#responseBegun) return closedBeforeEnd;
+    return this.#nothingHandedOver() ? closedUnsent : closedBeforeStart;
+  }
+
+  /** Provably nothing of the request has left this process: it waits in the writer, all of it. */
+  #nothingHandedOver(): boolean {
+    if (!this.#headSent) return true;
+    return this.#writer.bufferedBytes - this.#socket.writableLength >= this.#body.writtenBytes - this.#writtenBefore;
+  }
+
+  #refuse(fault: HeadFault, started: boolean): void {
+    this.#reset(responseFault(fault, started));
+  }
+
+  #reset(error: ProxyError): void {
+    const receiver = this.#receiver;
+    this.#abort(error);
+    receiver?.onReset(error);
+  }
+
+  /** The owner broke its own framing. It hears of it when the socket has closed, not from inside its call. */
+  #breakOff(): void {
+    this.#closeError ??= brokenRequest;
+    this.#state = closed;
+    this.#pump.stop();
+    this.#socket.destroy();
+  }
+
+  #abort(error: ProxyError | null): void {
+    this.#endStream();
+    this.#state = closed;
+    this.#closeError ??= error;
+    this.#pump.stop();
+    this.#socket.destroy();
   }
 
   #tellDraining(): void {
@@ -229,197 +431,15 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     this.#owner.onDraining();
   }
 
-  #end(): void {
-    // The request may be incomplete: closing is what tells the peer.
-    this.writer.end();
-    this.socket.destroySoon();
-  }
-
-  #onInputEnd(): void {
-    this.#inputEnded = true;
-    if (this.#state === 'tunnel') {
-      this.#receiver?.onData(emptyBuffer, true);
-      return;
-    }
-    if (this.#state === 'body' && this.#body.endsWithConnection()) {
-      this.#body.stop();
-      const stream = this.#stream!;
-      const receiver = this.#receiver;
-      this.#responseEnded();
-      receiver?.onData(emptyBuffer, true);
-      this.#settle(stream);
-      return;
-    }
-    this.#fail(this.#state === 'idle' ? null : this.#terminated());
-    this.socket.destroy();
-  }
-
   #onSocketClose(): void {
-    this.#fail(this.#state === 'idle' || this.#state === 'done' ? null : this.#terminated());
-  }
-
-  #terminated(): ProxyError {
-    const stream = this.#stream;
-    if (stream === null) return closedBefore;
-    if (!stream.headSent) return closedUnsent;
-    return this.#state === 'body' || this.#state === 'tunnel' ? closedDuring : closedBefore;
-  }
-
-  #fail(error: ProxyError | null): void {
-    if (this.#state === 'closed') return;
-    this.#state = 'closed';
-    const stream = this.#stream;
     const receiver = this.#receiver;
-    this.#stream = null;
-    this.#receiver = null;
-    if (stream !== null && !stream.ended) {
-      stream.ended = true;
-      if (!stream.responseComplete) receiver?.onReset(error ?? closedBefore);
+    if (receiver !== null) {
+      this.#closeError ??= this.#termination();
+      this.#abort(this.#closeError);
+      receiver.onReset(this.#closeError);
     }
-    this.#owner.onClose(error);
-  }
-
-  // -- output, called by the stream --
-
-  /** @internal */
-  sendRequestHead(stream: Http1ClientStream, head: RequestHead, endStream: boolean): void {
-    const { fields, method } = head;
-    stream.method = method;
-    stream.upgrade = head.upgrade;
-    let framing: Framing;
-    if (head.upgrade !== '' || method === 'CONNECT') {
-      framing = 'none';
-      stream.encoder.start('raw', 0);
-    } else {
-      const length = fields.get('content-length');
-      if (length !== undefined) {
-        framing = 'as-in-fields';
-        stream.encoder.start('counted', Number(length));
-      } else if (endStream) {
-        // RFC 9110 8.6: a method that usually has a body says that there is none; only where HTTP/2 had no need to.
-        framing = head.version === '2' && (method === 'POST' || method === 'PUT' || method === 'PATCH') ? 'zero-length' : 'none';
-        stream.encoder.start('none', 0);
-      } else {
-        framing = 'chunked';
-        stream.encoder.start('chunked', 0);
-      }
-    }
-    const target = method === 'CONNECT' ? head.authority : head.path;
-    this.writer.writeLatin1(`${method} ${target} HTTP/1.1\r\n${fieldLines(fields, framing, head.authority, head.upgrade === '' ? '' : 'upgrade')}`);
-  }
-
-  /** @internal The request is whole, or was given up. */
-  requestEnded(stream: Http1ClientStream): void {
-    stream.requestComplete = true;
-    if (this.#stream !== stream) return;
-    if (stream.tunnel) this.writer.end();
-    else if (!stream.encoder.complete) this.destroy(requestTruncated);
-  }
-
-  /** @internal */
-  resetStream(stream: Http1ClientStream): void {
-    stream.ended = true;
-    if (this.#stream !== stream) return;
-    this.#stream = null;
-    this.#receiver = null;
-    this.#tellDraining();
-    this.socket.destroy();
-  }
-
-  onWriteBlocked(): void {
-    this.#receiver?.onWriteBlocked();
-  }
-
-  onWriteReady(): void {
-    this.#receiver?.onWriteReady();
-  }
-
-  /** @internal */
-  pauseReading(): void {
-    if (this.#pauses++ === 0) this.socket.pause();
-  }
-
-  /** @internal */
-  resumeReading(): void {
-    if (this.#pauses > 0 && --this.#pauses === 0) this.socket.resume();
+    this.#state = closed;
+    this.#pump.stop();
+    this.#owner.onClose(this.#closeError);
   }
 }
-
-export class Http1ClientStream implements ClientStream {
-  readonly connection: Http1ClientConnection;
-  readonly id: number;
-  readonly encoder: MessageEncoder;
-  method = '';
-  upgrade = '';
-  headSent = false;
-  requestComplete = false;
-  responseComplete = false;
-  tunnel = false;
-  ended = false;
-  #pauses = 0;
-
-  constructor(connection: Http1ClientConnection, id: number) {
-    this.connection = connection;
-    this.id = id;
-    this.encoder = new MessageEncoder(connection.writer);
-  }
-
-  sendHead(head: RequestHead, endStream: boolean): void {
-    if (this.ended || this.headSent) return;
-    this.headSent = true;
-    this.connection.sendRequestHead(this, head, endStream);
-    // The request of an upgrade has no body: it is whole with its head; what follows 101 is the tunnel's.
-    if (endStream) this.connection.requestEnded(this);
-    else if (this.encoder.framing === 'raw') this.requestComplete = true;
-  }
-
-  sendData(chunk: Buffer, endStream: boolean): void {
-    if (this.ended || this.responseComplete) return;
-    if (!this.encoder.data(chunk)) {
-      this.connection.destroy(requestTruncated);
-      return;
-    }
-    if (endStream) {
-      this.encoder.end(null);
-      this.connection.requestEnded(this);
-    }
-  }
-
-  sendTrailers(trailers: HeaderFields): void {
-    if (this.ended || this.responseComplete) return;
-    this.encoder.end(trailers);
-    this.connection.requestEnded(this);
-  }
-
-  reset(_error: ProxyError): void {
-    if (this.ended) return;
-    this.releasePauses();
-    this.connection.resetStream(this);
-  }
-
-  pauseReading(): void {
-    if (this.ended) return;
-    this.#pauses++;
-    this.connection.pauseReading();
-  }
-
-  resumeReading(): void {
-    if (this.#pauses === 0) return;
-    this.#pauses--;
-    this.connection.resumeReading();
-  }
-
-  releasePauses(): void {
-    for (; this.#pauses > 0; this.#pauses--) this.connection.resumeReading();
-  }
-}
-
-const emptyBuffer = Buffer.alloc(0);
-
-const terminatedText = 'upstream_reset_before_response_started{connection_termination}';
-
-const closedUnsent = new ProxyError({ flag: 'UC', source: 'upstream', details: terminatedText, message: 'The upstream closed the connection before the request was sent.', retry: 'unsent' });
-const closedBefore = new ProxyError({ flag: 'UC', source: 'upstream', details: terminatedText, message: 'The upstream closed the connection before it answered.', retry: 'idempotent' });
-const closedDuring = new ProxyError({ flag: 'UC', source: 'upstream', details: 'upstream_reset_after_response_started{connection_termination}', message: 'The upstream closed the connection in the middle of its response.' });
-const unsolicited = new ProxyError({ flag: 'UPE', source: 'upstream', details: 'http1.unsolicited_response', message: 'The upstream sent bytes that belong to no response.' });
-const requestTruncated = new ProxyError({ flag: 'DPE', source: 'downstream', details: 'http1.body_length_mismatch', message: 'The request body does not match its Content-Length.', status: 400 });

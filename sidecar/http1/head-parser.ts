@@ -91,7 +91,7 @@ export class HeadParser {
     const next = this.#parseFields(bytes, at + 10);
     if (next < 0) return next;
     this.method = methodOf(bytes, start, methodLength);
-    this.target = bytes.latin1Slice(targetStart, targetEnd);
+    this.target = bytes.toString('latin1', targetStart, targetEnd);
     return next;
   }
 
@@ -129,7 +129,7 @@ export class HeadParser {
     if (next < 0) return next;
     this.status = status;
     const plainOk = status === 200 && reasonEnd - reasonStart === 2 && bytes[reasonStart] === 79 && bytes[reasonStart + 1] === 75;
-    this.reason = plainOk ? 'OK' : bytes.latin1Slice(reasonStart, reasonEnd);
+    this.reason = plainOk ? 'OK' : bytes.toString('latin1', reasonStart, reasonEnd);
     return next;
   }
 
@@ -205,7 +205,7 @@ export class HeadParser {
       marks[2 * count + 1] = valueEnd - start;
       count++;
     }
-    const text = bytes.latin1Slice(start, at);
+    const text = bytes.toString('latin1', start, at);
     const values: string[] = [];
     for (let i = 0; i < count; i++) values.push(text.substring(marks[2 * i]!, marks[2 * i + 1]!));
     const fault = readFacts(this.facts, names, values);
@@ -263,7 +263,7 @@ function versionFault(bytes: Buffer, at: number, end: number): HeadFault | null 
   if (end - at === 8 && (bytes[at + 7] === 49 || bytes[at + 7] === 48) && bytes[at + 5] === 49 && bytes[at] === 72 && bytes[at + 1] === 84 && bytes[at + 2] === 84 && bytes[at + 3] === 80 && bytes[at + 4] === 47 && bytes[at + 6] === 46) {
     return null;
   }
-  const text = bytes.latin1Slice(at, end);
+  const text = bytes.toString('latin1', at, end);
   if (text.length < 8) return 'HTTP/1.1'.startsWith(text.replace(/\d/g, '1')) ? null : badVersion;
   return /^HTTP\/\d\.\d$/.test(text) ? otherVersion : badVersion;
 }
@@ -279,7 +279,7 @@ function methodOf(bytes: Buffer, start: number, length: number): string {
     if (first === 80 && second === 79 && bytes[start + 2] === 83 && bytes[start + 3] === 84) return 'POST';
     if (first === 72 && second === 69 && bytes[start + 2] === 65 && bytes[start + 3] === 68) return 'HEAD';
   }
-  return bytes.latin1Slice(start, start + length);
+  return bytes.toString('latin1', start, start + length);
 }
 
 /** Gathers what fields say about the message; null when they agree. */

@@ -24,7 +24,7 @@ export function nameFromBytes(bytes: Buffer, start: number, end: number, hash: n
     if (hashes[slot] === hash && equals(entry.raw, bytes, start, end)) return entry;
     slot = (slot + 1) & slotMask;
   }
-  return headerName(bytes.latin1Slice(start, end));
+  return headerName(bytes.toString('latin1', start, end));
 }
 
 function equals(raw: string, bytes: Buffer, start: number, end: number): boolean {
@@ -36,7 +36,7 @@ function equals(raw: string, bytes: Buffer, start: number, end: number): boolean
 
 function keep(slot: number, hash: number, bytes: Buffer, start: number, end: number): HeaderName {
   // A string of its own, not a piece of the head: the interned name must not keep a whole head alive.
-  const name = headerName(bytes.latin1Slice(start, end));
+  const name = headerName(bytes.toString('latin1', start, end));
   if (end - start <= maxNameBytes && entryCount < maxEntries) {
     entries[slot] = name;
     hashes[slot] = hash;

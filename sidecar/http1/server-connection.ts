@@ -1,589 +1,446 @@
 /**
- * The downstream side of HTTP/1: requests in, responses out, one at a time and in order. Pipelined requests wait in a bounded buffer until the response
- * before them is finished. A connection is used again only when both messages ended at their boundary.
- *
- *   head ──onHead──▶ body ──end──▶ waiting (for the response) ──response done──▶ head …
- *     │                                    ▲
- *     └── no body ─────────────────────────┘        upgrade / CONNECT: waiting ──101 / 2xx──▶ tunnel
+ * The server side of HTTP/1.1 on one connected socket: reads requests one after the other, hands each to its owner as a stream, and writes the
+ * answers in order. The next request is not looked at before the answer to the one before is written. Refuses malformed requests by itself.
  */
-import type { Socket } from 'node:net';
-import type { RequestReceiver, ServerConnection, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
+import { type Socket } from 'node:net';
+import type { RequestReceiver, ServerConnection, ServerConnectionOwner } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpLimits } from '../codec/limits.ts';
-import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
+import type { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
-import { HeadFault, lineEnd, type ParsedFields, parseFields, parseRequestLine } from './head-parser.ts';
-import { fieldLines, type Framing, statusLine } from './head-writer.ts';
-import { MessageEncoder } from './message-encoder.ts';
-import { reasonPhrase } from './reason-phrase.ts';
+import { BodyWriter, framing } from './body-writer.ts';
+import { defaultHeadTimeoutMs, type Http1ServerOptions } from './connection-options.ts';
+import { errorReply } from './error-reply.ts';
+import { HeadFault, requestFault } from './head-fault.ts';
+import { faulty, HeadParser } from './head-parser.ts';
+import { HeadReader } from './head-reader.ts';
+import { hold, InputPump, type InputSink } from './input-pump.ts';
+import { LingeringClose } from './lingering-close.ts';
+import { requestHeadOf } from './request-target.ts';
+import { encodeInformational, ResponseEncoder } from './response-encoder.ts';
+import { Http1ServerStream } from './server-stream.ts';
 
-type InputState = 'head' | 'body' | 'waiting' | 'tunnel' | 'discard';
+/** Between requests, or in a request's head. */
+const readingHead = 0;
+const readingBody = 1;
+/** The request is complete, its answer is not. */
+const answering = 2;
+/** An upgrade or CONNECT was asked for: what comes next is held until the answer says whose bytes they are. */
+const deciding = 3;
+const tunnel = 4;
+/** The last answer is written; input is dropped until the client closes. */
+const closing = 5;
+const closed = 6;
 
-/** Pipelined bytes kept while a response is under way; beyond it the socket is not read. */
-const maxWaitingBytes = 16 * 1024;
-/** How long input is read and dropped after the last response, so that the peer sees it instead of a reset. */
-const lingerMs = 1_000;
+const emptyChunk = Buffer.alloc(0);
+const encoder = new ResponseEncoder();
 
-export interface Http1ServerOptions {
-  readonly scheme: 'http' | 'https';
-  /** HTTP/1.0 requests are taken. */
-  readonly acceptHttp10: boolean;
-  /** Bytes that were read to find out the protocol. */
-  readonly firstBytes: Buffer | null;
-}
-
-export class Http1ServerConnection implements ServerConnection, BodyOwner, SocketWriterOwner {
-  readonly protocol = 'http1';
-  readonly socket: Socket;
-  readonly writer: SocketWriter;
-  readonly #owner: ServerConnectionOwner;
-  readonly #limits: HttpLimits;
-  readonly #options: Http1ServerOptions;
-  readonly #body: BodyDecoder;
-  #state: InputState = 'head';
-  #stream: Http1ServerStream | null = null;
-  #receiver: RequestReceiver | null = null;
-  /** Bytes read and not yet understood: part of a head, or pipelined requests. */
-  #input: Buffer | null = null;
-  /** How far #input was searched for the end of the head. */
-  #searched = 0;
-  #requests = 0;
-  #draining = false;
-  #closed = false;
-  /** The peer sent FIN. */
-  #inputEnded = false;
-  #pauses = 0;
-  #waitingPause = false;
-  #processing = false;
-  #lastHead = '';
-  #lastRequest: RequestHead | null = null;
-  #lastParsed: ParsedFields | null = null;
-
-  constructor(socket: Socket, owner: ServerConnectionOwner, limits: HttpLimits, options: Http1ServerOptions) {
-    this.socket = socket;
-    this.#owner = owner;
-    this.#limits = limits;
-    this.#options = options;
-    this.writer = new SocketWriter(socket, this, limits.highWatermarkBytes, limits.lowWatermarkBytes);
-    this.#body = new BodyDecoder(this, limits.maxHeadBytes, limits.maxFields);
-    socket.on('data', (chunk: Buffer) => this.#onData(chunk));
-    socket.on('end', () => this.#onInputEnd());
-    socket.on('error', () => {
-      // 'close' follows and is where things end.
-    });
-    socket.on('close', () => this.#onSocketClose());
-    if (options.firstBytes !== null && options.firstBytes.length > 0) this.#onData(options.firstBytes);
-  }
-
-  get activeStreams(): number {
-    return this.#stream === null ? 0 : 1;
-  }
-
-  get draining(): boolean {
-    return this.#draining;
-  }
-
-  /** No request is under way and no part of one has come: it may be closed without loss. */
-  get idle(): boolean {
-    return this.#stream === null && (this.#input === null || this.#input.length === 0);
-  }
-
-  drain(): void {
-    this.#draining = true;
-    if (this.idle) this.#linger();
-  }
-
-  destroy(error: ProxyError): void {
-    this.#fail(error);
-    this.socket.destroy();
-  }
-
-  // -- input --
-
-  #onData(chunk: Buffer): void {
-    if (this.#state === 'discard' || this.#closed) return;
-    if (this.#input !== null && this.#input.length > 0) this.#input = Buffer.concat([this.#input, chunk]);
-    else this.#input = chunk;
-    this.#process();
-  }
-
-  /** Takes from #input what the state allows. */
-  #process(): void {
-    if (this.#processing) return;
-    this.#processing = true;
-    try {
-      while (this.#input !== null && this.#input.length > 0 && this.#step(this.#input)) {
-        // Goes on until more bytes or a response are needed.
-      }
-    } catch (fault) {
-      if (!(fault instanceof HeadFault)) throw fault;
-      this.#refuse(fault);
-    } finally {
-      this.#processing = false;
-    }
-  }
-
-  /** One step; false when it cannot go on. */
-  #step(input: Buffer): boolean {
-    switch (this.#state) {
-      case 'head':
-        return this.#takeHead(input);
-      case 'body': {
-        this.#input = null;
-        const taken = this.#body.decode(input, 0);
-        if (taken < input.length && this.#input === null) this.#input = input.subarray(taken);
-        return true;
-      }
-      case 'tunnel':
-        this.#input = null;
-        this.#receiver?.onData(input, false);
-        return false;
-      case 'waiting':
-        if (input.length > maxWaitingBytes && !this.#waitingPause) {
-          this.#waitingPause = true;
-          this.pauseReading();
-        }
-        return false;
-      case 'discard':
-        this.#input = null;
-        return false;
-    }
-  }
-
-  #takeHead(input: Buffer): boolean {
-    // RFC 9112 2.2: an empty line before a request is ignored; only whole CRLFs are.
-    let start = 0;
-    while (start + 1 < input.length && input[start] === 13 && input[start + 1] === 10) start += 2;
-    const end = input.indexOf('\r\n\r\n', Math.max(start, this.#searched - 3), 'latin1');
-    if (end < 0) {
-      if (input.length - start > this.#limits.maxHeadBytes) throw headTooLarge(this.#limits.maxHeadBytes);
-      checkPartialHead(input, Math.max(start, this.#searched));
-      this.#searched = input.length;
-      return false;
-    }
-    this.#searched = 0;
-    if (end - start + 4 > this.#limits.maxHeadBytes) throw headTooLarge(this.#limits.maxHeadBytes);
-    const text = input.toString('latin1', start, end + 2);
-    this.#input = end + 4 < input.length ? input.subarray(end + 4) : null;
-    this.#beginRequest(text);
-    return true;
-  }
-
-  #beginRequest(text: string): void {
-    // Clients repeat themselves: a head that equals the one before is copied instead of parsed.
-    if (text !== this.#lastHead || this.#lastRequest === null) {
-      this.#parseHead(text);
-      this.#lastHead = text;
-    }
-    const parsed = this.#lastParsed!;
-    const kept = this.#lastRequest!;
-    const head = new RequestHead(kept.method, kept.scheme, kept.authority, kept.path, kept.version, kept.fields.clone(), kept.upgrade, kept.absoluteForm);
-    const tunnel = head.upgrade !== '' || head.method === 'CONNECT';
-    const http11 = head.version === '1.1';
-    const stream = new Http1ServerStream(this, ++this.#requests, head.method, http11 ? 1 : 0, http11 ? !parsed.close : parsed.keepAlive && !parsed.close);
-    this.#stream = stream;
-    this.#receiver = this.#owner.onStream(stream);
-    let endStream = false;
-    if (tunnel) {
-      this.#state = 'waiting';
-    } else if (parsed.chunked) {
-      this.#body.startChunked();
-      this.#state = 'body';
-    } else if (parsed.contentLength > 0) {
-      this.#body.startCounted(parsed.contentLength);
-      this.#state = 'body';
-    } else {
-      this.#state = 'waiting';
-      endStream = true;
-      stream.requestComplete = true;
-    }
-    this.#receiver.onHead(head, endStream);
-  }
-
-  #parseHead(text: string): void {
-    const lineAt = lineEnd(text, 0);
-    const line = parseRequestLine(text, lineAt);
-    const parsed = parseFields(text, lineAt + 2, this.#limits.maxFields);
-    if (line.minor === 0 && !this.#options.acceptHttp10) throw new HeadFault('low_version', 'HTTP/1.0 is not taken here.', 426);
-    if (line.minor === 0 && parsed.chunked) throw new HeadFault('http1.transfer_encoding_not_allowed', 'An HTTP/1.0 request has Transfer-Encoding (RFC 9112 6.1).');
-    if (parsed.chunked && line.method === 'CONNECT') throw new HeadFault('http1.codec_error', 'CONNECT has Transfer-Encoding (RFC 9110 9.3.6).');
-    if (parsed.contentLength > 0 && line.method === 'CONNECT') throw new HeadFault('http1.body_disallowed', 'CONNECT has a body (RFC 9110 9.3.6).');
-    if (line.minor === 1 && parsed.host === null) throw new HeadFault('missing_host_header', 'The request has no Host (RFC 9112 3.2).');
-    const target = requestTarget(line.method, line.target, parsed.host ?? '', this.#options.scheme);
-    // Upgrade with a body cannot be told apart from early tunnel bytes; HTTP/1.0 has no Upgrade (RFC 9110 7.8).
-    const upgrade = line.minor === 1 && !parsed.chunked && parsed.contentLength <= 0 ? parsed.upgrade : '';
-    const version = line.minor === 1 ? '1.1' : '1.0';
-    this.#lastParsed = parsed;
-    this.#lastRequest = new RequestHead(line.method, target.scheme, target.authority, target.path, version, parsed.fields, upgrade, target.absoluteForm);
-  }
-
-  onBodyData(chunk: Buffer, end: boolean): void {
-    if (end) this.#requestEnded();
-    this.#receiver?.onData(chunk, end);
-  }
-
-  onBodyTrailers(trailers: HeaderFields): void {
-    this.#requestEnded();
-    this.#receiver?.onTrailers(trailers);
-  }
-
-  #requestEnded(): void {
-    this.#state = 'waiting';
-    if (this.#stream !== null) this.#stream.requestComplete = true;
-  }
-
-  #onInputEnd(): void {
-    this.#inputEnded = true;
-    if (this.#state === 'tunnel') {
-      this.#stream!.requestComplete = true;
-      this.#receiver?.onData(emptyBuffer, true);
-    } else if (this.#state === 'body') {
-      this.#fail(downstreamGone);
-      this.socket.destroy();
-    } else if (this.#stream === null) {
-      this.writer.end();
-    } else if (this.#stream.method === 'CONNECT' || !this.#stream.requestComplete) {
-      this.#fail(downstreamGone);
-      this.socket.destroy();
-    }
-    // A client that sent a whole request and FIN still gets its answer (half-close).
-  }
-
-  #onSocketClose(): void {
-    if (this.#closed) return;
-    this.#fail(downstreamGone);
-  }
-
-  /** Ends the stream, if any, and the connection's life towards its owner. Once. */
-  #fail(error: ProxyError): void {
-    if (this.#closed) return;
-    this.#closed = true;
-    const stream = this.#stream;
-    const receiver = this.#receiver;
-    this.#stream = null;
-    this.#receiver = null;
-    if (stream !== null && !stream.ended) {
-      stream.ended = true;
-      receiver?.onReset(error);
-    }
-    this.#owner.onClose(error === downstreamGone && stream === null ? null : error);
-  }
-
-  /** A framing fault: in a body it resets the stream; in a head it is answered here, because there is no stream. */
-  #refuse(fault: HeadFault): void {
-    const error = new ProxyError({ flag: 'DPE', source: 'downstream', details: fault.details, message: fault.message, status: fault.status, http2Code: 1 });
-    const stream = this.#stream;
-    if (stream !== null) {
-      const receiver = this.#receiver;
-      this.#state = 'discard';
-      this.#receiver = null;
-      this.#input = null;
-      stream.keepAlive = false;
-      if (stream.ended) return;
-      // The stream may still answer (400) if nothing of a response was sent.
-      stream.requestBroken = true;
-      receiver?.onReset(error);
-      if (!stream.ended) {
-        if (stream.headSent) this.destroy(error);
-        else this.#refuseHead(error);
-      }
-      return;
-    }
-    this.#owner.onCodecError(error);
-    this.#refuseHead(error);
-  }
-
-  #refuseHead(error: ProxyError): void {
-    if (this.#stream !== null) this.#stream.ended = true;
-    this.#stream = null;
-    this.#receiver = null;
-    const body = `${error.message} [${error.flag} ${error.details}]\n`;
-    this.writer.writeLatin1(
-      `HTTP/1.1 ${error.status} ${reasonPhrase(error.status)}\r\ncontent-type: text/plain\r\ncontent-length: ${body.length}\r\nserver: outrigger\r\nconnection: close\r\n\r\n${body}`,
-    );
-    this.#linger();
-  }
-
-  // -- output, called by the stream --
-
-  /** @internal The response's head. */
-  sendResponseHead(stream: Http1ServerStream, head: ResponseHead, endStream: boolean): void {
-    const { status } = head;
-    const tunnel = status === 101 || (stream.method === 'CONNECT' && status >= 200 && status < 300);
-    const bodyless = stream.method === 'HEAD' || status === 204 || status === 304;
-    let framing: Framing;
-    if (tunnel) {
-      framing = 'none';
-      stream.encoder.start('raw', 0);
-    } else if (bodyless) {
-      framing = 'as-in-fields';
-      stream.encoder.start('none', 0);
-    } else {
-      const length = head.fields.get('content-length');
-      if (length !== undefined) {
-        framing = 'as-in-fields';
-        stream.encoder.start('counted', Number(length));
-      } else if (endStream) {
-        framing = 'zero-length';
-        stream.encoder.start('none', 0);
-      } else if (stream.minor === 1) {
-        framing = 'chunked';
-        stream.encoder.start('chunked', 0);
-      } else {
-        framing = 'none';
-        stream.encoder.start('raw', 0);
-        stream.keepAlive = false;
-      }
-    }
-    if (this.#draining || this.#inputEnded || (endStream && !stream.requestComplete && !tunnel)) stream.keepAlive = false;
-    let connection = '';
-    if (status === 101) connection = 'upgrade';
-    else if (tunnel) connection = '';
-    else if (!stream.keepAlive) connection = 'close';
-    else if (stream.minor === 0) connection = 'keep-alive';
-    this.writer.writeLatin1(statusLine(stream.minor, status, head.reason) + fieldLines(head.fields, framing, null, connection));
-    if (tunnel) this.#startTunnel(stream);
-  }
-
-  #startTunnel(stream: Http1ServerStream): void {
-    stream.tunnel = true;
-    stream.keepAlive = false;
-    this.#state = 'tunnel';
-    this.#releaseWaiting();
-    if (this.#input !== null) setImmediate(() => this.#process());
-    if (this.#inputEnded) {
-      stream.requestComplete = true;
-      setImmediate(() => this.#receiver?.onData(emptyBuffer, true));
-    }
-  }
-
-  /** @internal The response is finished. */
-  responseEnded(stream: Http1ServerStream): void {
-    stream.ended = true;
-    if (this.#stream !== stream) return;
-    const reusable = stream.keepAlive && stream.requestComplete && stream.encoder.complete && !this.#inputEnded;
-    if (stream.tunnel && !stream.requestComplete) {
-      // Half-close: the upstream is done, the client may still send.
-      stream.ended = false;
-      this.writer.end();
-      stream.responseDone = true;
-      return;
-    }
-    this.#stream = null;
-    this.#receiver = null;
-    if (this.#closed) return;
-    if (!stream.encoder.complete) {
-      this.destroy(truncated);
-      return;
-    }
-    if (!reusable) {
-      this.#linger();
-      return;
-    }
-    this.#state = 'head';
-    this.#releaseWaiting();
-    // Not from inside the owner's call: events must not come out of a sender method.
-    if (this.#input !== null && this.#input.length > 0) setImmediate(() => this.#process());
-    else if (this.#draining) this.#linger();
-  }
-
-  /** @internal The owner gave the stream up. */
-  resetStream(stream: Http1ServerStream): void {
-    stream.ended = true;
-    if (this.#stream !== stream) return;
-    this.#stream = null;
-    this.#receiver = null;
-    this.socket.destroy();
-  }
-
-  /** Sends FIN after what is written, and drops what the peer still sends, for a bounded time. */
-  #linger(): void {
-    if (this.#state === 'discard' && this.socket.writableEnded) return;
-    this.#state = 'discard';
-    this.#input = null;
-    this.writer.end();
-    if (this.#pauses > 0) {
-      this.#pauses = 0;
-      this.socket.resume();
-    }
-    if (this.#inputEnded) return;
-    const timer = setTimeout(() => this.socket.destroy(), lingerMs);
-    timer.unref();
-    this.socket.once('end', () => clearTimeout(timer));
-    this.socket.once('close', () => clearTimeout(timer));
-  }
-
-  onWriteBlocked(): void {
-    this.#receiver?.onWriteBlocked();
-  }
-
-  onWriteReady(): void {
-    this.#receiver?.onWriteReady();
-  }
-
-  #releaseWaiting(): void {
-    if (!this.#waitingPause) return;
-    this.#waitingPause = false;
-    this.resumeReading();
-  }
-
-  /** @internal */
-  pauseReading(): void {
-    if (this.#pauses++ === 0) this.socket.pause();
-  }
-
-  /** @internal */
-  resumeReading(): void {
-    if (this.#pauses > 0 && --this.#pauses === 0) this.socket.resume();
-  }
-}
-
-export class Http1ServerStream implements ServerStream {
-  readonly connection: Http1ServerConnection;
-  readonly id: number;
-  readonly method: string;
-  readonly minor: number;
-  readonly encoder: MessageEncoder;
-  keepAlive: boolean;
-  requestComplete = false;
-  requestBroken = false;
-  headSent = false;
-  tunnel = false;
-  responseDone = false;
-  ended = false;
-  /** Pauses that this stream holds, given back when it ends. */
-  #pauses = 0;
-
-  constructor(connection: Http1ServerConnection, id: number, method: string, minor: number, keepAlive: boolean) {
-    this.connection = connection;
-    this.id = id;
-    this.method = method;
-    this.minor = minor;
-    this.keepAlive = keepAlive;
-    this.encoder = new MessageEncoder(connection.writer);
-  }
-
-  sendInformational(head: ResponseHead): void {
-    // HTTP/1.0 clients know no 1xx (RFC 9110 15.2).
-    if (this.ended || this.headSent || this.minor === 0) return;
-    this.connection.writer.writeLatin1(statusLine(1, head.status, head.reason) + fieldLines(head.fields, 'none', null, ''));
-  }
-
-  sendHead(head: ResponseHead, endStream: boolean): void {
-    if (this.ended || this.headSent) return;
-    this.headSent = true;
-    this.connection.sendResponseHead(this, head, endStream);
-    if (endStream) this.#end();
-  }
-
-  sendData(chunk: Buffer, endStream: boolean): void {
-    if (this.ended || this.responseDone) return;
-    if (!this.encoder.data(chunk) && this.encoder.framing !== 'none') {
-      this.connection.destroy(tooLong);
-      return;
-    }
-    if (endStream) {
-      this.encoder.end(null);
-      this.#end();
-    }
-  }
-
-  sendTrailers(trailers: HeaderFields): void {
-    if (this.ended || this.responseDone) return;
-    this.encoder.end(trailers);
-    this.#end();
-  }
-
-  reset(_error: ProxyError): void {
-    if (this.ended) return;
-    this.#releasePauses();
-    this.connection.resetStream(this);
-  }
-
-  pauseReading(): void {
-    if (this.ended) return;
-    this.#pauses++;
-    this.connection.pauseReading();
-  }
-
-  resumeReading(): void {
-    if (this.#pauses === 0) return;
-    this.#pauses--;
-    this.connection.resumeReading();
-  }
-
-  #end(): void {
-    if (!this.tunnel) this.#releasePauses();
-    this.connection.responseEnded(this);
-  }
-
-  #releasePauses(): void {
-    for (; this.#pauses > 0; this.#pauses--) this.connection.resumeReading();
-  }
-}
-
-interface RequestTarget {
-  readonly scheme: string;
-  readonly authority: string;
-  readonly path: string;
-  readonly absoluteForm: boolean;
-}
-
-/** The four forms of a request target. RFC 9112 3.2. */
-function requestTarget(method: string, target: string, host: string, scheme: string): RequestTarget {
-  if (method === 'CONNECT') {
-    if (!/^(?:\[[0-9a-fA-F:.]+\]|[^:/?#@[\]]+):\d{1,5}$/.test(target)) throw new HeadFault('http1.codec_error', 'The target of CONNECT is not HOST:PORT (RFC 9112 3.2.3).');
-    return { scheme, authority: target, path: '', absoluteForm: false };
-  }
-  if (!validHost(host)) throw new HeadFault('http1.codec_error', 'Host is not a host name or address with an optional port (RFC 9110 7.2).');
-  if (target.charCodeAt(0) === 47) return { scheme, authority: host, path: target, absoluteForm: false };
-  if (target === '*' && method === 'OPTIONS') return { scheme, authority: host, path: '*', absoluteForm: false };
-  const absolute = /^(https?):\/\/([^/?#]*)([/?].*)?$/i.exec(target);
-  if (absolute === null || !validHost(absolute[2]!) || absolute[2] === '') throw new HeadFault('http1.invalid_url', 'The request target is neither a path nor an absolute URL (RFC 9112 3.2).');
-  // Two hosts that differ could be read in two ways: refused (hardening.md), though RFC 9112 3.2.2 lets the target win.
-  if (host !== '' && absolute[2]!.toLowerCase() !== host.toLowerCase()) throw new HeadFault('http1.codec_error', 'The host of the absolute target differs from Host.');
-  const rest = absolute[3] ?? '/';
-  return { scheme: absolute[1]!.toLowerCase(), authority: absolute[2]!, path: rest.charCodeAt(0) === 47 ? rest : `/${rest}`, absoluteForm: true };
-}
-
-/** reg-name, IPv4 or bracketed IPv6, with an optional port; no userinfo. Empty is for HTTP/1.0 and for URIs without an authority. */
-function validHost(host: string): boolean {
-  return /^(?:\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._~!$&'()*+,;=%-]*)(?::\d{0,5})?$/.test(host);
-}
-
-/** A bare LF in a head that never ends must not wait for the timeout. */
-function checkPartialHead(input: Buffer, from: number): void {
-  for (let lf = input.indexOf(10, from); lf >= 0; lf = input.indexOf(10, lf + 1)) {
-    if (lf === 0 || input[lf - 1] !== 13) throw new HeadFault('http1.codec_error', 'A line of the head ends with a bare LF (RFC 9112 2.2).');
-  }
-}
-
-function headTooLarge(maxBytes: number): HeadFault {
-  return new HeadFault('http1.headers_too_large', `The head is larger than ${maxBytes} bytes.`, 431);
-}
-
-const emptyBuffer = Buffer.alloc(0);
-
-const downstreamGone = new ProxyError({
+const clientGone = new ProxyError({
   flag: 'DC',
   source: 'downstream',
   details: 'downstream_remote_disconnect',
-  message: 'The caller closed its connection.',
-  http2Code: 8,
+  message: 'The client closed the connection before its request was answered.',
+});
+const tookTooLong = new HeadFault('request_header_timeout', 'The head of the request did not come in time.', 408);
+const http10Refused = new HeadFault('low_version', 'HTTP/1.0 is not accepted here.', 426);
+const brokenAnswer = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'http1.response_framing_mismatch',
+  message: 'The response does not match the framing that its head announced; the connection was cut.',
 });
 
-const truncated = new ProxyError({
-  flag: 'UPE',
-  source: 'upstream',
-  details: 'http1.body_shorter_than_content_length',
-  message: 'The response ended before its Content-Length.',
-});
+export class Http1ServerConnection implements ServerConnection, BodyOwner, SocketWriterOwner, InputSink, TimerTarget {
+  readonly protocol = 'http1';
+  /** Of the request in hand. For {@link Http1ServerStream} only, like the methods behind `drain` and `destroy`. */
+  currentStream: Http1ServerStream | null = null;
+  readonly #socket: Socket;
+  readonly #owner: ServerConnectionOwner;
+  readonly #scheme: string;
+  readonly #wheel: TimerWheel;
+  readonly #writer: SocketWriter;
+  readonly #body: BodyWriter;
+  readonly #parser: HeadParser;
+  readonly #heads: HeadReader;
+  readonly #decoder: BodyDecoder;
+  readonly #pump: InputPump;
+  readonly #headTimeoutMs: number;
+  readonly #acceptHttp10: boolean;
+  #headTimer: WheelTimer | null = null;
+  #linger: LingeringClose | null = null;
+  #state = readingHead;
+  #receiver: RequestReceiver | null = null;
+  #requests = 0;
+  #headSent = false;
+  #draining = false;
+  /** Our end of a tunnel is closed. */
+  #tunnelOutEnded = false;
+  #closeError: ProxyError | null = null;
+  /** What the request in hand allows its answer to be. */
+  readonly #context = { minor: 1, headRequest: false, tunnel: false, upgrade: '', keepAlive: true, tellKeepAlive: false };
+  /** The request in hand is CONNECT. */
+  #connect = false;
 
-const tooLong = new ProxyError({
-  flag: 'UPE',
-  source: 'upstream',
-  details: 'http1.body_longer_than_content_length',
-  message: 'The response is longer than its Content-Length.',
-});
+  /** `socket` is connected (TLS done) and was made with `allowHalfOpen`. */
+  constructor(socket: Socket, owner: ServerConnectionOwner, limits: HttpLimits, options: Http1ServerOptions) {
+    this.#socket = socket;
+    this.#owner = owner;
+    this.#scheme = options.scheme;
+    this.#wheel = options.wheel;
+    this.#headTimeoutMs = options.headTimeoutMs ?? defaultHeadTimeoutMs;
+    this.#acceptHttp10 = options.acceptHttp10;
+    this.#writer = new SocketWriter(socket, this, limits.highWatermarkBytes, limits.lowWatermarkBytes);
+    this.#body = new BodyWriter(this.#writer);
+    this.#parser = new HeadParser(limits.maxFields);
+    this.#heads = new HeadReader(this.#parser, limits.maxHeadBytes);
+    this.#decoder = new BodyDecoder(this, this.#parser, limits.maxHeadBytes);
+    socket.on('error', () => {
+      this.#closeError ??= clientGone;
+    });
+    socket.on('close', () => this.#onSocketClose());
+    this.#pump = new InputPump(socket, this);
+    if (options.firstBytes !== null) this.#pump.prepend(options.firstBytes);
+  }
+
+  get activeStreams(): number {
+    return this.currentStream === null ? 0 : 1;
+  }
+
+  /** No request is in hand and no part of one has come: it may be closed without loss. */
+  get idle(): boolean {
+    return this.#state === readingHead && !this.#heads.partial && !this.#pump.holding;
+  }
+
+  drain(): void {
+    if (this.#draining || this.#state >= closing) return;
+    this.#draining = true;
+    this.#context.keepAlive = false;
+    if (this.idle) this.#close();
+  }
+
+  destroy(error: ProxyError): void {
+    if (this.#state === closed) return;
+    const receiver = this.#receiver;
+    this.#abort(error);
+    receiver?.onReset(error);
+  }
+
+  takeInput(bytes: Buffer, at: number): number {
+    switch (this.#state) {
+      case readingHead:
+        // A client that asks on without reading the answers waits until it has read some.
+        return this.#writer.blocked ? hold : this.#readHead(bytes, at);
+      case readingBody: {
+        const next = this.#decoder.decode(bytes, at);
+        if (next === faulty) {
+          this.#refuseBody(requestFault(this.#decoder.fault!));
+          return bytes.length;
+        }
+        return next;
+      }
+      case tunnel:
+        this.#receiver!.onData(at === 0 ? bytes : bytes.subarray(at), false);
+        return bytes.length;
+      case closing:
+        this.#linger!.onDropped(bytes.length - at);
+        return bytes.length;
+      default:
+        return hold;
+    }
+  }
+
+  onInputEnd(): void {
+    switch (this.#state) {
+      case readingHead:
+        this.#close();
+        return;
+      case readingBody: {
+        const receiver = this.#receiver!;
+        this.#abort(clientGone);
+        receiver.onReset(clientGone);
+        return;
+      }
+      case tunnel:
+        this.#endTunnelInput();
+        return;
+      default:
+        // A request that came whole is answered, however much of the connection the client has closed.
+        this.#context.keepAlive = false;
+    }
+  }
+
+  onBodyData(chunk: Buffer, end: boolean): void {
+    if (end) this.#state = answering;
+    this.#receiver!.onData(chunk, end);
+  }
+
+  onBodyTrailers(trailers: HeaderFields): void {
+    this.#state = answering;
+    this.#receiver!.onTrailers(trailers);
+  }
+
+  onWriteBlocked(): void {
+    const stream = this.currentStream;
+    if (stream === null || stream.writeBlocked) return;
+    stream.writeBlocked = true;
+    this.#receiver!.onWriteBlocked();
+  }
+
+  onWriteReady(): void {
+    const stream = this.currentStream;
+    if (stream !== null && stream.writeBlocked) {
+      stream.writeBlocked = false;
+      this.#receiver!.onWriteReady();
+    }
+    if (this.#state === readingHead) this.#pump.retry();
+  }
+
+  /** The head did not come in time. */
+  onTimer(): void {
+    if (this.#state === readingHead && this.#heads.partial) this.#refuseHead(tookTooLong);
+  }
+
+  sendInformational(head: ResponseHead): void {
+    // HTTP/1.0 knows no 1xx (RFC 9110 15.2).
+    if (this.#headSent || this.#context.minor === 0) return;
+    this.#body.writeText(encodeInformational(head));
+  }
+
+  sendHead(head: ResponseHead, endStream: boolean): void {
+    if (this.#headSent) return;
+    this.#headSent = true;
+    const context = this.#context;
+    if (this.#state === deciding) this.#decide(head.status);
+    else if (head.status === 101) {
+      this.#breakOff();
+      return;
+    }
+    // An answer that ends before its request leaves the rest of the request in the way of the next one.
+    if (endStream && this.#state === readingBody) context.keepAlive = false;
+    const text = encoder.encode(head, endStream, context);
+    if (encoder.close) context.keepAlive = false;
+    const { length } = encoder;
+    const kind = encoder.framing;
+    this.#body.start(text, kind, length);
+    if (kind === framing.tunnel) {
+      this.#startTunnel(endStream);
+    } else if (endStream) {
+      if (kind === framing.counted && length > 0) this.#breakOff();
+      else {
+        if (kind === framing.chunked) this.#body.data(emptyChunk, true);
+        this.#endResponse();
+      }
+    }
+  }
+
+  sendData(chunk: Buffer, endStream: boolean): void {
+    if (!this.#headSent || this.#tunnelOutEnded) return;
+    if (!this.#body.data(chunk, endStream)) this.#breakOff();
+    else if (endStream) this.#endResponse();
+  }
+
+  sendTrailers(trailers: HeaderFields): void {
+    if (!this.#headSent || this.#tunnelOutEnded) return;
+    if (this.#body.trailers(trailers)) this.#endResponse();
+    else this.#breakOff();
+  }
+
+  resetStream(error: ProxyError): void {
+    this.#abort(error);
+  }
+
+  pauseReading(): void {
+    this.#pump.pause();
+  }
+
+  resumeReading(): void {
+    this.#pump.resume();
+  }
+
+  #readHead(bytes: Buffer, at: number): number {
+    const next = this.#heads.readRequest(bytes, at);
+    if (next === faulty) {
+      this.#refuseHead(this.#heads.fault!);
+      return bytes.length;
+    }
+    if (this.#heads.complete) {
+      if (this.#headTimer !== null) this.#wheel.disarm(this.#headTimer);
+      this.#beginRequest();
+    } else if (this.#heads.partial && this.#headTimeoutMs > 0) {
+      this.#headTimer ??= new WheelTimer(this);
+      if (!this.#headTimer.armed) this.#wheel.arm(this.#headTimer, this.#headTimeoutMs);
+    }
+    return next;
+  }
+
+  #beginRequest(): void {
+    const parser = this.#parser;
+    const head = requestHeadOf(parser, this.#scheme);
+    if (head instanceof HeadFault) {
+      this.#refuseHead(head);
+      return;
+    }
+    const { facts, minor } = parser;
+    if (minor === 0 && !this.#acceptHttp10) {
+      this.#refuseHead(http10Refused);
+      return;
+    }
+    const { chunked, contentLength } = facts;
+    const context = this.#context;
+    const asked = minor === 1 || facts.keepAlive;
+    context.minor = minor;
+    context.headRequest = head.method === 'HEAD';
+    context.tunnel = false;
+    context.upgrade = head.upgrade;
+    context.keepAlive = asked && !facts.close && !this.#draining;
+    context.tellKeepAlive = minor === 0;
+    this.#connect = head.method === 'CONNECT';
+    this.#headSent = false;
+    const stream = new Http1ServerStream(this, ++this.#requests);
+    this.currentStream = stream;
+    const open = this.#connect || head.upgrade !== '';
+    if (open) this.#state = deciding;
+    else if (chunked) {
+      this.#decoder.startChunked();
+      this.#state = readingBody;
+    } else if (contentLength > 0) {
+      this.#decoder.startCounted(contentLength);
+      this.#state = readingBody;
+    } else this.#state = answering;
+    const end = this.#state === answering;
+    const receiver = this.#owner.onStream(stream);
+    if (this.currentStream !== stream) return;
+    this.#receiver = receiver;
+    receiver.onHead(head, end);
+  }
+
+  /** The answer to an upgrade or CONNECT is known. */
+  #decide(status: number): void {
+    const context = this.#context;
+    if (this.#connect ? status >= 200 && status < 300 : status === 101) {
+      context.tunnel = true;
+      return;
+    }
+    this.#state = answering;
+    // Bytes behind a refused request may have been meant for the tunnel. With CONNECT they may still be on their way.
+    if (this.#connect || this.#pump.holding || status === 101) context.keepAlive = false;
+  }
+
+  #startTunnel(endStream: boolean): void {
+    this.#state = tunnel;
+    this.#tunnelOutEnded = false;
+    if (endStream) this.#endTunnelOutput();
+    this.#pump.retry();
+  }
+
+  #endResponse(): void {
+    if (this.#state === tunnel) {
+      this.#endTunnelOutput();
+      return;
+    }
+    const whole = this.#state === answering;
+    this.#endStream();
+    if (!whole || !this.#context.keepAlive) {
+      this.#close();
+      return;
+    }
+    this.#state = readingHead;
+    if (this.#pump.holding) this.#pump.retry();
+    else if (this.#draining) this.#close();
+  }
+
+  #endTunnelOutput(): void {
+    this.#tunnelOutEnded = true;
+    this.#writer.end();
+    if (this.#pump.ended && !this.#pump.holding) this.#endTunnel();
+  }
+
+  #endTunnelInput(): void {
+    const receiver = this.#receiver!;
+    if (this.#tunnelOutEnded) this.#endTunnel();
+    receiver.onData(emptyChunk, true);
+  }
+
+  #endTunnel(): void {
+    this.#endStream();
+    this.#close();
+  }
+
+  /** The request in hand is over: its handle does nothing from now on. */
+  #endStream(): void {
+    this.currentStream = null;
+    this.#receiver = null;
+    this.#pump.clearPauses();
+  }
+
+  #refuseHead(fault: HeadFault): void {
+    const error = requestFault(fault);
+    this.#body.writeText(errorReply(error));
+    this.#close();
+    this.#owner.onCodecError(error);
+  }
+
+  /** The body of the request in hand is malformed. */
+  #refuseBody(error: ProxyError): void {
+    const receiver = this.#receiver!;
+    if (this.#headSent) {
+      this.#abort(error);
+    } else {
+      this.#endStream();
+      this.#body.writeText(errorReply(error));
+      this.#closeError = error;
+      this.#close();
+    }
+    receiver.onReset(error);
+  }
+
+  /** The owner broke its own framing. It hears of it when the socket has closed, not from inside its call. */
+  #breakOff(): void {
+    this.#closeError ??= brokenAnswer;
+    this.#state = closed;
+    this.#pump.stop();
+    this.#cut();
+  }
+
+  /** Ends the connection in order: everything written goes out first. */
+  #close(): void {
+    if (this.#state >= closing) return;
+    this.#state = closing;
+    if (this.#headTimer !== null) this.#wheel.disarm(this.#headTimer);
+    this.#linger = new LingeringClose(this.#socket, this.#writer, this.#wheel);
+    this.#pump.retry();
+  }
+
+  /** Ends the connection now, so that the client sees that its answer is cut. */
+  #abort(error: ProxyError): void {
+    this.#endStream();
+    this.#state = closed;
+    this.#closeError ??= error;
+    this.#pump.stop();
+    this.#cut();
+  }
+
+  #cut(): void {
+    this.#writer.flush();
+    // A body that ends with the connection would look complete after FIN. TLS tells by the missing close_notify.
+    if (this.#body.framing === framing.untilClose && this.#scheme === 'http' && this.#headSent) this.#socket.resetAndDestroy();
+    else this.#socket.destroy();
+  }
+
+  #onSocketClose(): void {
+    this.#state = closed;
+    this.#pump.stop();
+    this.#linger?.stop();
+    if (this.#headTimer !== null) this.#wheel.disarm(this.#headTimer);
+    const receiver = this.#receiver;
+    if (receiver !== null) {
+      this.#closeError ??= clientGone;
+      this.#endStream();
+      receiver.onReset(this.#closeError);
+    }
+    this.#owner.onClose(this.#closeError);
+  }
+}

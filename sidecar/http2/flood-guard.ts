@@ -59,8 +59,7 @@ export class FloodGuard {
   }
 
   onWindowUpdate(): void {
-    const allowed =
-      5 + 2 * (this.streamsOpened + this.#limits.maxWindowUpdatesPerDataFrame * this.dataFramesSent);
+    const allowed = 5 + 2 * (this.streamsOpened + this.#limits.maxWindowUpdatesPerDataFrame * this.dataFramesSent);
     if (++this.#windowUpdates > allowed) {
       throw calm('http2.inbound_window_update_frames_flood', 'too many WINDOW_UPDATE frames');
     }

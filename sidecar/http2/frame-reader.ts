@@ -90,10 +90,7 @@ export class FrameReader {
       const type = header[from + 3]!;
       const flags = header[from + 4]!;
       const streamId =
-        ((header[from + 5]! & 0x7f) << 24) |
-        (header[from + 6]! << 16) |
-        (header[from + 7]! << 8) |
-        header[from + 8]!;
+        ((header[from + 5]! & 0x7f) << 24) | (header[from + 6]! << 16) | (header[from + 7]! << 8) | header[from + 8]!;
       if (length > this.#maxFrameBytes) {
         throw new ConnectionFault(
           frameSizeError,

@@ -5,6 +5,7 @@
 import { HeaderFields } from '../codec/header-fields.ts';
 import type { HeaderName } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
+import { contentLengthValue } from './content-length.ts';
 import type { FieldBlock } from './hpack/field-block.ts';
 import {
   kindAuthority,
@@ -20,7 +21,6 @@ import {
   kindScheme,
   kindTe,
 } from './hpack/field-name.ts';
-import { contentLengthValue } from './content-length.ts';
 import { addUpgradeFields } from './upgrade-fields.ts';
 
 /** A request as its block says it; heads are copies, so that the same one serves every repetition of the block. */

@@ -1,12 +1,14 @@
-/** Opens a connection to a host, with TLS when the cluster says so, within one time limit for all of it. */
+/** Opens a connection to a host, with TLS when the cluster says so, within one time limit for all of it (Envoy's connect_timeout covers the handshake). */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { connect as connectTls, type TLSSocket } from 'node:tls';
+import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
-import { certificateMatches, secureContext } from './tls-context.ts';
+import { peerFault } from './peer-certificate.ts';
+import { secureContext } from './tls-context.ts';
 
 export interface ConnectTarget {
+  /** IP literal. */
   readonly host: string;
   readonly port: number;
   readonly tls: TlsClientConfig | null;
@@ -14,20 +16,29 @@ export interface ConnectTarget {
   readonly alpn: readonly string[];
   /** A session to resume, from `onSession` of a connection to the same host under the same configuration. */
   readonly session: Buffer | null;
+  /** 0: none. */
   readonly timeoutMs: number;
   readonly wheel: TimerWheel;
 }
 
+/** `refused`: the network or the host said no; `timeout`: nobody answered in time; `tls`: the handshake failed, or the certificate is not the one wanted. */
+export type ConnectFailure = 'refused' | 'timeout' | 'tls';
+
 export interface ConnectOwner {
-  /** Connected; `alpn` is what TLS agreed on, or ''. */
+  /** Connected; `alpn` is what TLS agreed on, or ''. The socket has no 'error' listener any more: attach one now. */
   onConnected(socket: Socket, alpn: string): void;
   /** It will not be. Nothing follows. */
-  onConnectFailed(error: ProxyError, reason: 'refused' | 'timeout' | 'tls'): void;
-  /** A TLS session that may be resumed later. */
+  onConnectFailed(error: ProxyError, reason: ConnectFailure): void;
+  /** A TLS session that may be resumed later; any number, at any time while the connection lives. */
   onSession(session: Buffer): void;
 }
 
-export class Connecting implements TimerTarget {
+/** Begins to connect. The owner is told later, never from inside this call. */
+export function openTransport(target: ConnectTarget, owner: ConnectOwner): { cancel(): void } {
+  return new Connecting(target, owner);
+}
+
+class Connecting implements TimerTarget {
   readonly #target: ConnectTarget;
   readonly #owner: ConnectOwner;
   readonly #socket: Socket;
@@ -40,11 +51,13 @@ export class Connecting implements TimerTarget {
     this.#owner = owner;
     this.#timer = new WheelTimer(this);
     const { host, port, tls } = target;
-    this.#socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#connectTls(tls);
-    const socket = this.#socket;
+    const socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#connectTls(tls);
+    this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
     else {
-      socket.once('connect', () => (this.#tcpConnected = true));
+      socket.once('connect', () => {
+        this.#tcpConnected = true;
+      });
       socket.once('secureConnect', () => this.#secured(socket as TLSSocket, tls));
       socket.on('session', (session: Buffer) => owner.onSession(session));
     }
@@ -57,7 +70,7 @@ export class Connecting implements TimerTarget {
   cancel(): void {
     if (this.#settled) return;
     this.#settle();
-    this.#socket.destroy();
+    this.#abandon();
   }
 
   onTimer(): void {
@@ -66,9 +79,11 @@ export class Connecting implements TimerTarget {
 
   #connectTls(tls: TlsClientConfig): TLSSocket {
     const { host, port, alpn, session } = this.#target;
-    return connectTls({
+    // Documented; missing from the type.
+    const options: ConnectionOptions & { allowHalfOpen: boolean } = {
       host,
       port,
+      allowHalfOpen: true,
       secureContext: secureContext(tls),
       ALPNProtocols: [...alpn],
       // The chain is verified when there is a CA to verify against; names are compared exactly in #secured, not by host name.
@@ -76,17 +91,15 @@ export class Connecting implements TimerTarget {
       checkServerIdentity: () => undefined,
       ...(tls.serverName === '' || isIP(tls.serverName) !== 0 ? {} : { servername: tls.serverName }),
       ...(session === null ? {} : { session }),
-    }).setNoDelay(true) as TLSSocket;
+    };
+    return connectTls(options).setNoDelay(true) as TLSSocket;
   }
 
   #secured(socket: TLSSocket, tls: TlsClientConfig): void {
-    const certificate = socket.getPeerX509Certificate();
-    // A resumed session gives no certificate in some versions of TLS; it was checked when the session was made, under the same configuration.
-    if (certificate !== undefined && !certificateMatches(tls, certificate)) {
-      this.#fail('tls', `the certificate of ${this.#where()} has none of the names ${tls.subjectAltNames.map((name) => `${name.type}:${name.exact}`).join(', ')}`);
-      return;
-    }
-    this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
+    // Also for a resumed session, which carries the certificate that it was made with.
+    const fault = peerFault(tls, socket.getPeerX509Certificate());
+    if (fault === null) this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
+    else this.#fail('tls', `${this.#where()}: ${fault}`);
   }
 
   #connected(alpn: string): void {
@@ -97,23 +110,23 @@ export class Connecting implements TimerTarget {
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     const tls = this.#target.tls !== null && this.#tcpConnected;
-    this.#fail(tls ? 'tls' : 'refused', `${this.#where()}: ${error.code === 'ECONNREFUSED' ? 'connection refused' : tls ? `TLS: ${error.message}` : error.message}`);
+    const why = systemErrors[error.code ?? ''] ?? error.message;
+    this.#fail(tls ? 'tls' : 'refused', `${this.#where()}: ${tls ? `TLS handshake: ${why}` : why}`);
   };
 
-  readonly #onClose = (): void => this.#fail(this.#tcpConnected ? 'tls' : 'refused', `${this.#where()} closed the connection while it was being made`);
+  readonly #onClose = (): void => {
+    this.#fail(this.#tcpConnected ? 'tls' : 'refused', `${this.#where()} closed the connection while it was being made`);
+  };
 
-  #fail(reason: 'refused' | 'timeout' | 'tls', message: string): void {
+  #fail(reason: ConnectFailure, message: string): void {
     if (this.#settled) return;
     this.#settle();
-    this.#socket.on('error', () => {
-      // Told already.
-    });
-    this.#socket.destroy();
+    this.#abandon();
     this.#owner.onConnectFailed(
       new ProxyError({
         flag: 'UF',
         source: 'upstream',
-        details: `upstream_reset_before_response_started{connection_failure}`,
+        details: 'upstream_reset_before_response_started{connection_failure}',
         message: `No connection to the service: ${message}.`,
         retry: 'unsent',
       }),
@@ -128,7 +141,24 @@ export class Connecting implements TimerTarget {
     this.#socket.off('close', this.#onClose);
   }
 
+  #abandon(): void {
+    this.#socket.on('error', () => {
+      // Told already, or nobody wants to know.
+    });
+    this.#socket.destroy();
+  }
+
   #where(): string {
-    return `${this.#target.host}:${this.#target.port}`;
+    const { host, port } = this.#target;
+    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
 }
+
+const systemErrors: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'connection reset by the peer',
+  EHOSTUNREACH: 'no route to the host',
+  ENETUNREACH: 'no route to the network',
+  EADDRNOTAVAIL: 'no local port is free, or the address is not reachable from here',
+  EMFILE: 'this process has no file descriptors left (raise ulimit -n)',
+});

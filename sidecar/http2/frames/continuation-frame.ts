@@ -1,6 +1,7 @@
 /** CONTINUATION (RFC 9113 6.10), writing. Reading is part of header-block-reader.ts. */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { flagEndHeaders, frameHeaderBytes, typeContinuation, writeFrameHeader } from './frame-header.ts';
 
 /** Writes `block[from…]` as CONTINUATION frames; the last one ends the block. */

@@ -1,6 +1,7 @@
 /** DATA (RFC 9113 6.1), writing. Reading is done in frame-reader.ts, because its payload is passed on before it is complete. */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { maxCopiedBytes, outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { flagEndStream, frameHeaderBytes, typeData, writeFrameHeader } from './frame-header.ts';
 
 /** Writes one frame: small payloads are laid beside the header, large ones pass by reference. */

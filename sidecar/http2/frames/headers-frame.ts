@@ -1,6 +1,7 @@
 /** HEADERS (RFC 9113 6.2): where the field block lies in a payload, and writing a block with the CONTINUATION frames it needs. */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { maxCopiedBytes, outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError, protocolError } from '../error-code.ts';
 import { writeContinuations } from './continuation-frame.ts';

@@ -1,6 +1,7 @@
 /** PING (RFC 9113 6.7). Our own carry a number in the last four bytes, so that an answer can be told from another. */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError, protocolError } from '../error-code.ts';
 import { flagAck, frameHeaderBytes, readUint32, typePing, writeFrameHeader, writeUint32 } from './frame-header.ts';

@@ -1,6 +1,7 @@
 /** RST_STREAM (RFC 9113 6.4). */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError, protocolError } from '../error-code.ts';
 import { frameHeaderBytes, readUint32, typeRstStream, writeFrameHeader, writeUint32 } from './frame-header.ts';

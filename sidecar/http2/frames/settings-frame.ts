@@ -1,6 +1,7 @@
 /** SETTINGS (RFC 9113 6.5): the wire form. What settings mean for a connection is in peer-settings.ts. */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError, protocolError } from '../error-code.ts';
 import { flagAck, frameHeaderBytes, typeSettings, writeFrameHeader, writeUint32 } from './frame-header.ts';

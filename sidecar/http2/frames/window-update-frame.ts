@@ -1,6 +1,7 @@
 /** WINDOW_UPDATE (RFC 9113 6.9). */
-import type { SocketWriter } from '../../transport/socket-writer.ts';
+
 import { outputSlab } from '../../transport/output-slab.ts';
+import type { SocketWriter } from '../../transport/socket-writer.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError } from '../error-code.ts';
 import { frameHeaderBytes, readUint31, typeWindowUpdate, writeFrameHeader, writeUint32 } from './frame-header.ts';

@@ -13,6 +13,11 @@ import { staticCount, staticTable } from './static-table.ts';
 const staticNames: readonly FieldName[] = staticTable.map(([name]) => fieldName(name));
 const staticValues: readonly string[] = staticTable.map(([, value]) => value);
 
+/** What toString('latin1') ends in, without its checks; missing in the type declarations. */
+const { latin1Slice } = Buffer.prototype as unknown as {
+  latin1Slice(this: Buffer, start: number, end: number): string;
+};
+
 /** Decoded strings pass through here; grown when a longer one comes. */
 let scratch = Buffer.allocUnsafeSlow(4096);
 
@@ -168,13 +173,13 @@ export class HpackDecoder {
     this.#at = end;
     if (first < 0x80) {
       this.#stringValid = isValidValue(bytes, start, end);
-      return length === 0 ? '' : bytes.latin1Slice(start, end);
+      return length === 0 ? '' : latin1Slice.call(bytes, start, end);
     }
     if (length * 2 > scratch.length) scratch = Buffer.allocUnsafeSlow(length * 2);
     const written = decodeHuffman(bytes, start, end, scratch);
     if (written < 0) throw fault('a string is not valid Huffman code');
     this.#stringValid = isValidValue(scratch, 0, written);
-    return scratch.latin1Slice(0, written);
+    return latin1Slice.call(scratch, 0, written);
   }
 }
 

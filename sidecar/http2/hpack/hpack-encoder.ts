@@ -5,6 +5,11 @@
 import { encodeHuffman, huffmanLength } from './huffman-encode.ts';
 import { entryOverheadBytes, staticCount, staticTable } from './static-table.ts';
 
+/** What write('latin1') ends in, without its checks; missing in the type declarations. */
+const { latin1Write } = Buffer.prototype as unknown as {
+  latin1Write(this: Buffer, text: string, at: number, length: number): number;
+};
+
 class EncodedEntry {
   readonly value: string;
   readonly bytes: number;
@@ -147,11 +152,7 @@ export class HpackEncoder {
     if (this.#at + needed > blockScratch.buffer.length) grow(this.#at, needed);
     const alive = state.newest !== null && state.newest.serial > this.#evicted;
     const nameIndex =
-      state.staticIndex !== 0
-        ? state.staticIndex
-        : alive
-          ? staticCount + 1 + this.#inserted - state.newest!.serial
-          : 0;
+      state.staticIndex !== 0 ? state.staticIndex : alive ? staticCount + 1 + this.#inserted - state.newest!.serial : 0;
     const bytes = state.name.length + value.length + entryOverheadBytes;
     if (state.neverIndexed || (state.isCookie && value.length < minIndexedCookieLength)) {
       this.#writeLiteral(0x10, 0x0f, nameIndex, state.name, value, false);
@@ -207,7 +208,7 @@ export class HpackEncoder {
     this.#writeInteger(0, 0x7f, length);
     const at = this.#at;
     if (length < 24) for (let i = 0; i < length; i++) buffer[at + i] = text.charCodeAt(i);
-    else buffer.latin1Write(text, at, length);
+    else latin1Write.call(buffer, text, at, length);
     this.#at = at + length;
   }
 

@@ -215,10 +215,25 @@ describe('HPACK encoder', () => {
   });
 
   it('round-trips any fields with any changes of table size', () => {
-    const name = fc.constantFrom('a', 'content-type', 'x-request-id', 'cookie', 'date', ':path', 'very-long-name-here', 'z');
+    const name = fc.constantFrom(
+      'a',
+      'content-type',
+      'x-request-id',
+      'cookie',
+      'date',
+      ':path',
+      'very-long-name-here',
+      'z',
+    );
     const value = fc.oneof(
       fc.constantFrom('', '1', 'application/json', 'x'.repeat(90), 'y'.repeat(2000)),
-      fc.string({ maxLength: 40, unit: fc.integer({ min: 0x21, max: 0xff }).filter((c) => c !== 0x7f).map((c) => String.fromCharCode(c)) }),
+      fc.string({
+        maxLength: 40,
+        unit: fc
+          .integer({ min: 0x21, max: 0xff })
+          .filter((c) => c !== 0x7f)
+          .map((c) => String.fromCharCode(c)),
+      }),
     );
     const head = fc.array(fc.tuple(name, value), { maxLength: 12 });
     const step = fc.oneof({ weight: 5, arbitrary: head }, { weight: 1, arbitrary: fc.nat({ max: 6000 }) });

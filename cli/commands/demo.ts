@@ -1,0 +1,226 @@
+/**
+ * `outrigger demo`: a control plane, the shop's services with a sidecar beside each, a gentle load, and a live table. Everything is a process of its own, as it would be
+ * in earnest, and everything ends with this one.
+ */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { edgeFigures, type EdgeFigures, getText, readTotals } from '../../demo/edges.ts';
+import { Load } from '../../demo/load.ts';
+import { controlPlaneAdminPort, controlPlanePort, shop, type ShopInstance, storefrontPort } from '../../demo/shop.ts';
+import { parseWhole } from '../host-port.ts';
+import { type SidecarProcess, startSidecar } from '../sidecar-process.ts';
+import { UserError } from '../user-error.ts';
+import { appEnvironment } from './run.ts';
+
+const root = join(import.meta.dirname, '..');
+const ordersPerSecond = 20;
+const startLimitMs = 30_000;
+
+interface RunningInstance {
+  readonly instance: ShopInstance;
+  readonly sidecar: SidecarProcess;
+  readonly app: ChildProcess;
+  readonly admin: string;
+  readonly readyMs: number;
+}
+
+export async function demo(options: { readonly seconds?: string }): Promise<number> {
+  const seconds = options.seconds === undefined ? Infinity : parseWhole('--seconds', options.seconds, 1, 86_400);
+  const shopDemo = new ShopDemo(seconds);
+  return shopDemo.run();
+}
+
+class ShopDemo {
+  readonly #seconds: number;
+  readonly #children = new Set<ChildProcess>();
+  readonly #dataDir = mkdtempSync(join(tmpdir(), 'outrigger-demo-'));
+  readonly #load = new Load(storefrontPort);
+  #instances: RunningInstance[] = [];
+  #controlPlaneMs = 0;
+  #stopping = false;
+  #stop: () => void = () => {};
+  #fault: string | null = null;
+
+  constructor(seconds: number) {
+    this.#seconds = seconds;
+  }
+
+  async run(): Promise<number> {
+    const stopped = new Promise<void>((resolve) => (this.#stop = resolve));
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#stop());
+    try {
+      await checkPorts();
+      await Promise.race([this.#start(), stopped]);
+      if (this.#instances.length === shop.length) {
+        print(this.#welcome());
+        this.#load.start(ordersPerSecond);
+        const table = this.#showTable();
+        const timer = this.#seconds === Infinity ? null : setTimeout(this.#stop, this.#seconds * 1000);
+        await stopped;
+        if (timer !== null) clearTimeout(timer);
+        clearInterval(table);
+        if (Number.isFinite(this.#seconds)) print(`\n${this.#load.answered} purchases answered, ${this.#load.failed} failed`);
+      }
+    } finally {
+      this.#stopping = true;
+      this.#load.stop();
+      await this.#stopAll();
+      rmSync(this.#dataDir, { recursive: true, force: true });
+    }
+    if (this.#fault !== null) throw new UserError(this.#fault);
+    return Number.isFinite(this.#seconds) && this.#load.answered === 0 ? 1 : 0;
+  }
+
+  async #start(): Promise<void> {
+    print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
+    const began = performance.now();
+    this.#spawn('the control plane', process.execPath, [
+      join(import.meta.dirname, 'outrigger.js'),
+      'control-plane',
+      ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
+      ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-admin', `127.0.0.1:${controlPlaneAdminPort}`, '--log-level', 'warn'],
+    ]);
+    await until(async () => (await getText(`127.0.0.1:${controlPlaneAdminPort}`, '/healthz/ready')).startsWith('OK'), 'the control plane did not become ready');
+    this.#controlPlaneMs = performance.now() - began;
+    this.#instances = await Promise.all(shop.map((instance) => this.#startInstance(instance)));
+    await until(async () => (await getText(`127.0.0.1:${storefrontPort}`, '/buy/1')).includes('receipt'), 'the shop did not answer a purchase');
+  }
+
+  async #startInstance(instance: ShopInstance): Promise<RunningInstance> {
+    const began = performance.now();
+    const sidecar = startSidecar([
+      ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
+      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', '127.0.0.1:0'],
+      ...['--inbound-listen', `127.0.0.1:${instance.inboundPort}`, '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
+      ...['--drain-time', '2', '--log-level', 'warn'],
+    ]);
+    this.#watch(`the sidecar of ${instance.name}`, sidecar.child);
+    const ready = await sidecar.ready;
+    const app = this.#spawn(instance.name, process.execPath, [join(root, 'demo/services', instance.program)], {
+      ...appEnvironment(String(instance.appPort), ready.listeners['outbound'] ?? ''),
+      ...instance.environment,
+    });
+    await until(() => accepts(instance.appPort), `${instance.name} did not listen on port ${instance.appPort}`);
+    return { instance, sidecar, app, admin: ready.admin, readyMs: performance.now() - began };
+  }
+
+  #spawn(name: string, command: string, args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
+    // A group of its own, so that Ctrl-C reaches only this process, which then stops the others in order.
+    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, env: { ...process.env, ...environment } });
+    this.#watch(name, child);
+    return child;
+  }
+
+  /** Instances may be killed: that is one of the things to try. The control plane may not end by itself. */
+  #watch(name: string, child: ChildProcess): void {
+    this.#children.add(child);
+    child.once('exit', (code, signal) => {
+      this.#children.delete(child);
+      if (this.#stopping) return;
+      if (this.#instances.length < shop.length) {
+        this.#fault ??= `${name} ended while the demo started (${signal ?? `exit code ${code}`})`;
+        this.#stop();
+      } else print(`  ${name} ended (${signal ?? `exit code ${code}`}); the others go on`);
+    });
+  }
+
+  /** Applications first, so that their sidecars can finish what they carry; then everything else. */
+  async #stopAll(): Promise<void> {
+    for (const { app } of this.#instances) app.kill('SIGTERM');
+    for (const child of this.#children) child.kill('SIGTERM');
+    const deadline = performance.now() + 4_000;
+    while (this.#children.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const child of this.#children) child.kill('SIGKILL');
+  }
+
+  #welcome(): string {
+    const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
+    const lines = [`  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlanePort}   admin http://127.0.0.1:${controlPlaneAdminPort}`];
+    for (const { instance, readyMs, app } of this.#instances) {
+      const where = instance.inboundPort === storefrontPort ? `   http://127.0.0.1:${storefrontPort}` : '';
+      lines.push(`  ${instance.name.padEnd(15)} ready   ${seconds(readyMs)}   pid ${app.pid}${where}`);
+    }
+    const v1 = this.#instances.find(({ instance }) => instance.name === 'payments v1');
+    return `${lines.join('\n')}
+
+Try, in another terminal:
+  curl -i http://127.0.0.1:${storefrontPort}/buy/42
+  bin/outrigger status                      every sidecar, and whether it took its configuration
+  bin/outrigger get endpoints               where the instances are
+  edit demo/config/payments.yaml: weights 90/10 → 50/50, save, watch the table
+  break that file and save: it is refused with line and column, and the shop goes on
+  kill ${v1?.sidecar.child.pid ?? '<pid>'}   (the sidecar of payments v1): its calls go elsewhere
+  bin/outrigger run --service shop/payments --port 18099 --labels app=payments,version=v1 -- \\
+    env VERSION=v1 node_modules/.bin/node demo/services/payments.ts      adds an instance
+Ctrl-C stops everything.
+`;
+  }
+
+  #showTable(): NodeJS.Timeout {
+    let before = new Map<string, never>() as Parameters<typeof edgeFigures>[0];
+    let beforeMs = performance.now();
+    let drawnLines = 0;
+    let rounds = 0;
+    const terminal = process.stdout.isTTY;
+    const show = async (): Promise<void> => {
+      const totals: Parameters<typeof readTotals>[1] = new Map();
+      const texts = await Promise.all(this.#instances.map(({ admin }) => getText(admin, '/stats/prometheus?filter=outrigger_request')));
+      for (const text of texts) readTotals(text, totals);
+      const now = performance.now();
+      const figures = edgeFigures(before, totals, (now - beforeMs) / 1000);
+      before = totals;
+      beforeMs = now;
+      rounds++;
+      if (this.#stopping || figures.length === 0 || (!terminal && rounds % 5 !== 0)) return;
+      const text = tableText(figures);
+      process.stdout.write(`${terminal && drawnLines > 0 ? `\u001b[${drawnLines}A\u001b[J` : ''}${text}`);
+      drawnLines = terminal ? text.split('\n').length - 1 : 0;
+    };
+    return setInterval(() => void show(), 1_000);
+  }
+}
+
+function tableText(figures: readonly EdgeFigures[]): string {
+  const rows = figures.map(({ source, destination, requestsPerSecond, okShare, p50Ms, p99Ms }) =>
+    [
+      `  ${`${source} → ${destination}`.padEnd(26)}`,
+      requestsPerSecond.toFixed(1).padStart(7),
+      `${(Math.floor(okShare * 1000) / 10).toFixed(okShare === 1 ? 0 : 1)} %`.padStart(8),
+      `${p50Ms.toFixed(1)} ms`.padStart(9),
+      `${p99Ms.toFixed(1)} ms`.padStart(9),
+    ].join(''),
+  );
+  return `  ${'edge'.padEnd(26)}${'req/s'.padStart(7)}${'ok'.padStart(8)}${'p50'.padStart(9)}${'p99'.padStart(9)}\n${rows.join('\n')}\n`;
+}
+
+async function checkPorts(): Promise<void> {
+  for (const port of [controlPlanePort, controlPlaneAdminPort, storefrontPort, ...shop.map((instance) => instance.appPort)]) {
+    if (await accepts(port)) throw new UserError(`port ${port} on 127.0.0.1 is taken by another program, and the demo needs it; is another demo running?`);
+  }
+}
+
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect({ host: '127.0.0.1', port });
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => resolve(false));
+  });
+}
+
+async function until(condition: () => Promise<boolean>, otherwise: string): Promise<void> {
+  const deadline = performance.now() + startLimitMs;
+  while (!(await condition())) {
+    if (performance.now() > deadline) throw new UserError(`${otherwise} within ${startLimitMs / 1000} s`);
+    await new Promise((resolve) => setTimeout(resolve, 30));
+  }
+}
+
+function print(text: string): void {
+  process.stdout.write(`${text}\n`);
+}

@@ -1,0 +1,124 @@
+/** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
+import { readFileSync } from 'node:fs';
+import { hostname, networkInterfaces } from 'node:os';
+import { create } from '@bufbuild/protobuf';
+import { InstanceSchema } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { Registration } from '../sidecar/registration/registration.ts';
+import { systemClock } from '../sidecar/runtime/clock.ts';
+import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';
+import { Sidecar } from '../sidecar/server.ts';
+import { type BootstrapResult, decodeBootstrap, type LoadedBootstrap, parseBootstrap } from '../sidecar/xds/bootstrap-file.ts';
+import { parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { controlPlaneCluster, parseSidecarFlags, serviceBootstrap, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
+import { UserError } from './user-error.ts';
+
+async function main(): Promise<void> {
+  const flags = parseSidecarFlags(process.argv.slice(3), process.env);
+  if (flags.help) {
+    process.stdout.write(sidecarHelp);
+    return;
+  }
+  const { values } = flags;
+  const level = values['log-level'] ?? 'info';
+  if (!logLevels.includes(level as LogLevel)) throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
+  const drainTimeMs = parseWhole('--drain-time', values['drain-time'] ?? '45', 0, 3600) * 1000;
+  const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
+  const bootstrap = loadBootstrap(flags);
+  let registration: Registration | null = null;
+  const sidecar = new Sidecar({
+    bootstrap,
+    probeAddress: probeAddress(flags),
+    drainTimeMs,
+    clock: systemClock,
+    random: Math.random,
+    log,
+    commandLine: Object.fromEntries(Object.entries(values)),
+    onReady: () => {
+      if (values.service !== undefined && !flags.noRegister) {
+        registration = createRegistration(flags, sidecar, log);
+        registration.start();
+      }
+      process.send?.({
+        ready: true,
+        listeners: Object.fromEntries(sidecar.listeners.dump().map(({ name, address }) => [name, address])),
+        admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
+      });
+      // The channel must not keep the process alive, nor end it with the parent.
+      process.channel?.unref();
+    },
+    onStopped: () => process.exit(0),
+  });
+  let stopping = false;
+  const stop = (): void => {
+    if (stopping) return;
+    stopping = true;
+    // Out of the registry first: who looks now does not find this instance, who looked before is still served.
+    void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain());
+  };
+  process.on('SIGTERM', stop);
+  process.on('SIGINT', stop);
+  process.on('SIGUSR1', () => sidecar.accessLogs.reopen());
+  try {
+    await sidecar.start();
+  } catch (error) {
+    throw new UserError((error as Error).message);
+  }
+}
+
+function loadBootstrap(flags: SidecarFlags): LoadedBootstrap {
+  const { values } = flags;
+  let result: BootstrapResult;
+  if (values.bootstrap !== undefined) {
+    const file = values.bootstrap;
+    let text: string;
+    try {
+      text = readFileSync(file, 'utf8');
+    } catch (error) {
+      throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
+    }
+    result = parseBootstrap(text, file, systemClock.wallMs());
+  } else {
+    const { namespace, name } = parseServiceName('--service', values.service!);
+    result = decodeBootstrap(serviceBootstrap(flags, values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`), systemClock.wallMs());
+  }
+  if (!result.ok) throw new UserError(result.faults.join('\noutrigger: '));
+  const { bootstrap } = result;
+  if (values.bootstrap === undefined || values.admin === undefined) return bootstrap;
+  return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
+}
+
+function probeAddress(flags: SidecarFlags): { readonly host: string; readonly port: number } | null {
+  const given = flags.values['listen-metrics'] ?? (flags.values.service === undefined ? 'off' : '0.0.0.0:15020');
+  return given === 'off' ? null : parseHostPort('--listen-metrics', given);
+}
+
+/** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. */
+function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Registration {
+  const { values } = flags;
+  const { namespace, name } = parseServiceName('--service', values.service!);
+  const inbound = sidecar.listeners.dump().find((listener) => listener.name === 'inbound');
+  const at = inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : parseHostPort('inbound', inbound.address);
+  const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
+  const instance = create(InstanceSchema, {
+    namespace,
+    service: name,
+    instanceId: values['node-id'] ?? `${hostname()}-${process.pid}`,
+    address,
+    port: at.port,
+    labels: values.labels === undefined ? {} : { ...parseLabels('--labels', values.labels) },
+    zone: values.zone ?? '',
+    weight: 1,
+  });
+  return new Registration(instance, { clusters: sidecar.clusters, clusterName: controlPlaneCluster, wheel: sidecar.wheel, random: Math.random, log });
+}
+
+function firstAddress(): string {
+  for (const addresses of Object.values(networkInterfaces())) for (const { address, family, internal } of addresses ?? []) if (!internal && family === 'IPv4') return address;
+  return '127.0.0.1';
+}
+
+main().catch((error: unknown) => {
+  if (!(error instanceof UserError)) throw error;
+  process.stderr.write(`outrigger: ${error.message.replaceAll('\n', '\noutrigger: ').replaceAll('outrigger: outrigger: ', 'outrigger: ')}\n`);
+  process.exit(error.exitCode);
+});

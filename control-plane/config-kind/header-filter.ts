@@ -1,0 +1,78 @@
+/** The filters RequestHeaderModifier and ResponseHeaderModifier, of rules and of backendRefs, and header names and values in general. */
+import { z } from 'zod';
+import type { HeaderEntry, HeaderModifier } from './resource.ts';
+
+/** RFC 9110 token. */
+export const headerName = z
+  .string()
+  .min(1, { error: 'is empty; a header name is expected' })
+  .max(256, { error: 'is longer than 256 characters' })
+  .regex(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, { error: 'is not a header name: letters, digits and !#$%&\'*+-.^_`|~ (RFC 9110 5.6.2)' });
+
+/** `Host` is part of the request's target, not a header that a filter may change; Envoy refuses it too. */
+const mutableName = headerName.refine((name) => name.toLowerCase() !== 'host', { error: 'cannot be changed by a header filter; use a URLRewrite filter with hostname' });
+
+const fieldValue = z
+  .string()
+  .max(4096, { error: 'is longer than 4096 characters' })
+  // oxlint-disable-next-line no-control-regex -- control characters are what it keeps out
+  .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, { error: 'holds control characters; a header value is one line of text (RFC 9110 5.5)' });
+
+const entries = z
+  .array(z.strictObject({ name: mutableName, value: fieldValue }))
+  .max(16, { error: 'has more than 16 entries' })
+  .check((context) => noDuplicates(context, context.value.map(({ name }) => name)));
+
+const modifier = z.strictObject({
+  set: entries.optional().describe('Replaces the header, or adds it'),
+  add: entries.optional().describe('Adds a value beside those that are there'),
+  remove: z.array(mutableName).max(16, { error: 'has more than 16 entries' }).optional(),
+});
+
+export const requestHeaderFilter = z.strictObject({ type: z.literal('RequestHeaderModifier'), requestHeaderModifier: modifier });
+export const responseHeaderFilter = z.strictObject({ type: z.literal('ResponseHeaderModifier'), responseHeaderModifier: modifier });
+
+/** Adds a fault for every name that occurs again, case aside. */
+function noDuplicates(context: { readonly issues: z.core.$ZodRawIssue[] }, names: readonly string[]): void {
+  const seen = new Set<string>();
+  for (const [at, name] of names.entries()) {
+    const lower = name.toLowerCase();
+    if (seen.has(lower)) context.issues.push({ code: 'custom', input: name, path: [at, 'name'], message: 'occurs twice; name each header once' });
+    seen.add(lower);
+  }
+}
+
+/** A filter of one type may stand once. */
+export function oncePerType(context: { readonly value: ReadonlyArray<{ readonly type: string }>; readonly issues: z.core.$ZodRawIssue[] }): void {
+  const seen = new Set<string>();
+  for (const [at, { type }] of context.value.entries()) {
+    if (seen.has(type)) context.issues.push({ code: 'custom', input: type, path: [at, 'type'], message: 'occurs twice; a filter of one type may stand once' });
+    seen.add(type);
+  }
+}
+
+export const backendFilters = z
+  .array(z.discriminatedUnion('type', [requestHeaderFilter, responseHeaderFilter]))
+  .max(16, { error: 'has more than 16 entries' })
+  .check(oncePerType);
+
+type HeaderFilter = z.output<typeof requestHeaderFilter> | z.output<typeof responseHeaderFilter>;
+
+/** The two modifiers among filters of any type. */
+export function headerModifiers(filters: ReadonlyArray<HeaderFilter | { readonly type: string }>): {
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+} {
+  let requestHeaders: HeaderModifier | null = null;
+  let responseHeaders: HeaderModifier | null = null;
+  for (const filter of filters) {
+    if ('requestHeaderModifier' in filter) requestHeaders = headerModifier(filter.requestHeaderModifier);
+    else if ('responseHeaderModifier' in filter) responseHeaders = headerModifier(filter.responseHeaderModifier);
+  }
+  return { requestHeaders, responseHeaders };
+}
+
+function headerModifier(written: z.output<typeof modifier>): HeaderModifier {
+  const entry = ({ name, value }: HeaderEntry): HeaderEntry => ({ name, value });
+  return { set: (written.set ?? []).map(entry), add: (written.add ?? []).map(entry), remove: written.remove ?? [] };
+}

@@ -1,0 +1,101 @@
+/**
+ * What may be in flight to one cluster at a time: Envoy's `circuit_breakers.thresholds[DEFAULT]`. Counts places and shows in a gauge when
+ * there is none left. Not the circuit breaker of design.md's words.
+ */
+import type { CircuitBreakerThresholds } from '../config/cluster-config.ts';
+import type { Counter, Gauge } from '../stats/stat-store.ts';
+
+/** One limit. */
+export class Places {
+  #taken = 0;
+  readonly most: number;
+  readonly #full: Gauge;
+
+  /** `full`: the gauge that is 1 while no place is left. */
+  constructor(most: number, full: Gauge) {
+    this.most = most;
+    this.#full = full;
+    if (most === 0) full.value = 1;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  get left(): boolean {
+    return this.#taken < this.most;
+  }
+
+  /** Takes a place whether there is one or not. */
+  take(): void {
+    if (++this.#taken >= this.most) this.#full.value = 1;
+  }
+
+  giveBack(): void {
+    if (--this.#taken < this.most) this.#full.value = 0;
+  }
+}
+
+export interface BulkheadStats {
+  readonly connectionsOpen: Gauge;
+  readonly pendingOpen: Gauge;
+  readonly requestsOpen: Gauge;
+  readonly retriesOpen: Gauge;
+  readonly connectionOverflow: Counter;
+  readonly pendingOverflow: Counter;
+  readonly retryOverflow: Counter;
+}
+
+export class Bulkhead {
+  readonly connections: Places;
+  readonly pending: Places;
+  readonly requests: Places;
+  readonly retries: Places;
+  readonly #stats: BulkheadStats;
+
+  constructor(limits: CircuitBreakerThresholds, stats: BulkheadStats) {
+    this.connections = new Places(limits.maxConnections, stats.connectionsOpen);
+    this.pending = new Places(limits.maxPendingRequests, stats.pendingOpen);
+    this.requests = new Places(limits.maxRequests, stats.requestsOpen);
+    this.retries = new Places(limits.maxRetries, stats.retriesOpen);
+    this.#stats = stats;
+  }
+
+  /** `force`: a pool without any connection may always have one, else its requests could wait for ever (Envoy). It still counts as an overflow. */
+  tryConnection(force: boolean): boolean {
+    if (!this.connections.left) {
+      this.#stats.connectionOverflow.value++;
+      if (!force) return false;
+    }
+    this.connections.take();
+    return true;
+  }
+
+  tryPending(): boolean {
+    if (!this.pending.left) {
+      this.#stats.pendingOverflow.value++;
+      return false;
+    }
+    this.pending.take();
+    return true;
+  }
+
+  tryRequest(): boolean {
+    if (!this.requests.left) {
+      // Envoy counts this one under the same name.
+      this.#stats.pendingOverflow.value++;
+      return false;
+    }
+    this.requests.take();
+    return true;
+  }
+
+  tryRetry(): boolean {
+    if (!this.retries.left) {
+      this.#stats.retryOverflow.value++;
+      return false;
+    }
+    this.retries.take();
+    return true;
+  }
+}

@@ -1,0 +1,172 @@
+/** What Envoy's `/clusters` shows of a running cluster: as a value, as its text, and as its JSON. Made only when asked. */
+import type { RunningCluster } from './running-cluster.ts';
+import type { RunningHost } from './running-host.ts';
+
+export interface HostStatus {
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly cxActive: number;
+  readonly cxConnectFail: number;
+  readonly cxTotal: number;
+  readonly rqActive: number;
+  readonly rqError: number;
+  readonly rqSuccess: number;
+  readonly rqTimeout: number;
+  readonly rqTotal: number;
+  readonly hostname: string;
+  /** `healthy`, or Envoy's flags in its order: `/failed_eds_health`, `/degraded_eds_health`, `/eds_status_draining`. */
+  readonly healthFlags: string;
+  readonly edsHealth: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING' | 'TIMEOUT' | 'UNKNOWN';
+  readonly weight: number;
+  readonly region: string;
+  readonly zone: string;
+  readonly subZone: string;
+  readonly canary: boolean;
+  readonly priority: number;
+  /** -1: not measured (outlier detection is off). */
+  readonly successRate: number;
+}
+
+export interface ClusterStatus {
+  readonly name: string;
+  readonly statName: string;
+  readonly addedViaApi: boolean;
+  readonly maxConnections: number;
+  readonly maxPendingRequests: number;
+  readonly maxRequests: number;
+  readonly maxRetries: number;
+  /** In flight at this moment, against the four limits above. */
+  readonly inUse: { readonly connections: number; readonly pendingRequests: number; readonly requests: number; readonly retries: number };
+  readonly edsServiceName: string;
+  readonly hosts: readonly HostStatus[];
+}
+
+export function clusterStatus(cluster: RunningCluster, addedViaApi: boolean): ClusterStatus {
+  const { config, bulkhead } = cluster;
+  return {
+    name: config.name,
+    statName: config.statName,
+    addedViaApi,
+    ...config.limits,
+    inUse: { connections: bulkhead.connections.taken, pendingRequests: bulkhead.pending.taken, requests: bulkhead.requests.taken, retries: bulkhead.retries.taken },
+    edsServiceName: config.discovery.kind === 'eds' ? config.discovery.serviceName : '',
+    hosts: [...cluster.hosts.byAddress.values()].map(hostStatus),
+  };
+}
+
+function hostStatus(host: RunningHost): HostStatus {
+  const { endpoint, locality } = host;
+  return {
+    address: host.address,
+    host: host.host,
+    port: host.port,
+    cxActive: host.activeConnections,
+    cxConnectFail: host.connectFailures,
+    cxTotal: host.totalConnections,
+    rqActive: host.activeRequests,
+    rqError: host.errors,
+    rqSuccess: host.successes,
+    rqTimeout: host.timeouts,
+    rqTotal: host.totalRequests,
+    hostname: endpoint.hostname,
+    healthFlags: { healthy: 'healthy', unknown: 'healthy', degraded: '/degraded_eds_health', draining: '/eds_status_draining', unhealthy: '/failed_eds_health', timeout: '/failed_eds_health' }[
+      endpoint.health
+    ],
+    edsHealth: endpoint.health.toUpperCase() as HostStatus['edsHealth'],
+    weight: host.weight,
+    region: locality.region,
+    zone: locality.zone,
+    subZone: locality.subZone,
+    canary: endpoint.metadata['envoy.lb.canary'] === 'true',
+    priority: locality.priority,
+    successRate: -1,
+  };
+}
+
+/** Envoy's text form: `name::address::key::value` lines. */
+export function clustersText(statuses: readonly ClusterStatus[]): string {
+  let text = '';
+  for (const status of statuses) {
+    const { name } = status;
+    text += `${name}::observability_name::${status.statName}\n`;
+    text += `${name}::default_priority::max_connections::${status.maxConnections}\n`;
+    text += `${name}::default_priority::max_pending_requests::${status.maxPendingRequests}\n`;
+    text += `${name}::default_priority::max_requests::${status.maxRequests}\n`;
+    text += `${name}::default_priority::max_retries::${status.maxRetries}\n`;
+    text += `${name}::added_via_api::${status.addedViaApi}\n`;
+    if (status.edsServiceName !== '') text += `${name}::eds_service_name::${status.edsServiceName}\n`;
+    for (const host of status.hosts) {
+      for (const [key, value] of hostLines(host)) text += `${name}::${host.address}::${key}::${value}\n`;
+    }
+  }
+  return text;
+}
+
+function hostLines(host: HostStatus): Array<[string, string | number | boolean]> {
+  return [
+    ['cx_active', host.cxActive],
+    ['cx_connect_fail', host.cxConnectFail],
+    ['cx_total', host.cxTotal],
+    ['rq_active', host.rqActive],
+    ['rq_error', host.rqError],
+    ['rq_success', host.rqSuccess],
+    ['rq_timeout', host.rqTimeout],
+    ['rq_total', host.rqTotal],
+    ['hostname', host.hostname],
+    ['health_flags', host.healthFlags],
+    ['weight', host.weight],
+    ['region', host.region],
+    ['zone', host.zone],
+    ['sub_zone', host.subZone],
+    ['canary', host.canary],
+    ['priority', host.priority],
+    ['success_rate', host.successRate],
+    ['local_origin_success_rate', host.successRate],
+  ];
+}
+
+/** Envoy's JSON form (envoy.admin.v3.Clusters). */
+export function clustersJson(statuses: readonly ClusterStatus[]): unknown {
+  return {
+    cluster_statuses: statuses.map((status) => ({
+      name: status.name,
+      observability_name: status.statName,
+      added_via_api: status.addedViaApi,
+      ...(status.edsServiceName === '' ? {} : { eds_service_name: status.edsServiceName }),
+      circuit_breakers: {
+        thresholds: [
+          {
+            max_connections: status.maxConnections,
+            max_pending_requests: status.maxPendingRequests,
+            max_requests: status.maxRequests,
+            max_retries: status.maxRetries,
+          },
+        ],
+      },
+      host_statuses: status.hosts.map(hostJson),
+    })),
+  };
+}
+
+function hostJson(host: HostStatus): unknown {
+  const number = (type: 'COUNTER' | 'GAUGE', name: string, value: number): unknown => ({ type, value: String(value), name });
+  return {
+    address: { socket_address: { address: host.host, port_value: host.port } },
+    stats: [
+      number('COUNTER', 'cx_connect_fail', host.cxConnectFail),
+      number('COUNTER', 'cx_total', host.cxTotal),
+      number('COUNTER', 'rq_error', host.rqError),
+      number('COUNTER', 'rq_success', host.rqSuccess),
+      number('COUNTER', 'rq_timeout', host.rqTimeout),
+      number('COUNTER', 'rq_total', host.rqTotal),
+      number('GAUGE', 'cx_active', host.cxActive),
+      number('GAUGE', 'rq_active', host.rqActive),
+    ],
+    health_status: { eds_health_status: host.edsHealth },
+    weight: host.weight,
+    hostname: host.hostname,
+    locality: { region: host.region, zone: host.zone, sub_zone: host.subZone },
+    ...(host.priority === 0 ? {} : { priority: host.priority }),
+  };
+}

@@ -1,0 +1,57 @@
+/** An upstream request's stream: writes the request's head, and says in Envoy's words how the stream failed. */
+import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
+import type { RequestHead } from '../codec/message-head.ts';
+import { ProxyError, type ResponseFlag, type RetrySafety } from '../codec/proxy-error.ts';
+import type { Http2ClientConnection } from './client-connection.ts';
+import { Http2Stream } from './stream.ts';
+import { stateClosed, stateIdle } from './stream-state.ts';
+import { websocketAccept } from './upgrade-fields.ts';
+
+export class Http2ClientStream extends Http2Stream implements ClientStream {
+  readonly connection: Http2ClientConnection;
+  readonly response: ResponseReceiver;
+  /** Token of an upgrade, else ''. */
+  upgrade = '';
+  /** The sec-websocket-accept that an HTTP/1.1 client expects, else ''. */
+  accept = '';
+  isHead = false;
+  /** The final response head came. */
+  responseBegun = false;
+  /** An upgrade that waits for the peer's SETTINGS, which say whether it may be sent. */
+  heldHead: RequestHead | null = null;
+
+  constructor(connection: Http2ClientConnection, receiver: ResponseReceiver) {
+    super(connection, 0, stateIdle);
+    this.connection = connection;
+    this.response = receiver;
+    this.receiver = receiver;
+  }
+
+  sendHead(head: RequestHead, endStream: boolean): void {
+    if (this.state !== stateIdle || this.heldHead !== null) return;
+    this.isHead = head.method === 'HEAD';
+    this.upgrade = head.upgrade;
+    this.tunnel = head.upgrade !== '' || head.method === 'CONNECT';
+    this.accept = websocketAccept(head);
+    this.connection.beginStream(this, head, endStream);
+  }
+
+  /** @internal The state after the head was written. */
+  headWritten(endStream: boolean): void {
+    this.headSent(endStream);
+    if (this.state !== stateClosed && this.hasQueued) this.link.scheduler.sendFrom(this);
+  }
+
+  /** An error of this stream with details as Envoy words them. */
+  error(flag: ResponseFlag, reason: string, message: string, retry: RetrySafety, http2Code: number): ProxyError {
+    const when = this.responseBegun ? 'after' : 'before';
+    return new ProxyError({
+      flag,
+      source: 'upstream',
+      details: `upstream_reset_${when}_response_started{${reason}}`,
+      message,
+      retry: retry === 'idempotent' && this.responseBegun ? 'never' : retry,
+      http2Code,
+    });
+  }
+}

@@ -1,0 +1,175 @@
+/** Windows in both directions (RFC 9113 5.2, 6.9). */
+import { afterEach, describe, expect, it } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { ResponseHead } from '../codec/message-head.ts';
+import { block, frame, get, post, RawPeer, setting, uint32 } from './test/raw-peer.ts';
+import { type RecordedStream, RecordingServer } from './test/recording-server.ts';
+
+let server: RecordingServer;
+let peer: RawPeer;
+
+afterEach(() => {
+  peer.socket.destroy();
+  server.close();
+});
+
+async function startRequest(...settings: Buffer[]): Promise<RecordedStream> {
+  server = await RecordingServer.start();
+  peer = RawPeer.connect(server.port).hello(...settings);
+  peer.send(frame(1, 5, 1, block(...get)));
+  await server.until(() => server.streams.length === 1);
+  return server.streams[0]!;
+}
+
+function received(streamId: number): number {
+  return peer.frames
+    .filter((f) => f.type === 0 && f.streamId === streamId)
+    .reduce((sum, f) => sum + f.payload.length, 0);
+}
+
+describe('sending', () => {
+  it('keeps to the window of the stream and goes on after WINDOW_UPDATE, trailers last', async () => {
+    const one = await startRequest(setting(4, 10));
+    one.stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+    one.stream.sendData(Buffer.from('0123456789abcde'), false);
+    one.stream.sendTrailers(HeaderFields.of(['x', '1']));
+    await peer.settled();
+    expect(received(1)).toBe(10);
+    expect(server.connections[0]!.activeStreams).toBe(1);
+    peer.send(frame(8, 0, 1, uint32(5)));
+    expect(await peer.headers(1, 1)).toEqual([['x', '1']]);
+    expect(Buffer.concat(peer.frames.filter((f) => f.type === 0).map((f) => f.payload)).toString()).toBe(
+      '0123456789abcde',
+    );
+    expect(server.connections[0]!.activeStreams).toBe(0);
+  });
+
+  it('lets a lowered initial window make windows negative, and counts from there (RFC 9113 6.9.2)', async () => {
+    const one = await startRequest(setting(4, 100));
+    one.stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+    one.stream.sendData(Buffer.alloc(100), false);
+    peer.send(frame(4, 0, 0, setting(4, 20)));
+    await peer.settled();
+    one.stream.sendData(Buffer.alloc(50), true);
+    peer.send(frame(8, 0, 1, uint32(80)));
+    await peer.settled('again...');
+    expect(received(1)).toBe(100);
+    peer.send(frame(8, 0, 1, uint32(30)));
+    await peer.settled('again..2');
+    expect(received(1)).toBe(130);
+    peer.send(frame(4, 0, 0, setting(4, 40)));
+    await peer.frame((f) => f.type === 0 && (f.flags & 1) !== 0);
+    expect(received(1)).toBe(150);
+  });
+
+  it('shares the window of the connection between streams, and an end without data needs none', async () => {
+    server = await RecordingServer.start();
+    peer = RawPeer.connect(server.port).hello(setting(4, 1_000_000));
+    peer.send(frame(1, 5, 1, block(...get)), frame(1, 5, 3, block(...get)), frame(1, 5, 5, block(...get)));
+    await server.until(() => server.streams.length === 3);
+    for (const one of server.streams) one.stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+    server.streams[0]!.stream.sendData(Buffer.alloc(100_000), true);
+    server.streams[1]!.stream.sendData(Buffer.alloc(100_000), true);
+    server.streams[2]!.stream.sendData(Buffer.alloc(0), true);
+    await peer.frame((f) => f.type === 0 && f.streamId === 5 && f.flags === 1);
+    await peer.settled();
+    expect(received(1)).toBe(65_535);
+    expect(received(3)).toBe(0);
+    peer.send(frame(8, 0, 0, uint32(60_000)));
+    await peer.settled('again...');
+    expect(received(1)).toBeGreaterThan(65_535);
+    expect(received(3)).toBeGreaterThan(0);
+    peer.send(frame(8, 0, 0, uint32(1_000_000)));
+    await peer.frame((f) => f.type === 0 && f.streamId === 3 && f.flags === 1);
+    await peer.settled('again..2');
+    expect([received(1), received(3)]).toEqual([100_000, 100_000]);
+  });
+
+  it('fills frames no further than the peer allows', async () => {
+    const one = await startRequest(setting(4, 1_000_000));
+    peer.send(frame(8, 0, 0, uint32(1_000_000)));
+    await peer.settled();
+    one.stream.sendHead(new ResponseHead(200, HeaderFields.of(['x', 'y'.repeat(40_000)])), false);
+    one.stream.sendData(Buffer.alloc(40_000), true);
+    await peer.frame((f) => f.type === 0 && f.flags === 1);
+    expect(peer.frames.filter((f) => f.streamId === 1).map((f) => [f.type, f.flags])).toEqual([
+      [1, 0],
+      [9, 0],
+      [9, 4],
+      [0, 0],
+      [0, 0],
+      [0, 1],
+    ]);
+    expect(Math.max(...peer.frames.map((f) => f.payload.length))).toBe(16_384);
+  });
+});
+
+describe('receiving', () => {
+  it('opens windows only for what the owner took: not while reading is paused', async () => {
+    server = await RecordingServer.start(
+      {},
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 65_535 },
+    );
+    peer = RawPeer.connect(server.port).hello();
+    server.onNewStream = (one) => {
+      one.stream.pauseReading();
+      one.stream.pauseReading();
+    };
+    peer.send(frame(1, 4, 1, block(...post)), ...[1, 2, 3].map(() => frame(0, 0, 1, Buffer.alloc(16_384))));
+    await peer.settled();
+    expect(peer.frames.some((f) => f.type === 8)).toBe(false);
+    server.streams[0]!.stream.resumeReading();
+    await peer.settled('again...');
+    expect(peer.frames.some((f) => f.type === 8)).toBe(false);
+    server.streams[0]!.stream.resumeReading();
+    await peer.frame((f) => f.type === 8 && f.streamId === 1 && f.payload.readUInt32BE(0) === 49_152);
+    await peer.frame((f) => f.type === 8 && f.streamId === 0 && f.payload.readUInt32BE(0) === 49_152);
+  });
+
+  it('batches updates: one per half window, padding counted (RFC 9113 6.9.1)', async () => {
+    server = await RecordingServer.start(
+      {},
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 65_535 },
+    );
+    peer = RawPeer.connect(server.port).hello();
+    const padded = frame(0, 8, 1, Buffer.concat([Buffer.from([255]), Buffer.alloc(744), Buffer.alloc(255)]));
+    peer.send(frame(1, 4, 1, block(...post)), ...Array.from({ length: 33 }, () => padded));
+    await peer.settled();
+    const updates = peer.frames.filter((f) => f.type === 8);
+    expect(updates.map((f) => [f.streamId, f.payload.readUInt32BE(0)])).toEqual([
+      [0, 33_000],
+      [1, 33_000],
+    ]);
+    expect(server.streams[0]!.body.length).toBe(33 * 744);
+  });
+
+  it('gives back what a stream held when it is reset', async () => {
+    server = await RecordingServer.start({}, { initialConnectionWindowBytes: 65_535 });
+    peer = RawPeer.connect(server.port).hello();
+    server.onNewStream = (one) => one.stream.pauseReading();
+    peer.send(
+      frame(1, 4, 1, block(...post)),
+      ...[1, 2, 3].map(() => frame(0, 0, 1, Buffer.alloc(16_384))),
+      frame(3, 0, 1, uint32(8)),
+    );
+    await peer.frame((f) => f.type === 8 && f.streamId === 0 && f.payload.readUInt32BE(0) === 49_152);
+  });
+
+  it('resets a stream that overruns its window, and ends a connection that overruns its own', async () => {
+    server = await RecordingServer.start(
+      {},
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 131_070 },
+    );
+    peer = RawPeer.connect(server.port).hello();
+    server.onNewStream = (one) => one.stream.pauseReading();
+    const upload = (id: number, frames: number): Buffer =>
+      Buffer.concat([
+        frame(1, 4, id, block(...post)),
+        ...Array.from({ length: frames }, () => frame(0, 0, id, Buffer.alloc(16_384))),
+      ]);
+    peer.send(upload(1, 4));
+    expect(await peer.resetCode(1)).toBe(3);
+    peer.send(upload(3, 3), upload(5, 3), upload(7, 3));
+    expect(await peer.goAwayCode()).toBe(3);
+  });
+});

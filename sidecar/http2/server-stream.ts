@@ -1,0 +1,44 @@
+/** A downstream request's stream: writes the response's heads. */
+import type { ServerStream } from '../codec/codec.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
+import type { ResponseHead } from '../codec/message-head.ts';
+import { internalError } from './error-code.ts';
+import { encodeResponseHead } from './head-encoding.ts';
+import type { Http2ServerConnection } from './server-connection.ts';
+import { Http2Stream } from './stream.ts';
+import { stateOpen } from './stream-state.ts';
+
+export class Http2ServerStream extends Http2Stream implements ServerStream {
+  readonly connection: Http2ServerConnection;
+  /** Token of an extended CONNECT, else ''. */
+  upgrade = '';
+
+  constructor(connection: Http2ServerConnection, id: number) {
+    super(connection, id, stateOpen);
+    this.connection = connection;
+  }
+
+  sendInformational(head: ResponseHead): void {
+    if (!this.localOver) this.#write(head.status, head.fields, false);
+  }
+
+  sendHead(head: ResponseHead, endStream: boolean): void {
+    if (this.localOver) return;
+    let { status } = head;
+    if (status === 101) {
+      if (this.upgrade === '') {
+        this.link.resetStream(this, internalError);
+        return;
+      }
+      // RFC 8441 5: the answer to an extended CONNECT is a 2xx, without HTTP/1.1's proof of the handshake.
+      status = 200;
+      head.fields.delete('sec-websocket-accept');
+    }
+    this.#write(status, head.fields, endStream);
+    this.headSent(endStream);
+  }
+
+  #write(status: number, fields: HeaderFields, endStream: boolean): void {
+    this.link.writeBlock(this.id, encodeResponseHead(this.link.encoder, status, fields), endStream);
+  }
+}

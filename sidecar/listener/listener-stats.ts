@@ -1,0 +1,58 @@
+/** A listener's statistics under Envoy's names, looked up once when the listener is made. */
+import type { SocketAddress } from '../config/listener-config.ts';
+import type { Counter, Gauge, StatStore } from '../stats/stat-store.ts';
+import { addressText } from './bound-socket.ts';
+
+export class ListenerStats {
+  /** `listener.0.0.0.0_15006.` */
+  readonly prefix: string;
+  readonly connections: Counter;
+  readonly connectionsActive: Gauge;
+  readonly connectionsDestroyed: Counter;
+  /** Accepted, and no filter chain chosen yet. */
+  readonly inspecting: Gauge;
+  readonly inspectionTimeouts: Counter;
+  readonly noFilterChain: Counter;
+  readonly handshakes: Counter;
+  readonly handshakeErrors: Counter;
+  readonly handshakeTimeouts: Counter;
+  readonly peerRefused: Counter;
+  readonly sessionsReused: Counter;
+
+  constructor(store: StatStore, address: SocketAddress) {
+    const prefix = `listener.${addressText(address).replaceAll(':', '_')}.`;
+    this.prefix = prefix;
+    this.connections = store.counter(`${prefix}downstream_cx_total`);
+    this.connectionsActive = store.gauge(`${prefix}downstream_cx_active`);
+    this.connectionsDestroyed = store.counter(`${prefix}downstream_cx_destroy`);
+    this.inspecting = store.gauge(`${prefix}downstream_pre_cx_active`);
+    this.inspectionTimeouts = store.counter(`${prefix}downstream_pre_cx_timeout`);
+    this.noFilterChain = store.counter(`${prefix}no_filter_chain_match`);
+    this.handshakes = store.counter(`${prefix}ssl.handshake`);
+    this.handshakeErrors = store.counter(`${prefix}ssl.connection_error`);
+    this.handshakeTimeouts = store.counter(`${prefix}downstream_cx_transport_socket_connect_timeout`);
+    this.peerRefused = store.counter(`${prefix}ssl.fail_verify_error`);
+    this.sessionsReused = store.counter(`${prefix}ssl.session_reused`);
+  }
+}
+
+/** `listener_manager.*`. */
+export class ListenerManagerStats {
+  readonly added: Counter;
+  readonly modified: Counter;
+  readonly removed: Counter;
+  readonly created: Counter;
+  readonly failed: Counter;
+  readonly active: Gauge;
+  readonly draining: Gauge;
+
+  constructor(store: StatStore) {
+    this.added = store.counter('listener_manager.listener_added');
+    this.modified = store.counter('listener_manager.listener_modified');
+    this.removed = store.counter('listener_manager.listener_removed');
+    this.created = store.counter('listener_manager.listener_create_success');
+    this.failed = store.counter('listener_manager.listener_create_failure');
+    this.active = store.gauge('listener_manager.total_listeners_active');
+    this.draining = store.gauge('listener_manager.total_listeners_draining');
+  }
+}

@@ -1,0 +1,212 @@
+/**
+ * A listener that takes connections: finds the filter chain of each, ends TLS where the chain says so, and hands it to the chain's connection manager. The
+ * listening socket is not here (bound-socket.ts): it survives updates, this does not.
+ */
+import type { Socket } from 'node:net';
+import type { TLSSocket } from 'node:tls';
+import type { ProxyError } from '../codec/proxy-error.ts';
+import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
+import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
+import type { ConnectionTaker } from './bound-socket.ts';
+import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
+import { FilterChainMatcher } from './filter-chain-match.ts';
+import type { ListenerStats } from './listener-stats.ts';
+
+/** What serves the connections of a filter chain; HttpConnectionManager is one. */
+export interface ConnectionManager {
+  /** Takes over a connection whose transport is ready, and attaches its 'error' listener now. After drain() too: such a connection ends after its first answer. */
+  accept(socket: Socket, info: DownstreamConnectionInfo): void;
+  /** Requests in hand are finished, then connections close. */
+  drain(): void;
+  destroyAll(error: ProxyError): void;
+  readonly activeConnections: number;
+  readonly activeStreams: number;
+}
+
+export type CreateConnectionManager = (chain: FilterChainConfig, listener: ListenerConfig) => ConnectionManager;
+
+/** A filter chain at work. Kept across updates as long as its configuration object is the same. */
+export class RunningChain implements ServerTlsOwner {
+  readonly config: FilterChainConfig;
+  readonly manager: ConnectionManager;
+  readonly #tls: ServerTls | null;
+  readonly #stats: ListenerStats;
+  readonly #listenerName: string;
+  readonly #direction: ListenerConfig['direction'];
+
+  constructor(config: FilterChainConfig, listener: ListenerConfig, manager: ConnectionManager, stats: ListenerStats) {
+    this.config = config;
+    this.manager = manager;
+    this.#stats = stats;
+    this.#listenerName = listener.name;
+    this.#direction = listener.direction;
+    this.#tls = config.tls === null ? null : new ServerTls(config.tls, config.handshakeTimeoutMs, this);
+  }
+
+  take(socket: Socket): void {
+    if (this.#tls === null) this.#hand(socket, false, '');
+    else this.#tls.accept(socket);
+  }
+
+  onSecured(socket: TLSSocket, alpn: string): void {
+    this.#stats.handshakes.value++;
+    if (socket.isSessionReused()) this.#stats.sessionsReused.value++;
+    this.#hand(socket, true, alpn);
+  }
+
+  onHandshakeFailed(reason: HandshakeFailure): void {
+    this.#stats.handshakeErrors.value++;
+    if (reason === 'peer') this.#stats.peerRefused.value++;
+    if (reason === 'timeout') this.#stats.handshakeTimeouts.value++;
+  }
+
+  #hand(socket: Socket, secure: boolean, alpn: string): void {
+    const { localAddress, localPort, remoteAddress, remotePort } = socket;
+    if (remoteAddress === undefined || localAddress === undefined) {
+      // It was reset before we came to it.
+      socket.on('error', ignore);
+      socket.destroy();
+      return;
+    }
+    this.manager.accept(socket, {
+      listenerName: this.#listenerName,
+      direction: this.#direction,
+      secure,
+      alpn,
+      localAddress: endText(localAddress, localPort),
+      remoteAddress: endText(remoteAddress, remotePort),
+    });
+  }
+}
+
+export class RunningListener implements ConnectionTaker {
+  readonly config: ListenerConfig;
+  /** By configuration object. */
+  readonly chains: ReadonlyMap<FilterChainConfig, RunningChain>;
+  readonly stats: ListenerStats;
+  readonly #matcher: FilterChainMatcher;
+  readonly #inspects: boolean;
+  readonly #wheel: TimerWheel;
+  /** Every accepted connection that is not closed. */
+  readonly #sockets: Set<Socket>;
+
+  /** `before`: the listener that this one replaces: chains that did not change go on in it. `sockets`: shared by all listeners that follow each other on one socket. */
+  constructor(config: ListenerConfig, before: RunningListener | null, create: CreateConnectionManager, stats: ListenerStats, wheel: TimerWheel, sockets: Set<Socket>) {
+    this.config = config;
+    this.stats = stats;
+    this.#wheel = wheel;
+    this.#sockets = sockets;
+    const { filterChains, defaultFilterChain } = config;
+    const chains = new Map<FilterChainConfig, RunningChain>();
+    for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
+      chains.set(chain, before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats));
+    }
+    this.chains = chains;
+    this.#matcher = new FilterChainMatcher(filterChains, defaultFilterChain);
+    this.#inspects = config.inspectTls && this.#matcher.looksAtTls;
+  }
+
+  take(socket: Socket): void {
+    const { stats } = this;
+    stats.connections.value++;
+    stats.connectionsActive.value++;
+    this.#sockets.add(socket);
+    socket.once('close', () => {
+      this.#sockets.delete(socket);
+      stats.connectionsActive.value--;
+      stats.connectionsDestroyed.value++;
+    });
+    if (this.#inspects) new Inspection(this, socket, this.#wheel, this.config.listenerFiltersTimeoutMs);
+    else this.choose(socket, null);
+  }
+
+  /** @internal `hello`: what the first bytes said; null: not TLS, or not looked at. */
+  choose(socket: Socket, hello: ClientHello | null): void {
+    const chain = this.#matcher.find({
+      destinationPort: socket.localPort ?? 0,
+      serverName: hello?.serverName ?? '',
+      transportProtocol: hello === null ? 'raw_buffer' : 'tls',
+      applicationProtocols: hello?.protocols ?? noProtocols,
+    });
+    if (chain !== null) {
+      this.chains.get(chain)!.take(socket);
+      return;
+    }
+    this.stats.noFilterChain.value++;
+    socket.on('error', ignore);
+    socket.destroy();
+  }
+
+  drain(): void {
+    for (const { manager } of this.chains.values()) manager.drain();
+  }
+}
+
+/** Waits for the first bytes of a connection, looks at them, and puts them back. */
+class Inspection implements TimerTarget {
+  readonly #listener: RunningListener;
+  readonly #socket: Socket;
+  readonly #wheel: TimerWheel;
+  readonly #timer: WheelTimer;
+  #first: Buffer | null = null;
+
+  constructor(listener: RunningListener, socket: Socket, wheel: TimerWheel, timeoutMs: number) {
+    this.#listener = listener;
+    this.#socket = socket;
+    this.#wheel = wheel;
+    this.#timer = new WheelTimer(this);
+    listener.stats.inspecting.value++;
+    socket.on('readable', this.#onReadable);
+    socket.on('error', ignore);
+    socket.once('close', this.#onEnded);
+    socket.once('end', this.#onEnded);
+    if (timeoutMs > 0) wheel.arm(this.#timer, timeoutMs);
+  }
+
+  onTimer(): void {
+    this.#listener.stats.inspectionTimeouts.value++;
+    this.#stop();
+    this.#socket.destroy();
+  }
+
+  readonly #onReadable = (): void => {
+    const chunk = this.#socket.read() as Buffer | null;
+    if (chunk === null) return;
+    this.#first = this.#first === null ? chunk : Buffer.concat([this.#first, chunk]);
+    const seen = inspectFirstBytes(this.#first);
+    if (seen === 'more') return;
+    this.#stop();
+    this.#socket.off('error', ignore);
+    this.#socket.unshift(this.#first);
+    this.#listener.choose(this.#socket, seen === 'raw' ? null : seen);
+  };
+
+  /** It ended before it said enough. */
+  readonly #onEnded = (): void => {
+    this.#stop();
+    this.#socket.destroy();
+  };
+
+  #stop(): void {
+    this.#listener.stats.inspecting.value--;
+    this.#wheel.disarm(this.#timer);
+    const socket = this.#socket;
+    socket.off('readable', this.#onReadable);
+    socket.off('close', this.#onEnded);
+    socket.off('end', this.#onEnded);
+  }
+}
+
+const noProtocols: readonly string[] = Object.freeze([]);
+
+/** `ip:port`; IPv4 that came over an IPv6 socket is shown as IPv4. */
+function endText(address: string, port: number | undefined): string {
+  if (address.startsWith('::ffff:') && address.includes('.')) return `${address.slice(7)}:${port}`;
+  return address.includes(':') ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+function ignore(): void {
+  // 'close' follows and is where things end.
+}

@@ -1,0 +1,257 @@
+/**
+ * The sidecar put together: bootstrap → clusters, listeners, xDS client, admin. The wiring is here and nowhere else. What each part does stands in its folder.
+ */
+import { AccessLogFiles } from './access-log/access-log-sink.ts';
+import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
+import { ClusterManager } from './cluster/cluster-manager.ts';
+import { clustersJson, clustersText } from './cluster/cluster-status.ts';
+import { configDump } from './config-dump.ts';
+import type { HttpContext } from './connection-manager/http-context.ts';
+import { Drain } from './drain.ts';
+import { type BindFault, ListenerManager } from './listener/listener-manager.ts';
+import { PublishedConfiguration } from './published-configuration.ts';
+import type { Clock, Random } from './runtime/clock.ts';
+import type { Log } from './runtime/log.ts';
+import { TimerWheel } from './runtime/timer-wheel.ts';
+import { StatStore } from './stats/stat-store.ts';
+import { AdsClient } from './xds/ads/ads-client.ts';
+import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
+import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
+
+export const version = '0.1.0';
+
+export interface SidecarOptions {
+  readonly bootstrap: LoadedBootstrap;
+  /** Port for scrapers and probes; null: none. */
+  readonly probeAddress: { readonly host: string; readonly port: number } | null;
+  readonly drainTimeMs: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  /** For /server_info. */
+  readonly commandLine: Readonly<Record<string, string>>;
+  /** The process may end: drained, or told to quit. */
+  readonly onStopped: () => void;
+  /** Everything is bound and warm. */
+  readonly onReady: () => void;
+}
+
+export class Sidecar implements AdminContext {
+  readonly #options: SidecarOptions;
+  readonly log: Log;
+  readonly stats = new StatStore();
+  readonly wheel: TimerWheel;
+  readonly clusters: ClusterManager;
+  readonly listeners: ListenerManager;
+  readonly accessLogs: AccessLogFiles;
+  readonly #published: PublishedConfiguration;
+  readonly #ads: AdsClient | null;
+  readonly #startedMs: number;
+  #admin: AdminServer | null = null;
+  #probe: AdminServer | null = null;
+  #state: ServerState = 'PRE_INITIALIZING';
+  #healthcheckFailed = false;
+  #initialized = false;
+  #stopped = false;
+  /** Binding under way; the last of them says when everything is bound. */
+  #binding: Promise<unknown> = Promise.resolve();
+
+  constructor(options: SidecarOptions) {
+    const { bootstrap, clock, random, log } = options;
+    this.#options = options;
+    this.log = log;
+    this.#startedMs = clock.nowMs();
+    this.wheel = new TimerWheel(clock);
+    this.accessLogs = new AccessLogFiles(this.stats, log);
+    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random });
+    this.#published = new PublishedConfiguration(this.clusters, (binding) => this.#bound(binding));
+    const context: HttpContext = {
+      clusters: this.clusters,
+      routeTables: this.#published,
+      stats: this.stats,
+      clock,
+      wheel: this.wheel,
+      random,
+      localService: bootstrap.config.node.cluster,
+      accessLogSinks: this.accessLogs,
+    };
+    this.listeners = new ListenerManager(context, { log });
+    this.#published.connectListeners(this.listeners);
+    this.#ads = this.#createAds();
+  }
+
+  #createAds(): AdsClient | null {
+    const { bootstrap, clock, random, log } = this.#options;
+    const { config } = bootstrap;
+    if (config.ads === null) return null;
+    return new AdsClient({
+      config: config.ads,
+      node: config.node,
+      listenersByAds: config.listenersByAds,
+      clustersByAds: config.clustersByAds,
+      initialFetchTimeoutMs: config.initialFetchTimeoutMs,
+      staticListeners: bootstrap.listeners,
+      staticClusters: bootstrap.clusters,
+      transport: new ClusterAdsTransport(this.clusters, config.ads),
+      sink: this.#published,
+      onInitialized: () => this.#onInitialized(),
+      clock,
+      wheel: this.wheel,
+      random,
+      log,
+      stats: this.stats,
+    });
+  }
+
+  /** Binds admin and listeners, and begins to serve. Rejects with one line per fault when something cannot be bound at the start. */
+  async start(): Promise<void> {
+    const { bootstrap, probeAddress } = this.#options;
+    const { admin } = bootstrap.config;
+    this.#state = 'INITIALIZING';
+    if (admin !== null) this.#admin = await bindPort('admin', admin, this);
+    if (probeAddress !== null) this.#probe = await bindPort('probe', probeAddress, this);
+    if (this.#ads !== null) {
+      this.#ads.start();
+      return;
+    }
+    this.#published.apply({ listeners: bootstrap.listeners, clusters: bootstrap.clusters, routeTables: new Map(), assignments: new Map() });
+    const faults = (await this.#binding) as readonly BindFault[];
+    if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
+    this.#onInitialized();
+  }
+
+  get adminPort(): number {
+    return this.#admin?.port ?? 0;
+  }
+
+  #bound(binding: Promise<readonly BindFault[]>): void {
+    this.#binding = binding.then((faults) => {
+      // A listener that came by xDS and cannot be bound is told; the others go on. At the start of a static bootstrap, start() rejects instead.
+      if (this.#ads !== null) for (const fault of faults) this.log.error(fault.message);
+      return faults;
+    });
+  }
+
+  #onInitialized(): void {
+    void this.#binding.then(() => {
+      if (this.#initialized || this.#stopped) return;
+      this.#initialized = true;
+      if (this.#state === 'INITIALIZING') this.#state = 'LIVE';
+      this.log.info(`ready after ${Math.round(this.#options.clock.nowMs() - this.#startedMs)} ms`);
+      this.#options.onReady();
+    });
+  }
+
+  /** SIGTERM: finishes what is in hand, within the drain time, then stops. */
+  drain(): void {
+    if (this.#state === 'DRAINING' || this.#stopped) return;
+    this.#state = 'DRAINING';
+    const { clock, drainTimeMs } = this.#options;
+    this.log.info(`draining for at most ${drainTimeMs / 1000} s`);
+    new Drain(this.listeners, drainTimeMs, clock, this.wheel, this.log, () => this.quit());
+  }
+
+  // -- AdminContext --
+
+  state(): ServerState {
+    return this.#healthcheckFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state;
+  }
+
+  serverInfo(): unknown {
+    const { bootstrap, clock, commandLine } = this.#options;
+    const uptime = `${Math.floor((clock.nowMs() - this.#startedMs) / 1000)}s`;
+    const { id, cluster, region, zone, subZone, metadata } = bootstrap.config.node;
+    return {
+      version: `outrigger/${version}/node-${process.versions.node}`,
+      state: this.state(),
+      uptime_current_epoch: uptime,
+      uptime_all_epochs: uptime,
+      hot_restart_version: 'disabled',
+      command_line_options: commandLine,
+      node: { id, cluster, metadata, locality: { region, zone, sub_zone: subZone }, user_agent_name: 'outrigger' },
+    };
+  }
+
+  clustersText(): string {
+    return clustersText(this.clusters.dump());
+  }
+
+  clustersJson(): unknown {
+    return clustersJson(this.clusters.dump());
+  }
+
+  listenersText(): string {
+    return this.listeners
+      .dump()
+      .map(({ name, address }) => `${name}::${address}\n`)
+      .join('');
+  }
+
+  listenersJson(): unknown {
+    return {
+      listener_statuses: this.listeners.dump().map(({ name, address }) => {
+        const at = address.lastIndexOf(':');
+        return { name, local_address: { socket_address: { address: address.slice(0, at), port_value: Number(address.slice(at + 1)) } } };
+      }),
+    };
+  }
+
+  configDump(query: { readonly resource: string; readonly nameFilter: RegExp | null; readonly includeEds: boolean }): unknown {
+    const dump = configDump({
+      bootstrap: this.#options.bootstrap.message,
+      configuration: this.#published.current,
+      refused: new Map([...(this.#ads?.states ?? [])].map((state) => [state.type.label, state.refused])),
+      includeEds: query.includeEds || query.resource === 'dynamic_endpoint_configs',
+      nameFilter: query.nameFilter,
+    });
+    if (query.resource === '') return dump;
+    return { configs: dump.configs.flatMap((section) => (section[query.resource] as unknown[] | undefined) ?? []) };
+  }
+
+  certificates(): unknown {
+    return { certificates: this.listeners.certificates() };
+  }
+
+  refreshStats(): void {
+    const { clock } = this.#options;
+    this.clusters.collect();
+    this.stats.gauge('server.uptime').set(Math.floor((clock.nowMs() - this.#startedMs) / 1000));
+    this.stats.gauge('server.live').set(this.state() === 'LIVE' ? 1 : 0);
+    this.stats.gauge('server.memory_allocated').set(process.memoryUsage().heapUsed);
+    this.stats.gauge('server.memory_physical_size').set(process.memoryUsage.rss());
+    this.stats.gauge('listener_manager.total_listeners_active').set(this.listeners.dump().length);
+  }
+
+  drainListeners(graceful: boolean): void {
+    this.log.info(`draining listeners${graceful ? ' gracefully' : ''} (asked for by the admin endpoint)`);
+    this.listeners.stopListening();
+    if (graceful) this.listeners.drain();
+  }
+
+  setHealthcheckFailed(failed: boolean): void {
+    this.#healthcheckFailed = failed;
+  }
+
+  quit(): void {
+    if (this.#stopped) return;
+    this.#stopped = true;
+    this.#ads?.close();
+    void this.listeners.closeAll().then(async () => {
+      this.clusters.destroyAll();
+      this.accessLogs.flush();
+      await Promise.all([this.#admin?.close(), this.#probe?.close()]);
+      this.#options.onStopped();
+    });
+  }
+}
+
+async function bindPort(kind: 'admin' | 'probe', address: { readonly host: string; readonly port: number }, context: AdminContext): Promise<AdminServer> {
+  try {
+    return await AdminServer.start(kind, address, context);
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    const flag = kind === 'admin' ? '--admin' : '--listen-metrics';
+    throw new Error(`cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with ${flag}`, { cause: error });
+  }
+}
+

@@ -1,0 +1,84 @@
+/**
+ * The server side of TLS: turns accepted sockets into decrypted ones, for one configuration. A tls.Server that never listens does the handshakes, so that
+ * verification, tickets and faults are Node's own; a fault stays with its connection and never throws out of it.
+ */
+import type { Socket } from 'node:net';
+import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { TlsServerConfig } from '../config/tls-config.ts';
+import { peerFault } from './peer-certificate.ts';
+import { contextOptions } from './tls-context.ts';
+
+/** `peer`: the peer's certificate is missing, not trusted, or of somebody else; `protocol`: everything else that went wrong. */
+export type HandshakeFailure = 'peer' | 'timeout' | 'protocol';
+
+/** Who ordered the handshakes. */
+export interface ServerTlsOwner {
+  /** The handshake is done and the peer is wanted; `alpn` is what was agreed on, or ''. Attach an 'error' listener now. */
+  onSecured(socket: TLSSocket, alpn: string): void;
+  /** The connection is gone, or about to be. `message` is for the log. */
+  onHandshakeFailed(reason: HandshakeFailure, message: string): void;
+}
+
+/** Node has no "never": a timer of 24 days. */
+const neverMs = 0x7fffffff;
+
+export class ServerTls {
+  readonly #server: Server;
+  readonly #config: TlsServerConfig;
+
+  /** `timeoutMs`: for the whole handshake; 0: none. Throws when the configuration cannot be loaded: ask checkTls first. */
+  constructor(config: TlsServerConfig, timeoutMs: number, owner: ServerTlsOwner) {
+    this.#config = config;
+    const verifies = config.trustedCaPem !== null;
+    const server = createServer({
+      ...contextOptions(config),
+      // Only a configuration with a CA can tell a peer that is wanted from others.
+      requestCert: verifies || config.requireClientCertificate,
+      rejectUnauthorized: verifies && config.requireClientCertificate,
+      ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
+      allowHalfOpen: true,
+      handshakeTimeout: timeoutMs === 0 ? neverMs : timeoutMs,
+    });
+    this.#server = server;
+    server.on('secureConnection', (socket: TLSSocket) => {
+      const fault = this.#unwanted(socket);
+      if (fault === null) {
+        owner.onSecured(socket, typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
+        return;
+      }
+      socket.on('error', ignore);
+      socket.destroy();
+      owner.onHandshakeFailed('peer', fault);
+    });
+    server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
+      const { code = '' } = error;
+      socket.on('error', ignore);
+      socket.destroy();
+      if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${timeoutMs} ms`);
+      else owner.onHandshakeFailed(peerFailures.test(code) ? 'peer' : 'protocol', error.message);
+    });
+  }
+
+  /** Begins the handshake. Bytes that were read to look at the connection must have been put back (unshift). */
+  accept(socket: Socket): void {
+    socket.on('error', ignore);
+    this.#server.emit('connection', socket);
+  }
+
+  /** Why the peer is not wanted, or null. Also for resumed sessions, which carry the certificate that they were made with. */
+  #unwanted(socket: TLSSocket): string | null {
+    const config = this.#config;
+    const certificate = socket.getPeerX509Certificate();
+    // Envoy lets a client without certificate in when none is required; names can only be asked of one that is shown.
+    if (certificate === undefined) return config.requireClientCertificate ? 'the client showed no certificate' : null;
+    if (config.trustedCaPem !== null && !socket.authorized) return `the client's certificate is not trusted (${String(socket.authorizationError)})`;
+    return peerFault(config, certificate);
+  }
+}
+
+/** OpenSSL's and Node's codes that say the peer's certificate was not good enough. */
+const peerFailures = /PEER_DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_VERIFY_FAILED|UNABLE_TO|SELF_SIGNED|CERT_/;
+
+function ignore(): void {
+  // The handshake's fault has been told; what the socket says behind it adds nothing.
+}

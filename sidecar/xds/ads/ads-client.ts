@@ -1,0 +1,353 @@
+/**
+ * The client of a control plane over one ADS stream, in either variant: asks, takes, answers each response with ACK or NACK, derives what else to ask for, and publishes
+ * whole configurations once everything new is warm. Loses nothing when the stream ends: the last good configuration goes on (xds.md C1.16).
+ */
+import type { AdsConfig, NodeConfig } from '../../config/bootstrap-config.ts';
+import type { ClusterConfig, LoadAssignmentConfig } from '../../config/cluster-config.ts';
+import type { Configuration, ConfigurationSink, Configured } from '../../config/configuration.ts';
+import type { ListenerConfig } from '../../config/listener-config.ts';
+import type { RouteTableConfig } from '../../config/route-config.ts';
+import type { Clock, Random } from '../../runtime/clock.ts';
+import type { Log } from '../../runtime/log.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
+import type { StatStore } from '../../stats/stat-store.ts';
+import { type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
+import { clusterType, endpointsType, listenerType, resourceTypes, routesType } from './resource-type.ts';
+import { TypeState } from './type-state.ts';
+
+/** One stream to the control plane. */
+export interface AdsStream {
+  send(message: Uint8Array): void;
+  close(): void;
+}
+
+/** Opens streams; the real one goes through the sidecar's own cluster (ads-stream.ts). Events may come from inside open(). */
+export interface AdsTransport {
+  open(path: string, events: AdsStreamEvents): AdsStream;
+}
+
+export interface AdsStreamEvents {
+  onMessage(message: Uint8Array): void;
+  /** Once; `reason` for a person. */
+  onEnd(reason: string): void;
+}
+
+export interface AdsClientInit {
+  readonly config: AdsConfig;
+  readonly node: NodeConfig;
+  readonly listenersByAds: boolean;
+  readonly clustersByAds: boolean;
+  readonly initialFetchTimeoutMs: number;
+  readonly staticListeners: ReadonlyMap<string, Configured<ListenerConfig>>;
+  readonly staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>;
+  readonly transport: AdsTransport;
+  readonly sink: ConfigurationSink;
+  /** Everything that was asked for at first is here, or has had its time. Called once. */
+  readonly onInitialized: () => void;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  readonly log: Log;
+  readonly stats: StatStore;
+}
+
+const firstBackoffMs = 500;
+const maxBackoffMs = 30_000;
+
+export class AdsClient implements TimerTarget {
+  readonly #init: AdsClientInit;
+  readonly #variant: AdsVariant;
+  readonly #states: ReadonlyMap<string, TypeState>;
+  readonly #clusters: TypeState;
+  readonly #endpoints: TypeState;
+  readonly #listeners: TypeState;
+  readonly #routes: TypeState;
+  readonly #reconnectTimer: WheelTimer;
+  readonly #fetchTimer: WheelTimer;
+  #stream: AdsStream | null = null;
+  /** Counts streams: events of an old one are not heard. */
+  #streamNumber = 0;
+  #nodeSent = false;
+  #responses = 0;
+  #failures = 0;
+  #closed = false;
+  #initialized = false;
+  /** When the fetch timer was started for what is still missing; what is missing then is absent. */
+  #published: Configuration | null = null;
+  #lastGoodWallMs = 0;
+  #connected = false;
+
+  constructor(init: AdsClientInit) {
+    this.#init = init;
+    this.#variant = init.config.variant === 'delta' ? deltaVariant : sotwVariant;
+    this.#states = new Map(resourceTypes.map((type) => [type.typeUrl, new TypeState(type)]));
+    this.#clusters = this.#states.get(clusterType.typeUrl)!;
+    this.#endpoints = this.#states.get(endpointsType.typeUrl)!;
+    this.#listeners = this.#states.get(listenerType.typeUrl)!;
+    this.#routes = this.#states.get(routesType.typeUrl)!;
+    this.#reconnectTimer = new WheelTimer(this);
+    this.#fetchTimer = new WheelTimer(this);
+  }
+
+  get states(): Iterable<TypeState> {
+    return this.#states.values();
+  }
+
+  /** A stream is open and has been answered. */
+  get connected(): boolean {
+    return this.#connected;
+  }
+
+  start(): void {
+    this.#deriveNames();
+    this.#publish();
+    if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
+    this.#connect();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#init.wheel.disarm(this.#reconnectTimer);
+    this.#init.wheel.disarm(this.#fetchTimer);
+    this.#stream?.close();
+    this.#stream = null;
+  }
+
+  onTimer(timer: WheelTimer): void {
+    if (this.#closed) return;
+    if (timer === this.#reconnectTimer) this.#connect();
+    else this.#giveUpWaiting();
+  }
+
+  // -- the stream --
+
+  #connect(): void {
+    const number = ++this.#streamNumber;
+    this.#nodeSent = false;
+    this.#responses = 0;
+    for (const state of this.#states.values()) state.streamOpened();
+    this.#init.stats.counter('control_plane.connect_attempts').increment();
+    const stream = this.#init.transport.open(this.#variant.path, {
+      onMessage: (message) => {
+        if (number === this.#streamNumber && !this.#closed) this.#onMessage(message);
+      },
+      onEnd: (reason) => {
+        if (number === this.#streamNumber && !this.#closed) this.#onEnd(reason);
+      },
+    });
+    if (number !== this.#streamNumber || this.#reconnectTimer.armed) return;
+    this.#stream = stream;
+    for (const state of this.#states.values()) this.#ask(state);
+  }
+
+  #onEnd(reason: string): void {
+    const { log, wheel, random, clock } = this.#init;
+    this.#stream = null;
+    this.#streamNumber++;
+    const wasConnected = this.#connected;
+    this.#connected = false;
+    this.#init.stats.gauge('control_plane.connected_state').set(0);
+    // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment.
+    let delayMs: number;
+    if (this.#responses > 0) {
+      this.#failures = 0;
+      delayMs = random() * 200;
+    } else {
+      delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() * 0.5);
+      this.#failures++;
+    }
+    if (wasConnected || this.#failures === 1 || this.#failures % 10 === 0) {
+      const meanwhile = this.#lastGoodWallMs === 0 ? 'there is no configuration from it yet' : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
+      const text = `control plane (cluster ${this.#init.config.clusterName}): ${reason}; trying again in ${(delayMs / 1000).toFixed(1)} s, ${meanwhile}`;
+      if (this.#responses > 0) log.info(text);
+      else log.warn(text);
+    }
+    void clock;
+    wheel.arm(this.#reconnectTimer, delayMs);
+  }
+
+  #onMessage(bytes: Uint8Array): void {
+    const { log, stats, clock } = this.#init;
+    let response: ReturnType<AdsVariant['decode']>;
+    try {
+      response = this.#variant.decode(bytes);
+    } catch (error) {
+      log.error(`the control plane sent a message that is not a discovery response: ${(error as Error).message}`);
+      this.#stream?.close();
+      this.#onEnd('its message could not be decoded');
+      return;
+    }
+    const state = this.#states.get(response.typeUrl);
+    if (state === undefined) {
+      log.warn(`the control plane sent ${response.typeUrl || 'a response without a type'}, which was not asked for`);
+      return;
+    }
+    this.#responses++;
+    if (!this.#connected) {
+      this.#connected = true;
+      stats.gauge('control_plane.connected_state').set(1);
+      if (this.#failures > 0) log.info('the control plane answers again');
+      this.#failures = 0;
+    }
+    const sotw = this.#variant === sotwVariant;
+    const nack = state.take(response, sotw && state.type.wildcard, clock.wallMs());
+    const prefix = `${state.type.label === 'cluster' ? 'cluster_manager.cds' : state.type.label === 'listener' ? 'listener_manager.lds' : state.type.label === 'routes' ? 'http.rds' : 'cluster.eds'}`;
+    stats.counter(`${prefix}.update_attempt`).increment();
+    if (nack === '') {
+      stats.counter(`${prefix}.update_success`).increment();
+      this.#lastGoodWallMs = clock.wallMs();
+    } else {
+      stats.counter(`${prefix}.update_rejected`).increment();
+      log.warn(`refused an update from the control plane, the configuration before goes on: ${nack.replaceAll('\n', ' | ')}`);
+    }
+    // What the response refers to is asked for with the answer to it, so that the server sees one step after the other.
+    this.#deriveNames();
+    this.#send(state, nack);
+    for (const other of this.#states.values()) if (other !== state) this.#ask(other);
+    this.#publish();
+  }
+
+  /** Tells changed subscriptions, or asks for the first time on this stream. */
+  #ask(state: TypeState): void {
+    if (this.#stream === null || !this.#enabled(state)) return;
+    if (state.type.wildcard) {
+      if (!state.asked) this.#send(state, null);
+      return;
+    }
+    if (!state.asked && state.wanted.size === 0) return;
+    if (state.asked && sameNames(state.wanted, state.told)) return;
+    this.#send(state, null);
+  }
+
+  #enabled(state: TypeState): boolean {
+    if (state === this.#listeners) return this.#init.listenersByAds;
+    if (state === this.#clusters) return this.#init.clustersByAds;
+    return true;
+  }
+
+  /** `nack`: null for a request of our own accord, '' for an ACK, else the reason. */
+  #send(state: TypeState, nack: string | null): void {
+    if (this.#stream === null) return;
+    const first = !state.asked;
+    const names = state.type.wildcard ? [] : [...state.wanted];
+    const request = {
+      node: this.#nodeSent ? null : this.#init.node,
+      typeUrl: state.type.typeUrl,
+      nonce: nack === null && this.#variant === deltaVariant ? '' : state.nonce,
+      error: nack ?? '',
+      version: state.version,
+      names,
+      subscribe: names.filter((name) => !state.told.has(name)),
+      unsubscribe: state.type.wildcard ? [] : [...state.told].filter((name) => !state.wanted.has(name)),
+      initialVersions: first ? new Map([...state.resources].map(([name, { version }]) => [name, version])) : new Map<string, string>(),
+    };
+    state.asked = true;
+    state.told = new Set(names);
+    this.#nodeSent = true;
+    this.#stream.send(this.#variant.encode(request));
+  }
+
+  // -- what follows from what --
+
+  /** EDS names come from clusters, RDS names from listeners: of both origins. */
+  #deriveNames(): void {
+    const services = new Set<string>();
+    for (const clusters of [this.#init.staticClusters, this.#clusters.resources as Map<string, Configured<ClusterConfig>>]) {
+      for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') services.add(value.discovery.serviceName);
+    }
+    const tables = new Set<string>();
+    for (const listeners of [this.#init.staticListeners, this.#listeners.resources as Map<string, Configured<ListenerConfig>>]) {
+      for (const { value } of listeners.values()) for (const name of routeNames(value)) tables.add(name);
+    }
+    // What the configuration in force still uses is kept until its successor is warm.
+    if (this.#published !== null) {
+      for (const { value } of this.#published.clusters.values()) if (value.discovery.kind === 'eds' && this.#clusters.resources.has(value.name)) services.add(value.discovery.serviceName);
+      for (const { value } of this.#published.listeners.values()) if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
+    }
+    this.#endpoints.want(services);
+    this.#routes.want(tables);
+  }
+
+  /**
+   * Publishes what is warm: a new cluster once its endpoints are known, a new listener once its routes are; until then the one before, or none.
+   * Routes, clusters and endpoints go in one snapshot, so that no request sees half of an update.
+   */
+  #publish(): void {
+    const clusters = new Map(this.#init.staticClusters);
+    let warm = true;
+    for (const [name, resource] of this.#clusters.resources as Map<string, Configured<ClusterConfig>>) {
+      if (clusters.has(name)) continue;
+      const { discovery } = resource.value;
+      if (discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName)) clusters.set(name, resource);
+      else {
+        warm = false;
+        const before = this.#published?.clusters.get(name);
+        if (before !== undefined) clusters.set(name, before);
+      }
+    }
+    for (const { value } of this.#init.staticClusters.values()) if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
+    const listeners = new Map(this.#init.staticListeners);
+    for (const { value } of this.#init.staticListeners.values()) if (!routeNames(value).every((name) => this.#routes.settled(name))) warm = false;
+    for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
+      if (listeners.has(name)) continue;
+      if (routeNames(resource.value).every((table) => this.#routes.settled(table))) listeners.set(name, resource);
+      else {
+        warm = false;
+        const before = this.#published?.listeners.get(name);
+        if (before !== undefined) listeners.set(name, before);
+      }
+    }
+    if (this.#init.clustersByAds && !this.#clusters.answered) warm = false;
+    if (this.#init.listenersByAds && !this.#listeners.answered) warm = false;
+    const next: Configuration = {
+      listeners,
+      clusters,
+      routeTables: new Map(this.#routes.resources as Map<string, Configured<RouteTableConfig>>),
+      assignments: new Map(this.#endpoints.resources as Map<string, Configured<LoadAssignmentConfig>>),
+    };
+    if (this.#published === null || !sameConfiguration(this.#published, next)) {
+      this.#published = next;
+      this.#init.sink.apply(next);
+    }
+    if (warm) {
+      this.#init.wheel.disarm(this.#fetchTimer);
+      if (!this.#initialized) {
+        this.#initialized = true;
+        this.#init.onInitialized();
+      }
+    } else if (!this.#fetchTimer.armed && this.#init.initialFetchTimeoutMs > 0) {
+      this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
+    }
+  }
+
+  /** Envoy's initial_fetch_timeout: what has not come by now does not hold up the rest. While there is no stream, nothing can be said to be missing (A57). */
+  #giveUpWaiting(): void {
+    if (this.#connected) {
+      for (const state of [this.#endpoints, this.#routes]) for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
+      if (!this.#clusters.answered) this.#clusters.answered = true;
+      if (!this.#listeners.answered) this.#listeners.answered = true;
+      this.#init.log.warn(`the control plane did not send everything within ${this.#init.initialFetchTimeoutMs / 1000} s; going on with what is here`);
+      this.#publish();
+    } else if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
+  }
+}
+
+function routeNames(listener: ListenerConfig): string[] {
+  const chains = listener.defaultFilterChain === null ? listener.filterChains : [...listener.filterChains, listener.defaultFilterChain];
+  return chains.flatMap(({ httpConnectionManager: { routes } }) => (routes.kind === 'rds' ? [routes.name] : []));
+}
+
+function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const name of a) if (!b.has(name)) return false;
+  return true;
+}
+
+function sameConfiguration(a: Configuration, b: Configuration): boolean {
+  const same = (x: ReadonlyMap<string, unknown>, y: ReadonlyMap<string, unknown>): boolean => {
+    if (x.size !== y.size) return false;
+    for (const [name, value] of x) if (y.get(name) !== value) return false;
+    return true;
+  };
+  return same(a.listeners, b.listeners) && same(a.clusters, b.clusters) && same(a.routeTables, b.routeTables) && same(a.assignments, b.assignments);
+}

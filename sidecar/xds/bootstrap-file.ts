@@ -1,0 +1,176 @@
+/** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+import { BootstrapSchema, type Bootstrap } from '../../proto/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ApiConfigSource_ApiType, ApiVersion } from '../../proto/generated/envoy/config/core/v3/config_source_pb.js';
+import { toBinary } from '@bufbuild/protobuf';
+import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { Configured } from '../config/configuration.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import { apiRegistry } from './api-registry.ts';
+import { checkFields } from './check-fields.ts';
+import { checkJson } from './check-json.ts';
+import { decodeCluster } from './decode-cluster.ts';
+import { adsOnly } from './decode-config-source.ts';
+import { decodeListener } from './decode-listener.ts';
+import { durationMs, socketAddress } from './decode-value.ts';
+import { at, type Fault, Faults, faultText } from './fault.ts';
+
+export interface LoadedBootstrap {
+  readonly config: BootstrapConfig;
+  readonly listeners: ReadonlyMap<string, Configured<ListenerConfig>>;
+  readonly clusters: ReadonlyMap<string, Configured<ClusterConfig>>;
+  /** As proto JSON, for /config_dump. */
+  readonly message: Bootstrap;
+}
+
+export type BootstrapResult = { readonly ok: true; readonly bootstrap: LoadedBootstrap } | { readonly ok: false; readonly faults: readonly string[] };
+
+/** Parses the text of a bootstrap file; `file` is how faults name it. */
+export function parseBootstrap(text: string, file: string, nowWallMs: number): BootstrapResult {
+  const lines = new LineCounter();
+  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
+  if (document.errors.length > 0) {
+    return {
+      ok: false,
+      faults: document.errors.map((error) => {
+        const { line, col } = lines.linePos(error.pos[0]);
+        return `${file}:${line}:${col}: ${error.message}`;
+      }),
+    };
+  }
+  const where = (path: string): string => {
+    const offset = nodeOffset(document.contents, path);
+    if (offset === null) return file;
+    const { line, col } = lines.linePos(offset);
+    return `${file}:${line}:${col}`;
+  };
+  const named = (fault: Fault): string => `${where(fault.path)}: ${faultText(fault)}`;
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount: 100 });
+  } catch (error) {
+    return { ok: false, faults: [`${file}: ${(error as Error).message}`] };
+  }
+  return decodeBootstrap(value, nowWallMs, named);
+}
+
+/** The same from an object in proto JSON. */
+export function decodeBootstrap(value: unknown, nowWallMs: number, named: (fault: Fault) => string = faultText): BootstrapResult {
+  const faults = new Faults();
+  const refuse = (): BootstrapResult => ({ ok: false, faults: faults.list.map(named) });
+  checkJson(BootstrapSchema, value, '', faults);
+  if (faults.any) return refuse();
+  let message: Bootstrap;
+  try {
+    message = fromJson(BootstrapSchema, value as JsonValue, { registry: apiRegistry });
+  } catch (error) {
+    faults.add('', (error as Error).message);
+    return refuse();
+  }
+  checkFields(BootstrapSchema, message, '', faults);
+  if (faults.any) return refuse();
+  const decoded = decode(message, nowWallMs, faults);
+  return faults.any ? refuse() : { ok: true, bootstrap: decoded };
+}
+
+function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): LoadedBootstrap {
+  const here = 'static_resources';
+  const listeners = new Map<string, Configured<ListenerConfig>>();
+  for (const [i, each] of (message.staticResources?.listeners ?? []).entries()) {
+    const path = at(at(here, 'listeners'), i);
+    const value = decodeListener(each, path, faults);
+    if (listeners.has(value.name)) faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another listener too`);
+    listeners.set(value.name, { value, version: '', origin: 'static', updatedWallMs, raw: toBinary(ListenerSchema, each) });
+  }
+  const clusters = new Map<string, Configured<ClusterConfig>>();
+  for (const [i, each] of (message.staticResources?.clusters ?? []).entries()) {
+    const path = at(at(here, 'clusters'), i);
+    const value = decodeCluster(each, path, faults);
+    if (clusters.has(value.name)) faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another cluster too`);
+    clusters.set(value.name, { value, version: '', origin: 'static', updatedWallMs, raw: toBinary(ClusterSchema, each) });
+  }
+  const dynamic = message.dynamicResources;
+  const ads = adsConfig(message, clusters, faults);
+  if (dynamic?.ldsConfig !== undefined) adsOnly(dynamic.ldsConfig, 'dynamic_resources.lds_config', faults);
+  if (dynamic?.cdsConfig !== undefined) adsOnly(dynamic.cdsConfig, 'dynamic_resources.cds_config', faults);
+  const dynamicUse = dynamic?.ldsConfig !== undefined || dynamic?.cdsConfig !== undefined || usesAds(listeners, clusters);
+  if (ads === null && dynamicUse) faults.add('dynamic_resources.ads_config', 'is missing, though resources are to come by ADS');
+  const node = message.node;
+  if (ads !== null && (node === undefined || node.id === '')) faults.add('node.id', 'is needed to talk to a control plane');
+  const config: BootstrapConfig = Object.freeze({
+    node: {
+      id: node?.id ?? '',
+      cluster: node?.cluster ?? '',
+      region: node?.locality?.region ?? '',
+      zone: node?.locality?.zone ?? '',
+      subZone: node?.locality?.subZone ?? '',
+      metadata: node?.metadata ?? {},
+    },
+    admin: message.admin?.address === undefined ? null : socketAddress(message.admin.address, 'admin.address', faults),
+    listeners: [...listeners.values()].map((each) => each.value),
+    clusters: [...clusters.values()].map((each) => each.value),
+    ads,
+    listenersByAds: dynamic?.ldsConfig !== undefined,
+    clustersByAds: dynamic?.cdsConfig !== undefined,
+    initialFetchTimeoutMs: durationMs(dynamic?.ldsConfig?.initialFetchTimeout, 15_000, 'dynamic_resources.lds_config.initial_fetch_timeout', faults),
+  });
+  return { config, listeners, clusters, message };
+}
+
+function usesAds(listeners: ReadonlyMap<string, Configured<ListenerConfig>>, clusters: ReadonlyMap<string, Configured<ClusterConfig>>): boolean {
+  for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') return true;
+  for (const { value } of listeners.values()) {
+    for (const chain of value.filterChains) if (chain.httpConnectionManager?.routes.kind === 'rds') return true;
+  }
+  return false;
+}
+
+function adsConfig(message: Bootstrap, clusters: ReadonlyMap<string, Configured<ClusterConfig>>, faults: Faults): AdsConfig | null {
+  const source = message.dynamicResources?.adsConfig;
+  if (source === undefined) return null;
+  const path = 'dynamic_resources.ads_config';
+  const variant = source.apiType === ApiConfigSource_ApiType.DELTA_GRPC ? 'delta' : 'sotw';
+  if (source.apiType !== ApiConfigSource_ApiType.GRPC && source.apiType !== ApiConfigSource_ApiType.DELTA_GRPC) faults.add(at(path, 'api_type'), 'must be GRPC or DELTA_GRPC');
+  if (source.transportApiVersion !== ApiVersion.V3) faults.add(at(path, 'transport_api_version'), 'must be V3');
+  const servicesPath = at(path, 'grpc_services');
+  if (source.grpcServices.length !== 1) faults.add(servicesPath, `there are ${source.grpcServices.length}; exactly one is supported`);
+  const service = source.grpcServices[0];
+  const target = service?.targetSpecifier.case === 'envoyGrpc' ? service.targetSpecifier.value : undefined;
+  const clusterName = target?.clusterName ?? '';
+  const cluster = clusters.get(clusterName);
+  const clusterPath = `${at(servicesPath, 0)}.envoy_grpc.cluster_name`;
+  if (cluster === undefined) faults.add(clusterPath, `${JSON.stringify(clusterName)} is not one of the static clusters`);
+  else if (cluster.value.protocol !== 'http2') faults.add(clusterPath, `cluster ${JSON.stringify(clusterName)} does not speak HTTP/2, which gRPC needs; give it explicit_http_config.http2_protocol_options`);
+  return {
+    variant,
+    clusterName,
+    initialMetadata: (service?.initialMetadata ?? []).map(({ key, value }) => [key, value] as const),
+    nodeOnFirstMessageOnly: source.setNodeOnFirstMessageOnly,
+  };
+}
+
+/** Where in the text a field path stands; the nearest parent that is there. */
+function nodeOffset(root: unknown, path: string): number | null {
+  let node = root as Node | null;
+  for (const part of path.match(/[^.[\]"]+/g) ?? []) {
+    let next: unknown;
+    if (isSeq(node)) next = node.items[Number(part)];
+    else if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && (String(key.value) === part || snakeCase(String(key.value)) === part));
+      next = pair?.value;
+      // A scalar is best named by its own place, a missing value by its key's.
+      if (next === null || next === undefined) next = pair?.key;
+    }
+    if (next === null || next === undefined) break;
+    node = next as Node;
+  }
+  return node?.range?.[0] ?? null;
+}
+
+function snakeCase(name: string): string {
+  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+}

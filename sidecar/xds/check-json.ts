@@ -1,0 +1,124 @@
+/**
+ * Checks proto JSON (from YAML or JSON) against a message type before it is converted, so that every fault has its path: the converter stops at the first and names none.
+ * Fields go by their names in the .proto file or in lowerCamelCase, as protobuf says.
+ */
+import { type DescEnum, type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
+import { apiRegistry } from './api-registry.ts';
+import { at, type Faults } from './fault.ts';
+import { supportedFields } from './supported-fields.ts';
+
+type JsonObject = Record<string, unknown>;
+
+/** Adds faults for what cannot be a `schema`. `path` uses the names of the .proto file. */
+export function checkJson(schema: DescMessage, value: unknown, path: string, faults: Faults): void {
+  switch (schema.typeName) {
+    case 'google.protobuf.Duration':
+      if (typeof value !== 'string' || !/^-?\d+(?:\.\d{1,9})?s$/.test(value)) faults.add(path, `${show(value)} is not a duration; write it as 2s or 0.25s`);
+      return;
+    case 'google.protobuf.Any':
+      checkAny(value, path, faults);
+      return;
+    case 'google.protobuf.Struct':
+      if (!isObject(value)) faults.add(path, `${show(value)} is not a mapping`);
+      return;
+    case 'google.protobuf.Value':
+    case 'google.protobuf.Timestamp':
+      return;
+  }
+  const wrapped = schema.typeName.startsWith('google.protobuf.') ? schema.fields[0] : undefined;
+  if (wrapped !== undefined) {
+    if (wrapped.fieldKind === 'scalar') checkScalar(wrapped.scalar, value, path, faults);
+    return;
+  }
+  if (!isObject(value)) {
+    faults.add(path, `${show(value)} is not a mapping`);
+    return;
+  }
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === '@type') continue;
+    const field = schema.fields.find((candidate) => candidate.name === key || candidate.jsonName === key);
+    if (field === undefined) faults.add(at(path, key), `there is no such field in ${schema.typeName}`);
+    else if (inner !== null) checkField(field, inner, at(path, field.name), faults);
+  }
+}
+
+function checkField(field: DescField, value: unknown, path: string, faults: Faults): void {
+  switch (field.fieldKind) {
+    case 'scalar':
+      checkScalar(field.scalar, value, path, faults);
+      break;
+    case 'enum':
+      checkEnum(field.enum, value, path, faults);
+      break;
+    case 'message':
+      checkJson(field.message, value, path, faults);
+      break;
+    case 'list':
+      if (!Array.isArray(value)) {
+        faults.add(path, `${show(value)} is not a list`);
+        return;
+      }
+      for (const [i, item] of value.entries()) {
+        if (field.listKind === 'message') checkJson(field.message, item, at(path, i), faults);
+        else if (field.listKind === 'enum') checkEnum(field.enum, item, at(path, i), faults);
+        else checkScalar(field.scalar, item, at(path, i), faults);
+      }
+      break;
+    case 'map':
+      if (!isObject(value)) {
+        faults.add(path, `${show(value)} is not a mapping`);
+        return;
+      }
+      for (const [key, item] of Object.entries(value)) {
+        if (field.mapKind === 'message') checkJson(field.message, item, `${path}["${key}"]`, faults);
+      }
+      break;
+  }
+}
+
+function checkAny(value: unknown, path: string, faults: Faults): void {
+  const type = isObject(value) ? value['@type'] : undefined;
+  if (typeof type !== 'string') {
+    faults.add(path, 'needs "@type": type.googleapis.com/…');
+    return;
+  }
+  const typeName = type.slice(type.lastIndexOf('/') + 1);
+  const schema = apiRegistry.getMessage(typeName);
+  if (schema === undefined || supportedFields[typeName] === undefined) faults.add(path, `${typeName} is not supported; see docs/xds-support.md`);
+  else checkJson(schema, value, path, faults);
+}
+
+function checkEnum(type: DescEnum, value: unknown, path: string, faults: Faults): void {
+  const known = typeof value === 'number' ? type.values.some((each) => each.number === value) : type.values.some((each) => each.name === value);
+  if (!known) faults.add(path, `${show(value)} is not one of ${type.values.map((each) => each.name).join(', ')}`);
+}
+
+function checkScalar(type: ScalarType, value: unknown, path: string, faults: Faults): void {
+  switch (type) {
+    case ScalarType.STRING:
+    case ScalarType.BYTES:
+      if (typeof value !== 'string') faults.add(path, `${show(value)} is not text`);
+      break;
+    case ScalarType.BOOL:
+      if (typeof value !== 'boolean') faults.add(path, `${show(value)} is neither true nor false`);
+      break;
+    case ScalarType.FLOAT:
+    case ScalarType.DOUBLE:
+      if (typeof value !== 'number') faults.add(path, `${show(value)} is not a number`);
+      break;
+    default: {
+      const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+      const unsigned = type === ScalarType.UINT32 || type === ScalarType.UINT64 || type === ScalarType.FIXED32 || type === ScalarType.FIXED64;
+      if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0)) faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
+    }
+  }
+}
+
+function isObject(value: unknown): value is JsonObject {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function show(value: unknown): string {
+  const text = JSON.stringify(value) ?? 'nothing';
+  return text.length > 60 ? `${text.slice(0, 57)}…` : text;
+}

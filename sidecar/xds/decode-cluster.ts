@@ -1,0 +1,190 @@
+/** Cluster → ClusterConfig, ClusterLoadAssignment → LoadAssignmentConfig. */
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import type { CircuitBreakers } from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import { HealthStatus } from '../../proto/generated/envoy/config/core/v3/health_check_pb.js';
+import type { Http2ProtocolOptions } from '../../proto/generated/envoy/config/core/v3/protocol_pb.js';
+import type { LbEndpoint, LocalityLbEndpoints } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_components_pb.js';
+import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import type { HttpProtocolOptions } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
+import type { CircuitBreakerThresholds, ClusterConfig, EndpointConfig, LoadAssignmentConfig, LocalityConfig } from '../config/cluster-config.ts';
+import type { Http2Options } from '../config/listener-config.ts';
+import { apiRegistry } from './api-registry.ts';
+import { adsOnly } from './decode-config-source.ts';
+import { upstreamTls } from './decode-tls.ts';
+import { durationMs, socketAddress } from './decode-value.ts';
+import { at, type Faults } from './fault.ts';
+
+const httpOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+export function decodeCluster(message: Cluster, path: string, faults: Faults): ClusterConfig {
+  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
+  const options = httpOptions(message, path, faults);
+  const common = options?.commonHttpProtocolOptions;
+  const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"].common_http_protocol_options`;
+  const connectTimeoutMs = durationMs(message.connectTimeout, 5_000, at(path, 'connect_timeout'), faults);
+  if (connectTimeoutMs === 0) faults.add(at(path, 'connect_timeout'), 'must be above 0');
+  return Object.freeze({
+    name: message.name,
+    statName: message.altStatName === '' ? message.name.replaceAll(':', '_') : message.altStatName.replaceAll(':', '_'),
+    discovery: discovery(message, path, faults),
+    loadBalancing: loadBalancing(message, path, faults),
+    connectTimeoutMs,
+    tls: upstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
+    protocol: protocol(message, options),
+    http2: http2Options(http2Settings(message, options)),
+    limits: thresholds(message.circuitBreakers),
+    idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
+    maxConnectionDurationMs: durationMs(common?.maxConnectionDuration, 0, at(optionsPath, 'max_connection_duration'), faults),
+    maxHeadBytes: defaultHttpLimits.maxHeadBytes,
+    maxFields: common?.maxHeadersCount ?? defaultHttpLimits.maxFields,
+    bufferLimitBytes: message.perConnectionBufferLimitBytes ?? 1024 * 1024,
+    panicThresholdPercent: message.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
+  });
+}
+
+function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
+  const type = message.clusterDiscoveryType;
+  const empty = { kind: 'static', assignment: { clusterName: message.name, localities: [] } } as const;
+  if (type.case !== 'type') {
+    faults.add(at(path, 'cluster_type'), 'is not supported; see docs/xds-support.md');
+    return empty;
+  }
+  if (type.value === Cluster_DiscoveryType.STATIC) {
+    if (message.loadAssignment === undefined) {
+      faults.add(at(path, 'load_assignment'), 'a STATIC cluster needs its endpoints here');
+      return empty;
+    }
+    return { kind: 'static', assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults) };
+  }
+  if (type.value === Cluster_DiscoveryType.EDS) {
+    const eds = message.edsClusterConfig;
+    if (eds === undefined) faults.add(at(path, 'eds_cluster_config'), 'an EDS cluster needs it');
+    else adsOnly(eds.edsConfig, at(path, 'eds_cluster_config.eds_config'), faults);
+    return { kind: 'eds', serviceName: eds?.serviceName || message.name };
+  }
+  faults.add(at(path, 'type'), `${Cluster_DiscoveryType[type.value]} is not supported; see docs/xds-support.md`);
+  return empty;
+}
+
+function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterConfig['loadBalancing'] {
+  switch (message.lbPolicy) {
+    case Cluster_LbPolicy.ROUND_ROBIN:
+      return { kind: 'round-robin' };
+    case Cluster_LbPolicy.LEAST_REQUEST: {
+      const choiceCount = message.lbConfig.case === 'leastRequestLbConfig' ? (message.lbConfig.value.choiceCount ?? 2) : 2;
+      if (choiceCount < 2) faults.add(at(path, 'least_request_lb_config.choice_count'), 'must be at least 2');
+      return { kind: 'least-request', choiceCount };
+    }
+    case Cluster_LbPolicy.RANDOM:
+      return { kind: 'random' };
+    default:
+      faults.add(at(path, 'lb_policy'), `${Cluster_LbPolicy[message.lbPolicy] ?? message.lbPolicy} is not supported; see docs/xds-support.md`);
+      return { kind: 'round-robin' };
+  }
+}
+
+function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {
+  for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
+    if (key !== httpOptionsKey) {
+      faults.add(`${at(path, 'typed_extension_protocol_options')}["${key}"]`, 'is not supported; see docs/xds-support.md');
+      continue;
+    }
+    const options = anyUnpack(any, apiRegistry);
+    if (options?.$typeName === httpOptionsKey) return options as HttpProtocolOptions;
+  }
+  return null;
+}
+
+function protocol(message: Cluster, options: HttpProtocolOptions | null): ClusterConfig['protocol'] {
+  const upstream = options?.upstreamProtocolOptions;
+  if (upstream?.case === 'useDownstreamProtocolConfig') return 'same-as-downstream';
+  if (upstream?.case === 'explicitHttpConfig') return upstream.value.protocolConfig.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
+  return message.http2ProtocolOptions === undefined ? 'http1' : 'http2';
+}
+
+function http2Settings(message: Cluster, options: HttpProtocolOptions | null): Http2ProtocolOptions | undefined {
+  const upstream = options?.upstreamProtocolOptions;
+  if (upstream?.case === 'useDownstreamProtocolConfig') return upstream.value.http2ProtocolOptions;
+  if (upstream?.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === 'http2ProtocolOptions') return upstream.value.protocolConfig.value;
+  return message.http2ProtocolOptions;
+}
+
+export function http2Options(message: Http2ProtocolOptions | undefined): Http2Options {
+  const quiet = { list: [], add: () => {}, any: false } as unknown as Faults;
+  return Object.freeze({
+    maxConcurrentStreams: message?.maxConcurrentStreams ?? defaultHttp2Limits.maxConcurrentStreams,
+    initialStreamWindowBytes: message?.initialStreamWindowSize ?? defaultHttp2Limits.initialStreamWindowBytes,
+    initialConnectionWindowBytes: message?.initialConnectionWindowSize ?? defaultHttp2Limits.initialConnectionWindowBytes,
+    headerTableBytes: message?.hpackTableSize ?? defaultHttp2Limits.headerTableBytes,
+    allowConnect: true,
+    keepAliveIntervalMs: durationMs(message?.connectionKeepalive?.interval, 0, '', quiet),
+    keepAliveTimeoutMs: durationMs(message?.connectionKeepalive?.timeout, 0, '', quiet),
+  });
+}
+
+function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresholds {
+  const found = message?.thresholds.find((threshold) => threshold.priority === 0);
+  return {
+    maxConnections: found?.maxConnections ?? 1024,
+    maxPendingRequests: found?.maxPendingRequests ?? 1024,
+    maxRequests: found?.maxRequests ?? 1024,
+    maxRetries: found?.maxRetries ?? 3,
+  };
+}
+
+export function decodeAssignment(message: ClusterLoadAssignment, path: string, faults: Faults): LoadAssignmentConfig {
+  if (message.clusterName === '') faults.add(at(path, 'cluster_name'), 'must not be empty');
+  return Object.freeze({
+    clusterName: message.clusterName,
+    localities: message.endpoints.map((locality, i) => decodeLocality(locality, at(at(path, 'endpoints'), i), faults)),
+  });
+}
+
+function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faults): LocalityConfig {
+  if (message.priority > 128) faults.add(at(path, 'priority'), `${message.priority} is above 128`);
+  return {
+    region: message.locality?.region ?? '',
+    zone: message.locality?.zone ?? '',
+    subZone: message.locality?.subZone ?? '',
+    weight: message.loadBalancingWeight ?? 0,
+    priority: message.priority,
+    endpoints: message.lbEndpoints.map((endpoint, i) => decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults)),
+  };
+}
+
+function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults): EndpointConfig {
+  const endpoint = message.hostIdentifier.case === 'endpoint' ? message.hostIdentifier.value : undefined;
+  const weight = message.loadBalancingWeight ?? 1;
+  if (weight < 1) faults.add(at(path, 'load_balancing_weight'), 'must be at least 1');
+  const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
+  for (const [namespace, values] of Object.entries(message.metadata?.filterMetadata ?? {})) {
+    for (const [key, value] of Object.entries(values)) metadata[`${namespace}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
+  }
+  return {
+    address: socketAddress(endpoint?.address, at(path, 'endpoint.address'), faults),
+    weight,
+    health: health(message.healthStatus),
+    hostname: endpoint?.hostname ?? '',
+    metadata,
+  };
+}
+
+function health(status: HealthStatus): EndpointConfig['health'] {
+  switch (status) {
+    case HealthStatus.HEALTHY:
+      return 'healthy';
+    case HealthStatus.UNHEALTHY:
+      return 'unhealthy';
+    case HealthStatus.DRAINING:
+      return 'draining';
+    case HealthStatus.TIMEOUT:
+      return 'timeout';
+    case HealthStatus.DEGRADED:
+      return 'degraded';
+    default:
+      return 'unknown';
+  }
+}

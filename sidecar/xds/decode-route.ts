@@ -1,0 +1,224 @@
+/** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
+import { RedirectAction_RedirectResponseCode } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import type {
+  HeaderMatcher,
+  QueryParameterMatcher,
+  RedirectAction,
+  Route,
+  RouteAction,
+  RouteMatch,
+  VirtualHost,
+  WeightedCluster_ClusterWeight,
+} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import { RouteAction_ClusterNotFoundResponseCode } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import {
+  type ForwardActionConfig,
+  type HeaderMatchConfig,
+  noHeaderMutations,
+  type QueryMatchConfig,
+  type RedirectActionConfig,
+  type RouteActionConfig,
+  type RouteConfig,
+  type RouteMatchConfig,
+  type RouteTableConfig,
+  type VirtualHostConfig,
+  type WeightedClusterConfig,
+} from '../config/route-config.ts';
+import { dataSourceText, durationMs, headerMutations, regexText, stringMatch } from './decode-value.ts';
+import { at, type Faults } from './fault.ts';
+
+export function decodeRouteTable(message: RouteConfiguration, path: string, faults: Faults): RouteTableConfig {
+  const domains = new Map<string, string>();
+  const names = new Set<string>();
+  const virtualHosts = message.virtualHosts.map((host, i) => {
+    const here = at(at(path, 'virtual_hosts'), i);
+    if (names.has(host.name)) faults.add(at(here, 'name'), `${JSON.stringify(host.name)} is the name of another virtual host too`);
+    names.add(host.name);
+    return virtualHost(host, here, domains, faults);
+  });
+  return Object.freeze({ name: message.name, virtualHosts, ...headerMutations(message, path, faults), ignorePortInHost: message.ignorePortInHostMatching });
+}
+
+function virtualHost(message: VirtualHost, path: string, domains: Map<string, string>, faults: Faults): VirtualHostConfig {
+  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
+  if (message.domains.length === 0) faults.add(at(path, 'domains'), 'needs at least one domain');
+  for (const [i, domain] of message.domains.entries()) {
+    const here = at(at(path, 'domains'), i);
+    const lower = domain.toLowerCase();
+    const taken = domains.get(lower);
+    if (taken !== undefined) faults.add(here, `${JSON.stringify(domain)} belongs to virtual host ${JSON.stringify(taken)} already; domains are unique in a route configuration`);
+    domains.set(lower, message.name);
+    const stars = domain.split('*').length - 1;
+    if (domain === '' || stars > 1 || (stars === 1 && !domain.startsWith('*') && !domain.endsWith('*'))) {
+      faults.add(here, `${JSON.stringify(domain)} is not a domain; a * may stand at one end`);
+    }
+  }
+  return {
+    name: message.name,
+    domains: message.domains.map((domain) => domain.toLowerCase()),
+    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), faults)),
+    ...headerMutations(message, path, faults),
+  };
+}
+
+function decodeRoute(message: Route, path: string, faults: Faults): RouteConfig {
+  return { name: message.name, match: routeMatch(message.match, at(path, 'match'), faults), action: action(message, path, faults), ...headerMutations(message, path, faults) };
+}
+
+function routeMatch(message: RouteMatch | undefined, path: string, faults: Faults): RouteMatchConfig {
+  if (message === undefined) {
+    faults.add(path, 'is missing');
+    return { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [], grpcOnly: false };
+  }
+  return {
+    path: pathMatch(message, path, faults),
+    caseSensitive: message.caseSensitive ?? true,
+    headers: message.headers.map((header, i) => headerMatch(header, at(at(path, 'headers'), i), faults)),
+    queryParameters: message.queryParameters.map((query, i) => queryMatch(query, at(at(path, 'query_parameters'), i), faults)),
+    grpcOnly: message.grpc !== undefined,
+  };
+}
+
+function pathMatch(message: RouteMatch, path: string, faults: Faults): RouteMatchConfig['path'] {
+  const { pathSpecifier } = message;
+  switch (pathSpecifier.case) {
+    case 'prefix':
+      return { kind: 'prefix', value: pathSpecifier.value };
+    case 'path':
+      return { kind: 'exact', value: pathSpecifier.value };
+    case 'pathSeparatedPrefix':
+      if (!/^\/[^?#]*[^?#/]$/.test(pathSpecifier.value)) faults.add(at(path, 'path_separated_prefix'), `${JSON.stringify(pathSpecifier.value)} must begin with / and not end with it, without ? or #`);
+      return { kind: 'separated-prefix', value: pathSpecifier.value };
+    case 'safeRegex':
+      return { kind: 'regex', value: regexText(pathSpecifier.value.regex, at(path, 'safe_regex.regex'), faults) };
+    default:
+      if (pathSpecifier.case === undefined) faults.add(path, 'needs prefix, path, path_separated_prefix or safe_regex');
+      return { kind: 'prefix', value: '/' };
+  }
+}
+
+function headerMatch(message: HeaderMatcher, path: string, faults: Faults): HeaderMatchConfig {
+  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
+  const base = { name: message.name.toLowerCase(), invert: message.invertMatch, treatMissingAsEmpty: message.treatMissingHeaderAsEmpty };
+  const specifier = message.headerMatchSpecifier;
+  switch (specifier.case) {
+    case 'exactMatch':
+      return { ...base, test: { kind: 'string', match: { kind: 'exact', value: specifier.value, ignoreCase: false } } };
+    case 'prefixMatch':
+      return { ...base, test: { kind: 'string', match: { kind: 'prefix', value: specifier.value, ignoreCase: false } } };
+    case 'suffixMatch':
+      return { ...base, test: { kind: 'string', match: { kind: 'suffix', value: specifier.value, ignoreCase: false } } };
+    case 'containsMatch':
+      return { ...base, test: { kind: 'string', match: { kind: 'contains', value: specifier.value, ignoreCase: false } } };
+    case 'safeRegexMatch':
+      return { ...base, test: { kind: 'string', match: { kind: 'regex', value: regexText(specifier.value.regex, at(path, 'safe_regex_match.regex'), faults) } } };
+    case 'stringMatch':
+      return { ...base, test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) } };
+    case 'rangeMatch':
+      return { ...base, test: { kind: 'range', start: Number(specifier.value.start), end: Number(specifier.value.end) } };
+    case 'presentMatch':
+      return { ...base, test: { kind: 'present', present: specifier.value } };
+    default:
+      // No specifier: the header must be there (Envoy).
+      return { ...base, test: { kind: 'present', present: true } };
+  }
+}
+
+function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
+  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
+  const specifier = message.queryParameterMatchSpecifier;
+  if (specifier.case === 'stringMatch') return { name: message.name, test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) } };
+  return { name: message.name, test: { kind: 'present' } };
+}
+
+function action(message: Route, path: string, faults: Faults): RouteActionConfig {
+  switch (message.action.case) {
+    case 'route':
+      return forward(message.action.value, at(path, 'route'), faults);
+    case 'redirect':
+      return redirect(message.action.value);
+    case 'directResponse': {
+      const { status, body } = message.action.value;
+      const here = at(path, 'direct_response');
+      if (status < 200 || status > 599) faults.add(at(here, 'status'), `${status} is not an HTTP status from 200 to 599`);
+      return { kind: 'direct-response', status, body: body === undefined ? '' : dataSourceText(body, at(here, 'body'), faults) };
+    }
+    default:
+      // Another action was reported as unsupported already.
+      if (message.action.case === undefined) faults.add(path, 'needs route, redirect or direct_response');
+      return { kind: 'direct-response', status: 500, body: '' };
+  }
+}
+
+function forward(message: RouteAction, path: string, faults: Faults): ForwardActionConfig {
+  if (message.priority !== 0) faults.add(at(path, 'priority'), 'only DEFAULT is supported');
+  return {
+    kind: 'forward',
+    clusters: targetClusters(message, path, faults),
+    timeoutMs: durationMs(message.timeout, 15_000, at(path, 'timeout'), faults),
+    idleTimeoutMs: message.idleTimeout === undefined ? null : durationMs(message.idleTimeout, 0, at(path, 'idle_timeout'), faults),
+    maxStreamDurationMs:
+      message.maxStreamDuration?.maxStreamDuration === undefined ? null : durationMs(message.maxStreamDuration.maxStreamDuration, 0, at(path, 'max_stream_duration.max_stream_duration'), faults),
+    grpcTimeoutHeaderMaxMs:
+      message.maxStreamDuration?.grpcTimeoutHeaderMax === undefined
+        ? null
+        : durationMs(message.maxStreamDuration.grpcTimeoutHeaderMax, 0, at(path, 'max_stream_duration.grpc_timeout_header_max'), faults),
+    prefixRewrite: message.prefixRewrite,
+    hostRewrite: message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
+    retry: null,
+    clusterNotFoundStatus: message.clusterNotFoundResponseCode === RouteAction_ClusterNotFoundResponseCode.NOT_FOUND ? 404 : 503,
+  };
+}
+
+function targetClusters(message: RouteAction, path: string, faults: Faults): readonly WeightedClusterConfig[] {
+  const specifier = message.clusterSpecifier;
+  if (specifier.case === 'cluster') {
+    if (specifier.value === '') faults.add(at(path, 'cluster'), 'must not be empty');
+    return [{ name: specifier.value, weight: 1, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations }];
+  }
+  if (specifier.case !== 'weightedClusters') {
+    if (specifier.case === undefined) faults.add(path, 'needs cluster or weighted_clusters');
+    return [];
+  }
+  const here = at(path, 'weighted_clusters');
+  const clusters = specifier.value.clusters.map((cluster, i) => weightedCluster(cluster, at(at(here, 'clusters'), i), faults));
+  if (clusters.length === 0) faults.add(at(here, 'clusters'), 'needs at least one cluster');
+  else if (clusters.every((cluster) => cluster.weight === 0)) faults.add(at(here, 'clusters'), 'the weights sum to 0');
+  return clusters;
+}
+
+function weightedCluster(message: WeightedCluster_ClusterWeight, path: string, faults: Faults): WeightedClusterConfig {
+  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
+  return { name: message.name, weight: message.weight ?? 0, ...headerMutations(message, path, faults) };
+}
+
+function redirect(message: RedirectAction): RedirectActionConfig {
+  const scheme = message.schemeRewriteSpecifier;
+  const rewrite = message.pathRewriteSpecifier;
+  return {
+    kind: 'redirect',
+    status: redirectStatus(message.responseCode),
+    scheme: scheme.case === 'httpsRedirect' && scheme.value ? 'https' : scheme.case === 'schemeRedirect' ? scheme.value : '',
+    host: message.hostRedirect,
+    port: message.portRedirect,
+    path: rewrite.case === 'pathRedirect' ? rewrite.value : '',
+    prefixRewrite: rewrite.case === 'prefixRewrite' ? rewrite.value : '',
+    stripQuery: message.stripQuery,
+  };
+}
+
+function redirectStatus(code: RedirectAction_RedirectResponseCode): RedirectActionConfig['status'] {
+  switch (code) {
+    case RedirectAction_RedirectResponseCode.FOUND:
+      return 302;
+    case RedirectAction_RedirectResponseCode.SEE_OTHER:
+      return 303;
+    case RedirectAction_RedirectResponseCode.TEMPORARY_REDIRECT:
+      return 307;
+    case RedirectAction_RedirectResponseCode.PERMANENT_REDIRECT:
+      return 308;
+    default:
+      return 301;
+  }
+}

@@ -1,0 +1,149 @@
+/** Small values that many messages have: durations, addresses, data sources, strings to match, header mutations. Faults go to the list; a stand-in is returned. */
+import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
+import type { Duration } from '@bufbuild/protobuf/wkt';
+import { RE2JS } from 're2js';
+import type { Address } from '../../proto/generated/envoy/config/core/v3/address_pb.js';
+import { type DataSource, HeaderValueOption_HeaderAppendAction, type HeaderValueOption } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import type { StringMatcher } from '../../proto/generated/envoy/type/matcher/v3/string_pb.js';
+import { headerName } from '../codec/header-name.ts';
+import type { SocketAddress } from '../config/listener-config.ts';
+import type { HeaderAdd, HeaderMutations, StringMatchConfig } from '../config/route-config.ts';
+import { noHeaderMutations } from '../config/route-config.ts';
+import { at, type Faults } from './fault.ts';
+
+/** Milliseconds, or `fallback` when not set. Negative ones are a fault. */
+export function durationMs(duration: Duration | undefined, fallback: number, path: string, faults: Faults): number {
+  if (duration === undefined) return fallback;
+  const ms = Number(duration.seconds) * 1000 + duration.nanos / 1_000_000;
+  if (ms < 0 || ms > 1e13) {
+    faults.add(path, `${ms} ms is not a usable duration`);
+    return fallback;
+  }
+  return ms;
+}
+
+export function socketAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
+  const none = { host: '127.0.0.1', port: 0 };
+  if (address?.address.case !== 'socketAddress') {
+    faults.add(path, 'has no socket_address');
+    return none;
+  }
+  const socket = address.address.value;
+  const here = at(path, 'socket_address');
+  if (socket.protocol !== 0) faults.add(at(here, 'protocol'), 'only TCP is supported');
+  const host = socket.address === 'localhost' ? '127.0.0.1' : socket.address;
+  if (isIP(host) === 0) faults.add(at(here, 'address'), `${JSON.stringify(socket.address)} is not an IP address`);
+  if (socket.portSpecifier.case !== 'portValue') {
+    faults.add(at(here, 'port_value'), 'is missing');
+    return none;
+  }
+  const port = socket.portSpecifier.value;
+  if (port > 65535) faults.add(at(here, 'port_value'), `${port} is not a port (0 to 65535)`);
+  return Object.freeze({ host, port });
+}
+
+/** Text of a data source; files are read now. */
+export function dataSourceText(source: DataSource | undefined, path: string, faults: Faults): string {
+  switch (source?.specifier.case) {
+    case 'inlineString':
+      return source.specifier.value;
+    case 'inlineBytes':
+      return Buffer.from(source.specifier.value).toString('utf8');
+    case 'filename':
+      try {
+        return readFileSync(source.specifier.value, 'utf8');
+      } catch (error) {
+        faults.add(at(path, 'filename'), `cannot read ${source.specifier.value}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
+        return '';
+      }
+    default:
+      faults.add(path, 'has neither filename nor inline data');
+      return '';
+  }
+}
+
+/** A pattern in RE2 syntax, checked. */
+export function regexText(pattern: string, path: string, faults: Faults): string {
+  try {
+    RE2JS.compile(pattern);
+  } catch (error) {
+    faults.add(path, `${JSON.stringify(pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`);
+    return '';
+  }
+  return pattern;
+}
+
+export function stringMatch(matcher: StringMatcher, path: string, faults: Faults): StringMatchConfig {
+  const { matchPattern, ignoreCase } = matcher;
+  switch (matchPattern.case) {
+    case 'exact':
+    case 'prefix':
+    case 'suffix':
+    case 'contains':
+      if (matchPattern.value === '' && matchPattern.case !== 'exact') faults.add(at(path, matchPattern.case), 'must not be empty');
+      return { kind: matchPattern.case, value: matchPattern.value, ignoreCase };
+    case 'safeRegex':
+      return { kind: 'regex', value: regexText(matchPattern.value.regex, at(path, 'safe_regex.regex'), faults) };
+    default:
+      faults.add(path, 'has no match pattern');
+      return { kind: 'exact', value: '', ignoreCase: false };
+  }
+}
+
+interface HeaderOptions {
+  readonly requestHeadersToAdd: readonly HeaderValueOption[];
+  readonly requestHeadersToRemove: readonly string[];
+  readonly responseHeadersToAdd: readonly HeaderValueOption[];
+  readonly responseHeadersToRemove: readonly string[];
+}
+
+export function headerMutations(options: HeaderOptions, path: string, faults: Faults): { readonly requestHeaders: HeaderMutations; readonly responseHeaders: HeaderMutations } {
+  return {
+    requestHeaders: mutations(options.requestHeadersToAdd, options.requestHeadersToRemove, path, 'request', faults),
+    responseHeaders: mutations(options.responseHeadersToAdd, options.responseHeadersToRemove, path, 'response', faults),
+  };
+}
+
+function mutations(add: readonly HeaderValueOption[], remove: readonly string[], path: string, side: 'request' | 'response', faults: Faults): HeaderMutations {
+  if (add.length === 0 && remove.length === 0) return noHeaderMutations;
+  return Object.freeze({
+    add: add.map((option, i) => headerAdd(option, at(at(path, `${side}_headers_to_add`), i), faults)),
+    remove: remove.map((name, i) => {
+      if (!validHeaderName(name) || name.toLowerCase() === 'host') faults.add(at(at(path, `${side}_headers_to_remove`), i), `${JSON.stringify(name)} cannot be removed`);
+      return name.toLowerCase();
+    }),
+  });
+}
+
+function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
+  const name = option.header?.key ?? '';
+  const value = option.header?.value ?? '';
+  if (!validHeaderName(name) || ['host', 'content-length', 'transfer-encoding', 'connection'].includes(name.toLowerCase())) {
+    faults.add(at(path, 'header.key'), `${JSON.stringify(name)} is not a header that can be added`);
+  }
+  // eslint-disable-next-line no-control-regex
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) faults.add(at(path, 'header.value'), 'has a character that may not stand in a header value');
+  if (/%/.test(value.replaceAll('%%', ''))) faults.add(at(path, 'header.value'), `${JSON.stringify(value)} has a command operator (%…%), which is not supported here; see docs/xds-support.md`);
+  headerName(name);
+  return { name, value, keepEmpty: option.keepEmptyValue, action: appendAction(option) };
+}
+
+function appendAction(option: HeaderValueOption): HeaderAdd['action'] {
+  // The older boolean, where it is set, says append or overwrite.
+  if (option.append !== undefined) return option.append ? 'append' : 'overwrite';
+  switch (option.appendAction) {
+    case HeaderValueOption_HeaderAppendAction.ADD_IF_ABSENT:
+      return 'add-if-absent';
+    case HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD:
+      return 'overwrite';
+    case HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS:
+      return 'overwrite-if-exists';
+    default:
+      return 'append';
+  }
+}
+
+function validHeaderName(name: string): boolean {
+  return /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(name);
+}

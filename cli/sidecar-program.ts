@@ -8,7 +8,7 @@ import { systemClock } from '../sidecar/runtime/clock.ts';
 import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';
 import { Sidecar } from '../sidecar/server.ts';
 import { type BootstrapResult, decodeBootstrap, type LoadedBootstrap, parseBootstrap } from '../sidecar/xds/bootstrap-file.ts';
-import { parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
 import { controlPlaneCluster, parseSidecarFlags, serviceBootstrap, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
@@ -40,7 +40,7 @@ async function main(): Promise<void> {
       }
       process.send?.({
         ready: true,
-        listeners: Object.fromEntries(sidecar.listeners.dump().map(({ name, address }) => [name, address])),
+        listeners: Object.fromEntries(sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })])),
         admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
       });
       // The channel must not keep the process alive, nor end it with the parent.
@@ -97,7 +97,7 @@ function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Re
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
   const inbound = sidecar.listeners.dump().find((listener) => listener.name === 'inbound');
-  const at = inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : parseHostPort('inbound', inbound.address);
+  const at = inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : inbound;
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
   const instance = create(InstanceSchema, {
     namespace,

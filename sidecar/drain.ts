@@ -2,7 +2,6 @@
  * Ending without losing a request: readiness goes first, so that nobody new comes; then requests in hand are finished and connections told to go elsewhere (HTTP/1 `connection: close`,
  * HTTP/2 GOAWAY twice); the outbound side serves until the application is done with it; after the deadline what is left is closed, and named in the log.
  */
-import { ProxyError } from './codec/proxy-error.ts';
 import type { Clock } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from './runtime/timer-wheel.ts';
@@ -10,9 +9,9 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from './runtime/timer-w
 /** What is drained; the listener manager. */
 export interface Drainable {
   drain(): void;
-  /** Connections that are still open. */
+  /** Requests that are not finished; connections without any end by themselves. */
+  readonly activeStreams: number;
   readonly activeConnections: number;
-  destroyConnections(error: ProxyError): void;
 }
 
 const checkMs = 50;
@@ -45,11 +44,9 @@ export class Drain implements TimerTarget {
       return;
     }
     if (open > 0) {
-      this.#log.warn(`drain time is over: ${open} connection${open === 1 ? ' was' : 's were'} closed with requests on them`);
-      this.#listeners.destroyConnections(drained);
+      const streams = this.#listeners.activeStreams;
+      this.#log.warn(`drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`);
     }
     this.#done();
   }
 }
-
-const drained = new ProxyError({ flag: 'LR', source: 'local', details: 'drain_time_exceeded', message: 'This sidecar is shutting down.', http2Code: 0 });

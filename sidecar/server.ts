@@ -5,10 +5,14 @@ import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
+import { certificatesInUse } from './certificates.ts';
 import { configDump } from './config-dump.ts';
+import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
 import { Drain } from './drain.ts';
-import { type BindFault, ListenerManager } from './listener/listener-manager.ts';
+import type { BindFault } from './listener/bound-socket.ts';
+import { ListenerManager } from './listener/listener-manager.ts';
+import { listenersJson, listenersText } from './listener/listener-status.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -75,7 +79,9 @@ export class Sidecar implements AdminContext {
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
     };
-    this.listeners = new ListenerManager(context, { log });
+    this.listeners = new ListenerManager(context, {
+      createConnectionManager: (chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
+    });
     this.#published.connectListeners(this.listeners);
     this.#ads = this.#createAds();
   }
@@ -181,19 +187,11 @@ export class Sidecar implements AdminContext {
   }
 
   listenersText(): string {
-    return this.listeners
-      .dump()
-      .map(({ name, address }) => `${name}::${address}\n`)
-      .join('');
+    return listenersText(this.listeners.dump());
   }
 
   listenersJson(): unknown {
-    return {
-      listener_statuses: this.listeners.dump().map(({ name, address }) => {
-        const at = address.lastIndexOf(':');
-        return { name, local_address: { socket_address: { address: address.slice(0, at), port_value: Number(address.slice(at + 1)) } } };
-      }),
-    };
+    return listenersJson(this.listeners.dump());
   }
 
   configDump(query: { readonly resource: string; readonly nameFilter: RegExp | null; readonly includeEds: boolean }): unknown {
@@ -209,7 +207,7 @@ export class Sidecar implements AdminContext {
   }
 
   certificates(): unknown {
-    return { certificates: this.listeners.certificates() };
+    return { certificates: certificatesInUse(this.#published.current, this.#options.clock.wallMs()) };
   }
 
   refreshStats(): void {
@@ -224,8 +222,8 @@ export class Sidecar implements AdminContext {
 
   drainListeners(graceful: boolean): void {
     this.log.info(`draining listeners${graceful ? ' gracefully' : ''} (asked for by the admin endpoint)`);
-    this.listeners.stopListening();
     if (graceful) this.listeners.drain();
+    else void this.listeners.stopAccepting();
   }
 
   setHealthcheckFailed(failed: boolean): void {

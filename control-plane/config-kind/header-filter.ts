@@ -7,21 +7,32 @@ export const headerName = z
   .string()
   .min(1, { error: 'is empty; a header name is expected' })
   .max(256, { error: 'is longer than 256 characters' })
-  .regex(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, { error: 'is not a header name: letters, digits and !#$%&\'*+-.^_`|~ (RFC 9110 5.6.2)' });
+  .regex(/^[A-Za-z0-9!#$%&'*+\-.^_`|~]+$/, {
+    error: "is not a header name: letters, digits and !#$%&'*+-.^_`|~ (RFC 9110 5.6.2)",
+  });
 
 /** `Host` is part of the request's target, not a header that a filter may change; Envoy refuses it too. */
-const mutableName = headerName.refine((name) => name.toLowerCase() !== 'host', { error: 'cannot be changed by a header filter; use a URLRewrite filter with hostname' });
+const mutableName = headerName.refine((name) => name.toLowerCase() !== 'host', {
+  error: 'cannot be changed by a header filter; use a URLRewrite filter with hostname',
+});
 
 const fieldValue = z
   .string()
   .max(4096, { error: 'is longer than 4096 characters' })
   // oxlint-disable-next-line no-control-regex -- control characters are what it keeps out
-  .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, { error: 'holds control characters; a header value is one line of text (RFC 9110 5.5)' });
+  .regex(/^[^\u0000-\u0008\u000a-\u001f\u007f]*$/, {
+    error: 'holds control characters; a header value is one line of text (RFC 9110 5.5)',
+  });
 
 const entries = z
   .array(z.strictObject({ name: mutableName, value: fieldValue }))
   .max(16, { error: 'has more than 16 entries' })
-  .check((context) => noDuplicates(context, context.value.map(({ name }) => name)));
+  .check((context) =>
+    noDuplicates(
+      context,
+      context.value.map(({ name }) => name),
+    ),
+  );
 
 const modifier = z.strictObject({
   set: entries.optional().describe('Replaces the header, or adds it'),
@@ -29,24 +40,47 @@ const modifier = z.strictObject({
   remove: z.array(mutableName).max(16, { error: 'has more than 16 entries' }).optional(),
 });
 
-export const requestHeaderFilter = z.strictObject({ type: z.literal('RequestHeaderModifier'), requestHeaderModifier: modifier });
-export const responseHeaderFilter = z.strictObject({ type: z.literal('ResponseHeaderModifier'), responseHeaderModifier: modifier });
+export const requestHeaderFilter = z.strictObject({
+  type: z.literal('RequestHeaderModifier'),
+  requestHeaderModifier: modifier,
+});
+export const responseHeaderFilter = z.strictObject({
+  type: z.literal('ResponseHeaderModifier'),
+  responseHeaderModifier: modifier,
+});
 
 /** Adds a fault for every name that occurs again, case aside. */
 function noDuplicates(context: { readonly issues: z.core.$ZodRawIssue[] }, names: readonly string[]): void {
   const seen = new Set<string>();
   for (const [at, name] of names.entries()) {
     const lower = name.toLowerCase();
-    if (seen.has(lower)) context.issues.push({ code: 'custom', input: name, path: [at, 'name'], message: 'occurs twice; name each header once' });
+    if (seen.has(lower))
+      context.issues.push({
+        code: 'custom',
+        continue: true,
+        input: name,
+        path: [at, 'name'],
+        message: 'occurs twice; name each header once',
+      });
     seen.add(lower);
   }
 }
 
 /** A filter of one type may stand once. */
-export function oncePerType(context: { readonly value: ReadonlyArray<{ readonly type: string }>; readonly issues: z.core.$ZodRawIssue[] }): void {
+export function oncePerType(context: {
+  readonly value: ReadonlyArray<{ readonly type: string }>;
+  readonly issues: z.core.$ZodRawIssue[];
+}): void {
   const seen = new Set<string>();
   for (const [at, { type }] of context.value.entries()) {
-    if (seen.has(type)) context.issues.push({ code: 'custom', input: type, path: [at, 'type'], message: 'occurs twice; a filter of one type may stand once' });
+    if (seen.has(type))
+      context.issues.push({
+        code: 'custom',
+        continue: true,
+        input: type,
+        path: [at, 'type'],
+        message: 'occurs twice; a filter of one type may stand once',
+      });
     seen.add(type);
   }
 }
@@ -56,10 +90,10 @@ export const backendFilters = z
   .max(16, { error: 'has more than 16 entries' })
   .check(oncePerType);
 
-type HeaderFilter = z.output<typeof requestHeaderFilter> | z.output<typeof responseHeaderFilter>;
+export type HeaderFilter = z.output<typeof requestHeaderFilter> | z.output<typeof responseHeaderFilter>;
 
-/** The two modifiers among filters of any type. */
-export function headerModifiers(filters: ReadonlyArray<HeaderFilter | { readonly type: string }>): {
+/** The two modifiers of a list of header filters. */
+export function headerModifiers(filters: readonly HeaderFilter[]): {
   readonly requestHeaders: HeaderModifier | null;
   readonly responseHeaders: HeaderModifier | null;
 } {

@@ -9,7 +9,10 @@ const serverFields = {
   uid: z.string().optional(),
   resourceVersion: z.string().optional(),
   generation: z.number().optional(),
-  creationTimestamp: z.iso.datetime({ offset: true, error: 'is not a time; write it as 2026-01-31T12:00:00Z' }).nullable().optional(),
+  creationTimestamp: z.iso
+    .datetime({ offset: true, error: 'is not a time; write it as 2026-01-31T12:00:00Z' })
+    .nullable()
+    .optional(),
   deletionTimestamp: z.string().nullable().optional(),
   deletionGracePeriodSeconds: z.number().optional(),
   generateName: z.string().optional(),

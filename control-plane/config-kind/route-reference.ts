@@ -15,9 +15,15 @@ const serviceKind = z.literal('Service', { error: 'is not supported yet; only a 
 export const parentRefs = z
   .array(
     z.strictObject({
-      group: coreGroup.describe('"", the core group. The default of the Gateway API is its own group, so it has to be written'),
+      group: coreGroup.describe(
+        '"", the core group. The default of the Gateway API is its own group, so it has to be written',
+      ),
       kind: serviceKind,
-      namespace: dnsLabel.optional().describe("Default: the route's namespace. Another one makes it a consumer route: it holds for callers in the route's namespace only"),
+      namespace: dnsLabel
+        .optional()
+        .describe(
+          "Default: the route's namespace. Another one makes it a consumer route: it holds for callers in the route's namespace only",
+        ),
       name: dnsLabel,
       port: portNumber.optional().describe('Default: every port'),
       sectionName: dnsLabel.optional().describe('Name of a port; default: every port'),
@@ -55,7 +61,11 @@ export function parentReferences(refs: z.output<typeof parentRefs>, namespace: s
   }));
 }
 
-export function backendReferences(refs: z.output<typeof backendRefs> | undefined, namespace: string, rulePath: string): BackendReference[] {
+export function backendReferences(
+  refs: z.output<typeof backendRefs> | undefined,
+  namespace: string,
+  rulePath: string,
+): BackendReference[] {
   return (refs ?? []).map((ref, at) => ({
     namespace: ref.namespace ?? namespace,
     name: ref.name,

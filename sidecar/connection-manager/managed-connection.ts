@@ -76,12 +76,12 @@ export class ManagedConnection implements ServerConnectionOwner, TimerTarget {
     const scheme = info.secure ? 'https' : 'http';
     if (protocol === 'http1') {
       manager.stats.http1Connections.increment();
-      this.#codec = new Http1ServerConnection(this.#socket, this, manager.limits, { scheme, acceptHttp10: config.acceptHttp10, firstBytes });
+      this.#codec = new Http1ServerConnection(this.#socket, this, manager.limits, { scheme, acceptHttp10: config.acceptHttp10, wheel: context.wheel, firstBytes });
     } else {
       manager.stats.http2Connections.increment();
       this.#codec = new Http2ServerConnection(this.#socket, this, manager.limits, manager.http2Limits, {
+        scheme,
         firstBytes,
-        drainTimeoutMs: config.drainTimeoutMs,
         clock: context.clock,
         wheel: context.wheel,
       });

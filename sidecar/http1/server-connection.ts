@@ -83,6 +83,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   readonly #context = { minor: 1, headRequest: false, tunnel: false, upgrade: '', keepAlive: true, tellKeepAlive: false };
   /** The request in hand is CONNECT. */
   #connect = false;
+  /** It asked for a tunnel and got none. */
+  #tunnelRefused = false;
 
   /** `socket` is connected (TLS done) and was made with `allowHalfOpen`. */
   constructor(socket: Socket, owner: ServerConnectionOwner, limits: HttpLimits, options: Http1ServerOptions) {
@@ -214,7 +216,7 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     this.#headSent = true;
     const context = this.#context;
     if (this.#state === deciding) this.#decide(head.status);
-    else if (head.status === 101) {
+    if (head.status < 200 && !context.tunnel) {
       this.#breakOff();
       return;
     }
@@ -299,6 +301,7 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     context.tellKeepAlive = minor === 0;
     this.#connect = head.method === 'CONNECT';
     this.#headSent = false;
+    this.#tunnelRefused = false;
     const stream = new Http1ServerStream(this, ++this.#requests);
     this.currentStream = stream;
     const open = this.#connect || head.upgrade !== '';
@@ -326,7 +329,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     }
     this.#state = answering;
     // Bytes behind a refused request may have been meant for the tunnel. With CONNECT they may still be on their way.
-    if (this.#connect || this.#pump.holding || status === 101) context.keepAlive = false;
+    this.#tunnelRefused = true;
+    if (this.#connect || this.#pump.holding) context.keepAlive = false;
   }
 
   #startTunnel(endStream: boolean): void {
@@ -341,9 +345,9 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
       this.#endTunnelOutput();
       return;
     }
-    const whole = this.#state === answering;
+    const atBoundary = this.#state === answering && !(this.#tunnelRefused && this.#pump.holding);
     this.#endStream();
-    if (!whole || !this.#context.keepAlive) {
+    if (!atBoundary || !this.#context.keepAlive) {
       this.#close();
       return;
     }

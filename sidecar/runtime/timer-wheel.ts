@@ -5,9 +5,11 @@
  */
 import type { Clock } from './clock.ts';
 
-/** Tick length in milliseconds: timeouts fire at most one tick late. */
+/** Tick length in milliseconds: a timer fires in the tick after the one in which its time was over, never early. */
 export const tickMs = 8;
 const slotCount = 1024;
+/** Beside the slots of the wheel: the list of timers that are being fired. */
+const firingSlot = slotCount;
 
 /** Starts a system timer and gives a function that stops it; injected so that tests drive the wheel by hand. */
 export type StartTimer = (callback: () => void, delayMs: number) => () => void;
@@ -26,8 +28,9 @@ export interface TimerTarget {
 /** A timer that belongs to one owner and can be armed again and again. */
 export class WheelTimer {
   readonly target: TimerTarget;
-  /** Absolute tick at which it fires; -1 when not armed. Owned by the wheel. */
+  /** Absolute tick at which it fires; -1 when not armed. Owned by the wheel, like the rest. */
   dueTick = -1;
+  slot = 0;
   next: WheelTimer | null = null;
   previous: WheelTimer | null = null;
 
@@ -43,12 +46,13 @@ export class WheelTimer {
 export class TimerWheel {
   readonly #clock: Clock;
   readonly #startTimer: StartTimer;
-  readonly #slots: Array<WheelTimer | null> = new Array<WheelTimer | null>(slotCount).fill(null);
+  readonly #slots: Array<WheelTimer | null> = Array.from({ length: slotCount + 1 }, () => null);
   readonly #onSystemTimer = (): void => this.advance();
   #armed = 0;
+  /** Every tick up to this one was fired. */
   #currentTick: number;
   #stopSystemTimer: (() => void) | null = null;
-  /** Tick for which the system timer is set. */
+  /** Tick for which the system timer is set; -1: it is not set. */
   #wakeTick = -1;
 
   constructor(clock: Clock, startTimer: StartTimer = startSystemTimer) {
@@ -64,10 +68,12 @@ export class TimerWheel {
 
   /** (Re)arms a timer to fire after `delayMs` (at least; up to two ticks later). */
   arm(timer: WheelTimer, delayMs: number): void {
+    const nowMs = this.#clock.nowMs();
     if (timer.dueTick >= 0) this.#unlink(timer);
-    if (this.#armed === 0) this.#currentTick = Math.floor(this.#clock.nowMs() / tickMs);
-    const due = Math.max(this.#currentTick + 1, Math.ceil((this.#clock.nowMs() + delayMs) / tickMs));
-    this.#link(timer, due);
+    // Nothing waits: ticks that went by meanwhile need no look.
+    if (this.#armed === 0) this.#currentTick = Math.floor(nowMs / tickMs);
+    const due = Math.max(this.#currentTick + 1, Math.ceil((nowMs + delayMs) / tickMs));
+    this.#link(timer, due, due % slotCount);
     if (this.#wakeTick < 0 || due < this.#wakeTick) this.#sleepUntil(due);
   }
 
@@ -81,24 +87,37 @@ export class TimerWheel {
     this.#stopSystemTimer?.();
     this.#stopSystemTimer = null;
     const nowTick = Math.floor(this.#clock.nowMs() / tickMs);
-    const steps = Math.min(nowTick - this.#currentTick, slotCount);
-    const first = nowTick - steps + 1;
-    this.#currentTick = nowTick;
-    for (let tick = first; tick <= nowTick; tick++) this.#fireSlot(tick % slotCount, nowTick);
-    if (this.#armed > 0) this.#sleepUntil(this.#nextDueTick());
+    // After a long pause every slot is looked at once.
+    const first = Math.max(this.#currentTick + 1, nowTick - slotCount + 1);
+    this.#currentTick = Math.max(this.#currentTick, nowTick);
+    try {
+      // Those that a callback's exception left behind last time.
+      this.#fire();
+      for (let tick = first; tick <= nowTick; tick++) {
+        this.#collectDue(tick % slotCount, nowTick);
+        this.#fire();
+      }
+    } finally {
+      if (this.#armed > 0) this.#sleepUntil(this.#slots[firingSlot] === null ? this.#nextDueTick() : this.#currentTick + 1);
+    }
   }
 
-  #fireSlot(slot: number, nowTick: number): void {
-    let timer = this.#slots[slot] ?? null;
-    while (timer !== null) {
-      if (timer.dueTick <= nowTick) {
+  /** Moves what is due out of the slot: callbacks may change it in any way. */
+  #collectDue(slot: number, nowTick: number): void {
+    for (let timer = this.#slots[slot] ?? null; timer !== null; ) {
+      const { next, dueTick } = timer;
+      if (dueTick <= nowTick) {
         this.#unlink(timer);
-        timer.target.onTimer(timer);
-        // The callback may have changed this slot's list in any way: start over. What it re-armed lies in the future.
-        timer = this.#slots[slot] ?? null;
-      } else {
-        timer = timer.next;
+        this.#link(timer, dueTick, firingSlot);
       }
+      timer = next;
+    }
+  }
+
+  #fire(): void {
+    for (let timer = this.#slots[firingSlot] ?? null; timer !== null; timer = this.#slots[firingSlot] ?? null) {
+      this.#unlink(timer);
+      timer.target.onTimer(timer);
     }
   }
 
@@ -120,10 +139,10 @@ export class TimerWheel {
     this.#stopSystemTimer = this.#startTimer(this.#onSystemTimer, delayMs);
   }
 
-  #link(timer: WheelTimer, due: number): void {
-    const slot = due % slotCount;
+  #link(timer: WheelTimer, due: number, slot: number): void {
     const head = this.#slots[slot] ?? null;
     timer.dueTick = due;
+    timer.slot = slot;
     timer.previous = null;
     timer.next = head;
     if (head !== null) head.previous = timer;
@@ -132,7 +151,7 @@ export class TimerWheel {
   }
 
   #unlink(timer: WheelTimer): void {
-    if (timer.previous === null) this.#slots[timer.dueTick % slotCount] = timer.next;
+    if (timer.previous === null) this.#slots[timer.slot] = timer.next;
     else timer.previous.next = timer.next;
     if (timer.next !== null) timer.next.previous = timer.previous;
     timer.next = null;

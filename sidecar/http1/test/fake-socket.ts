@@ -24,8 +24,9 @@ export class FakeSocket extends Duplex {
     return Buffer.concat(this.#written).toString('latin1');
   }
 
-  /** Lets bytes in, then a turn of the event loop pass. */
+  /** Lets bytes in when what was written before has gone out, then a turn of the event loop pass. */
   async feed(bytes: Buffer | string): Promise<void> {
+    await turn();
     this.push(typeof bytes === 'string' ? Buffer.from(bytes, 'latin1') : bytes);
     await turn();
   }

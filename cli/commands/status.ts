@@ -1,0 +1,79 @@
+/** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
+import { create } from '@bufbuild/protobuf';
+import { type Client, credentials, makeClientConstructor, type ServiceError } from '@grpc/grpc-js';
+import { grpcService } from '../../proto/grpc-service.ts';
+import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
+import { ClientStatusDiscoveryService, ClientStatusRequestSchema, type ClientStatusResponse, ConfigStatus } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import { formatHostPort, parseHostPort } from '../host-port.ts';
+import { type Column, type OutputFormat, printData } from '../print-data.ts';
+import { UserError } from '../user-error.ts';
+
+export interface StatusOptions {
+  readonly controlPlane: string;
+  readonly output: OutputFormat;
+}
+
+interface ProxyStatus {
+  readonly id: string;
+  readonly service: string;
+  readonly kind: string;
+  readonly clusters: string;
+  readonly endpoints: string;
+  readonly listeners: string;
+  readonly routes: string;
+  readonly faults: readonly string[];
+}
+
+const columns: ReadonlyArray<Column<ProxyStatus>> = [
+  { heading: 'proxy', cell: (row) => row.id },
+  { heading: 'service', cell: (row) => row.service },
+  { heading: 'kind', cell: (row) => row.kind },
+  { heading: 'clusters', cell: (row) => row.clusters },
+  { heading: 'endpoints', cell: (row) => row.endpoints },
+  { heading: 'listeners', cell: (row) => row.listeners },
+  { heading: 'routes', cell: (row) => row.routes },
+];
+
+/** Exit code 1 when a proxy refused something. */
+export async function status(options: StatusOptions): Promise<number> {
+  const response = await fetchStatus(formatHostPort(parseHostPort('--control-plane', options.controlPlane)));
+  const rows = response.config.map(proxyStatus);
+  printData(rows, columns, options.output);
+  const faults = rows.flatMap((row) => row.faults.map((fault) => `${row.id}: ${fault}`));
+  for (const fault of faults) process.stderr.write(`outrigger: ${fault}\n`);
+  return faults.length === 0 ? 0 : 1;
+}
+
+function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatus {
+  const ofType = (suffix: string): string => {
+    const entries = config.genericXdsConfigs.filter((entry) => entry.typeUrl.endsWith(suffix));
+    if (entries.length === 0) return 'NOT SENT';
+    if (entries.some((entry) => entry.configStatus === ConfigStatus.ERROR || entry.clientStatus === ClientResourceStatus.NACKED)) return 'NACKED';
+    return entries.every((entry) => entry.configStatus === ConfigStatus.SYNCED) ? 'SYNCED' : 'STALE';
+  };
+  return {
+    id: config.node?.id ?? '',
+    service: config.node?.cluster ?? '',
+    kind: config.node?.userAgentName ?? '',
+    clusters: ofType('.Cluster'),
+    endpoints: ofType('.ClusterLoadAssignment'),
+    listeners: ofType('.Listener'),
+    routes: ofType('.RouteConfiguration'),
+    faults: config.genericXdsConfigs.flatMap((entry) => (entry.errorState === undefined ? [] : [entry.errorState.details])),
+  };
+}
+
+function fetchStatus(target: string): Promise<ClientStatusResponse> {
+  const service = grpcService(ClientStatusDiscoveryService);
+  const ClientClass = makeClientConstructor(service, 'ClientStatusDiscoveryService');
+  const client = new ClientClass(target, credentials.createInsecure()) as unknown as Client & {
+    fetchClientStatus(request: unknown, options: { deadline: Date }, done: (error: ServiceError | null, response: ClientStatusResponse) => void): void;
+  };
+  return new Promise((resolve, reject) => {
+    client.fetchClientStatus(create(ClientStatusRequestSchema), { deadline: new Date(Date.now() + 5_000) }, (error, response) => {
+      client.close();
+      if (error === null) resolve(response);
+      else reject(new UserError(`no control plane at ${target} (${error.details}); start one with outrigger control-plane, or name another with --control-plane`));
+    });
+  });
+}

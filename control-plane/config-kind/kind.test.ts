@@ -1,0 +1,265 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { jsonSchemas } from './json-schema.ts';
+import { parseDocument } from './kind.ts';
+import type { HttpRouteResource, Resource } from './resource.ts';
+import { pathText } from './schema-fault.ts';
+
+const place = { file: 'test.yaml', line: 1, column: 1 };
+
+function faults(yaml: string): string[] {
+  const result = parseDocument(parse(yaml), place);
+  return 'faults' in result ? result.faults.map(({ path, message }) => `${pathText(path)}: ${message}`) : [];
+}
+
+function resource(yaml: string): Resource {
+  const result = parseDocument(parse(yaml), place);
+  if ('faults' in result) throw new Error(JSON.stringify(result.faults));
+  return result.resource;
+}
+
+const service = (spec: string): string =>
+  `{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: orders, namespace: shop}, spec: ${spec}}`;
+const httpRoute = (rules: string): string =>
+  `{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: orders, namespace: shop}, spec: {parentRefs: [{group: "", kind: Service, name: orders}], rules: [${rules}]}}`;
+const grpcRoute = (rules: string): string => httpRoute(rules).replace('HTTPRoute', 'GRPCRoute');
+
+describe('Service', () => {
+  test('fills in defaults', () => {
+    expect(
+      resource(
+        service(
+          '{ports: [{port: 80}], zone: a, endpoints: [{address: 10.0.0.1}, {address: "fd00::1", port: 99, weight: 3, zone: b}]}',
+        ),
+      ),
+    ).toMatchObject({
+      kind: 'Service',
+      ports: [{ name: '', port: 80, targetPort: 80, protocol: 'http' }],
+      selector: null,
+      endpoints: [
+        { address: '10.0.0.1', port: null, weight: 1, zone: 'a' },
+        { address: 'fd00::1', port: 99, weight: 3, zone: 'b' },
+      ],
+    });
+  });
+
+  test('names every fault at once, with field path and what is accepted', () => {
+    expect(
+      faults(
+        service(
+          '{ports: [{port: "80", appProtocol: htp}, {port: 0}], endpoint: [], endpoints: [{address: db.local, weight: 0}]}',
+        ),
+      ),
+    ).toEqual([
+      'spec.ports[0].port: "80" is not a port number: a whole number from 1 to 65535; leave the quotes out',
+      'spec.ports[0].appProtocol: "htp" is not accepted; accepted: "http", "http2", "grpc", "tcp"; did you mean http?',
+      'spec.ports[1].port: 0 is not a port number: a whole number from 1 to 65535',
+      'spec.endpoints[0].address: "db.local" is not an IP address; write 10.0.3.7 or fd00::7',
+      'spec.endpoints[0].weight: 0 is not a weight: a whole number from 1 to 128',
+      'spec.endpoint: is not a field here; accepted: ports, endpoints, selector, zone',
+    ]);
+  });
+
+  test('suggests the field that was meant', () => {
+    expect(faults(service('{port: [{port: 80}]}'))).toEqual([
+      'spec.ports: is missing; a list is expected',
+      'spec.port: is not a field here; did you mean ports?',
+    ]);
+  });
+
+  test('refuses names that are not RFC 1123 labels', () => {
+    expect(faults(service('{ports: [{port: 80}]}').replace('name: orders', 'name: Orders_1'))[0]).toMatch(
+      /^metadata\.name: "Orders_1" is not a name/,
+    );
+  });
+
+  test('refuses doubled and unnamed ports, and endpoint ports that could mean any of several', () => {
+    expect(
+      faults(service('{ports: [{port: 80}, {port: 80, name: b}], endpoints: [{address: 10.0.0.1, port: 1}]}')),
+    ).toEqual([
+      'spec.ports[0].name: is missing; it is needed when there are several ports',
+      'spec.ports[1].port: 80 occurs twice; each port of a Service has a number of its own',
+      'spec.endpoints[0].port: 1 is ambiguous, as the Service has several ports; give each port its targetPort instead',
+    ]);
+  });
+
+  test('label names of a prototype do no harm (hardening.md, header rules)', () => {
+    expect(faults(service('{ports: [{port: 80}], selector: {__proto__: x}}'))).toHaveLength(1);
+    expect(
+      (resource(service('{ports: [{port: 80}], selector: {constructor: x}}')) as { selector: object }).selector,
+    ).toEqual({ constructor: 'x' });
+  });
+});
+
+describe('core v1 Service', () => {
+  test('is read as kubectl prints it', () => {
+    const found = resource(`
+apiVersion: v1
+kind: Service
+metadata: { name: pay, creationTimestamp: "2026-01-01T00:00:00Z", uid: x, resourceVersion: "4", managedFields: [{}] }
+spec:
+  clusterIP: 10.96.0.7
+  clusterIPs: [10.96.0.7]
+  internalTrafficPolicy: Cluster
+  ipFamilies: [IPv4]
+  ipFamilyPolicy: SingleStack
+  sessionAffinity: None
+  type: ClusterIP
+  selector: { app: pay }
+  ports:
+    - { name: grpc-main, port: 80, protocol: TCP, targetPort: grpc }
+    - { name: h2c, port: 81, appProtocol: kubernetes.io/h2c, targetPort: 8081 }
+    - { name: db, port: 5432, appProtocol: postgresql }
+    - { name: dns, port: 53, protocol: UDP }
+status: { loadBalancer: {} }`);
+    expect(found).toMatchObject({
+      namespace: 'default',
+      selector: { app: 'pay' },
+      ports: [
+        { port: 80, targetPort: null, protocol: 'grpc' },
+        { port: 81, targetPort: 8081, protocol: 'http2' },
+        { port: 5432, protocol: 'tcp' },
+      ],
+    });
+  });
+});
+
+describe('HTTPRoute', () => {
+  test('fills in defaults', () => {
+    expect(resource(httpRoute('{backendRefs: [{name: a, port: 80}]}'))).toMatchObject({
+      parents: [{ namespace: 'shop', name: 'orders', port: null, portName: '', path: 'spec.parentRefs[0]' }],
+      rules: [
+        {
+          matches: [{ path: { type: 'PathPrefix', value: '/' }, headers: [], queryParams: [], method: '' }],
+          backends: [{ namespace: 'shop', name: 'a', port: 80, weight: 1, path: 'spec.rules[0].backendRefs[0]' }],
+          redirect: null,
+          rewrite: null,
+          timeoutMs: null,
+        },
+      ],
+    });
+  });
+
+  test('says the duration format (voice.md)', () => {
+    expect(faults(httpRoute('{timeouts: {request: 2sec}}'))).toEqual([
+      'spec.rules[0].timeouts.request: "2sec" is not a duration; write it as 2s or 2000ms',
+    ]);
+    expect(faults(httpRoute('{timeouts: {request: 1s, backendRequest: 2s}}'))).toEqual([
+      'spec.rules[0].timeouts.backendRequest: "2s" is longer than timeouts.request ("1s")',
+    ]);
+  });
+
+  test('takes the shorter timeout, and 0s as none', () => {
+    const timeout = (text: string): unknown =>
+      (resource(httpRoute(`{timeouts: ${text}}`)) as HttpRouteResource).rules[0]!.timeoutMs;
+    expect(timeout('{request: 1m30s500ms}')).toBe(90_500);
+    expect(timeout('{request: 10s, backendRequest: 2s}')).toBe(2_000);
+    expect(timeout('{request: 0s}')).toBe(0);
+    expect(timeout('{request: 0s, backendRequest: 2s}')).toBe(2_000);
+  });
+
+  test('refuses what is not built as "not supported yet", by field path', () => {
+    expect(
+      faults(
+        httpRoute(
+          '{retry: {attempts: 2}, filters: [{type: RequestMirror, requestMirror: {}}, {type: ExtensionRef}, {type: UrlRewrite}]}',
+        ),
+      ),
+    ).toEqual([
+      'spec.rules[0].filters[0].type: "RequestMirror" is not supported yet; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite',
+      'spec.rules[0].filters[1].type: "ExtensionRef" is not supported yet; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite',
+      'spec.rules[0].filters[2].type: "UrlRewrite" is not accepted; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite; did you mean URLRewrite?',
+      'spec.rules[0].retry: is not supported yet',
+    ]);
+    expect(faults(httpRoute('{}').replace('kind: Service', 'kind: Gateway'))).toEqual([
+      'spec.parentRefs[0].kind: "Gateway" is not supported yet; only a Service is accepted',
+    ]);
+    expect(
+      faults(httpRoute('{backendRefs: [{name: a, port: 1, filters: [{type: URLRewrite, urlRewrite: {}}]}]}'))[0],
+    ).toContain('spec.rules[0].backendRefs[0].filters[0].type: "URLRewrite" is not accepted');
+  });
+
+  test('refuses rewrites that the path matches cannot carry', () => {
+    const rewrite = (modifier: string, match: string): string[] =>
+      faults(
+        httpRoute(`{matches: [{path: ${match}}], filters: [{type: URLRewrite, urlRewrite: {path: ${modifier}}}]}`),
+      );
+    expect(rewrite('{type: ReplaceFullPath, replaceFullPath: /x}', '{type: Exact, value: /a}')).toEqual([]);
+    expect(rewrite('{type: ReplaceFullPath, replaceFullPath: /x}', '{value: /a}')[0]).toContain(
+      'filters[0].urlRewrite.path.type: "ReplaceFullPath" is not supported yet',
+    );
+    expect(rewrite('{type: ReplacePrefixMatch, replacePrefixMatch: /x}', '{value: /a}')).toEqual([]);
+    expect(rewrite('{type: ReplacePrefixMatch, replacePrefixMatch: /x}', '{type: Exact, value: /a}')[0]).toContain(
+      '"ReplacePrefixMatch" needs PathPrefix',
+    );
+  });
+
+  test('refuses paths that are not in normal form, bad expressions, doubled headers and Host', () => {
+    const match = (text: string): string => faults(httpRoute(`{matches: [${text}]}`))[0]!;
+    expect(match('{path: {value: a}}')).toContain('it begins with /');
+    expect(match('{path: {value: /a/../b}}')).toContain('normal form');
+    expect(match('{path: {value: "/a?b"}}')).toContain('no ? and no #');
+    expect(match('{path: {type: RegularExpression, value: "(?=a)"}}')).toMatch(
+      /value: ".*" is not a regular expression \(RE2 syntax\)/,
+    );
+    expect(match('{headers: [{name: X-A, value: "1"}, {name: x-a, value: "2"}]}')).toContain(
+      'matches[0].headers[1].name: "x-a" occurs twice',
+    );
+    expect(
+      faults(
+        httpRoute('{filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: Host, value: a}]}}]}'),
+      )[0],
+    ).toContain('use a URLRewrite filter with hostname');
+  });
+});
+
+describe('GRPCRoute', () => {
+  test('takes methods by name and by expression', () => {
+    expect(
+      resource(
+        grpcRoute(
+          '{matches: [{method: {service: shop.Pay, method: Charge}}, {method: {type: RegularExpression, method: "Get.*"}}]}',
+        ),
+      ),
+    ).toMatchObject({
+      kind: 'GRPCRoute',
+      rules: [
+        {
+          matches: [
+            { type: 'Exact', service: 'shop.Pay', method: 'Charge' },
+            { type: 'RegularExpression', service: '', method: 'Get.*' },
+          ],
+        },
+      ],
+    });
+  });
+
+  test('refuses empty and malformed method matches', () => {
+    expect(faults(grpcRoute('{matches: [{method: {}}]}'))).toEqual([
+      'spec.rules[0].matches[0].method: has neither service nor method; give at least one',
+    ]);
+    expect(faults(grpcRoute('{matches: [{method: {service: /shop}}]}'))).toEqual([
+      'spec.rules[0].matches[0].method.service: "/shop" is not a gRPC service name; write it as shop.Payments',
+    ]);
+  });
+});
+
+test('an unknown kind is told with the kinds that there are', () => {
+  expect(faults('{apiVersion: outrigger.dev/v1, kind: Servce}')).toEqual([
+    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute; did you mean Service?',
+  ]);
+  expect(faults('{apiVersion: outrigger.dev/v1, kind: TrafficPolicy}')).toEqual([
+    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute',
+  ]);
+  expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
+    'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',
+  ]);
+  expect(faults('[1]')[0]).toContain('not a map');
+});
+
+test('the schemas under docs/schema are current (print-schemas.ts writes them)', () => {
+  for (const [file, text] of jsonSchemas())
+    expect(readFileSync(join(import.meta.dirname, '../../docs/schema', file), 'utf8'), file).toBe(text);
+});

@@ -1,0 +1,72 @@
+/** Matches on headers and query parameters, shared by both route kinds, and regular expressions, which are RE2 everywhere in Outrigger. */
+import { RE2JS } from 're2js';
+import { z } from 'zod';
+import { headerName } from './header-filter.ts';
+import type { ValueMatch } from './resource.ts';
+
+/** Why a pattern is not RE2, or null. */
+export function regexFault(pattern: string): string | null {
+  try {
+    RE2JS.compile(pattern);
+    return null;
+  } catch (error) {
+    return `is not a regular expression (RE2 syntax): ${(error as Error).message.replace(/^error parsing regexp: /, '')}`;
+  }
+}
+
+/** Adds a fault when `pattern`, at `path` of the checked value, is not RE2. */
+export function checkRegex(context: { readonly issues: z.core.$ZodRawIssue[] }, pattern: string, path: string[]): void {
+  const fault = regexFault(pattern);
+  if (fault !== null) context.issues.push({ code: 'custom', continue: true, input: pattern, path, message: fault });
+}
+
+export const matchType = z.enum(['Exact', 'RegularExpression']);
+
+const matchValue = (maxLength: number): z.ZodString =>
+  z
+    .string()
+    .min(1, { error: 'is empty; a value to compare with is expected' })
+    .max(maxLength, { error: `is longer than ${maxLength} characters` });
+
+function matches(name: z.ZodString, fold: (name: string) => string) {
+  const entry = z
+    .strictObject({ type: matchType.optional().describe('Default: Exact'), name, value: matchValue(4096) })
+    .check((context) => {
+      if (context.value.type === 'RegularExpression') checkRegex(context, context.value.value, ['value']);
+    });
+  return z
+    .array(entry)
+    .max(16, { error: 'has more than 16 entries' })
+    .check((context) => {
+      const seen = new Set<string>();
+      for (const [at, each] of context.value.entries()) {
+        const key = fold(each.name);
+        if (seen.has(key))
+          context.issues.push({
+            code: 'custom',
+            continue: true,
+            input: each.name,
+            path: [at, 'name'],
+            message: 'occurs twice; only one condition on each is possible',
+          });
+        seen.add(key);
+      }
+    });
+}
+
+export const headerMatches = matches(headerName, (name) => name.toLowerCase());
+export const queryMatches = matches(
+  z
+    .string()
+    .min(1, { error: 'is empty; the name of a query parameter is expected' })
+    .max(256, { error: 'is longer than 256 characters' }),
+  (name) => name,
+);
+
+export function valueMatches(written: z.output<typeof headerMatches> | undefined, lowerCase: boolean): ValueMatch[] {
+  return (written ?? []).map(({ type, name, value }) => ({
+    type: type ?? 'Exact',
+    name: lowerCase ? name.toLowerCase() : name,
+    value,
+  }));
+}

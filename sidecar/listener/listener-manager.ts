@@ -1,0 +1,252 @@
+/**
+ * All listeners by name. Takes over configurations: binds what is new, puts changed listeners behind the sockets that are there, drains what is gone. A socket is
+ * never closed and bound again for an update, so no connection is refused. Knows no HTTP; see running-listener.ts.
+ */
+import type { Socket } from 'node:net';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { Configuration } from '../config/configuration.ts';
+import type { ListenerConfig } from '../config/listener-config.ts';
+import type { Clock } from '../runtime/clock.ts';
+import type { TimerWheel } from '../runtime/timer-wheel.ts';
+import type { StatStore } from '../stats/stat-store.ts';
+import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
+import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
+import type { ListenerStatus } from './listener-status.ts';
+import { RetiredChains } from './retired-chains.ts';
+import { type CreateConnectionManager, RunningListener } from './running-listener.ts';
+
+export interface ListenerManagerOptions {
+  /** Makes what serves a filter chain: `(chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, …)`. */
+  readonly createConnectionManager: CreateConnectionManager;
+  /** Several event loops listen on the same addresses. Default false. */
+  readonly reusePort?: boolean;
+  /** Default 4096; the kernel's `somaxconn` bounds it. */
+  readonly backlog?: number;
+  /** How long connections of changed and removed listeners may go on. Default 600 s (Envoy's `--drain-time-s`). */
+  readonly drainTimeMs?: number;
+}
+
+/** What the manager needs of HttpContext. */
+export interface ListenerManagerContext {
+  readonly stats: StatStore;
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+}
+
+/** One listener with its socket. */
+interface Place {
+  readonly bound: BoundSocket;
+  readonly sockets: Set<Socket>;
+  running: RunningListener;
+}
+
+export class ListenerManager {
+  readonly #context: ListenerManagerContext;
+  readonly #options: Required<ListenerManagerOptions>;
+  readonly #stats: ListenerManagerStats;
+  readonly #retired: RetiredChains;
+  readonly #places = new Map<string, Place>();
+  /** Sockets that accept no more and whose connections are not all gone. */
+  readonly #closing = new Set<Place>();
+  readonly #origins = new Map<string, 'static' | 'dynamic'>();
+  /** The last apply; they run one after the other. */
+  #applying: Promise<unknown> = Promise.resolve();
+  #draining = false;
+  #closed = false;
+
+  constructor(context: ListenerManagerContext, options: ListenerManagerOptions) {
+    this.#context = context;
+    this.#options = { reusePort: false, backlog: 4096, drainTimeMs: 600_000, ...options };
+    this.#stats = new ListenerManagerStats(context.stats);
+    this.#retired = new RetiredChains(context.clock, context.wheel, this.#options.drainTimeMs, this.#stats.draining);
+  }
+
+  /**
+   * Makes the listeners those of `configuration`. Resolves when every socket is bound or has failed; a listener that could not be bound is reported, its
+   * predecessor of the same name goes on, and the next apply tries again. Never rejects.
+   */
+  apply(configuration: Configuration): Promise<BindFault[]> {
+    const done = this.#applying.then(() => this.#apply(configuration));
+    this.#applying = done;
+    return done;
+  }
+
+  get activeConnections(): number {
+    let count = 0;
+    for (const { sockets } of [...this.#places.values(), ...this.#closing]) count += sockets.size;
+    return count;
+  }
+
+  get activeStreams(): number {
+    let count = 0;
+    for (const { running } of this.#places.values()) for (const { manager } of running.chains.values()) count += manager.activeStreams;
+    for (const manager of this.#retired.managers) count += manager.activeStreams;
+    return count;
+  }
+
+  /** The port that a listener is bound to; for port 0, and for tests. */
+  boundPort(name: string): number | undefined {
+    return this.#places.get(name)?.bound.port;
+  }
+
+  /**
+   * Connections end after their next answer (`connection: close`, GOAWAY). Listeners go on accepting, as under Envoy's `/drain_listeners?graceful`: who did not
+   * hear of it yet is served rather than refused. `direction`: only listeners of that direction (Envoy's `?inboundonly`).
+   */
+  drain(direction: ListenerConfig['direction'] | 'all' = 'all'): void {
+    if (direction === 'all') this.#draining = true;
+    for (const { running } of this.#places.values()) if (direction === 'all' || running.config.direction === direction) running.drain();
+  }
+
+  /** No connection is accepted any more; those that are there go on. Resolves when the last is gone. */
+  async stopAccepting(direction: ListenerConfig['direction'] | 'all' = 'all'): Promise<void> {
+    const closed: Array<Promise<void>> = [];
+    for (const { bound, running } of this.#places.values()) if (direction === 'all' || running.config.direction === direction) closed.push(bound.close());
+    for (const { bound } of this.#closing) closed.push(bound.close());
+    await Promise.all(closed);
+  }
+
+  /** Ends everything now. Resolves when all sockets are closed. */
+  async closeAll(error: ProxyError = shuttingDown): Promise<void> {
+    this.#closed = true;
+    await this.#applying;
+    const places = [...this.#places.values(), ...this.#closing];
+    const closed = places.map(({ bound }) => bound.close());
+    for (const { running, sockets } of places) {
+      for (const { manager } of running.chains.values()) manager.destroyAll(error);
+      // Those still in a handshake, or whose first bytes did not come.
+      for (const socket of sockets) socket.destroy();
+    }
+    this.#retired.destroyAll(error);
+    await Promise.all(closed);
+    this.#places.clear();
+    this.#stats.active.value = 0;
+  }
+
+  /** What `/listeners` shows; see listener-status.ts. */
+  dump(): ListenerStatus[] {
+    return [...this.#places].map(([name, { bound, running, sockets }]) => ({
+      name,
+      host: bound.address.host,
+      port: bound.port,
+      addedViaApi: this.#origins.get(name) === 'dynamic',
+      activeConnections: sockets.size,
+      activeStreams: [...running.chains.values()].reduce((sum, { manager }) => sum + manager.activeStreams, 0),
+      draining: this.#draining,
+      filterChains: [...running.chains.keys()].map((chain) => chain.name),
+    }));
+  }
+
+  async #apply(configuration: Configuration): Promise<BindFault[]> {
+    if (this.#closed) return [];
+    const before = new Map(this.#places);
+    // Sockets whose listener is gone or moves away: free to serve another listener on the same address.
+    const free = new Map<string, Place>();
+    for (const [name, place] of before) {
+      const next = configuration.listeners.get(name)?.value;
+      if (next === undefined || !sameAddress(next, place.running.config)) free.set(addressText(place.bound.address), place);
+    }
+    const faults: BindFault[] = [];
+    const binding: Array<Promise<void>> = [];
+    for (const [name, { value, origin }] of configuration.listeners) {
+      this.#origins.set(name, origin);
+      const place = before.get(name);
+      if (place?.running.config === value) continue;
+      const key = addressText(value.address);
+      const there = place !== undefined && sameAddress(value, place.running.config) ? place : value.address.port === 0 ? undefined : free.get(key);
+      const sockets = there?.sockets ?? new Set<Socket>();
+      const running = this.#run(value, there?.running ?? null, sockets, faults);
+      if (running === null) continue;
+      if (there === undefined) binding.push(this.#bind(name, running, sockets, faults));
+      else {
+        free.delete(key);
+        this.#replace(name, there, running);
+      }
+    }
+    await Promise.all(binding);
+    for (const [name, place] of before) {
+      const now = this.#places.get(name);
+      const wanted = configuration.listeners.has(name);
+      if (!wanted) {
+        if (now === place) this.#places.delete(name);
+        this.#origins.delete(name);
+        this.#stats.removed.value++;
+      }
+      // Its socket was taken over by another listener, or it could not be replaced and goes on.
+      if (isServed(this.#places, place)) continue;
+      this.#retire(place);
+    }
+    this.#stats.active.value = this.#places.size;
+    return faults;
+  }
+
+  async #bind(name: string, running: RunningListener, sockets: Set<Socket>, faults: BindFault[]): Promise<void> {
+    const bound = await BoundSocket.bind(name, running.config.address, running, this.#options);
+    if (!(bound instanceof BoundSocket)) {
+      this.#stats.failed.value++;
+      faults.push(bound);
+      return;
+    }
+    this.#stats.created.value++;
+    if (this.#places.has(name)) this.#stats.modified.value++;
+    else this.#stats.added.value++;
+    this.#places.set(name, { bound, sockets, running });
+    if (this.#draining) running.drain();
+  }
+
+  /** Puts `running` behind a socket that is there. */
+  #replace(name: string, place: Place, running: RunningListener): void {
+    const old = place.running;
+    this.#stats[old.config.name === name ? 'modified' : 'added'].value++;
+    if (old.config.name !== name && this.#places.get(old.config.name) === place) this.#places.delete(old.config.name);
+    place.running = running;
+    place.bound.taker = running;
+    this.#places.set(name, place);
+    if (this.#draining) running.drain();
+    for (const [chain, { manager }] of old.chains) if (!running.chains.has(chain)) this.#retired.add(manager);
+  }
+
+  /** Null: it cannot be made (TLS that does not load; the decoders refuse that, so only what they overlooked comes here). */
+  #run(config: ListenerConfig, before: RunningListener | null, sockets: Set<Socket>, faults: BindFault[]): RunningListener | null {
+    const { stats, wheel } = this.#context;
+    try {
+      return new RunningListener(config, before, this.#options.createConnectionManager, before?.stats ?? new ListenerStats(stats, config.address), wheel, sockets);
+    } catch (error) {
+      this.#stats.failed.value++;
+      const address = addressText(config.address);
+      faults.push({ listener: config.name, address, code: 'ERR_CONFIG', message: `listener ${JSON.stringify(config.name)} on ${address} cannot be made: ${(error as Error).message}` });
+      return null;
+    }
+  }
+
+  /** Stops accepting; connections drain. */
+  #retire(place: Place): void {
+    this.#closing.add(place);
+    for (const { manager } of place.running.chains.values()) this.#retired.add(manager);
+    void place.bound.close().then(() => this.#forget(place));
+  }
+
+  #forget(place: Place): void {
+    this.#closing.delete(place);
+    const { prefix } = place.running.stats;
+    // Unless a listener is on that address again.
+    for (const { running } of this.#places.values()) if (running.stats.prefix === prefix) return;
+    this.#context.stats.removePrefix(prefix);
+  }
+}
+
+function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
+  return a.address.host === b.address.host && a.address.port === b.address.port;
+}
+
+function isServed(places: ReadonlyMap<string, Place>, place: Place): boolean {
+  for (const other of places.values()) if (other === place) return true;
+  return false;
+}
+
+const shuttingDown = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'shutting_down',
+  message: 'The sidecar shut down.',
+});

@@ -6,8 +6,10 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema } from '@bufbuild/protobuf/wkt';
+import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
 import { compileDescriptors } from './compile-descriptors.ts';
+import { pruneDescriptors } from './prune-descriptors.ts';
+import { sidecarMessages } from './sidecar-messages.ts';
 
 const here = import.meta.dirname;
 const modules = join(here, '..', 'node_modules');
@@ -31,23 +33,30 @@ const entries = [
   'outrigger/registry/v1/registry.proto',
 ];
 
-const files = compileDescriptors(includePaths, entries);
-const request = create(CodeGeneratorRequestSchema, {
-  fileToGenerate: files.map((file) => file.name).filter((name) => !name.startsWith('google/protobuf/')),
-  parameter: 'target=js+dts,import_extension=js',
-  protoFile: files,
-});
-const plugin = spawnSync(process.execPath, [join(modules, '@bufbuild/protoc-gen-es/bin/protoc-gen-es')], {
-  input: toBinary(CodeGeneratorRequestSchema, request),
-  maxBuffer: 256 * 1024 * 1024,
-});
-if (plugin.status !== 0) throw new Error(`protoc-gen-es failed: ${plugin.stderr.toString()}`);
-const response = fromBinary(CodeGeneratorResponseSchema, plugin.stdout);
-if (response.error !== '') throw new Error(`protoc-gen-es: ${response.error}`);
-const target = join(here, 'generated');
-rmSync(target, { recursive: true, force: true });
-for (const file of response.file) {
-  const path = join(target, file.name);
-  mkdirSync(dirname(path), { recursive: true });
-  writeFileSync(path, file.content);
+/** Writes what protoc-gen-es makes of `files` into `folder`, which is emptied first. */
+function generate(files: readonly FileDescriptorProto[], folder: string): void {
+  const request = create(CodeGeneratorRequestSchema, {
+    fileToGenerate: files.map((file) => file.name).filter((name) => !name.startsWith('google/protobuf/')),
+    parameter: 'target=js+dts,import_extension=js',
+    protoFile: [...files],
+  });
+  const plugin = spawnSync(process.execPath, [join(modules, '@bufbuild/protoc-gen-es/bin/protoc-gen-es')], {
+    input: toBinary(CodeGeneratorRequestSchema, request),
+    maxBuffer: 256 * 1024 * 1024,
+  });
+  if (plugin.status !== 0) throw new Error(`protoc-gen-es failed: ${plugin.stderr.toString()}`);
+  const response = fromBinary(CodeGeneratorResponseSchema, plugin.stdout);
+  if (response.error !== '') throw new Error(`protoc-gen-es: ${response.error}`);
+  rmSync(folder, { recursive: true, force: true });
+  for (const file of response.file) {
+    const path = join(folder, file.name);
+    mkdirSync(dirname(path), { recursive: true });
+    writeFileSync(path, file.content);
+  }
 }
+
+const files = compileDescriptors(includePaths, entries);
+const target = join(here, 'generated');
+generate(files, target);
+// Inside of the other, so that one line of .gitignore covers both.
+generate(pruneDescriptors(files, sidecarMessages), join(target, 'sidecar'));

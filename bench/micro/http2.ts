@@ -112,7 +112,7 @@ const clientOwner: ClientConnectionOwner = {
   onReady: () => {},
   onStreamsAvailable: () => {},
   onDraining: () => {},
-  onClose: () => {},
+  onClose: (error) => console.error('upstream connection closed', error?.details, error?.message),
 };
 
 function serverOwner(upstream: () => Http2ClientConnection): ServerConnectionOwner {
@@ -209,6 +209,15 @@ class Caller implements ResponseReceiver {
   onWriteReady(): void {}
 }
 
+function fields(): HeaderFields {
+  return HeaderFields.of(
+    ['user-agent', 'bench/1'],
+    ['accept', '*/*'],
+    ['content-type', 'application/json'],
+    ['x-tenant', 'acme'],
+  );
+}
+
 /** caller ⇄ proxy ⇄ service, bytes carried by hand; only the time inside the proxy is counted. */
 function runCodecAlone(): void {
   const caller = new FakeSocket();
@@ -258,13 +267,6 @@ function runCodecAlone(): void {
   };
   move();
   move();
-  const fields = (): HeaderFields =>
-    HeaderFields.of(
-      ['user-agent', 'bench/1'],
-      ['accept', '*/*'],
-      ['content-type', 'application/json'],
-      ['x-tenant', 'acme'],
-    );
   const round = (requests: number): number => {
     counted.ns = 0n;
     Caller.done = 0;

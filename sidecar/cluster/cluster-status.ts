@@ -150,18 +150,17 @@ export function clustersJson(statuses: readonly ClusterStatus[]): unknown {
 }
 
 function hostJson(host: HostStatus): unknown {
-  const number = (type: 'COUNTER' | 'GAUGE', name: string, value: number): unknown => ({ type, value: String(value), name });
   return {
     address: { socket_address: { address: host.host, port_value: host.port } },
     stats: [
-      number('COUNTER', 'cx_connect_fail', host.cxConnectFail),
-      number('COUNTER', 'cx_total', host.cxTotal),
-      number('COUNTER', 'rq_error', host.rqError),
-      number('COUNTER', 'rq_success', host.rqSuccess),
-      number('COUNTER', 'rq_timeout', host.rqTimeout),
-      number('COUNTER', 'rq_total', host.rqTotal),
-      number('GAUGE', 'cx_active', host.cxActive),
-      number('GAUGE', 'rq_active', host.rqActive),
+      counter('cx_connect_fail', host.cxConnectFail),
+      counter('cx_total', host.cxTotal),
+      counter('rq_error', host.rqError),
+      counter('rq_success', host.rqSuccess),
+      counter('rq_timeout', host.rqTimeout),
+      counter('rq_total', host.rqTotal),
+      gauge('cx_active', host.cxActive),
+      gauge('rq_active', host.rqActive),
     ],
     health_status: { eds_health_status: host.edsHealth },
     weight: host.weight,
@@ -169,4 +168,12 @@ function hostJson(host: HostStatus): unknown {
     locality: { region: host.region, zone: host.zone, sub_zone: host.subZone },
     ...(host.priority === 0 ? {} : { priority: host.priority }),
   };
+}
+
+function counter(name: string, value: number): unknown {
+  return { name, value: String(value) };
+}
+
+function gauge(name: string, value: number): unknown {
+  return { type: 'GAUGE', value: String(value), name };
 }

@@ -125,7 +125,7 @@ export class ConnectionPool implements TimerTarget {
     if (this.#draining) return;
     this.#draining = true;
     this.#context.wheel.disarm(this.#sweep);
-    for (const connection of [...this.connections]) {
+    for (const connection of this.connections) {
       if (connection.ready || this.#waitingCount === 0) connection.drain();
     }
   }
@@ -135,7 +135,7 @@ export class ConnectionPool implements TimerTarget {
     this.#draining = true;
     this.#context.wheel.disarm(this.#sweep);
     this.#failWaiting(error);
-    for (const connection of [...this.connections]) connection.destroy(error);
+    for (const connection of this.connections) connection.destroy(error);
   }
 
   // -- told by connections --
@@ -180,7 +180,7 @@ export class ConnectionPool implements TimerTarget {
     this.#unlink(waiting);
     this.#context.onWaitingCancelled();
     if (!this.#draining || this.#waitingCount > 0) return;
-    for (const connection of [...this.connections]) if (!connection.ready) connection.drain();
+    for (const connection of this.connections) if (!connection.ready) connection.drain();
     if (this.empty) this.#context.onPoolEmpty();
   }
 
@@ -190,7 +190,7 @@ export class ConnectionPool implements TimerTarget {
     const idleLimit = this.#idleLimitMs(now);
     const ageLimit = this.#context.maxConnectionDurationMs || Infinity;
     let next = Infinity;
-    for (const connection of [...this.connections]) {
+    for (const connection of this.connections) {
       if (!connection.ready) continue;
       const idleDue = connection.activeStreams === 0 ? connection.idleSinceMs + idleLimit : Infinity;
       const ageDue = connection.readySinceMs + ageLimit;

@@ -99,7 +99,7 @@ export class HostSet {
       if (hosts === undefined) byPriority.set(host.locality.priority, [host]);
       else hosts.push(host);
     }
-    const priorities = [...byPriority.keys()].sort((a, b) => a - b).map((priority) => byPriority.get(priority)!);
+    const priorities = [...byPriority.keys()].toSorted((a, b) => a - b).map((priority) => byPriority.get(priority)!);
     const shares = priorityShares(
       priorities.map((hosts) => ({ total: hosts.length, healthy: hosts.filter((host) => host.healthy).length, degraded: hosts.filter((host) => host.degraded).length })),
       this.#panicThresholdPercent,

@@ -9,7 +9,7 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../transport/connect.ts';
+import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { RunningHost } from './running-host.ts';
 
@@ -21,7 +21,7 @@ export interface ConnectionContext {
   connectTarget(pool: ConnectionPool): ConnectTarget;
   /** Makes the codec that the pool's protocol and ALPN ask for. */
   createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection;
-  keepSession(host: RunningHost, session: Buffer): void;
+  keepSession(host: RunningHost, session: TlsSession): void;
   onConnectionReady(codec: ClientConnection, sessionReused: boolean): void;
   onConnectFailed(host: RunningHost, reason: ConnectFailure): void;
   /** A connection that took a place is no more. `remotely`: the peer ended it; `withRequests`: streams were cut. */
@@ -125,7 +125,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     this.#notReady(reason, error);
   }
 
-  onSession(session: Buffer): void {
+  onSession(session: TlsSession): void {
     this.#context.keepSession(this.pool.host, session);
   }
 

@@ -7,7 +7,7 @@ import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-conf
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../transport/connect.ts';
+import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
@@ -49,7 +49,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly #choose: LoadBalancer;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
-  readonly #sessions = new Map<string, Buffer>();
+  readonly #sessions = new Map<string, TlsSession>();
   /** Hosts that are gone from the assignment and still have connections. */
   readonly #leaving = new Set<RunningHost>();
   #assignment: LoadAssignmentConfig | null = null;
@@ -289,7 +289,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     const { tls, connectTimeoutMs } = this.config;
     const { host, port, address } = pool.host;
     const alpn = tls === null ? noAlpn : tls.alpn.length > 0 ? tls.alpn : offeredAlpn[pool.protocol];
-    return { host, port, tls, alpn, session: this.#sessions.get(address) ?? null, timeoutMs: connectTimeoutMs, wheel: this.wheel };
+    return { host, port, tls, alpn, session: this.#sessions.get(address) ?? null, timeoutMs: connectTimeoutMs, clock: this.#clock, wheel: this.wheel };
   }
 
   createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection {
@@ -297,7 +297,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return this.#context.createCodec(protocol, socket, owner, this.config);
   }
 
-  keepSession(host: RunningHost, session: Buffer): void {
+  keepSession(host: RunningHost, session: TlsSession): void {
     if (this.hosts.byAddress.get(host.address) === host) this.#sessions.set(host.address, session);
   }
 

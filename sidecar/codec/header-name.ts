@@ -38,6 +38,50 @@ const wellKnownNames: Readonly<Record<string, number>> = Object.assign(Object.cr
   'http2-settings': wellKnown.http2Settings,
 });
 
+/**
+ * Names that the connection manager and the router look for beyond the codecs' own: a number each, so that one walk over a head finds them all. 0 is every
+ * other name; `envoyControl` every other `x-envoy-…`, `outriggerControl` every `x-outrigger-…`.
+ */
+export const headerRole = {
+  none: 0,
+  requestId: 1,
+  forwardedFor: 2,
+  forwardedProto: 3,
+  forwardedClientCert: 4,
+  internal: 5,
+  expectedTimeout: 6,
+  upstreamTimeout: 7,
+  envoyControl: 8,
+  outriggerControl: 9,
+  contentType: 10,
+  grpcTimeout: 11,
+  server: 12,
+  upstreamServiceTime: 13,
+  grpcStatus: 14,
+} as const;
+
+const roleNames: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
+  'x-request-id': headerRole.requestId,
+  'x-forwarded-for': headerRole.forwardedFor,
+  'x-forwarded-proto': headerRole.forwardedProto,
+  'x-forwarded-client-cert': headerRole.forwardedClientCert,
+  'x-envoy-internal': headerRole.internal,
+  'x-envoy-expected-rq-timeout-ms': headerRole.expectedTimeout,
+  'x-envoy-upstream-rq-timeout-ms': headerRole.upstreamTimeout,
+  'x-envoy-upstream-service-time': headerRole.upstreamServiceTime,
+  'content-type': headerRole.contentType,
+  'grpc-timeout': headerRole.grpcTimeout,
+  server: headerRole.server,
+  'grpc-status': headerRole.grpcStatus,
+});
+
+function roleOf(lower: string): number {
+  const role = roleNames[lower];
+  if (role !== undefined) return role;
+  if (lower.startsWith('x-envoy-')) return headerRole.envoyControl;
+  return lower.startsWith('x-outrigger-') ? headerRole.outriggerControl : headerRole.none;
+}
+
 /** One spelling of a header name. Get it from {@link headerName}; never construct it elsewhere. */
 export class HeaderName {
   /** The spelling that goes on an HTTP/1 wire, as the peer or the configuration wrote it. */
@@ -48,12 +92,16 @@ export class HeaderName {
   readonly wirePrefix: string;
   /** One of {@link wellKnown}. */
   readonly known: number;
+  /** One of {@link headerRole}. */
+  readonly role: number;
 
   constructor(raw: string, lower: string) {
     this.raw = raw;
     this.lower = lower;
-    this.wirePrefix = `\r\n${raw}: `;
+    // join makes a flat string; a template would leave pieces for every writer to gather.
+    this.wirePrefix = ['\r\n', raw, ': '].join('');
     this.known = wellKnownNames[lower] ?? wellKnown.other;
+    this.role = roleOf(lower);
   }
 }
 

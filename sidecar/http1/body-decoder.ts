@@ -122,7 +122,8 @@ export class BodyDecoder {
           const digit = hexDigits[byte]!;
           if (digit >= 0) {
             this.#left = this.#left * 16 + digit;
-            if (++this.#sizeDigits > maxSizeDigits || this.#left > Number.MAX_SAFE_INTEGER) return this.#refuse(badSize);
+            if (++this.#sizeDigits > maxSizeDigits || this.#left > Number.MAX_SAFE_INTEGER)
+              return this.#refuse(badSize);
             this.#state = size;
           } else if (this.#state === sizeStart) return this.#refuse(badSize);
           else if (byte === CR) this.#state = sizeLf;
@@ -134,7 +135,8 @@ export class BodyDecoder {
         }
         case sizeBlank:
           if (byte === SEMICOLON) this.#state = extension;
-          else if ((byte !== 32 && byte !== 9) || ++this.#extensionBytes > maxExtensionBytes) return this.#refuse(badSize);
+          else if ((byte !== 32 && byte !== 9) || ++this.#extensionBytes > maxExtensionBytes)
+            return this.#refuse(badSize);
           at++;
           break;
         case extension:
@@ -247,7 +249,17 @@ function isPlainEnd(bytes: Buffer, at: number): boolean {
 }
 
 const badSize = new HeadFault('http1.codec_error', 'A chunk size is malformed (RFC 9112 7.1).');
-const longExtensions = new HeadFault('http1.codec_error', `The chunk extensions are longer than ${maxExtensionBytes} bytes together (RFC 9112 7.1.1).`);
+const longExtensions = new HeadFault(
+  'http1.codec_error',
+  `The chunk extensions are longer than ${maxExtensionBytes} bytes together (RFC 9112 7.1.1).`,
+);
 const badChunkEnd = new HeadFault('http1.codec_error', 'Bytes stand behind a chunk where CRLF must (RFC 9112 7.1).');
-const badTrailerLine = new HeadFault('http1.codec_error', 'A line of the trailer section does not end with CRLF (RFC 9112 2.2).');
-const longTrailers = new HeadFault('http1.trailers_too_large', 'The trailer section is larger than the limit allows.', 431);
+const badTrailerLine = new HeadFault(
+  'http1.codec_error',
+  'A line of the trailer section does not end with CRLF (RFC 9112 2.2).',
+);
+const longTrailers = new HeadFault(
+  'http1.trailers_too_large',
+  'The trailer section is larger than the limit allows.',
+  431,
+);

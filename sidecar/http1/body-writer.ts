@@ -2,7 +2,7 @@
  * Writes the body of one message behind its head, in the framing that the head announced, and holds the owner to it: what does not fit a
  * Content-Length is never sent, because the peer would read it as the next message.
  */
-import { HeaderFields } from '../codec/header-fields.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
 import type { SocketWriter } from '../transport/socket-writer.ts';
 
 /** How a body is framed on the wire. */

@@ -1,16 +1,20 @@
 import { describe, expect, it } from 'vitest';
+import type { ClientStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { ClientStream } from '../codec/codec.ts';
-import { ClientSide, Recording } from './test/recording.ts';
 import { turn } from './test/fake-socket.ts';
+import { ClientSide, Recording } from './test/recording.ts';
 
 function get(...fields: Array<readonly [string, string]>): RequestHead {
   return new RequestHead('GET', 'http', 'shop', '/', '1.1', HeaderFields.of(...fields));
 }
 
-async function begin(side: ClientSide, head = get(['Host', 'x']), end = true): Promise<{ stream: ClientStream; response: Recording }> {
+async function begin(
+  side: ClientSide,
+  head = get(['Host', 'x']),
+  end = true,
+): Promise<{ stream: ClientStream; response: Recording }> {
   const response = new Recording();
   const stream = side.connection.newStream(response);
   stream.sendHead(head, end);
@@ -45,7 +49,9 @@ describe('Http1ClientConnection: requests', () => {
     second.stream.sendData(Buffer.alloc(20, 97), false);
     second.stream.sendTrailers(HeaderFields.of(['T', '1']));
     await turn();
-    expect(chunked.socket.text).toBe(`GET / HTTP/1.1\r\nHost: shop\r\ntransfer-encoding: chunked\r\n\r\n14\r\n${'a'.repeat(20)}\r\n0\r\nT: 1\r\n\r\n`);
+    expect(chunked.socket.text).toBe(
+      `GET / HTTP/1.1\r\nHost: shop\r\ntransfer-encoding: chunked\r\n\r\n14\r\n${'a'.repeat(20)}\r\n0\r\nT: 1\r\n\r\n`,
+    );
   });
 
   it('says content-length: 0 for a POST from HTTP/2 without a body, and leaves an HTTP/1.1 one as it was', async () => {
@@ -75,7 +81,12 @@ describe('Http1ClientConnection: responses', () => {
     const { response } = await begin(side);
     expect(side.connection.availableStreams()).toBe(0);
     await side.socket.feed('HTTP/1.1 299 Fine By Me\r\nX-A: 1\r\nContent-Length: 2\r\n\r\nhi');
-    expect([response.response.status, response.response.reason, response.response.version, response.body]).toEqual([299, 'Fine By Me', '1.1', 'hi']);
+    expect([response.response.status, response.response.reason, response.response.version, response.body]).toEqual([
+      299,
+      'Fine By Me',
+      '1.1',
+      'hi',
+    ]);
     expect(response.response.fields.pairs()).toEqual([
       ['X-A', '1'],
       ['Content-Length', '2'],
@@ -107,7 +118,9 @@ describe('Http1ClientConnection: responses', () => {
   it('passes 1xx on, any number, before the final head', async () => {
     const side = new ClientSide();
     const { response } = await begin(side);
-    await side.socket.feed('HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    await side.socket.feed(
+      'HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n',
+    );
     expect(response.informational.map((head) => head.status)).toEqual([100, 103]);
     expect(response.ended).toBe(true);
   });
@@ -152,7 +165,12 @@ describe('Http1ClientConnection: responses', () => {
     expect(side.connection.idleTimeoutHintMs).toBe(5000);
     await begin(side);
     await side.socket.feed('HTTP/1.1 200 OK\r\nConnection: close\r\ncontent-length: 0\r\n\r\n');
-    expect([side.draining, side.available, side.connection.availableStreams(), side.socket.destroyed]).toEqual([1, 1, 0, true]);
+    expect([side.draining, side.available, side.connection.availableStreams(), side.socket.destroyed]).toEqual([
+      1,
+      1,
+      0,
+      true,
+    ]);
     expect(side.closes).toEqual([null]);
   });
 
@@ -184,12 +202,14 @@ describe('Http1ClientConnection: what must not be reused', () => {
     for (const extra of ['HTTP/1.1 200 OK\r\n\r\n', 'x', '\r\n']) {
       const side = new ClientSide();
       const { response } = await begin(side);
-      response.react = (event) => {
-        // Not even inside the end event may the connection be had.
-        if (event === 'end') expect(side.connection.availableStreams()).toBe(0);
+      const availableAtEvents: number[] = [];
+      response.react = () => {
+        availableAtEvents.push(side.connection.availableStreams());
       };
       await side.socket.feed(`HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\na${extra}`);
       expect(response.ended).toBe(true);
+      // Not even inside the end event can the connection be had.
+      expect(availableAtEvents).toEqual([0, 0, 0]);
       expect(side.available).toBe(0);
       expect(side.closes).toMatchObject([{ flag: 'UPE' }]);
     }
@@ -251,7 +271,11 @@ describe('Http1ClientConnection: early ends and what they say of retries', () =>
     side.connection.newStream(response).sendHead(get(), true);
     side.socket.push(null);
     await new Promise((resolve) => process.nextTick(resolve));
-    expect(response.error).toMatchObject({ flag: 'UC', retry: 'unsent', details: 'upstream_reset_before_response_started{connection_termination}' });
+    expect(response.error).toMatchObject({
+      flag: 'UC',
+      retry: 'unsent',
+      details: 'upstream_reset_before_response_started{connection_termination}',
+    });
     await turn();
     expect(side.socket.text).toBe('');
   });
@@ -261,7 +285,11 @@ describe('Http1ClientConnection: early ends and what they say of retries', () =>
       const side = new ClientSide();
       const { response } = await begin(side);
       await side.socket[how]();
-      expect(response.error).toMatchObject({ flag: 'UC', retry: 'idempotent', details: 'upstream_reset_before_response_started{connection_termination}' });
+      expect(response.error).toMatchObject({
+        flag: 'UC',
+        retry: 'idempotent',
+        details: 'upstream_reset_before_response_started{connection_termination}',
+      });
       expect(side.closes).toHaveLength(1);
     }
   });
@@ -272,17 +300,29 @@ describe('Http1ClientConnection: early ends and what they say of retries', () =>
       const { response } = await begin(side);
       await side.socket.feed(text);
       await side.socket.feedEnd();
-      expect(response.error).toMatchObject({ flag: 'UC', retry: 'never', details: 'upstream_reset_before_response_started{connection_termination}' });
+      expect(response.error).toMatchObject({
+        flag: 'UC',
+        retry: 'never',
+        details: 'upstream_reset_before_response_started{connection_termination}',
+      });
     }
   });
 
   it('closed in the middle of a counted or chunked body: after_response_started', async () => {
-    for (const text of ['content-length: 5\r\n\r\nab', 'transfer-encoding: chunked\r\n\r\n5\r\nab', 'transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n']) {
+    for (const text of [
+      'content-length: 5\r\n\r\nab',
+      'transfer-encoding: chunked\r\n\r\n5\r\nab',
+      'transfer-encoding: chunked\r\n\r\n2\r\nab\r\n0\r\n',
+    ]) {
       const side = new ClientSide();
       const { response } = await begin(side);
       await side.socket.feed(`HTTP/1.1 200 OK\r\n${text}`);
       await side.socket.feedEnd();
-      expect(response.error).toMatchObject({ flag: 'UC', retry: 'never', details: 'upstream_reset_after_response_started{connection_termination}' });
+      expect(response.error).toMatchObject({
+        flag: 'UC',
+        retry: 'never',
+        details: 'upstream_reset_after_response_started{connection_termination}',
+      });
     }
   });
 
@@ -338,5 +378,18 @@ describe('Http1ClientConnection: backpressure', () => {
     await side.socket.release();
     await side.socket.release();
     expect([response.blocked, response.ready]).toEqual([1, 1]);
+  });
+
+  it('tells a new stream at once when the body of the one before is not taken yet', async () => {
+    const side = new ClientSide({ highWatermarkBytes: 1000, lowWatermarkBytes: 100 });
+    const first = await begin(side, get(), false);
+    side.socket.stalled = true;
+    first.stream.sendData(Buffer.alloc(20_000), true);
+    await turn();
+    await side.socket.feed('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
+    const second = await begin(side, get(), false);
+    expect([second.response.blocked, second.response.ready]).toEqual([1, 0]);
+    for (let i = 0; i < 4; i++) await side.socket.release();
+    expect([second.response.blocked, second.response.ready]).toEqual([1, 1]);
   });
 });

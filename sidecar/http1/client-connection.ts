@@ -17,9 +17,17 @@ import { faulty, HeadParser } from './head-parser.ts';
 import { HeadReader } from './head-reader.ts';
 import { InputPump, type InputSink } from './input-pump.ts';
 import { RequestEncoder } from './request-encoder.ts';
-import { brokenRequest, closedAfterStart, closedBeforeEnd, closedBeforeStart, closedUnsent, unsolicited, unsolicitedUnsent } from './upstream-errors.ts';
 import { type ResponseBody, responseBody } from './response-framing.ts';
 import { TunnelBacklog } from './tunnel-backlog.ts';
+import {
+  brokenRequest,
+  closedAfterStart,
+  closedBeforeEnd,
+  closedBeforeStart,
+  closedUnsent,
+  unsolicited,
+  unsolicitedUnsent,
+} from './upstream-errors.ts';
 
 const idle = 0;
 const readingHead = 1;
@@ -35,7 +43,10 @@ const closed = 6;
 const maxInformationalHeads = 1000;
 
 const emptyChunk = Buffer.alloc(0);
-const tooManyInformational = new HeadFault('http1.codec_error', `More than ${maxInformationalHeads} informational responses came for one request.`);
+const tooManyInformational = new HeadFault(
+  'http1.codec_error',
+  `More than ${maxInformationalHeads} informational responses came for one request.`,
+);
 const encoder = new RequestEncoder();
 
 export class Http1ClientConnection implements ClientConnection, BodyOwner, SocketWriterOwner, InputSink {
@@ -98,7 +109,8 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
   }
 
   newStream(receiver: ResponseReceiver): ClientStream {
-    if (this.availableStreams() === 0) throw new Error('No stream can begin on this HTTP/1 connection now: ask availableStreams() first.');
+    if (this.availableStreams() === 0)
+      throw new Error('No stream can begin on this HTTP/1 connection now: ask availableStreams() first.');
     const stream = new Http1ClientStream(this, ++this.#streams);
     this.currentStream = stream;
     this.#receiver = receiver;
@@ -206,6 +218,8 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     const { length } = encoder;
     if (encoder.close) this.#keepAlive = false;
     this.#body.start(text, kind, length);
+    // The body of the request before may wait still.
+    if (this.#writer.blocked) this.onWriteBlocked();
     if (kind === framing.tunnel) {
       this.#backlog = new TunnelBacklog();
       if (endStream) this.#backlog.ended = true;
@@ -289,7 +303,8 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
       return;
     }
     if (facts.keepAliveSeconds > 0) this.idleTimeoutHintMs = facts.keepAliveSeconds * 1000;
-    if (facts.close || (minor === 0 && !facts.keepAlive) || body === 'until-close' || body === 'tunnel') this.#keepAlive = false;
+    if (facts.close || (minor === 0 && !facts.keepAlive) || body === 'until-close' || body === 'tunnel')
+      this.#keepAlive = false;
     if (body === 'tunnel') {
       this.#startTunnel(head);
       return;

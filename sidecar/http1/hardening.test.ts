@@ -11,7 +11,10 @@ const post = `POST / HTTP/1.1\r\n${host}`;
 /** Field blocks that no message may have. */
 const badFields: ReadonlyArray<readonly [string, string]> = [
   ['Content-Length with Transfer-Encoding (RFC 9112 6.3)', 'Content-Length: 3\r\nTransfer-Encoding: chunked\r\n'],
-  ['Transfer-Encoding with Content-Length behind it (RFC 9112 6.3)', 'Transfer-Encoding: chunked\r\ncontent-length: 0\r\n'],
+  [
+    'Transfer-Encoding with Content-Length behind it (RFC 9112 6.3)',
+    'Transfer-Encoding: chunked\r\ncontent-length: 0\r\n',
+  ],
   ['several different Content-Lengths (RFC 9112 6.3)', 'Content-Length: 3\r\nContent-Length: 4\r\n'],
   ['several equal Content-Lengths', 'Content-Length: 3\r\nContent-Length: 3\r\n'],
   ['a list in Content-Length', 'Content-Length: 3, 3\r\n'],
@@ -77,21 +80,24 @@ const badChunks: ReadonlyArray<readonly [string, string]> = [
 ];
 
 /** A request that must not become a stream: refused with a status, the connection closed, nothing behind it looked at. */
-async function refused(text: string, status = 400, byByte = false): Promise<void> {
+async function refused(text: string, status = 400, byByte = false): Promise<'refused'> {
   const side = new ServerSide({ maxHeadBytes: 4096, maxFields: 20 });
   const whole = `${text}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`;
   if (byByte) for (let i = 0; i < whole.length && side.socket.text === ''; i++) await side.socket.feed(whole[i]!);
   else await side.socket.feed(whole);
   await turn();
   expect(side.socket.text.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
-  expect(side.socket.text).toMatch(/\r\nserver: outrigger\r\nconnection: close\r\ncontent-type: text\/plain\r\ncontent-length: \d+\r\n\r\n\d+ [\w ]+ \(DPE, [\w.]+\): .+\n$/);
+  expect(side.socket.text).toMatch(
+    /\r\nserver: outrigger\r\nconnection: close\r\ncontent-type: text\/plain\r\ncontent-length: \d+\r\n\r\n\d+ [\w ]+ \(DPE, [\w.]+\): .+\n$/,
+  );
   expect(side.requests).toHaveLength(0);
   expect(side.refusals).toMatchObject([{ flag: 'DPE', source: 'downstream', status }]);
   expect(side.socket.finished).toBe(true);
+  return 'refused';
 }
 
 /** A request whose body breaks the rules: its stream is reset, the client told, the connection closed. */
-async function refusedBody(text: string, status = 400): Promise<void> {
+async function refusedBody(text: string, status = 400): Promise<'refused'> {
   const side = new ServerSide({ maxHeadBytes: 20_000, maxFields: 20 });
   await side.socket.feed(`${text}GET /smuggled HTTP/1.1\r\nHost: a\r\n\r\n`);
   await turn();
@@ -100,34 +106,47 @@ async function refusedBody(text: string, status = 400): Promise<void> {
   expect(side.requests[0]!.error).toMatchObject({ flag: 'DPE', source: 'downstream', status });
   expect(side.socket.text.slice(0, 12)).toBe(`HTTP/1.1 ${status}`);
   expect(side.socket.finished).toBe(true);
+  return 'refused';
 }
 
 /** A response that must not be passed on: 502 protocol error and close. */
-async function refusedResponse(text: string, method = 'GET', headPassedOn = false): Promise<void> {
+async function refusedResponse(text: string, method = 'GET', headPassedOn = false): Promise<'refused'> {
   const side = new ClientSide({ maxHeadBytes: 4096, maxFields: 20 });
   const response = new Recording();
-  side.connection.newStream(response).sendHead(new RequestHead(method, 'http', 'a', '/', '1.1', HeaderFields.of()), true);
+  side.connection
+    .newStream(response)
+    .sendHead(new RequestHead(method, 'http', 'a', '/', '1.1', HeaderFields.of()), true);
   await turn();
   await side.socket.feed(text);
   expect(response.error).toMatchObject({ flag: 'UPE', source: 'upstream', status: 502, retry: 'never' });
-  expect(response.error?.details).toMatch(headPassedOn ? /^upstream_reset_after_response_started\{protocol_error\|http1\./ : /^upstream_reset_before_response_started\{protocol_error\|http1\./);
+  expect(response.error?.details).toMatch(
+    headPassedOn
+      ? /^upstream_reset_after_response_started\{protocol_error\|http1\./
+      : /^upstream_reset_before_response_started\{protocol_error\|http1\./,
+  );
   expect(response.ended).toBe(false);
   expect(response.head === null).toBe(!headPassedOn);
   expect([side.available, side.connection.availableStreams(), side.socket.destroyed]).toEqual([0, 0, true]);
+  return 'refused';
 }
 
 describe('HTTP/1.1 framing: requests', () => {
   for (const [name, fields] of badFields) {
     it(`refuses ${name}`, async () => {
-      const status = /not chunked|Transfer-Encoding (with (chunked not last|more|a param|a vert)|twice|in quotes)|empty Transfer/.test(name) && !fields.includes('\x0b') ? 501 : 400;
-      await refused(`${post}${fields}\r\n`, status);
-      await refused(`${post}${fields}\r\n`, status, true);
+      const status =
+        /not chunked|Transfer-Encoding (with (chunked not last|more|a param|a vert)|twice|in quotes)|empty Transfer/.test(
+          name,
+        ) && !fields.includes('\x0b')
+          ? 501
+          : 400;
+      expect(await refused(`${post}${fields}\r\n`, status)).toBe('refused');
+      expect(await refused(`${post}${fields}\r\n`, status, true)).toBe('refused');
     });
   }
 
   for (const [name, body] of badChunks) {
     it(`refuses ${name}`, async () => {
-      await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n${body}`);
+      expect(await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n${body}`)).toBe('refused');
     });
   }
 
@@ -156,7 +175,11 @@ describe('HTTP/1.1 framing: requests', () => {
     ['another scheme in the target', `GET ftp://a/ HTTP/1.1\r\n${host}\r\n`, 400],
     ['an absolute form without host', `GET http:///x HTTP/1.1\r\nHost: \r\n\r\n`, 400],
     ['user information in the target', `GET http://u@a/ HTTP/1.1\r\n${host}\r\n`, 400],
-    ['an absolute-form target whose host differs from Host (RFC 9112 3.2.2)', `GET http://b/ HTTP/1.1\r\n${host}\r\n`, 400],
+    [
+      'an absolute-form target whose host differs from Host (RFC 9112 3.2.2)',
+      `GET http://b/ HTTP/1.1\r\n${host}\r\n`,
+      400,
+    ],
     ['an absolute-form target whose port differs from Host', `GET http://a:81/ HTTP/1.1\r\n${host}\r\n`, 400],
     ['several Hosts (RFC 9112 3.2)', `GET / HTTP/1.1\r\n${host}Host: b\r\n\r\n`, 400],
     ['several equal Hosts (RFC 9112 3.2)', `GET / HTTP/1.1\r\n${host}hOST: a\r\n\r\n`, 400],
@@ -177,13 +200,13 @@ describe('HTTP/1.1 framing: requests', () => {
     ['a bare CR before a request', `\rGET / HTTP/1.1\r\n${host}\r\n`, 400],
     ['a TLS hello', '\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 400],
   ])('refuses %s', async (_name, text, status) => {
-    await refused(text, status);
-    await refused(text, status, true);
+    expect(await refused(text, status)).toBe('refused');
+    expect(await refused(text, status, true)).toBe('refused');
   });
 
   it('refuses a head that is too large with 431, whole or in pieces (Envoy http1.headers_too_large)', async () => {
     const large = `GET / HTTP/1.1\r\n${host}${`X: ${'a'.repeat(500)}\r\n`.repeat(10)}\r\n`;
-    await refused(large, 431);
+    expect(await refused(large, 431)).toBe('refused');
     const side = new ServerSide({ maxHeadBytes: 4096 });
     for (let at = 0; at < large.length; at += 100) await side.socket.feed(large.slice(at, at + 100));
     expect(side.refusals).toMatchObject([{ status: 431, details: 'http1.headers_too_large' }]);
@@ -205,8 +228,12 @@ describe('HTTP/1.1 framing: requests', () => {
   });
 
   it('refuses too many or too large trailers', async () => {
-    await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n0\r\n${'X: 1\r\n'.repeat(21)}\r\n`, 431);
-    await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n0\r\nX: ${'a'.repeat(21_000)}\r\n\r\n`, 431);
+    expect(await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n0\r\n${'X: 1\r\n'.repeat(21)}\r\n`, 431)).toBe(
+      'refused',
+    );
+    expect(
+      await refusedBody(`${post}Transfer-Encoding: chunked\r\n\r\n0\r\nX: ${'a'.repeat(21_000)}\r\n\r\n`, 431),
+    ).toBe('refused');
   });
 
   it('names the limit in Envoy words for each kind of refusal', async () => {
@@ -233,7 +260,9 @@ describe('HTTP/1.1 framing: requests', () => {
 
   it('pipelining across an error: what stands before it is answered, the error after it in order, what stands behind it never', async () => {
     const side = new ServerSide();
-    await side.socket.feed(`GET /1 HTTP/1.1\r\n${host}\r\nGET /2 HTTP/1.1\r\n${host}Content-Length: x\r\n\r\nGET /3 HTTP/1.1\r\n${host}\r\n`);
+    await side.socket.feed(
+      `GET /1 HTTP/1.1\r\n${host}\r\nGET /2 HTTP/1.1\r\n${host}Content-Length: x\r\n\r\nGET /3 HTTP/1.1\r\n${host}\r\n`,
+    );
     expect(side.socket.text).toBe('');
     side.streams[0]!.sendHead(new ResponseHead(200, HeaderFields.of()), true);
     await turn();
@@ -263,13 +292,15 @@ describe('HTTP/1.1 framing: requests', () => {
 describe('HTTP/1.1 framing: responses', () => {
   for (const [name, fields] of badFields) {
     it(`refuses ${name}`, async () => {
-      await refusedResponse(`HTTP/1.1 200 OK\r\n${fields}\r\n`);
+      expect(await refusedResponse(`HTTP/1.1 200 OK\r\n${fields}\r\n`)).toBe('refused');
     });
   }
 
   for (const [name, body] of badChunks) {
     it(`refuses ${name}`, async () => {
-      await refusedResponse(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}`, 'GET', true);
+      expect(await refusedResponse(`HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n${body}`, 'GET', true)).toBe(
+        'refused',
+      );
     });
   }
 
@@ -292,7 +323,7 @@ describe('HTTP/1.1 framing: responses', () => {
     ['a head that is too large', `HTTP/1.1 200 OK\r\n${`X: ${'a'.repeat(500)}\r\n`.repeat(10)}\r\n`],
     ['too many fields', `HTTP/1.1 200 OK\r\n${'X: 1\r\n'.repeat(21)}\r\n`],
   ])('refuses %s', async (_name, text) => {
-    await refusedResponse(text);
+    expect(await refusedResponse(text)).toBe('refused');
   });
 
   it.each([
@@ -302,7 +333,9 @@ describe('HTTP/1.1 framing: responses', () => {
   ])('a body on %s goes to nobody and ends the connection', async (_name, method, text) => {
     const side = new ClientSide();
     const response = new Recording();
-    side.connection.newStream(response).sendHead(new RequestHead(method, 'http', 'a', '/', '1.1', HeaderFields.of()), true);
+    side.connection
+      .newStream(response)
+      .sendHead(new RequestHead(method, 'http', 'a', '/', '1.1', HeaderFields.of()), true);
     await turn();
     await side.socket.feed(text);
     expect([response.ended, response.body]).toEqual([true, '']);
@@ -311,7 +344,7 @@ describe('HTTP/1.1 framing: responses', () => {
   });
 
   it('stops an upstream that sends informational heads without end', async () => {
-    await refusedResponse('HTTP/1.1 102 Processing\r\n\r\n'.repeat(1001));
+    expect(await refusedResponse('HTTP/1.1 102 Processing\r\n\r\n'.repeat(1001))).toBe('refused');
   });
 });
 
@@ -346,7 +379,9 @@ describe('desync without bad framing', () => {
   it('a 100 Continue behind the final response goes to nobody', async () => {
     const side = new ClientSide();
     const response = new Recording();
-    side.connection.newStream(response).sendHead(new RequestHead('GET', 'http', 'a', '/', '1.1', HeaderFields.of()), true);
+    side.connection
+      .newStream(response)
+      .sendHead(new RequestHead('GET', 'http', 'a', '/', '1.1', HeaderFields.of()), true);
     await turn();
     await side.socket.feed('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n');
     expect(side.available).toBe(1);
@@ -357,6 +392,7 @@ describe('desync without bad framing', () => {
   it('an answer that reveals nothing of what the client sent', async () => {
     const side = new ServerSide();
     await side.socket.feed(`GET /<script> HTTP/1.1\r\nHost: a\r\nX\x1b[31m: secret\r\n\r\n`);
-    expect(side.socket.text).not.toMatch(/script|secret|\x1b/);
+    expect(side.socket.text).not.toMatch(/script|secret/);
+    expect(side.socket.text).not.toContain('\x1b');
   });
 });

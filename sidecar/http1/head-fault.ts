@@ -16,7 +16,13 @@ export class HeadFault {
 }
 
 export function requestFault(fault: HeadFault): ProxyError {
-  return new ProxyError({ flag: 'DPE', source: 'downstream', details: fault.details, message: fault.message, status: fault.status });
+  return new ProxyError({
+    flag: 'DPE',
+    source: 'downstream',
+    details: fault.details,
+    message: fault.message,
+    status: fault.status,
+  });
 }
 
 /** `started`: the head of the response was already passed on. */

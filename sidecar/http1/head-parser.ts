@@ -7,6 +7,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, wellKnown } from '../codec/header-name.ts';
 import { contentLengthOf, FieldFacts, noLength } from './field-facts.ts';
 import { HeadFault } from './head-fault.ts';
+import { latin1Slice } from './latin1-slice.ts';
 import { nameFromBytes } from './name-table.ts';
 import { targetBytes, tokenBytes, valueBytes } from './token-table.ts';
 
@@ -26,7 +27,7 @@ const DIGIT_0 = 48;
 const maxMethodBytes = 64;
 /** Only blocks this small are remembered, and only out of reads not much larger: the memory is pinned meanwhile. */
 const maxMemoBytes = 2048;
-const maxMemoReadBytes = 8192;
+const maxMemoReadBytes = 4096;
 /** After so many different blocks in a row the memory is not looked at again but for every 64th head. */
 const memoPatience = 8;
 
@@ -83,7 +84,10 @@ export class HeadParser {
     const targetEnd = at;
     // `HTTP/1.x` CRLF
     at++;
-    if (at + 10 > length) return versionFault(bytes, at, Math.min(at + 8, length)) === null ? incomplete : this.#refuse(versionFault(bytes, at, Math.min(at + 8, length))!);
+    if (at + 10 > length)
+      return versionFault(bytes, at, Math.min(at + 8, length)) === null
+        ? incomplete
+        : this.#refuse(versionFault(bytes, at, Math.min(at + 8, length))!);
     const fault = versionFault(bytes, at, at + 8);
     if (fault !== null) return this.#refuse(fault);
     if (bytes[at + 8] !== CR || bytes[at + 9] !== LF) return this.#refuse(badLine);
@@ -91,7 +95,7 @@ export class HeadParser {
     const next = this.#parseFields(bytes, at + 10);
     if (next < 0) return next;
     this.method = methodOf(bytes, start, methodLength);
-    this.target = bytes.toString('latin1', targetStart, targetEnd);
+    this.target = latin1Slice(bytes, targetStart, targetEnd);
     return next;
   }
 
@@ -106,7 +110,8 @@ export class HeadParser {
     const hundreds = bytes[at + 9]! - DIGIT_0;
     const tens = bytes[at + 10]! - DIGIT_0;
     const ones = bytes[at + 11]! - DIGIT_0;
-    if (bytes[at + 8] !== SP || hundreds < 1 || hundreds > 5 || tens < 0 || tens > 9 || ones < 0 || ones > 9) return this.#refuse(badStatusLine);
+    if (bytes[at + 8] !== SP || hundreds < 1 || hundreds > 5 || tens < 0 || tens > 9 || ones < 0 || ones > 9)
+      return this.#refuse(badStatusLine);
     this.minor = bytes[at + 7]! - DIGIT_0;
     const status = hundreds * 100 + tens * 10 + ones;
     at += 12;
@@ -128,8 +133,9 @@ export class HeadParser {
     const next = this.#parseFields(bytes, at + 2);
     if (next < 0) return next;
     this.status = status;
-    const plainOk = status === 200 && reasonEnd - reasonStart === 2 && bytes[reasonStart] === 79 && bytes[reasonStart + 1] === 75;
-    this.reason = plainOk ? 'OK' : bytes.toString('latin1', reasonStart, reasonEnd);
+    const plainOk =
+      status === 200 && reasonEnd - reasonStart === 2 && bytes[reasonStart] === 79 && bytes[reasonStart + 1] === 75;
+    this.reason = plainOk ? 'OK' : latin1Slice(bytes, reasonStart, reasonEnd);
     return next;
   }
 
@@ -153,7 +159,12 @@ export class HeadParser {
     if (memo !== null) {
       const end = at + this.#memoLength;
       // A block that is the same to its last byte, and so to its empty line, says the same.
-      if (end <= bytes.length && this.#memoMisses < memoPatience && bytes[end - 1] === LF && memo.compare(bytes, at, end, this.#memoAt, this.#memoAt + this.#memoLength) === 0) {
+      if (
+        end <= bytes.length &&
+        this.#memoMisses < memoPatience &&
+        bytes[end - 1] === LF &&
+        memo.compare(bytes, at, end, this.#memoAt, this.#memoAt + this.#memoLength) === 0
+      ) {
         this.#memoMisses = 0;
         this.fields = new HeaderFields(this.#memoNames.slice(), this.#memoValues.slice());
         return end;
@@ -205,7 +216,7 @@ export class HeadParser {
       marks[2 * count + 1] = valueEnd - start;
       count++;
     }
-    const text = bytes.toString('latin1', start, at);
+    const text = latin1Slice(bytes, start, at);
     const values: string[] = [];
     for (let i = 0; i < count; i++) values.push(text.substring(marks[2 * i]!, marks[2 * i + 1]!));
     const fault = readFacts(this.facts, names, values);
@@ -233,25 +244,55 @@ export class HeadParser {
   }
 }
 
-const badMethod = new HeadFault('http1.codec_error', 'The request line does not begin with a method and one space (RFC 9112 3).');
-const longMethod = new HeadFault('http1.codec_error', `The method is longer than ${maxMethodBytes} bytes (RFC 9112 3).`, 501);
-const badTarget = new HeadFault('http1.codec_error', 'The request target is empty, has a character that may not stand in it, or no HTTP version follows (RFC 9112 3.2).');
+const badMethod = new HeadFault(
+  'http1.codec_error',
+  'The request line does not begin with a method and one space (RFC 9112 3).',
+);
+const longMethod = new HeadFault(
+  'http1.codec_error',
+  `The method is longer than ${maxMethodBytes} bytes (RFC 9112 3).`,
+  501,
+);
+const badTarget = new HeadFault(
+  'http1.codec_error',
+  'The request target is empty, has a character that may not stand in it, or no HTTP version follows (RFC 9112 3.2).',
+);
 const badLine = new HeadFault('http1.codec_error', 'A line of the head does not end with CRLF (RFC 9112 2.2).');
 const badStatusLine = new HeadFault('http1.codec_error', 'The status line is malformed (RFC 9112 4).');
 const badVersion = new HeadFault('http1.codec_error', 'The HTTP version is malformed (RFC 9112 2.3).');
 const otherVersion = new HeadFault('http1.codec_error', 'The HTTP version is not 1.0 or 1.1.', 505);
 const foldedLine = new HeadFault('http1.codec_error', 'A field line is folded (obs-fold, RFC 9112 5.2).');
-const spaceBeforeColon = new HeadFault('http1.codec_error', 'There is white space before the colon of a field (RFC 9112 5.1).');
-const badName = new HeadFault('http1.codec_error', 'A field name is empty or has a character that may not stand in it (RFC 9110 5.1).');
+const spaceBeforeColon = new HeadFault(
+  'http1.codec_error',
+  'There is white space before the colon of a field (RFC 9112 5.1).',
+);
+const badName = new HeadFault(
+  'http1.codec_error',
+  'A field name is empty or has a character that may not stand in it (RFC 9110 5.1).',
+);
 const badValue = new HeadFault('http1.codec_error', 'A field value has a control character (RFC 9110 5.5).');
 const tooManyFields = new HeadFault('http1.too_many_headers', 'The head has more fields than the limit allows.', 431);
-const tooManyTrailers = new HeadFault('http1.too_many_trailers', 'The trailer section has more fields than the limit allows.', 431);
-const badTrailer = new HeadFault('http1.codec_error', 'A trailer field says how the message is framed or routed (RFC 9110 6.5.1).');
+const tooManyTrailers = new HeadFault(
+  'http1.too_many_trailers',
+  'The trailer section has more fields than the limit allows.',
+  431,
+);
+const badTrailer = new HeadFault(
+  'http1.codec_error',
+  'A trailer field says how the message is framed or routed (RFC 9110 6.5.1).',
+);
 const severalHosts = new HeadFault('http1.codec_error', 'There is more than one Host (RFC 9112 3.2).');
 const severalLengths = new HeadFault('http1.codec_error', 'There is more than one Content-Length (RFC 9112 6.3).');
 const badLength = new HeadFault('http1.codec_error', 'Content-Length is not a plain decimal number (RFC 9110 8.6).');
-const badEncoding = new HeadFault('http1.invalid_transfer_encoding', 'Transfer-Encoding is not exactly chunked (RFC 9112 6.1).', 501);
-const lengthAndEncoding = new HeadFault('http1.content_length_and_chunked_not_allowed', 'Content-Length stands beside Transfer-Encoding (RFC 9112 6.3).');
+const badEncoding = new HeadFault(
+  'http1.invalid_transfer_encoding',
+  'Transfer-Encoding is not exactly chunked (RFC 9112 6.1).',
+  501,
+);
+const lengthAndEncoding = new HeadFault(
+  'http1.content_length_and_chunked_not_allowed',
+  'Content-Length stands beside Transfer-Encoding (RFC 9112 6.3).',
+);
 
 function nameFault(byte: number, empty: boolean): HeadFault {
   if (byte === SP || byte === HTAB) return empty ? foldedLine : spaceBeforeColon;
@@ -260,10 +301,20 @@ function nameFault(byte: number, empty: boolean): HeadFault {
 
 /** Judges what there is of `HTTP/1.x` between `at` and `end` (at most 8 bytes). */
 function versionFault(bytes: Buffer, at: number, end: number): HeadFault | null {
-  if (end - at === 8 && (bytes[at + 7] === 49 || bytes[at + 7] === 48) && bytes[at + 5] === 49 && bytes[at] === 72 && bytes[at + 1] === 84 && bytes[at + 2] === 84 && bytes[at + 3] === 80 && bytes[at + 4] === 47 && bytes[at + 6] === 46) {
+  if (
+    end - at === 8 &&
+    (bytes[at + 7] === 49 || bytes[at + 7] === 48) &&
+    bytes[at + 5] === 49 &&
+    bytes[at] === 72 &&
+    bytes[at + 1] === 84 &&
+    bytes[at + 2] === 84 &&
+    bytes[at + 3] === 80 &&
+    bytes[at + 4] === 47 &&
+    bytes[at + 6] === 46
+  ) {
     return null;
   }
-  const text = bytes.toString('latin1', at, end);
+  const text = latin1Slice(bytes, at, end);
   if (text.length < 8) return 'HTTP/1.1'.startsWith(text.replace(/\d/g, '1')) ? null : badVersion;
   return /^HTTP\/\d\.\d$/.test(text) ? otherVersion : badVersion;
 }
@@ -279,7 +330,7 @@ function methodOf(bytes: Buffer, start: number, length: number): string {
     if (first === 80 && second === 79 && bytes[start + 2] === 83 && bytes[start + 3] === 84) return 'POST';
     if (first === 72 && second === 69 && bytes[start + 2] === 65 && bytes[start + 3] === 68) return 'HEAD';
   }
-  return bytes.toString('latin1', start, start + length);
+  return latin1Slice(bytes, start, start + length);
 }
 
 /** Gathers what fields say about the message; null when they agree. */

@@ -98,5 +98,8 @@ export class HeadReader {
 
 const tooLarge = new HeadFault('http1.headers_too_large', 'The head is larger than the limit allows.', 431);
 const longTarget = new HeadFault('http1.headers_too_large', 'The request line is larger than the limit allows.', 414);
-const emptyLines = new HeadFault('http1.codec_error', 'More than one empty line stands before the request line (RFC 9112 2.2).');
+const emptyLines = new HeadFault(
+  'http1.codec_error',
+  'More than one empty line stands before the request line (RFC 9112 2.2).',
+);
 const bareBreak = new HeadFault('http1.codec_error', 'A line of the head does not end with CRLF (RFC 9112 2.2).');

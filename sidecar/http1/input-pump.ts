@@ -38,6 +38,8 @@ export class InputPump {
       this.#endOwed = true;
       this.#afterPumping();
     });
+    // Who had the socket before may have paused it.
+    if (socket.isPaused()) socket.resume();
   }
 
   /** Bytes wait that the sink has not taken. */

@@ -3,8 +3,8 @@
  * would send RST while its bytes are unread, and RST makes the client's kernel drop the answer (RFC 9112 9.6).
  */
 import type { Socket } from 'node:net';
-import type { SocketWriter } from '../transport/socket-writer.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { SocketWriter } from '../transport/socket-writer.ts';
 
 /** How long to wait for the client's FIN once it could have ours. Envoy `delayed_close_timeout` is 1 s. */
 const periodMs = 1000;

@@ -3,6 +3,7 @@
  * A bounded open-addressed table in front of `headerName`; spellings that don't fit in fall through to it.
  */
 import { type HeaderName, headerName } from '../codec/header-name.ts';
+import { latin1Slice } from './latin1-slice.ts';
 
 const slotCount = 2048;
 const slotMask = slotCount - 1;
@@ -12,7 +13,7 @@ const maxProbes = 8;
 const maxNameBytes = 64;
 
 const hashes = new Int32Array(slotCount);
-const entries: Array<HeaderName | null> = new Array<HeaderName | null>(slotCount).fill(null);
+const entries: Array<HeaderName | null> = Array.from({ length: slotCount }, () => null);
 let entryCount = 0;
 
 /** The name of the bytes from `start` to `end`, whose hash is `hash` (each byte: `hash = imul(hash, 31) + byte | 0`, from 0). They form a token. */
@@ -24,7 +25,7 @@ export function nameFromBytes(bytes: Buffer, start: number, end: number, hash: n
     if (hashes[slot] === hash && equals(entry.raw, bytes, start, end)) return entry;
     slot = (slot + 1) & slotMask;
   }
-  return headerName(bytes.toString('latin1', start, end));
+  return headerName(latin1Slice(bytes, start, end));
 }
 
 function equals(raw: string, bytes: Buffer, start: number, end: number): boolean {
@@ -36,7 +37,7 @@ function equals(raw: string, bytes: Buffer, start: number, end: number): boolean
 
 function keep(slot: number, hash: number, bytes: Buffer, start: number, end: number): HeaderName {
   // A string of its own, not a piece of the head: the interned name must not keep a whole head alive.
-  const name = headerName(bytes.toString('latin1', start, end));
+  const name = headerName(latin1Slice(bytes, start, end));
   if (end - start <= maxNameBytes && entryCount < maxEntries) {
     entries[slot] = name;
     hashes[slot] = hash;

@@ -3,9 +3,9 @@
  * Where Host and target could be read as two different hosts, or the host is none, the request is refused.
  */
 import { RequestHead } from '../codec/message-head.ts';
+import { noLength } from './field-facts.ts';
 import { HeadFault } from './head-fault.ts';
 import type { HeadParser } from './head-parser.ts';
-import { noLength } from './field-facts.ts';
 
 /** The host that was found well-formed last: most requests of an event loop name the same few. */
 let lastGoodHost = '';
@@ -27,7 +27,16 @@ export function requestHeadOf(parser: HeadParser, scheme: string): RequestHead |
   const first = target.charCodeAt(0);
   // `/path`: nearly all.
   if (first === 47 && method !== 'CONNECT') {
-    return new RequestHead(method, scheme, host ?? '', target, version, parser.fields, minor === 1 && isBodiless(parser) ? facts.upgrade : '', false);
+    return new RequestHead(
+      method,
+      scheme,
+      host ?? '',
+      target,
+      version,
+      parser.fields,
+      minor === 1 && isBodiless(parser) ? facts.upgrade : '',
+      false,
+    );
   }
   if (method === 'CONNECT') {
     if (!isAuthority(target) || portOf(target) === '') return badForm;
@@ -47,14 +56,32 @@ export function requestHeadOf(parser: HeadParser, scheme: string): RequestHead |
   if (host !== null && !sameHost(host, authority, targetScheme === 'http' ? '80' : '443')) return otherHost;
   const rest = absolute[3] ?? '';
   const path = rest === '' ? (method === 'OPTIONS' ? '*' : '/') : rest.startsWith('?') ? `/${rest}` : rest;
-  return new RequestHead(method, targetScheme, authority, path, version, parser.fields, minor === 1 && isBodiless(parser) ? facts.upgrade : '', true);
+  return new RequestHead(
+    method,
+    targetScheme,
+    authority,
+    path,
+    version,
+    parser.fields,
+    minor === 1 && isBodiless(parser) ? facts.upgrade : '',
+    true,
+  );
 }
 
 const noHost = new HeadFault('http1.codec_error', 'An HTTP/1.1 request has no Host (RFC 9112 3.2).');
 const badHost = new HeadFault('http1.codec_error', 'Host is not a host with an optional port (RFC 9110 7.2).');
-const otherHost = new HeadFault('http1.codec_error', 'Host differs from the host of the request target (RFC 9112 3.2.2).');
-const badForm = new HeadFault('http1.invalid_url', 'The request target has none of the four forms that its method may use (RFC 9112 3.2).');
-const encodingIn10 = new HeadFault('http1.transfer_encoding_not_allowed', 'An HTTP/1.0 request has Transfer-Encoding (RFC 9112 6.1).');
+const otherHost = new HeadFault(
+  'http1.codec_error',
+  'Host differs from the host of the request target (RFC 9112 3.2.2).',
+);
+const badForm = new HeadFault(
+  'http1.invalid_url',
+  'The request target has none of the four forms that its method may use (RFC 9112 3.2).',
+);
+const encodingIn10 = new HeadFault(
+  'http1.transfer_encoding_not_allowed',
+  'An HTTP/1.0 request has Transfer-Encoding (RFC 9112 6.1).',
+);
 const connectBody = new HeadFault('http1.body_disallowed', 'A CONNECT request announces a body (RFC 9110 9.3.6).');
 
 /** An upgrade goes with a request that ends with its head; beside a body it is left out of account, as RFC 9110 7.8 allows. */

@@ -23,6 +23,12 @@ export function responseBody(parser: HeadParser, method: string, upgrade: string
   return contentLength === noLength ? 'until-close' : 'counted';
 }
 
-const bodyDisallowed = new HeadFault('http1.body_disallowed', 'A response that can have no body announces one (RFC 9110 8.6, RFC 9112 6.1).');
+const bodyDisallowed = new HeadFault(
+  'http1.body_disallowed',
+  'A response that can have no body announces one (RFC 9110 8.6, RFC 9112 6.1).',
+);
 const unasked = new HeadFault('http1.codec_error', 'A 101 came although no upgrade was asked for (RFC 9110 15.2.2).');
-const encodingIn10 = new HeadFault('http1.transfer_encoding_not_allowed', 'An HTTP/1.0 response has Transfer-Encoding (RFC 9112 6.1).');
+const encodingIn10 = new HeadFault(
+  'http1.transfer_encoding_not_allowed',
+  'An HTTP/1.0 response has Transfer-Encoding (RFC 9112 6.1).',
+);

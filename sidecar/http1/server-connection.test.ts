@@ -2,8 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import { ServerSide } from './test/recording.ts';
 import { turn } from './test/fake-socket.ts';
+import { ServerSide } from './test/recording.ts';
 
 const get = 'GET /a?b HTTP/1.1\r\nHost: shop\r\n\r\n';
 
@@ -26,9 +26,18 @@ function echoPath(side: ServerSide): void {
 describe('Http1ServerConnection: requests', () => {
   it('hands over method, target, host and the fields as spelt and in order', async () => {
     const side = new ServerSide();
-    await side.socket.feed('PATCH /a%20b?x=1 HTTP/1.1\r\nHost: shop:80\r\nX-ONE: 1\r\nx-two:\t 2 3 \t\r\nX-One: \r\n\r\n');
+    await side.socket.feed(
+      'PATCH /a%20b?x=1 HTTP/1.1\r\nHost: shop:80\r\nX-ONE: 1\r\nx-two:\t 2 3 \t\r\nX-One: \r\n\r\n',
+    );
     const { request, ended } = side.requests[0]!;
-    expect([request.method, request.scheme, request.authority, request.path, request.version, ended]).toEqual(['PATCH', 'http', 'shop:80', '/a%20b?x=1', '1.1', true]);
+    expect([request.method, request.scheme, request.authority, request.path, request.version, ended]).toEqual([
+      'PATCH',
+      'http',
+      'shop:80',
+      '/a%20b?x=1',
+      '1.1',
+      true,
+    ]);
     expect(request.fields.pairs()).toEqual([
       ['Host', 'shop:80'],
       ['X-ONE', '1'],
@@ -49,7 +58,9 @@ describe('Http1ServerConnection: requests', () => {
 
   it('hands over a chunked body with extensions and trailers', async () => {
     const side = new ServerSide();
-    await side.socket.feed('POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a="b"\r\nhello\r\n00A ;x\r\n0123456789\r\n0\r\nX-Sum: 7\r\n\r\n');
+    await side.socket.feed(
+      'POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n5;a="b"\r\nhello\r\n00A ;x\r\n0123456789\r\n0\r\nX-Sum: 7\r\n\r\n',
+    );
     const request = side.requests[0]!;
     expect(request.body).toBe('hello0123456789');
     expect(request.trailers?.pairs()).toEqual([['X-Sum', '7']]);
@@ -73,7 +84,12 @@ describe('Http1ServerConnection: requests', () => {
     const side = new ServerSide();
     await side.socket.feed('GET http://Shop:80?q HTTP/1.1\r\nHost: shop\r\n\r\n');
     const { request } = side.requests[0]!;
-    expect([request.scheme, request.authority, request.path, request.absoluteForm]).toEqual(['http', 'Shop:80', '/?q', true]);
+    expect([request.scheme, request.authority, request.path, request.absoluteForm]).toEqual([
+      'http',
+      'Shop:80',
+      '/?q',
+      true,
+    ]);
   });
 
   it('reads the asterisk form for OPTIONS', async () => {
@@ -89,7 +105,9 @@ describe('Http1ServerConnection: answers', () => {
     echoPath(side);
     await side.socket.feed(get);
     await side.socket.feed('GET /second HTTP/1.1\r\nHost: shop\r\n\r\n');
-    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n/a?bHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n/second');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n/a?bHTTP/1.1 200 OK\r\nContent-Length: 7\r\n\r\n/second',
+    );
     expect(side.socket.finished).toBe(false);
     expect(side.streams.map((stream) => stream.id)).toEqual([1, 2]);
     expect(side.connection.idle).toBe(true);
@@ -108,7 +126,9 @@ describe('Http1ServerConnection: answers', () => {
     await turn();
     side.streams[2]!.sendHead(ok(['n', '3']), true);
     await turn();
-    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'.repeat(2) + 'HTTP/1.1 200 OK\r\nn: 3\r\ncontent-length: 0\r\n\r\n');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n'.repeat(2) + 'HTTP/1.1 200 OK\r\nn: 3\r\ncontent-length: 0\r\n\r\n',
+    );
     expect(side.socket.isPaused()).toBe(false);
   });
 
@@ -137,7 +157,9 @@ describe('Http1ServerConnection: answers', () => {
     stream.sendData(Buffer.from('hello'), false);
     stream.sendTrailers(HeaderFields.of(['X-Sum', '1']));
     await turn();
-    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\nX-Sum: 1\r\n\r\n',
+    );
   });
 
   it('keeps Transfer-Encoding where it stands, as spelt', async () => {
@@ -169,7 +191,9 @@ describe('Http1ServerConnection: answers', () => {
     await side.socket.feed(get);
     side.streams[2]!.sendHead(new ResponseHead(204, HeaderFields.of(['content-length', '0'])), true);
     await turn();
-    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nHTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nHTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
+    );
     expect(side.connection.idle).toBe(true);
   });
 
@@ -270,7 +294,9 @@ describe('Http1ServerConnection: HTTP/1.0', () => {
     side.streams[1]!.sendHead(ok(), false);
     side.streams[1]!.sendData(Buffer.from('x'), true);
     await turn();
-    expect(side.socket.text).toBe('HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\nHTTP/1.0 200 OK\r\nconnection: close\r\n\r\nx');
+    expect(side.socket.text).toBe(
+      'HTTP/1.0 200 OK\r\ncontent-length: 0\r\nconnection: keep-alive\r\n\r\nHTTP/1.0 200 OK\r\nconnection: close\r\n\r\nx',
+    );
   });
 
   it('resets rather than closes when a body that ends with the connection is cut, so that it does not look complete', async () => {

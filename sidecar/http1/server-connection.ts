@@ -80,7 +80,14 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   #tunnelOutEnded = false;
   #closeError: ProxyError | null = null;
   /** What the request in hand allows its answer to be. */
-  readonly #context = { minor: 1, headRequest: false, tunnel: false, upgrade: '', keepAlive: true, tellKeepAlive: false };
+  readonly #context = {
+    minor: 1,
+    headRequest: false,
+    tunnel: false,
+    upgrade: '',
+    keepAlive: true,
+    tellKeepAlive: false,
+  };
   /** The request in hand is CONNECT. */
   #connect = false;
   /** It asked for a tunnel and got none. */
@@ -337,7 +344,9 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     this.#state = tunnel;
     this.#tunnelOutEnded = false;
     if (endStream) this.#endTunnelOutput();
-    this.#pump.retry();
+    if (this.#pump.holding) this.#pump.retry();
+    // The client's FIN came before the answer: it is the end of the tunnel's input, to be told after this call.
+    else if (this.#pump.ended) queueMicrotask(() => this.onInputEnd());
   }
 
   #endResponse(): void {
@@ -430,7 +439,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   #cut(): void {
     this.#writer.flush();
     // A body that ends with the connection would look complete after FIN. TLS tells by the missing close_notify.
-    if (this.#body.framing === framing.untilClose && this.#scheme === 'http' && this.#headSent) this.#socket.resetAndDestroy();
+    if (this.#body.framing === framing.untilClose && this.#scheme === 'http' && this.#headSent)
+      this.#socket.resetAndDestroy();
     else this.#socket.destroy();
   }
 

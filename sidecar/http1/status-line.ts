@@ -64,8 +64,8 @@ const reasons: ReadonlyArray<readonly [number, string]> = [
   [511, 'Network Authentication Required'],
 ];
 
-const registered: string[] = new Array<string>(600).fill('');
-const lines: string[] = new Array<string>(600).fill('');
+const registered: string[] = Array.from({ length: 600 }, () => '');
+const lines: string[] = Array.from({ length: 600 }, () => '');
 for (const [status, reason] of reasons) {
   registered[status] = reason;
   lines[status] = `HTTP/1.1 ${status} ${reason}`;

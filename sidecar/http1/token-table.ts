@@ -2,7 +2,8 @@
 
 /** 1 for tchar. Index by byte. */
 export const tokenBytes = new Uint8Array(256);
-for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ") tokenBytes[char.charCodeAt(0)] = 1;
+for (const char of "!#$%&'*+-.^_`|~0123456789abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+  tokenBytes[char.charCodeAt(0)] = 1;
 
 /** 1 for what a field value may hold: HTAB, SP, VCHAR, obs-text. No NUL, CR, LF, or other control. */
 export const valueBytes = new Uint8Array(256);

@@ -18,7 +18,9 @@ describe('upgrade and CONNECT, server side', () => {
     side.streams[0]!.sendData(Buffer.from('raw'), false);
     await turn();
     expect(side.requests[0]!.body).toBe('\x01GET / HTTP/1.1\r\n');
-    expect(side.socket.text).toBe('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nconnection: Upgrade\r\n\r\nraw');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nconnection: Upgrade\r\n\r\nraw',
+    );
   });
 
   it('holds early bytes until the answer, then they belong to the tunnel', async () => {
@@ -55,6 +57,19 @@ describe('upgrade and CONNECT, server side', () => {
     expect(other.closes).toEqual([null]);
   });
 
+  it('tells of a FIN that came before the answer once the tunnel is open', async () => {
+    const side = new ServerSide();
+    await side.socket.feed(upgrade);
+    await side.socket.feedEnd();
+    side.streams[0]!.sendHead(switching, false);
+    expect(side.requests[0]!.ended).toBe(false);
+    await turn();
+    expect(side.requests[0]!.ended).toBe(true);
+    side.streams[0]!.sendData(Buffer.from('bye'), true);
+    await turn();
+    expect(side.closes).toEqual([null]);
+  });
+
   it('a refused upgrade without early bytes leaves the connection usable', async () => {
     const side = new ServerSide();
     await side.socket.feed(upgrade);
@@ -87,7 +102,11 @@ describe('upgrade and CONNECT, server side', () => {
   it('CONNECT opens a tunnel with 2xx, without framing fields (RFC 9110 9.3.6)', async () => {
     const side = new ServerSide();
     await side.socket.feed(connect);
-    expect([side.requests[0]!.request.method, side.requests[0]!.request.authority, side.requests[0]!.request.path]).toEqual(['CONNECT', 'db:5432', '']);
+    expect([
+      side.requests[0]!.request.method,
+      side.requests[0]!.request.authority,
+      side.requests[0]!.request.path,
+    ]).toEqual(['CONNECT', 'db:5432', '']);
     side.streams[0]!.sendHead(new ResponseHead(200, HeaderFields.of(['content-length', '0'])), false);
     await side.socket.feed('ping');
     expect(side.requests[0]!.body).toBe('ping');
@@ -105,10 +124,16 @@ describe('upgrade and CONNECT, server side', () => {
 
   it.each([
     ['HTTP/1.0', 'GET / HTTP/1.0\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n'],
-    ['h2c', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n'],
+    [
+      'h2c',
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n',
+    ],
     ['a list of protocols', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n'],
     ['Upgrade that Connection does not name', 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n'],
-    ['a request with a body', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx'],
+    [
+      'a request with a body',
+      'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\nContent-Length: 1\r\n\r\nx',
+    ],
   ])('does not take for an upgrade: %s', async (_what, text) => {
     const side = new ServerSide();
     await side.socket.feed(text);
@@ -125,15 +150,27 @@ describe('upgrade and CONNECT, server side', () => {
   });
 });
 
-describe('upgrade and CONNECT, client side', () => {
-  function ask(side: ClientSide, head: RequestHead): { stream: ReturnType<ClientSide['connection']['newStream']>; response: Recording } {
-    const response = new Recording();
-    const stream = side.connection.newStream(response);
-    stream.sendHead(head, false);
-    return { stream, response };
-  }
-  const upgradeHead = (): RequestHead => new RequestHead('GET', 'http', 'a', '/chat', '1.1', HeaderFields.of(['Host', 'a'], ['Upgrade', 'WebSocket']), 'websocket');
+function ask(
+  side: ClientSide,
+  head: RequestHead,
+): { stream: ReturnType<ClientSide['connection']['newStream']>; response: Recording } {
+  const response = new Recording();
+  const stream = side.connection.newStream(response);
+  stream.sendHead(head, false);
+  return { stream, response };
+}
+const upgradeHead = (): RequestHead =>
+  new RequestHead(
+    'GET',
+    'http',
+    'a',
+    '/chat',
+    '1.1',
+    HeaderFields.of(['Host', 'a'], ['Upgrade', 'WebSocket']),
+    'websocket',
+  );
 
+describe('upgrade and CONNECT, client side', () => {
   it('asks for the upgrade, keeps early bytes back until 101, and carries bytes both ways then', async () => {
     const side = new ClientSide();
     const { stream, response } = ask(side, upgradeHead());
@@ -141,7 +178,9 @@ describe('upgrade and CONNECT, client side', () => {
     await turn();
     expect(side.socket.text).toBe('GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nconnection: Upgrade\r\n\r\n');
     expect([response.blocked, response.ready]).toEqual([1, 0]);
-    await side.socket.feed('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst');
+    await side.socket.feed(
+      'HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\nfirst',
+    );
     expect([response.response.status, response.body]).toEqual([101, 'first']);
     expect(side.socket.text).toMatch(/\r\n\r\nearly$/);
     expect([response.blocked, response.ready]).toEqual([1, 1]);
@@ -173,7 +212,10 @@ describe('upgrade and CONNECT, client side', () => {
 
   it('CONNECT: 2xx opens the tunnel whatever its framing fields say (RFC 9110 9.3.6); a refusal does not', async () => {
     const side = new ClientSide();
-    const { response } = ask(side, new RequestHead('CONNECT', 'http', 'db:5432', '', '1.1', HeaderFields.of(['Host', 'db:5432'])));
+    const { response } = ask(
+      side,
+      new RequestHead('CONNECT', 'http', 'db:5432', '', '1.1', HeaderFields.of(['Host', 'db:5432'])),
+    );
     await side.socket.feed('HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabcdef');
     expect(side.socket.text).toBe('CONNECT db:5432 HTTP/1.1\r\nHost: db:5432\r\n\r\n');
     expect(response.body).toBe('abcdef');
@@ -186,7 +228,9 @@ describe('upgrade and CONNECT, client side', () => {
   it('refuses a 101 that nobody asked for (RFC 9110 15.2.2)', async () => {
     const side = new ClientSide();
     const response = new Recording();
-    side.connection.newStream(response).sendHead(new RequestHead('GET', 'http', 'a', '/', '1.1', HeaderFields.of()), true);
+    side.connection
+      .newStream(response)
+      .sendHead(new RequestHead('GET', 'http', 'a', '/', '1.1', HeaderFields.of()), true);
     await side.socket.feed('HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n');
     expect(response.error).toMatchObject({ flag: 'UPE', status: 502 });
     expect(side.socket.destroyed).toBe(true);

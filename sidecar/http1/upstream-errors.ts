@@ -39,7 +39,8 @@ export const unsolicitedUnsent = new ProxyError({
   flag: 'UC',
   source: 'upstream',
   details: 'upstream_reset_before_response_started{connection_termination|http1.unsolicited_response}',
-  message: 'The upstream sent bytes that no request asked for, and the connection was closed before the request was sent.',
+  message:
+    'The upstream sent bytes that no request asked for, and the connection was closed before the request was sent.',
   retry: 'unsent',
 });
 

@@ -1,5 +1,5 @@
 /** Property: however the bytes are split into reads, the same events come out. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import { frame, preface } from './test/raw-peer.ts';

@@ -204,16 +204,17 @@ describe('requests and responses', () => {
   });
 });
 
-describe('how streams fail', () => {
-  const errorOf = async (act: (one: RecordedResponse) => void): Promise<ProxyError> => {
-    const { client } = await start();
-    const one = client.send(request('POST'), false);
-    act(one);
-    await client.until(() => one.error !== null);
-    expect(one.events.filter((e) => e === 'reset')).toEqual(['reset']);
-    return one.error!;
-  };
+/** What a running request hears when the test has done its worst. */
+async function errorOf(act: (one: RecordedResponse) => void): Promise<ProxyError> {
+  const { client } = await start();
+  const one = client.send(request('POST'), false);
+  act(one);
+  await client.until(() => one.error !== null);
+  expect(one.events.filter((e) => e === 'reset')).toEqual(['reset']);
+  return one.error!;
+}
 
+describe('how streams fail', () => {
   it('RST_STREAM before the response: UR remote_reset, safe for idempotent methods', async () => {
     expect(await errorOf(() => pair.peer.send(frame(3, 0, 1, uint32(2))))).toMatchObject({
       flag: 'UR',
@@ -301,6 +302,10 @@ describe('how streams fail', () => {
   });
 });
 
+function many(one: Buffer, count = 1200): Buffer {
+  return Buffer.concat(Array.from({ length: count }, () => one));
+}
+
 describe('the connection', () => {
   it('is ready once, on a later turn, and counts streams by the limits of both sides', async () => {
     pair = await connectClient({ maxConcurrentStreams: 50 });
@@ -348,7 +353,6 @@ describe('the connection', () => {
   });
 
   it('ends an upstream that floods: PING, SETTINGS, empty DATA, informational responses', async () => {
-    const many = (one: Buffer, count = 1200): Buffer => Buffer.concat(Array.from({ length: count }, () => one));
     for (const flood of [
       many(frame(6, 0, 0, '12345678')),
       many(frame(4, 0, 0)),

@@ -5,8 +5,9 @@ import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { Http2ClientStream } from './client-stream.ts';
-import { Http2Connection, type Http2ConnectionOptions } from './connection.ts';
+import { Http2Connection } from './connection.ts';
 import { ConnectionFault } from './connection-fault.ts';
+import type { Http2ConnectionOptions } from './endpoint.ts';
 import { cancel, errorCodeName, noError, protocolError, refusedStream, streamClosed } from './error-code.ts';
 import { clientPreface } from './frame-reader.ts';
 import {
@@ -17,7 +18,7 @@ import {
 } from './frames/settings-frame.ts';
 import { maxWindowBytes } from './frames/window-update-frame.ts';
 import { encodeRequestHead } from './head-encoding.ts';
-import { BlockMemo } from './hpack/block-memo.ts';
+import { BlockMemo, maxRememberedBytes } from './hpack/block-memo.ts';
 import { type ResponseTemplate, readResponse, readTrailers } from './response-fields.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateClosed, stateOpen } from './stream-state.ts';
@@ -180,7 +181,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     const block = decoder.decode(bytes, start, end);
     if (block.tooLarge) return 'the headers are too large';
     const template = trailers ? readTrailers(block) : readResponse(block);
-    if (typeof template !== 'string' && decoder.version === version)
+    if (typeof template !== 'string' && decoder.version === version && block.decodedBytes <= maxRememberedBytes)
       memo.remember(bytes, start, end, version, template);
     return template;
   }

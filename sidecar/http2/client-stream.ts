@@ -39,7 +39,10 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   /** @internal The state after the head was written. */
   headWritten(endStream: boolean): void {
     this.headSent(endStream);
-    if (this.state !== stateClosed && this.hasQueued) this.link.scheduler.sendFrom(this);
+    if (this.state === stateClosed || !this.hasQueued) return;
+    this.link.scheduler.sendFrom(this);
+    // What was queued before the head went out with it; the owner hears so, but not from inside its own call.
+    if (this.blocked && this.queuedBytes === 0) setImmediate(() => this.unblockIfIdle());
   }
 
   /** An error of this stream with details as Envoy words them. */

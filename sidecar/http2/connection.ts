@@ -1,15 +1,15 @@
 /**
- * What both sides of an HTTP/2 connection have in common (RFC 9113): reads frames, keeps settings, windows and the streams, counts floods, and
- * ends in order or with GOAWAY. How streams begin and what heads mean is for server-connection.ts and client-connection.ts.
+ * What the frames of the peer do to an HTTP/2 connection (RFC 9113 4 to 6): settings, windows, and the beginning and end of what belongs to streams; floods are
+ * counted. How streams begin and what heads mean is for server-connection.ts and client-connection.ts.
  */
 import type { Socket } from 'node:net';
 import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
-import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
-import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
-import { ClosedStreams, closedByPeer, closedByUs, closedUnknown } from './closed-streams.ts';
+import { WheelTimer } from '../runtime/timer-wheel.ts';
+import { closedByPeer, closedUnknown } from './closed-streams.ts';
 import { ConnectionFault } from './connection-fault.ts';
+import { drainPing, type Http2ConnectionOptions, Http2Endpoint } from './endpoint.ts';
 import {
   enhanceYourCalm,
   flowControlError,
@@ -18,7 +18,6 @@ import {
   settingsTimeout,
   streamClosed,
 } from './error-code.ts';
-import { FloodGuard } from './flood-guard.ts';
 import { FrameReader, type FrameSink } from './frame-reader.ts';
 import {
   defaultMaxFrameBytes,
@@ -36,72 +35,35 @@ import {
   typeSettings,
   typeWindowUpdate,
 } from './frames/frame-header.ts';
-import { checkGoAway, goAwayCode, goAwayDebug, goAwayLastStreamId, writeGoAway } from './frames/go-away-frame.ts';
-import { headersPayload, readHeaders, writeHeaders } from './frames/headers-frame.ts';
-import { checkPing, pingNumber, writePing, writePingAck } from './frames/ping-frame.ts';
+import { checkGoAway, goAwayCode, goAwayDebug, goAwayLastStreamId } from './frames/go-away-frame.ts';
+import { headersPayload, readHeaders } from './frames/headers-frame.ts';
+import { checkPing, pingNumber, writePingAck } from './frames/ping-frame.ts';
 import { checkPriority } from './frames/priority-frame.ts';
 import { refusePushPromise } from './frames/push-promise-frame.ts';
-import { readRstStream, writeRstStream } from './frames/rst-stream-frame.ts';
+import { readRstStream } from './frames/rst-stream-frame.ts';
 import { checkSettings, writeSettings, writeSettingsAck } from './frames/settings-frame.ts';
 import { maxWindowBytes, readWindowUpdate, writeWindowUpdate } from './frames/window-update-frame.ts';
 import { HeaderBlockReader } from './header-block-reader.ts';
 import { HpackDecoder } from './hpack/hpack-decoder.ts';
-import { blockScratch, HpackEncoder } from './hpack/hpack-encoder.ts';
-import { KeepAlive } from './keep-alive.ts';
-import { defaultWindowBytes, PeerSettings } from './peer-settings.ts';
-import { SendScheduler } from './send-scheduler.ts';
+import { defaultWindowBytes } from './peer-settings.ts';
 import type { Http2Stream } from './stream.ts';
-import { stateClosed } from './stream-state.ts';
 
 /** How long the peer may take for its preface and SETTINGS, and for the rest of a frame or header block once begun. */
 const stallTimeoutMs = 10_000;
-/** How long a connection that was ended waits for the peer to close. */
-const lingerMs = 1_000;
-/** PINGs with this number are answered for {@link Http2Connection.onDrainPingAck}. */
-const drainPing = 1;
 /** Streams reset when younger than this were not worth their work (Envoy overload.premature_reset_min_stream_lifetime_seconds). */
 const prematureMs = 1_000;
 
-export interface Http2ConnectionOptions {
-  /** Scheme of the transport; used where a request has none. */
-  readonly scheme: 'http' | 'https';
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-}
-
-export abstract class Http2Connection implements FrameSink, SocketWriterOwner, TimerTarget {
-  readonly protocol = 'http2';
-  readonly socket: Socket;
-  readonly writer: SocketWriter;
-  readonly scheduler: SendScheduler;
-  readonly guard: FloodGuard;
-  readonly encoder: HpackEncoder;
+export abstract class Http2Connection extends Http2Endpoint implements FrameSink {
   readonly decoder: HpackDecoder;
-  readonly peer: PeerSettings = new PeerSettings();
-  readonly closedStreams: ClosedStreams = new ClosedStreams();
-  readonly streams = new Map<number, Http2Stream>();
-  readonly limits: HttpLimits;
-  readonly http2Limits: Http2Limits;
-  readonly scheme: string;
-  readonly isServer: boolean;
-  /** Time of the read under way or last. */
-  nowMs: number;
   /** Receive window of a new stream. */
   readonly initialRecvWindowBytes: number;
-  /** False when nothing more may be read: ended, or failed. */
-  isReading = true;
+  /** Bytes taken on a stream after which its window is opened again. */
+  readonly streamCreditStepBytes: number;
   /** Inside the handling of a read. */
   protected inRead = false;
-  /** The highest stream id that the peer began. */
-  protected lastPeerStreamId = 0;
   protected peerSettingsSeen = false;
   protected settingsAcked = false;
-  /** Why it ends, when not in order. */
-  protected endError: ProxyError | null = null;
-  /** Ends when the last stream does. */
-  protected endWhenIdle = false;
   readonly #clock: Clock;
-  readonly #wheel: TimerWheel;
   readonly #reader: FrameReader;
   readonly #blocks: HeaderBlockReader;
   readonly #connectionWindowBytes: number;
@@ -110,11 +72,6 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
   /** Stream of the DATA frame being read. */
   #dataStream: Http2Stream | null = null;
   readonly #stallTimer: WheelTimer;
-  readonly #endTimer: WheelTimer;
-  readonly #drainTimer: WheelTimer;
-  readonly #keepAlive: KeepAlive | null;
-  #closeTold = false;
-  #doomed = false;
 
   protected constructor(
     socket: Socket,
@@ -123,45 +80,23 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
     options: Http2ConnectionOptions,
     isServer: boolean,
   ) {
-    this.socket = socket;
-    this.limits = limits;
-    this.http2Limits = http2Limits;
-    this.scheme = options.scheme;
-    this.isServer = isServer;
+    super(socket, limits, http2Limits, options, isServer);
     this.#clock = options.clock;
-    this.#wheel = options.wheel;
-    this.nowMs = options.clock.nowMs();
-    this.writer = new SocketWriter(socket, this, limits.highWatermarkBytes, limits.lowWatermarkBytes);
-    this.guard = new FloodGuard(http2Limits, this.nowMs);
-    this.scheduler = new SendScheduler(this.writer, this.guard, limits.highWatermarkBytes, limits.lowWatermarkBytes);
-    this.encoder = new HpackEncoder(http2Limits.headerTableBytes);
     this.decoder = new HpackDecoder(limits.maxHeadBytes, limits.maxFields);
     // Until our SETTINGS arrive the peer may count on the default windows.
     this.initialRecvWindowBytes = Math.max(http2Limits.initialStreamWindowBytes, defaultWindowBytes);
+    this.streamCreditStepBytes = Math.max(1, http2Limits.initialStreamWindowBytes >> 1);
     this.#connectionWindowBytes = Math.max(http2Limits.initialConnectionWindowBytes, defaultWindowBytes);
     this.#recvWindow = this.#connectionWindowBytes;
     this.#reader = new FrameReader(this, defaultMaxFrameBytes, isServer);
     this.#blocks = new HeaderBlockReader(http2Limits.maxContinuationFrames, limits.maxHeadBytes + defaultMaxFrameBytes);
     this.#stallTimer = new WheelTimer(this);
-    this.#endTimer = new WheelTimer(this);
-    this.#drainTimer = new WheelTimer(this);
-    this.#wheel.arm(this.#stallTimer, stallTimeoutMs);
-    this.#keepAlive =
-      http2Limits.keepAliveIntervalMs > 0
-        ? new KeepAlive(this, options.wheel, http2Limits.keepAliveIntervalMs, http2Limits.keepAliveTimeoutMs)
-        : null;
+    this.wheel.arm(this.#stallTimer, stallTimeoutMs);
     socket.on('data', (chunk: Buffer) => this.receive(chunk));
-    socket.on('end', () => this.#onPeerEnd());
-    socket.on('error', () => {
-      // 'close' follows and is where things end.
-    });
-    socket.on('close', () => this.#onSocketClose());
   }
 
   // -- what the sides differ in --
 
-  /** Code of RST_STREAM when the owner gives none. */
-  abstract readonly usualResetCode: number;
   /** A header block is complete; `streamId` is not 0. */
   protected abstract onHeaderBlock(
     streamId: number,
@@ -173,30 +108,13 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
   ): void;
   /** Whether a stream of that id was never begun. */
   protected abstract isIdleId(streamId: number): boolean;
-  /** We sent the end of our message and the peer has not yet. */
-  abstract onLocalEnd(stream: Http2Stream): void;
   /** RST_STREAM came for a running stream: what its owner hears; null: nothing, it is over in order. */
   protected abstract errorOfPeerReset(stream: Http2Stream, code: number): ProxyError | null;
-  /** The stream or its connection broke the protocol. */
-  protected abstract errorOfFault(
-    stream: Http2Stream | null,
-    code: number,
-    details: string,
-    message: string,
-  ): ProxyError;
-  /** The connection went away below the stream. */
-  protected abstract errorOfTermination(stream: Http2Stream | null): ProxyError;
-  /** The first SETTINGS, or further ones, were applied. */
+  /** SETTINGS were applied. */
   protected abstract onPeerSettings(): void;
   protected abstract onGoAway(lastStreamId: number, code: number, debug: string): void;
-  protected abstract onDrainPingAck(): void;
-  /** A stream is gone from {@link streams}. */
-  protected abstract onStreamGone(): void;
   /** A read was handled. */
   protected abstract onReadDone(): void;
-  protected abstract tellClosed(error: ProxyError | null): void;
-  /** A stream was refused before anybody owned it. */
-  protected abstract tellFault(error: ProxyError): void;
 
   // -- beginning and reading --
 
@@ -227,8 +145,8 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
   #watchStall(): void {
     const stalled = this.#blocks.openStreamId !== 0 || !this.peerSettingsSeen || this.#reader.isMidFrame;
     if (stalled === this.#stallTimer.armed || !this.isReading) return;
-    if (stalled) this.#wheel.arm(this.#stallTimer, stallTimeoutMs);
-    else this.#wheel.disarm(this.#stallTimer);
+    if (stalled) this.wheel.arm(this.#stallTimer, stallTimeoutMs);
+    else this.wheel.disarm(this.#stallTimer);
   }
 
   onFrameHeader(type: number, streamId: number): void {
@@ -421,14 +339,14 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
       if (this.isIdleId(streamId)) {
         throw new ConnectionFault(protocolError, 'http2.rst_on_idle', 'RST_STREAM for an idle stream');
       }
-      this.guard.onControlFrame(this.nowMs);
+      this.guard.onWastedStream(this.nowMs);
       return;
     }
     const error = this.errorOfPeerReset(stream, code);
     const premature = error !== null && this.nowMs - stream.startMs < prematureMs;
-    this.#forget(stream, closedByPeer);
+    this.forget(stream, closedByPeer);
     if (error !== null) stream.receiver?.onReset(error);
-    if (premature) this.guard.onWastedStream(this.nowMs);
+    if (premature && this.isServer) this.guard.onWastedStream(this.nowMs);
   }
 
   #onSettings(flags: number, bytes: Buffer, start: number, end: number): void {
@@ -445,7 +363,7 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
     this.peerSettingsSeen = true;
     this.encoder.setPeerTableBytes(this.peer.headerTableBytes);
     this.scheduler.setPeerMaxFrameBytes(this.peer.maxFrameBytes);
-    this.#writeControl(9);
+    this.countControlWrite(9);
     writeSettingsAck(this.writer);
     const delta = this.peer.initialWindowBytes - before;
     if (delta !== 0) this.#moveWindows(delta);
@@ -471,13 +389,13 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
   #onPing(flags: number, bytes: Buffer, start: number): void {
     if ((flags & flagAck) !== 0) {
       const number = pingNumber(bytes, start);
-      if (number === drainPing) this.#drainPingAnswered();
-      else if (number > drainPing) this.#keepAlive?.onAck();
+      if (number === drainPing) this.drainPingAnswered();
+      else if (number > drainPing) this.keepAlive?.onAck();
       else this.guard.onControlFrame(this.nowMs);
       return;
     }
     this.guard.onControlFrame(this.nowMs);
-    this.#writeControl(17);
+    this.countControlWrite(17);
     writePingAck(this.writer, bytes, start);
   }
 
@@ -501,74 +419,6 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
     }
   }
 
-  // -- streams --
-
-  /** Both directions are done. */
-  completeStream(stream: Http2Stream): void {
-    this.guard.onCompletedStream();
-    this.#forget(stream, closedByPeer);
-  }
-
-  /** Ends a stream with RST_STREAM; its owner is not told. */
-  resetStream(stream: Http2Stream, code: number): void {
-    if (stream.id !== 0) {
-      this.countWrite(13);
-      writeRstStream(this.writer, stream.id, code);
-    }
-    this.#forget(stream, closedByUs);
-  }
-
-  /** Ends a stream without a word on the wire; its owner hears why. */
-  protected dropStream(stream: Http2Stream, error: ProxyError): void {
-    if (stream.state === stateClosed) return;
-    this.#forget(stream, closedByUs);
-    stream.receiver?.onReset(error);
-  }
-
-  /** The peer broke a rule on a stream (RFC 9113 5.4.2). */
-  failStream(stream: Http2Stream, code: number, details: string, message: string): void {
-    const error = this.errorOfFault(stream, code, details, message);
-    this.resetStream(stream, code);
-    stream.receiver?.onReset(error);
-    this.#countProvoked();
-  }
-
-  /** The same for a stream that has no owner (yet, or any more). */
-  protected failStreamId(streamId: number, code: number, details: string, message: string): void {
-    const stream = this.streams.get(streamId);
-    if (stream !== undefined) {
-      this.failStream(stream, code, details, message);
-      return;
-    }
-    this.#writeControl(13);
-    writeRstStream(this.writer, streamId, code);
-    this.closedStreams.add(streamId, closedByUs);
-    this.tellFault(this.errorOfFault(null, code, details, message));
-    this.#countProvoked();
-  }
-
-  #countProvoked(): void {
-    if (this.isReading) this.guard.onWastedStream(this.nowMs);
-  }
-
-  #forget(stream: Http2Stream, reason: number): void {
-    if (stream.state === stateClosed) return;
-    stream.release();
-    if (stream.id !== 0) {
-      this.streams.delete(stream.id);
-      this.closedStreams.add(stream.id, reason);
-    }
-    this.onStreamGone();
-  }
-
-  // -- writing --
-
-  /** Writes the block in blockScratch as HEADERS. */
-  writeBlock(streamId: number, length: number, endStream: boolean): void {
-    this.countWrite(length + 9);
-    writeHeaders(this.writer, streamId, blockScratch.buffer, length, endStream, this.peer.maxFrameBytes);
-  }
-
   writeStreamWindowUpdate(streamId: number, bytes: number): void {
     if (this.isReading) writeWindowUpdate(this.writer, streamId, bytes);
   }
@@ -582,144 +432,18 @@ export abstract class Http2Connection implements FrameSink, SocketWriterOwner, T
     this.#creditBytes = 0;
   }
 
-  writePing(number: number): void {
-    writePing(this.writer, number);
+  protected stopStallTimer(): void {
+    this.wheel.disarm(this.#stallTimer);
   }
 
-  /** Before a frame that no window holds back: when the peer does not read, too many of them end the connection. */
-  countWrite(bytes: number): void {
-    if (!this.writer.blocked || !this.guard.isBlockedFlood(bytes) || this.#doomed) return;
-    this.#doomed = true;
-    // Not now: this may be inside a sender call, and owners must not hear of it there.
-    setImmediate(() => this.fail(outboundFlood));
-  }
-
-  /** The same for frames that only the peer's own frames made necessary. */
-  #writeControl(bytes: number): void {
-    if (this.writer.blocked && this.guard.isBlockedFlood(bytes)) throw outboundFlood;
-  }
-
-  onWriteBlocked(): void {
-    // Streams that go on sending find out in blockAboveBytes.
-  }
-
-  onWriteReady(): void {
-    this.guard.onUnblocked();
-    if (!this.isReading) return;
-    try {
-      this.scheduler.pump();
-    } catch (fault) {
-      if (!(fault instanceof ConnectionFault)) throw fault;
-      this.fail(fault);
-    }
-  }
-
-  // -- ending --
-
-  /** Begins or repeats a GOAWAY that lets running streams go on. */
-  protected sendGoAway(lastStreamId: number): void {
-    writeGoAway(this.writer, lastStreamId, noError, '');
-  }
-
-  /** Sends a PING and waits for its answer, a second at most, before onDrainPingAck. */
-  protected startDrainPing(): void {
-    writePing(this.writer, drainPing);
-    this.#wheel.arm(this.#drainTimer, lingerMs);
-  }
-
-  #drainPingAnswered(): void {
-    if (!this.#drainTimer.armed) return;
-    this.#wheel.disarm(this.#drainTimer);
-    this.onDrainPingAck();
-  }
-
-  onTimer(timer: WheelTimer): void {
-    if (timer === this.#endTimer) this.socket.destroy();
-    else if (timer === this.#drainTimer) this.onDrainPingAck();
-    else if (!this.peerSettingsSeen)
+  override onTimer(timer: WheelTimer): void {
+    if (timer !== this.#stallTimer) super.onTimer(timer);
+    else if (!this.peerSettingsSeen) {
       this.fail(new ConnectionFault(settingsTimeout, 'http2.settings_timeout', 'no SETTINGS came'));
-    else
+    } else {
       this.fail(
-        new ConnectionFault(
-          enhanceYourCalm,
-          'http2.frame_timeout',
-          'a frame or header block was begun and not finished',
-        ),
+        new ConnectionFault(enhanceYourCalm, 'http2.frame_timeout', 'a frame or header block was not finished'),
       );
-  }
-
-  /** Ends the connection for a fault of the peer: GOAWAY, streams reset, a bounded wait for the peer to read it. */
-  fail(fault: ConnectionFault): void {
-    if (!this.isReading) return;
-    writeGoAway(this.writer, this.lastPeerStreamId, fault.code, fault.message);
-    const error = this.errorOfFault(null, fault.code, fault.details, fault.message);
-    this.endError = error;
-    this.isReading = false;
-    for (const stream of this.streams.values()) {
-      this.dropStream(stream, this.errorOfFault(stream, fault.code, fault.details, fault.message));
     }
-    this.end();
-  }
-
-  /** See ServerConnection.destroy. */
-  destroy(error: ProxyError): void {
-    if (this.#closeTold) return;
-    if (this.isReading) writeGoAway(this.writer, this.lastPeerStreamId, error.http2Code, '');
-    this.isReading = false;
-    this.endError = error;
-    for (const stream of this.streams.values()) this.dropStream(stream, error);
-    this.writer.flush();
-    this.socket.destroy();
-    this.#closed(error);
-  }
-
-  /** The keep-alive PING was not answered. */
-  onKeepAliveTimeout(): void {
-    this.destroy(this.errorOfTermination(null));
-  }
-
-  /** FIN behind what was written, then a bounded wait for the peer's. */
-  protected end(): void {
-    this.isReading = false;
-    this.#keepAlive?.stop();
-    this.#wheel.disarm(this.#stallTimer);
-    this.#wheel.disarm(this.#drainTimer);
-    this.writer.end();
-    this.#wheel.arm(this.#endTimer, lingerMs);
-  }
-
-  #onPeerEnd(): void {
-    if (this.isReading) {
-      this.isReading = false;
-      this.#terminateStreams();
-    }
-    this.end();
-  }
-
-  #terminateStreams(): void {
-    if (this.streams.size > 0) this.endError ??= this.errorOfTermination(null);
-    for (const stream of this.streams.values()) this.dropStream(stream, this.errorOfTermination(stream));
-  }
-
-  #onSocketClose(): void {
-    this.isReading = false;
-    this.#terminateStreams();
-    this.#closed(this.endError);
-  }
-
-  #closed(error: ProxyError | null): void {
-    this.#wheel.disarm(this.#stallTimer);
-    this.#wheel.disarm(this.#endTimer);
-    this.#wheel.disarm(this.#drainTimer);
-    this.#keepAlive?.stop();
-    if (this.#closeTold) return;
-    this.#closeTold = true;
-    this.tellClosed(error);
   }
 }
-
-const outboundFlood = new ConnectionFault(
-  enhanceYourCalm,
-  'http2.outbound_frames_flood',
-  'the peer makes us write and does not read',
-);

@@ -7,8 +7,11 @@ import type { Http2Limits } from '../codec/limits.ts';
 import { ConnectionFault } from './connection-fault.ts';
 import { enhanceYourCalm } from './error-code.ts';
 
-/** Envoy overload.premature_reset_total_stream_count is 500. */
-const resetBudget = 500;
+/**
+ * Envoy overload.premature_reset_total_stream_count is 500. All streams that may run come on top: an honest proxy resets
+ * them together when its own client goes away.
+ */
+const baseResetBudget = 500;
 /** nghttp2 refills its stream reset limit at this rate. */
 const resetsPerSecond = 33;
 const controlFramesPerSecond = 100;
@@ -24,7 +27,8 @@ export class FloodGuard {
   #windowUpdates = 0;
   #priorities = 0;
   #consecutiveEmpty = 0;
-  #resetTokens = resetBudget;
+  readonly #resetBudget: number;
+  #resetTokens: number;
   #resetRefilledMs: number;
   #controlTokens: number;
   #controlRefilledMs: number;
@@ -33,6 +37,8 @@ export class FloodGuard {
 
   constructor(limits: Http2Limits, nowMs: number) {
     this.#limits = limits;
+    this.#resetBudget = baseResetBudget + limits.maxConcurrentStreams;
+    this.#resetTokens = this.#resetBudget;
     this.#resetRefilledMs = nowMs;
     this.#controlTokens = limits.maxOutboundControlFrames;
     this.#controlRefilledMs = nowMs;
@@ -79,13 +85,13 @@ export class FloodGuard {
     if (--this.#resetTokens >= 0) return;
     const refill = Math.floor(((nowMs - this.#resetRefilledMs) * resetsPerSecond) / 1000);
     this.#resetRefilledMs = nowMs;
-    this.#resetTokens = Math.min(resetBudget, refill) - 1;
+    this.#resetTokens = Math.min(this.#resetBudget, refill) - 1;
     if (this.#resetTokens < 0) throw calm('http2.premature_resets', 'too many streams were reset');
   }
 
   /** A stream ran to its end. */
   onCompletedStream(): void {
-    if (this.#resetTokens < resetBudget) this.#resetTokens++;
+    if (this.#resetTokens < this.#resetBudget) this.#resetTokens++;
   }
 
   /** A frame other than DATA is about to be written while the peer takes nothing: whether there are too many of them. */

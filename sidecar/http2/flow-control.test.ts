@@ -27,6 +27,14 @@ function received(streamId: number): number {
     .reduce((sum, f) => sum + f.payload.length, 0);
 }
 
+/** A request with a body of so many full frames. */
+function upload(id: number, frames: number): Buffer {
+  return Buffer.concat([
+    frame(1, 4, id, block(...post)),
+    ...Array.from({ length: frames }, () => frame(0, 0, id, Buffer.alloc(16_384))),
+  ]);
+}
+
 describe('sending', () => {
   it('keeps to the window of the stream and goes on after WINDOW_UPDATE, trailers last', async () => {
     const one = await startRequest(setting(4, 10));
@@ -153,6 +161,7 @@ describe('receiving', () => {
       frame(3, 0, 1, uint32(8)),
     );
     await peer.frame((f) => f.type === 8 && f.streamId === 0 && f.payload.readUInt32BE(0) === 49_152);
+    expect(server.streams[0]!.events.at(-1)).toBe('reset');
   });
 
   it('resets a stream that overruns its window, and ends a connection that overruns its own', async () => {
@@ -162,11 +171,6 @@ describe('receiving', () => {
     );
     peer = RawPeer.connect(server.port).hello();
     server.onNewStream = (one) => one.stream.pauseReading();
-    const upload = (id: number, frames: number): Buffer =>
-      Buffer.concat([
-        frame(1, 4, id, block(...post)),
-        ...Array.from({ length: frames }, () => frame(0, 0, id, Buffer.alloc(16_384))),
-      ]);
     peer.send(upload(1, 4));
     expect(await peer.resetCode(1)).toBe(3);
     peer.send(upload(3, 3), upload(5, 3), upload(7, 3));

@@ -1,7 +1,7 @@
 /** Against node:http2 (nghttp2) as an oracle, both ways, and our own two sides against each other. */
 import http2 from 'node:http2';
 import { connect, type Socket } from 'node:net';
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
@@ -81,7 +81,7 @@ it('a node:http2 client uploads and downloads megabytes on several streams, with
 it('our client uploads to and downloads from a node:http2 server', async () => {
   const body = numbered(1_000_000);
   const server = http2.createServer();
-  server.on('stream', (stream, headers) => {
+  server.on('stream', (stream: http2.ServerHttp2Stream, headers: http2.IncomingHttpHeaders) => {
     const chunks: Buffer[] = [];
     stream.on('data', (chunk: Buffer) => chunks.push(chunk));
     stream.on('end', () => {

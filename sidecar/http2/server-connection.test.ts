@@ -31,7 +31,7 @@ describe('requests', () => {
       frame(0, 8, 1, Buffer.concat([Buffer.from([3]), Buffer.from('world'), Buffer.alloc(3)])),
       frame(1, endStream | endHeaders, 1, block(['x-sum', 'abc'])),
     );
-    await server.until(() => server.streams[0]?.trailers != null);
+    await server.until(() => (server.streams[0]?.trailers ?? null) !== null);
     const one = server.streams[0]!;
     expect(one.events).toEqual(['head', 'data', 'data', 'trailers']);
     expect(one.head).toMatchObject({ method: 'POST', scheme: 'http', authority: 'a', path: '/', version: '2' });
@@ -252,7 +252,7 @@ describe('streams that died', () => {
   it('tells of RST_STREAM once and of nothing after it', async () => {
     await start();
     peer.send(frame(1, endHeaders, 1, block(...post)), frame(3, 0, 1, uint32(8)));
-    await server.until(() => server.streams[0]?.error != null);
+    await server.until(() => (server.streams[0]?.error ?? null) !== null);
     const one = server.streams[0]!;
     expect(one.error).toMatchObject({ flag: 'DC', source: 'downstream', details: 'http2.remote_reset', http2Code: 8 });
     one.answer();

@@ -6,8 +6,9 @@ import { headerName } from '../codec/header-name.ts';
 import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { closedByUs } from './closed-streams.ts';
-import { Http2Connection, type Http2ConnectionOptions } from './connection.ts';
+import { Http2Connection } from './connection.ts';
 import { ConnectionFault } from './connection-fault.ts';
+import type { Http2ConnectionOptions } from './endpoint.ts';
 import { errorCodeName, internalError, noError, protocolError, refusedStream, streamClosed } from './error-code.ts';
 import { writeRstStream } from './frames/rst-stream-frame.ts';
 import {
@@ -19,7 +20,7 @@ import {
 } from './frames/settings-frame.ts';
 import { maxWindowBytes } from './frames/window-update-frame.ts';
 import { encodeResponseHead } from './head-encoding.ts';
-import { BlockMemo } from './hpack/block-memo.ts';
+import { BlockMemo, maxRememberedBytes } from './hpack/block-memo.ts';
 import { type RequestTemplate, readRequest } from './request-fields.ts';
 import { readTrailers } from './response-fields.ts';
 import { Http2ServerStream } from './server-stream.ts';
@@ -39,6 +40,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
   readonly #allowConnect: boolean;
   readonly #memo = new BlockMemo<RequestTemplate>();
   #draining = false;
+  #refusedEarly = 0;
   /** The last stream that is still served, once the final GOAWAY was sent. */
   #lastServedId: number = maxWindowBytes;
 
@@ -155,7 +157,8 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       this.failStreamId(streamId, protocolError, 'http2.violation.of.messaging.rule', request);
       return null;
     }
-    if (decoder.version === version) this.#memo.remember(bytes, start, end, version, request);
+    if (decoder.version === version && block.decodedBytes <= maxRememberedBytes)
+      this.#memo.remember(bytes, start, end, version, request);
     return request;
   }
 
@@ -201,7 +204,7 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
 
   /** More streams than we announced. A peer that does not know the number yet is not to blame. */
   #refuse(streamId: number): void {
-    if (this.settingsAcked) {
+    if (this.settingsAcked || ++this.#refusedEarly > this.http2Limits.maxConcurrentStreams) {
       this.failStreamId(streamId, refusedStream, 'http2.too_many_streams', 'more streams than announced');
       return;
     }

@@ -33,6 +33,9 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
       // RFC 8441 5: the answer to an extended CONNECT is a 2xx, without HTTP/1.1's proof of the handshake.
       status = 200;
       head.fields.delete('sec-websocket-accept');
+    } else if (this.upgrade !== '' && status >= 200 && status < 300) {
+      // A success without the upgrade cannot be said here: the client would take it for the upgrade.
+      status = 502;
     }
     this.#write(status, head.fields, endStream);
     this.headSent(endStream);

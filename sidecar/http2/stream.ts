@@ -173,6 +173,11 @@ export abstract class Http2Stream {
     this.#endLocal();
   }
 
+  /** Later than {@link unblock}: only if it is still true. */
+  protected unblockIfIdle(): void {
+    if (this.blocked && this.queuedBytes === 0 && this.state !== stateClosed) this.unblock();
+  }
+
   unblock(): void {
     this.blocked = false;
     this.receiver?.onWriteReady();
@@ -219,7 +224,7 @@ export abstract class Http2Stream {
     this.link.creditConnection(bytes);
     if (this.remoteOver) return;
     this.#creditBytes += bytes;
-    if (this.#creditBytes * 2 >= this.link.initialRecvWindowBytes) {
+    if (this.#creditBytes >= this.link.streamCreditStepBytes) {
       this.link.writeStreamWindowUpdate(this.id, this.#creditBytes);
       this.recvWindow += this.#creditBytes;
       this.#creditBytes = 0;

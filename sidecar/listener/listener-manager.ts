@@ -66,7 +66,11 @@ export class ListenerManager {
    * predecessor of the same name goes on, and the next apply tries again. Never rejects.
    */
   apply(configuration: Configuration): Promise<BindFault[]> {
-    const done = this.#applying.then(() => this.#apply(configuration));
+    const before = this.#applying;
+    const done = (async (): Promise<BindFault[]> => {
+      await before;
+      return this.#apply(configuration);
+    })();
     this.#applying = done;
     return done;
   }
@@ -208,9 +212,9 @@ export class ListenerManager {
 
   /** Null: it cannot be made (TLS that does not load; the decoders refuse that, so only what they overlooked comes here). */
   #run(config: ListenerConfig, before: RunningListener | null, sockets: Set<Socket>, faults: BindFault[]): RunningListener | null {
-    const { stats, wheel } = this.#context;
+    const { stats } = this.#context;
     try {
-      return new RunningListener(config, before, this.#options.createConnectionManager, before?.stats ?? new ListenerStats(stats, config.address), wheel, sockets);
+      return new RunningListener(config, before, this.#options.createConnectionManager, before?.stats ?? new ListenerStats(stats, config.address), this.#context, sockets);
     } catch (error) {
       this.#stats.failed.value++;
       const address = addressText(config.address);
@@ -223,10 +227,11 @@ export class ListenerManager {
   #retire(place: Place): void {
     this.#closing.add(place);
     for (const { manager } of place.running.chains.values()) this.#retired.add(manager);
-    void place.bound.close().then(() => this.#forget(place));
+    void this.#forgetWhenClosed(place);
   }
 
-  #forget(place: Place): void {
+  async #forgetWhenClosed(place: Place): Promise<void> {
+    await place.bound.close();
     this.#closing.delete(place);
     const { prefix } = place.running.stats;
     // Unless a listener is on that address again.

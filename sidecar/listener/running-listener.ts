@@ -7,6 +7,7 @@ import type { TLSSocket } from 'node:tls';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
@@ -36,13 +37,13 @@ export class RunningChain implements ServerTlsOwner {
   readonly #listenerName: string;
   readonly #direction: ListenerConfig['direction'];
 
-  constructor(config: FilterChainConfig, listener: ListenerConfig, manager: ConnectionManager, stats: ListenerStats) {
+  constructor(config: FilterChainConfig, listener: ListenerConfig, manager: ConnectionManager, stats: ListenerStats, clock: Clock) {
     this.config = config;
     this.manager = manager;
     this.#stats = stats;
     this.#listenerName = listener.name;
     this.#direction = listener.direction;
-    this.#tls = config.tls === null ? null : new ServerTls(config.tls, config.handshakeTimeoutMs, this);
+    this.#tls = config.tls === null ? null : new ServerTls(config.tls, config.handshakeTimeoutMs, clock, this);
   }
 
   take(socket: Socket): void {
@@ -93,15 +94,15 @@ export class RunningListener implements ConnectionTaker {
   readonly #sockets: Set<Socket>;
 
   /** `before`: the listener that this one replaces: chains that did not change go on in it. `sockets`: shared by all listeners that follow each other on one socket. */
-  constructor(config: ListenerConfig, before: RunningListener | null, create: CreateConnectionManager, stats: ListenerStats, wheel: TimerWheel, sockets: Set<Socket>) {
+  constructor(config: ListenerConfig, before: RunningListener | null, create: CreateConnectionManager, stats: ListenerStats, time: { readonly clock: Clock; readonly wheel: TimerWheel }, sockets: Set<Socket>) {
     this.config = config;
     this.stats = stats;
-    this.#wheel = wheel;
+    this.#wheel = time.wheel;
     this.#sockets = sockets;
     const { filterChains, defaultFilterChain } = config;
     const chains = new Map<FilterChainConfig, RunningChain>();
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
-      chains.set(chain, before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats));
+      chains.set(chain, before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, time.clock));
     }
     this.chains = chains;
     this.#matcher = new FilterChainMatcher(filterChains, defaultFilterChain);

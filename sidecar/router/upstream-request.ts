@@ -1,21 +1,23 @@
 /**
- * One attempt to have a request answered by a cluster: waits for a stream, sends the request, hears the response. Knows nothing of retries or routes;
- * its owner decides what an outcome means. Passes back-pressure between the two sides.
+ * One attempt to have a request answered by a cluster: waits for a stream, hears the response, and tells the cluster once how it ended. Knows nothing of retries, bodies
+ * or routes; its owner decides what an outcome means.
  */
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
-import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 
 export interface UpstreamRequestOwner {
+  /** Send the request now, within this call. */
+  onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void;
   onUpstreamInformational(head: ResponseHead): void;
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void;
-  onUpstreamData(chunk: Buffer, endStream: boolean): void;
-  onUpstreamTrailers(trailers: HeaderFields): void;
+  onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
+  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void;
   /** The attempt failed: before a stream was had, or by a reset. Nothing follows. */
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void;
-  /** The upstream cannot take more of the request for now / again. */
+  /** The upstream cannot take more of the request for now / again. Calls alternate. */
   onUpstreamBlocked(): void;
   onUpstreamReady(): void;
 }
@@ -23,7 +25,6 @@ export interface UpstreamRequestOwner {
 export class UpstreamRequest implements StreamRequest {
   readonly cluster: Cluster;
   readonly #owner: UpstreamRequestOwner;
-  readonly #head: RequestHead;
   readonly #startMs: number;
   #pending: PendingStream | null = null;
   stream: ClientStream | null = null;
@@ -33,61 +34,58 @@ export class UpstreamRequest implements StreamRequest {
   status = 0;
   /** The response is whole, or the attempt failed or was given up: no event comes any more. */
   done = false;
-  #headEnds: boolean;
-  /** Body that came before there was a stream. */
-  #queue: Buffer[] | null = null;
-  #queueEnds = false;
-  #queueTrailers: HeaderFields | null = null;
-  #blocked = false;
-  queuedBytes = 0;
+  /** The upstream takes nothing more for now. */
+  blocked = false;
+  #readingPaused = false;
 
-  constructor(cluster: Cluster, owner: UpstreamRequestOwner, head: RequestHead, endStream: boolean, startMs: number) {
+  constructor(cluster: Cluster, owner: UpstreamRequestOwner, startMs: number) {
     this.cluster = cluster;
     this.#owner = owner;
-    this.#head = head;
-    this.#headEnds = endStream;
     this.#startMs = startMs;
   }
 
   start(context: LoadBalancerContext, downstreamVersion: HttpVersion): void {
     const pending = this.cluster.requestStream(this, context, downstreamVersion);
     if (this.stream === null && !this.done) this.#pending = pending;
+    else if (this.done && this.stream === null) pending?.cancel();
   }
 
-  sendData(chunk: Buffer, endStream: boolean): void {
-    if (this.done) return;
-    if (this.stream !== null) {
-      this.stream.sendData(chunk, endStream);
-      return;
-    }
-    (this.#queue ??= []).push(chunk);
-    this.queuedBytes += chunk.length;
-    this.#queueEnds = endStream;
+  /** The response is not read meanwhile. Once, until as many resumes. */
+  pauseReading(): void {
+    if (this.stream === null || this.done || this.#readingPaused) return;
+    this.#readingPaused = true;
+    this.stream.pauseReading();
   }
 
-  sendTrailers(trailers: HeaderFields): void {
-    if (this.done) return;
-    if (this.stream !== null) this.stream.sendTrailers(trailers);
-    else this.#queueTrailers = trailers;
+  resumeReading(): void {
+    if (!this.#readingPaused) return;
+    this.#readingPaused = false;
+    if (!this.done) this.stream!.resumeReading();
   }
 
   /** Gives the attempt up: the upstream is told at once. */
   cancel(error: ProxyError, nowMs: number): void {
     if (this.done) return;
-    this.done = true;
+    this.#end();
     this.#pending?.cancel();
-    if (this.stream !== null) {
-      this.stream.reset(error);
-      this.cluster.onResponse(this.host!, 0, nowMs - this.#startMs);
-    }
+    this.#pending = null;
+    if (this.stream === null) return;
+    this.stream.reset(error);
+    this.cluster.onLocalReset?.();
+    this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
   }
 
-  /** The response is whole: the cluster counts it. A request that is not whole by now is given up. */
+  /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */
   finish(nowMs: number, requestEnded: boolean, cutShort: ProxyError): void {
     if (this.done) return;
-    this.done = true;
+    this.#end();
     if (!requestEnded) this.stream!.reset(cutShort);
     this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+  }
+
+  #end(): void {
+    this.resumeReading();
+    this.done = true;
   }
 
   onStreamReady(stream: ClientStream, host: Host, reused: boolean): void {
@@ -95,15 +93,7 @@ export class UpstreamRequest implements StreamRequest {
     this.stream = stream;
     this.host = host;
     this.reused = reused;
-    const queue = this.#queue;
-    stream.sendHead(this.#head, this.#headEnds);
-    if (queue !== null) {
-      this.#queue = null;
-      this.queuedBytes = 0;
-      for (let i = 0; i < queue.length; i++) stream.sendData(queue[i]!, this.#queueEnds && i === queue.length - 1);
-    }
-    if (this.#queueTrailers !== null) stream.sendTrailers(this.#queueTrailers);
-    else if (queue !== null) this.#owner.onUpstreamReady();
+    this.#owner.onUpstreamStream(this, stream);
   }
 
   onStreamFailed(error: ProxyError, host: Host | null): void {
@@ -125,29 +115,30 @@ export class UpstreamRequest implements StreamRequest {
   }
 
   onData(chunk: Buffer, endStream: boolean): void {
-    if (!this.done) this.#owner.onUpstreamData(chunk, endStream);
+    if (!this.done) this.#owner.onUpstreamData(this, chunk, endStream);
   }
 
   onTrailers(trailers: HeaderFields): void {
-    if (!this.done) this.#owner.onUpstreamTrailers(trailers);
+    if (!this.done) this.#owner.onUpstreamTrailers(this, trailers);
   }
 
   onReset(error: ProxyError): void {
     if (this.done) return;
     this.done = true;
+    // A status that was passed on is not what came of it: 0 says that the response was cut.
     this.cluster.onResponse(this.host!, 0, 0);
     this.#owner.onUpstreamFailed(this, error);
   }
 
   onWriteBlocked(): void {
-    if (this.done || this.#blocked) return;
-    this.#blocked = true;
+    if (this.done || this.blocked) return;
+    this.blocked = true;
     this.#owner.onUpstreamBlocked();
   }
 
   onWriteReady(): void {
-    if (!this.#blocked) return;
-    this.#blocked = false;
+    if (!this.blocked) return;
+    this.blocked = false;
     if (!this.done) this.#owner.onUpstreamReady();
   }
 }

@@ -3,9 +3,19 @@ import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { peerFault } from './peer-certificate.ts';
 import { secureContext } from './tls-context.ts';
+
+/** A TLS session that may be resumed. */
+export interface TlsSession {
+  readonly data: Buffer;
+  /** The configuration under which its peer was judged: it counts under no other. */
+  readonly config: TlsClientConfig;
+  /** When the certificate of its peer expires: a resumed connection shows none. */
+  readonly notAfterWallMs: number;
+}
 
 export interface ConnectTarget {
   /** IP literal. */
@@ -14,10 +24,11 @@ export interface ConnectTarget {
   readonly tls: TlsClientConfig | null;
   /** ALPN to offer; TLS only. */
   readonly alpn: readonly string[];
-  /** A session to resume, from `onSession` of a connection to the same host under the same configuration. */
-  readonly session: Buffer | null;
+  /** A session to resume, from `onSession` of a connection to the same host. */
+  readonly session: TlsSession | null;
   /** 0: none. */
   readonly timeoutMs: number;
+  readonly clock: Clock;
   readonly wheel: TimerWheel;
 }
 
@@ -29,8 +40,8 @@ export interface ConnectOwner {
   onConnected(socket: Socket, alpn: string): void;
   /** It will not be. Nothing follows. */
   onConnectFailed(error: ProxyError, reason: ConnectFailure): void;
-  /** A TLS session that may be resumed later; any number, at any time while the connection lives. */
-  onSession(session: Buffer): void;
+  /** A TLS session that may be resumed later. Only behind onConnected, any number, at any time while the connection lives. */
+  onSession(session: TlsSession): void;
 }
 
 /** Begins to connect. The owner is told later, never from inside this call. */
@@ -43,6 +54,11 @@ class Connecting implements TimerTarget {
   readonly #owner: ConnectOwner;
   readonly #socket: Socket;
   readonly #timer: WheelTimer;
+  readonly #session: TlsSession | null;
+  /** Of a peer that was found to be the one wanted; 0 before. */
+  #notAfterWallMs = 0;
+  /** Came before the peer was judged. */
+  #earlySession: Buffer | null = null;
   #settled = false;
   #tcpConnected = false;
 
@@ -50,7 +66,8 @@ class Connecting implements TimerTarget {
     this.#target = target;
     this.#owner = owner;
     this.#timer = new WheelTimer(this);
-    const { host, port, tls } = target;
+    const { host, port, tls, session, clock } = target;
+    this.#session = session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
     const socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#connectTls(tls);
     this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
@@ -59,7 +76,7 @@ class Connecting implements TimerTarget {
         this.#tcpConnected = true;
       });
       socket.once('secureConnect', () => this.#secured(socket as TLSSocket, tls));
-      socket.on('session', (session: Buffer) => owner.onSession(session));
+      socket.on('session', (data: Buffer) => this.#onSession(data, tls));
     }
     socket.once('error', this.#onError);
     socket.once('close', this.#onClose);
@@ -78,7 +95,7 @@ class Connecting implements TimerTarget {
   }
 
   #connectTls(tls: TlsClientConfig): TLSSocket {
-    const { host, port, alpn, session } = this.#target;
+    const { host, port, alpn } = this.#target;
     // Documented; missing from the type.
     const options: ConnectionOptions & { allowHalfOpen: boolean } = {
       host,
@@ -90,16 +107,30 @@ class Connecting implements TimerTarget {
       rejectUnauthorized: tls.trustedCaPem !== null,
       checkServerIdentity: () => undefined,
       ...(tls.serverName === '' || isIP(tls.serverName) !== 0 ? {} : { servername: tls.serverName }),
-      ...(session === null ? {} : { session }),
+      ...(this.#session === null ? {} : { session: this.#session.data }),
     };
     return connectTls(options).setNoDelay(true) as TLSSocket;
   }
 
   #secured(socket: TLSSocket, tls: TlsClientConfig): void {
-    // Also for a resumed session, which carries the certificate that it was made with.
-    const fault = peerFault(tls, socket.getPeerX509Certificate());
-    if (fault === null) this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
-    else this.#fail('tls', `${this.#where()}: ${fault}`);
+    if (this.#settled) return;
+    // Node shows no certificate when a session was resumed. Its peer was judged when the session was made: by this very configuration, and the certificate
+    // has not expired since (checked above).
+    const resumed = this.#session !== null && socket.isSessionReused();
+    const certificate = socket.getPeerX509Certificate();
+    const fault = resumed ? null : peerFault(tls, certificate);
+    if (fault !== null) {
+      this.#fail('tls', `${this.#where()}: ${fault}`);
+      return;
+    }
+    this.#notAfterWallMs = resumed ? this.#session!.notAfterWallMs : certificate === undefined ? Infinity : Date.parse(certificate.validTo);
+    this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
+    if (this.#earlySession !== null) this.#onSession(this.#earlySession, tls);
+  }
+
+  #onSession(data: Buffer, config: TlsClientConfig): void {
+    if (this.#notAfterWallMs > 0) this.#owner.onSession({ data, config, notAfterWallMs: this.#notAfterWallMs });
+    else if (!this.#settled) this.#earlySession = data;
   }
 
   #connected(alpn: string): void {

@@ -5,6 +5,7 @@
 import type { Socket } from 'node:net';
 import { createServer, type Server, type TLSSocket } from 'node:tls';
 import type { TlsServerConfig } from '../config/tls-config.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { peerFault } from './peer-certificate.ts';
 import { contextOptions } from './tls-context.ts';
 
@@ -19,16 +20,19 @@ export interface ServerTlsOwner {
   onHandshakeFailed(reason: HandshakeFailure, message: string): void;
 }
 
-/** Node has no "never": a timer of 24 days. */
-const neverMs = 0x7fffffff;
+/** Also without a limit of its own a handshake ends some time (hardening.md, "slow peers"). */
+const longestHandshakeMs = 30_000;
 
 export class ServerTls {
   readonly #server: Server;
   readonly #config: TlsServerConfig;
+  readonly #clock: Clock;
 
-  /** `timeoutMs`: for the whole handshake; 0: none. Throws when the configuration cannot be loaded: ask checkTls first. */
-  constructor(config: TlsServerConfig, timeoutMs: number, owner: ServerTlsOwner) {
+  /** `timeoutMs`: for the whole handshake; 0: 30 s. Throws when the configuration cannot be loaded: ask checkTls first. */
+  constructor(config: TlsServerConfig, timeoutMs: number, clock: Clock, owner: ServerTlsOwner) {
     this.#config = config;
+    this.#clock = clock;
+    const limitMs = timeoutMs === 0 ? longestHandshakeMs : timeoutMs;
     const verifies = config.trustedCaPem !== null;
     const server = createServer({
       ...contextOptions(config),
@@ -37,7 +41,7 @@ export class ServerTls {
       rejectUnauthorized: verifies && config.requireClientCertificate,
       ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
       allowHalfOpen: true,
-      handshakeTimeout: timeoutMs === 0 ? neverMs : timeoutMs,
+      handshakeTimeout: limitMs,
     });
     this.#server = server;
     server.on('secureConnection', (socket: TLSSocket) => {
@@ -54,7 +58,9 @@ export class ServerTls {
       const { code = '' } = error;
       socket.on('error', ignore);
       socket.destroy();
-      if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${timeoutMs} ms`);
+      if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${limitMs} ms`);
+      // Node only hangs up on a certificate that it does not trust, and leaves the reason here.
+      else if (socket.authorizationError) owner.onHandshakeFailed('peer', untrusted(socket));
       else owner.onHandshakeFailed(peerFailures.test(code) ? 'peer' : 'protocol', error.message);
     });
   }
@@ -65,19 +71,24 @@ export class ServerTls {
     this.#server.emit('connection', socket);
   }
 
-  /** Why the peer is not wanted, or null. Also for resumed sessions, which carry the certificate that they were made with. */
+  /** Why the peer is not wanted, or null. Also for resumed sessions, which carry the certificate that they were made with; TLS does not look at it again. */
   #unwanted(socket: TLSSocket): string | null {
     const config = this.#config;
     const certificate = socket.getPeerX509Certificate();
     // Envoy lets a client without certificate in when none is required; names can only be asked of one that is shown.
     if (certificate === undefined) return config.requireClientCertificate ? 'the client showed no certificate' : null;
-    if (config.trustedCaPem !== null && !socket.authorized) return `the client's certificate is not trusted (${String(socket.authorizationError)})`;
+    if (config.trustedCaPem !== null && !socket.authorized) return untrusted(socket);
+    if (socket.isSessionReused() && Date.parse(certificate.validTo) <= this.#clock.wallMs()) return "the client's certificate has expired";
     return peerFault(config, certificate);
   }
 }
 
 /** OpenSSL's and Node's codes that say the peer's certificate was not good enough. */
 const peerFailures = /PEER_DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_VERIFY_FAILED|UNABLE_TO|SELF_SIGNED|CERT_/;
+
+function untrusted(socket: TLSSocket): string {
+  return `the client's certificate is not trusted (${String(socket.authorizationError)})`;
+}
 
 function ignore(): void {
   // The handshake's fault has been told; what the socket says behind it adds nothing.

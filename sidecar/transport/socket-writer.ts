@@ -17,9 +17,18 @@ const dirty: SocketWriter[] = [];
 
 /** Runs after the poll phase, when every readable socket of this turn has been read. */
 function flushDirty(): void {
-  // A flush can make a socket fail at once and its owner write elsewhere: those land behind and are flushed in this same pass.
-  for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
-  dirty.length = 0;
+  let i = 0;
+  try {
+    // A flush can make a socket fail at once and its owner write elsewhere: those land behind and are flushed in this same pass.
+    while (i < dirty.length) dirty[i++]!.flush();
+  } finally {
+    if (i === dirty.length) dirty.length = 0;
+    else {
+      // An owner threw: the others' bytes must go out all the same.
+      dirty.splice(0, i);
+      setImmediate(flushDirty);
+    }
+  }
 }
 
 export class SocketWriter {
@@ -27,6 +36,10 @@ export class SocketWriter {
   readonly #owner: SocketWriterOwner;
   readonly #highWatermarkBytes: number;
   readonly #lowWatermarkBytes: number;
+  /** TLS encrypts (or copies) what it is handed before the call returns. */
+  readonly #copiesAtOnce: boolean;
+  /** Not the socket's 'drain': that comes only above the socket's own mark, which may be the higher one. */
+  readonly #onWritten = (): void => this.#checkReady();
   /** Finished pieces, in order. */
   #parts: Buffer[] = [];
   #partBytes = 0;
@@ -46,7 +59,7 @@ export class SocketWriter {
     this.#owner = owner;
     this.#highWatermarkBytes = highWatermarkBytes;
     this.#lowWatermarkBytes = lowWatermarkBytes;
-    socket.on('drain', () => this.#onDrain());
+    this.#copiesAtOnce = (socket as { encrypted?: boolean }).encrypted === true;
   }
 
   /** Bytes accepted and not yet taken by the kernel. */
@@ -124,27 +137,35 @@ export class SocketWriter {
     this.#closeRegion();
     const parts = this.#parts;
     const socket = this.#socket;
+    const waitedBytes = socket.writableLength;
     if (parts.length > 0) {
+      const blocking = this.#blocked || waitedBytes + this.#partBytes > this.#highWatermarkBytes;
       this.#parts = [];
       this.#partBytes = 0;
-      if (!this.#ending && !socket.destroyed && socket.writable) {
-        if (parts.length === 1) {
-          socket.write(parts[0]!);
-        } else {
-          socket.cork();
-          for (const part of parts) socket.write(part);
-          socket.uncork();
-        }
-      }
+      if (!this.#ending && !socket.destroyed && socket.writable) this.#write(parts, blocking ? this.#onWritten : undefined);
     }
     if (this.#regions > 0) {
-      // writableLength is 0 right after write() only when the kernel took every byte: then the slab may be written again.
-      if (socket.writableLength === 0) outputSlab.release(this.#regionsBlock!, this.#regions);
+      // writableLength is 0 right after write() only when the kernel took every byte, and 0 right before it when TLS was not busy and has
+      // encrypted them: in both cases the slab may be written again.
+      if (socket.writableLength === 0 || (this.#copiesAtOnce && waitedBytes === 0)) outputSlab.release(this.#regionsBlock!, this.#regions);
       this.#regions = 0;
       this.#regionsBlock = null;
     }
-    if (this.#blocked) this.#onDrain();
+    if (this.#blocked) this.#checkReady();
     else this.#checkBlocked();
+  }
+
+  #write(parts: readonly Buffer[], onWritten: (() => void) | undefined): void {
+    const socket = this.#socket;
+    const last = parts.length - 1;
+    if (last === 0) {
+      socket.write(parts[0]!, onWritten);
+      return;
+    }
+    socket.cork();
+    for (let i = 0; i < last; i++) socket.write(parts[i]!);
+    socket.write(parts[last]!, onWritten);
+    socket.uncork();
   }
 
   #schedule(): void {
@@ -169,7 +190,7 @@ export class SocketWriter {
     }
   }
 
-  #onDrain(): void {
+  #checkReady(): void {
     if (this.#blocked && this.bufferedBytes <= this.#lowWatermarkBytes) {
       this.#blocked = false;
       this.#owner.onWriteReady();

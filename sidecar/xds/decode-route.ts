@@ -167,8 +167,13 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
     prefixRewrite: message.prefixRewrite,
     hostRewrite: message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
     retry: null,
-    clusterNotFoundStatus: message.clusterNotFoundResponseCode === RouteAction_ClusterNotFoundResponseCode.NOT_FOUND ? 404 : 503,
+    clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),
   };
+}
+
+function clusterNotFoundStatus(code: RouteAction_ClusterNotFoundResponseCode): number {
+  if (code === RouteAction_ClusterNotFoundResponseCode.NOT_FOUND) return 404;
+  return code === RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR ? 500 : 503;
 }
 
 function targetClusters(message: RouteAction, path: string, faults: Faults): readonly WeightedClusterConfig[] {

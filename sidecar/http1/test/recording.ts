@@ -1,7 +1,12 @@
 /** Owners and receivers for codec tests that keep everything they hear, in order. */
-import type { ClientConnectionOwner, ResponseReceiver, ServerConnectionOwner, ServerStream } from '../../codec/codec.ts';
+import type {
+  ClientConnectionOwner,
+  ResponseReceiver,
+  ServerConnectionOwner,
+  ServerStream,
+} from '../../codec/codec.ts';
 import type { HeaderFields } from '../../codec/header-fields.ts';
-import { type HttpLimits, defaultHttpLimits } from '../../codec/limits.ts';
+import { defaultHttpLimits, type HttpLimits } from '../../codec/limits.ts';
 import { RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { ProxyError } from '../../codec/proxy-error.ts';
 import { TimerWheel } from '../../runtime/timer-wheel.ts';
@@ -88,12 +93,20 @@ export class ServerSide implements ServerConnectionOwner {
   /** Called for each stream before its head. */
   prepare: ((stream: ServerStream, request: Recording) => void) | null = null;
 
-  constructor(limits: Partial<HttpLimits> = {}, options: { scheme?: 'http' | 'https'; firstBytes?: Buffer; acceptHttp10?: boolean } = {}) {
+  constructor(
+    limits: Partial<HttpLimits> = {},
+    options: { scheme?: 'http' | 'https'; firstBytes?: Buffer; acceptHttp10?: boolean } = {},
+  ) {
     this.connection = new Http1ServerConnection(
       this.socket.asSocket,
       this,
       { ...defaultHttpLimits, ...limits },
-      { scheme: options.scheme ?? 'http', wheel: this.wheel, acceptHttp10: options.acceptHttp10 ?? true, firstBytes: options.firstBytes ?? null },
+      {
+        scheme: options.scheme ?? 'http',
+        wheel: this.wheel,
+        acceptHttp10: options.acceptHttp10 ?? true,
+        firstBytes: options.firstBytes ?? null,
+      },
     );
   }
 

@@ -8,11 +8,14 @@ const slotCount = 64;
 /** Longer blocks hold something that changes; hashing them would be wasted. */
 const maxBlockBytes = 256;
 
+/** Blocks that decode to more than this are not worth remembering: few bytes could make much memory (HPACK bomb). */
+export const maxRememberedBytes = 4096;
+
 export class BlockMemo<Message> {
   readonly #hashes = new Int32Array(slotCount);
   readonly #versions = new Float64Array(slotCount);
-  readonly #keys: Array<Uint8Array | null> = new Array<Uint8Array | null>(slotCount).fill(null);
-  readonly #messages: Array<Message | null> = new Array<Message | null>(slotCount).fill(null);
+  readonly #keys: Array<Uint8Array | null> = Array.from<Uint8Array | null>({ length: slotCount }).fill(null);
+  readonly #messages: Array<Message | null> = Array.from<Message | null>({ length: slotCount }).fill(null);
   #lastHash = 0;
 
   /** The message that these bytes meant when the table had this version, or null; then {@link remember} may follow. */

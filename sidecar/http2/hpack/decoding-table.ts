@@ -20,8 +20,8 @@ export class DecodingTable {
 
   constructor(maxBytes: number) {
     const capacity = 16;
-    this.#names = new Array<FieldName | null>(capacity).fill(null);
-    this.#values = new Array<string>(capacity).fill('');
+    this.#names = Array.from<FieldName | null>({ length: capacity }).fill(null);
+    this.#values = Array.from<string>({ length: capacity }).fill('');
     this.#valid = new Uint8Array(capacity);
     this.#sizes = new Uint32Array(capacity);
     this.#mask = capacity - 1;
@@ -90,8 +90,8 @@ export class DecodingTable {
 
   #grow(): void {
     const capacity = (this.#mask + 1) * 2;
-    const names = new Array<FieldName | null>(capacity).fill(null);
-    const values = new Array<string>(capacity).fill('');
+    const names = Array.from<FieldName | null>({ length: capacity }).fill(null);
+    const values = Array.from<string>({ length: capacity }).fill('');
     const valid = new Uint8Array(capacity);
     const sizes = new Uint32Array(capacity);
     for (let i = 0; i < this.length; i++) {

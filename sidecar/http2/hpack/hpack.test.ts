@@ -1,5 +1,5 @@
 /** HPACK against the examples of RFC 7541 Appendix C, and round trips. */
-import fc from 'fast-check';
+import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ConnectionFault } from '../connection-fault.ts';
 import { compressionError } from '../error-code.ts';
@@ -74,7 +74,7 @@ describe('HPACK decoder (RFC 7541 Appendix C)', () => {
     expect(decodeHex(newDecoder(), '82')).toEqual([':method: GET']);
   });
 
-  for (const [name, blocks] of [
+  it.each<[string, string[]]>([
     [
       'C.3: requests without Huffman',
       [
@@ -91,24 +91,22 @@ describe('HPACK decoder (RFC 7541 Appendix C)', () => {
         '8287 85bf 4088 25a8 49e9 5ba9 7d7f 8925 a849 e95b b8e8 b4bf',
       ],
     ],
-  ] as const) {
-    it(name, () => {
-      const decoder = newDecoder();
-      const base = [':method: GET', ':scheme: http', ':path: /', ':authority: www.example.com'];
-      expect(decodeHex(decoder, blocks[0])).toEqual(base);
-      expect(decoder.tableBytes).toBe(57);
-      expect(decodeHex(decoder, blocks[1])).toEqual([...base, 'cache-control: no-cache']);
-      expect(decoder.tableBytes).toBe(110);
-      expect(decodeHex(decoder, blocks[2])).toEqual([
-        ':method: GET',
-        ':scheme: https',
-        ':path: /index.html',
-        ':authority: www.example.com',
-        'custom-key: custom-value',
-      ]);
-      expect(decoder.tableBytes).toBe(164);
-    });
-  }
+  ])('%s', (_, blocks) => {
+    const decoder = newDecoder();
+    const base = [':method: GET', ':scheme: http', ':path: /', ':authority: www.example.com'];
+    expect(decodeHex(decoder, blocks[0]!)).toEqual(base);
+    expect(decoder.tableBytes).toBe(57);
+    expect(decodeHex(decoder, blocks[1]!)).toEqual([...base, 'cache-control: no-cache']);
+    expect(decoder.tableBytes).toBe(110);
+    expect(decodeHex(decoder, blocks[2]!)).toEqual([
+      ':method: GET',
+      ':scheme: https',
+      ':path: /index.html',
+      ':authority: www.example.com',
+      'custom-key: custom-value',
+    ]);
+    expect(decoder.tableBytes).toBe(164);
+  });
 
   it('C.6: responses with Huffman in a table of 256 bytes, with eviction', () => {
     const decoder = newDecoder();

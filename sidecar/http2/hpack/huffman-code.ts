@@ -31,7 +31,7 @@ export const symbolEos = 256;
 export const codes: readonly number[] = (() => {
   const order = codeLengths.map((_, symbol) => symbol);
   order.sort((a, b) => codeLengths[a]! - codeLengths[b]! || a - b);
-  const result = new Array<number>(codeLengths.length).fill(0);
+  const result = codeLengths.map(() => 0);
   let code = 0;
   let bits = codeLengths[order[0]!]!;
   for (const symbol of order) {

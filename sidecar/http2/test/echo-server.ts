@@ -69,5 +69,5 @@ export function startEchoServer(port: number, ready: (port: number) => void): Se
 }
 
 if (process.argv[1] === import.meta.filename) {
-  startEchoServer(Number(process.argv[2] ?? 0), (port) => console.log(port));
+  startEchoServer(Number(process.argv[2] ?? 0), (port) => process.stdout.write(`${port}\n`));
 }

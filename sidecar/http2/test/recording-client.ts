@@ -123,9 +123,8 @@ export interface ClientPair {
 
 /** Connects a client to a raw server that has not said anything yet. */
 export async function connectClient(http2Limits: Partial<Http2Limits> = {}): Promise<ClientPair> {
-  let accept: (socket: Socket) => void = () => {};
-  const accepted = new Promise<Socket>((resolve) => (accept = resolve));
-  const server: Server = createServer({ noDelay: true }, (socket) => accept(socket));
+  const server: Server = createServer({ noDelay: true });
+  const accepted = new Promise<Socket>((resolve) => server.once('connection', resolve));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const socket = connect({ port: (server.address() as { port: number }).port, host: '127.0.0.1', allowHalfOpen: true });
   await new Promise<void>((resolve) => socket.once('connect', resolve));

@@ -302,7 +302,7 @@ export class AdsClient implements TimerTarget {
     const next: Configuration = {
       listeners,
       clusters,
-      routeTables: new Map(this.#routes.resources as Map<string, Configured<RouteTableConfig>>),
+      routeTables: this.#warmRoutes(clusters),
       assignments: new Map(this.#endpoints.resources as Map<string, Configured<LoadAssignmentConfig>>),
     };
     if (this.#published === null || !sameConfiguration(this.#published, next)) {
@@ -320,6 +320,17 @@ export class AdsClient implements TimerTarget {
     }
   }
 
+  /** Routes are not warmed by themselves, but one must not point at a cluster that still waits for its endpoints: until then the table before goes on. */
+  #warmRoutes(clusters: ReadonlyMap<string, unknown>): Map<string, Configured<RouteTableConfig>> {
+    const tables = new Map<string, Configured<RouteTableConfig>>();
+    for (const [name, table] of this.#routes.resources as Map<string, Configured<RouteTableConfig>>) {
+      const before = this.#published?.routeTables.get(name);
+      const waits = before !== undefined && before !== table && clusterNames(table.value).some((cluster) => this.#clusters.resources.has(cluster) && !clusters.has(cluster));
+      tables.set(name, waits ? before : table);
+    }
+    return tables;
+  }
+
   /** Envoy's initial_fetch_timeout: what has not come by now does not hold up the rest. While there is no stream, nothing can be said to be missing (A57). */
   #giveUpWaiting(): void {
     if (this.#connected) {
@@ -335,6 +346,10 @@ export class AdsClient implements TimerTarget {
 function routeNames(listener: ListenerConfig): string[] {
   const chains = listener.defaultFilterChain === null ? listener.filterChains : [...listener.filterChains, listener.defaultFilterChain];
   return chains.flatMap(({ httpConnectionManager: { routes } }) => (routes.kind === 'rds' ? [routes.name] : []));
+}
+
+function clusterNames(table: RouteTableConfig): string[] {
+  return table.virtualHosts.flatMap((host) => host.routes.flatMap(({ action }) => (action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [])));
 }
 
 function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -1,0 +1,132 @@
+/** Builds the model from the sources, again and again, and lets unchanged parts keep their identity from one model to the next. */
+import type { Resource } from '../config-kind/resource.ts';
+import { checkReferences, type ReferenceWarning } from './check-references.ts';
+import { equalLists, keepIdentity } from './keep-identity.ts';
+import { mergeEndpoints, selects } from './merge-endpoints.ts';
+import type { Model, ModelWarning, PortModel, PortRouting, ServiceModel } from './model.ts';
+import type { RegisteredInstance } from './registered-instance.ts';
+import { buildSkeleton, type ServiceSkeleton } from './service-skeleton.ts';
+
+export interface ModelInput {
+  readonly resources: readonly Resource[];
+  readonly instances: readonly RegisteredInstance[];
+}
+
+const emptyModel: Model = { services: new Map(), routings: [], warnings: [] };
+
+export class ModelBuilder {
+  #resources: readonly Resource[] | null = null;
+  #instances: readonly RegisteredInstance[] | null = null;
+  #skeleton: ReadonlyMap<string, ServiceSkeleton> = new Map();
+  #referenceWarnings: readonly ReferenceWarning[] = [];
+  /** Which instances each service had last time, to skip services that none of a change concerns. */
+  #candidates = new Map<string, readonly RegisteredInstance[]>();
+  #model: Model = emptyModel;
+
+  /** The same model as before when nothing changed. Neither input may be changed in place. */
+  build({ resources, instances }: ModelInput): Model {
+    if (resources === this.#resources && instances === this.#instances) return this.#model;
+    const oldSkeleton = this.#skeleton;
+    if (resources !== this.#resources) {
+      this.#skeleton = buildSkeleton(resources, oldSkeleton);
+      this.#referenceWarnings = checkReferences(resources);
+    }
+    this.#resources = resources;
+    this.#instances = instances;
+    const index = new InstanceIndex(instances);
+    const candidates = new Map<string, readonly RegisteredInstance[]>();
+    const services = new Map<string, ServiceModel>();
+    for (const [key, skeleton] of this.#skeleton) {
+      const mine = index.of(skeleton);
+      candidates.set(key, mine);
+      const before = this.#model.services.get(key);
+      const same = before !== undefined && oldSkeleton.get(key) === skeleton && equalLists(this.#candidates.get(key) ?? [], mine, Object.is);
+      services.set(key, same ? before : serviceModel(skeleton, mine, before));
+    }
+    this.#candidates = candidates;
+    this.#model = this.#withIdentity(services, this.#warnings(index));
+    return this.#model;
+  }
+
+  #withIdentity(services: ReadonlyMap<string, ServiceModel>, warnings: readonly ModelWarning[]): Model {
+    const before = this.#model;
+    const sameServices = equalLists([...before.services], [...services], ([keyA, a], [keyB, b]) => keyA === keyB && a === b);
+    const routings: PortRouting[] = [];
+    for (const { ports } of services.values()) for (const { routing } of ports) routings.push(routing);
+    const keptWarnings = keepIdentity(before.warnings, warnings);
+    if (sameServices && keptWarnings === before.warnings && before !== emptyModel) return before;
+    return {
+      services: sameServices ? before.services : services,
+      routings: equalLists(before.routings, routings, Object.is) ? before.routings : routings,
+      warnings: keptWarnings,
+    };
+  }
+
+  #warnings(index: InstanceIndex): ModelWarning[] {
+    const warnings: ModelWarning[] = this.#referenceWarnings.map(({ resource, place, path, message }) => ({
+      resource,
+      place: `${place.file}:${place.line}:${place.column}`,
+      message: `${path}: ${message}`,
+    }));
+    for (const [service, count] of index.unused()) {
+      const known = this.#skeleton.get(service);
+      const reason = known === undefined ? `there is no Service ${service}` : `the selector of Service ${service} does not pick ${count === 1 ? 'it' : 'them'}`;
+      warnings.push({ resource: `instances of ${service}`, place: '', message: `${count} registered, but ${reason}: nobody is sent there` });
+    }
+    return warnings;
+  }
+}
+
+function serviceModel({ resource, ports }: ServiceSkeleton, instances: readonly RegisteredInstance[], before: ServiceModel | undefined): ServiceModel {
+  const now: ServiceModel = {
+    namespace: resource.namespace,
+    name: resource.name,
+    labels: keepIdentity(before?.labels, resource.labels),
+    ports: ports.map(({ definition, routing }): PortModel => {
+      const old = before?.ports.find((port) => port.definition.port === definition.port);
+      const { namespace, service, port } = definition;
+      const endpoints = keepIdentity(old?.endpoints, { namespace, service, port, endpoints: mergeEndpoints(definition, resource, instances) });
+      return old?.definition === definition && old.routing === routing && old.endpoints === endpoints ? old : { definition, routing, endpoints };
+    }),
+  };
+  return before !== undefined && before.labels === now.labels && equalLists(before.ports, now.ports, Object.is) ? before : now;
+}
+
+/** Instances by namespace and by the service that they registered for. */
+class InstanceIndex {
+  readonly #byNamespace = new Map<string, RegisteredInstance[]>();
+  readonly #byService = new Map<string, RegisteredInstance[]>();
+  readonly #unused: Set<RegisteredInstance>;
+
+  constructor(instances: readonly RegisteredInstance[]) {
+    this.#unused = new Set(instances);
+    for (const instance of instances) {
+      push(this.#byNamespace, instance.namespace, instance);
+      push(this.#byService, `${instance.namespace}/${instance.service}`, instance);
+    }
+  }
+
+  of({ resource }: ServiceSkeleton): readonly RegisteredInstance[] {
+    const { namespace, name, selector } = resource;
+    const found =
+      selector === null ? (this.#byService.get(`${namespace}/${name}`) ?? []) : (this.#byNamespace.get(namespace) ?? []).filter(({ labels }) => selects(selector, labels));
+    for (const instance of found) this.#unused.delete(instance);
+    return found;
+  }
+
+  /** How many instances of each service no Service took. */
+  unused(): Map<string, number> {
+    const counts = new Map<string, number>();
+    for (const { namespace, service } of this.#unused) {
+      const key = `${namespace}/${service}`;
+      counts.set(key, (counts.get(key) ?? 0) + 1);
+    }
+    return counts;
+  }
+}
+
+function push<T>(map: Map<string, T[]>, key: string, value: T): void {
+  const list = map.get(key);
+  if (list === undefined) map.set(key, [value]);
+  else list.push(value);
+}

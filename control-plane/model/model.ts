@@ -1,0 +1,124 @@
+/**
+ * The mesh at one moment, from all sources, immutable. Parts that did not change are the same objects as in the model before, so that whatever is derived from a part can be kept
+ * as long as the part lives. Knows nothing of proxies or xDS.
+ */
+import type { AppProtocol, GrpcMatch, HeaderModifier, HttpMatch, RedirectFilter, RewriteFilter } from '../config-kind/resource.ts';
+
+export interface Model {
+  /** By `namespace/name`, sorted. */
+  readonly services: ReadonlyMap<string, ServiceModel>;
+  /** Of every port of every service, in the order of services: the same array as long as no routing changed. */
+  readonly routings: readonly PortRouting[];
+  readonly warnings: readonly ModelWarning[];
+}
+
+export interface ModelWarning {
+  /** `HTTPRoute shop/orders` */
+  readonly resource: string;
+  /** `file:line:column`, or ''. */
+  readonly place: string;
+  readonly message: string;
+}
+
+export interface ServiceModel {
+  readonly namespace: string;
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly ports: readonly PortModel[];
+}
+
+export interface PortModel {
+  readonly definition: PortDefinition;
+  readonly routing: PortRouting;
+  readonly endpoints: PortEndpoints;
+}
+
+/** What makes a cluster. */
+export interface PortDefinition {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  /** '' : the only port, without a name. */
+  readonly name: string;
+  readonly targetPort: number | null;
+  readonly protocol: AppProtocol;
+  /** Answers to the service's name without a port: port 80 if there is one, else the first that is routed. */
+  readonly isDefault: boolean;
+}
+
+/** What makes a load assignment. */
+export interface PortEndpoints {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  /** Sorted by zone, address, port; no address and port twice. */
+  readonly endpoints: readonly Endpoint[];
+}
+
+export interface Endpoint {
+  readonly address: string;
+  readonly port: number;
+  readonly weight: number;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly healthy: boolean;
+  /** '' : from a file. */
+  readonly instanceId: string;
+}
+
+/** What makes the virtual hosts of a port. */
+export interface PortRouting {
+  readonly definition: PortDefinition;
+  /** Routes of the Service's own namespace: they hold for every caller. Empty: every request goes to the port's endpoints. */
+  readonly producer: readonly AttachedRoute[];
+  /** Routes of other namespaces, by namespace: for callers from there they hold instead of the producer's (GAMMA, GEP-1426). */
+  readonly consumers: ReadonlyMap<string, readonly AttachedRoute[]>;
+}
+
+export type AttachedRoute = AttachedHttpRoute | AttachedGrpcRoute;
+
+interface AttachedRouteBase {
+  readonly namespace: string;
+  readonly name: string;
+  /** RFC 3339 or ''. */
+  readonly createdAt: string;
+}
+
+export interface AttachedHttpRoute extends AttachedRouteBase {
+  readonly kind: 'HTTPRoute';
+  readonly rules: readonly AttachedHttpRule[];
+}
+
+export interface AttachedGrpcRoute extends AttachedRouteBase {
+  readonly kind: 'GRPCRoute';
+  readonly rules: readonly AttachedGrpcRule[];
+}
+
+interface AttachedRuleBase {
+  /** Only those with a weight. */
+  readonly backends: readonly Backend[];
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+}
+
+export interface AttachedHttpRule extends AttachedRuleBase {
+  readonly matches: readonly HttpMatch[];
+  readonly redirect: RedirectFilter | null;
+  readonly rewrite: RewriteFilter | null;
+  readonly timeoutMs: number | null;
+}
+
+export interface AttachedGrpcRule extends AttachedRuleBase {
+  readonly matches: readonly GrpcMatch[];
+}
+
+export interface Backend {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  readonly weight: number;
+  /** '' : it exists. Else why requests for it cannot be sent anywhere. */
+  readonly problem: string;
+  readonly requestHeaders: HeaderModifier | null;
+  readonly responseHeaders: HeaderModifier | null;
+}

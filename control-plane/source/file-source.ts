@@ -1,0 +1,97 @@
+/** Watches configuration files and folders and tells when what they say has changed. What they say is in configuration-files.ts. */
+import { type FSWatcher, watch } from 'node:fs';
+import { ConfigurationFiles, type SourceState } from './configuration-files.ts';
+import type { SourceClock } from './source-clock.ts';
+
+export interface FileSourceOptions {
+  readonly clock: SourceClock;
+  /** After a change of resources or faults; never from within start(). */
+  readonly onChange: (state: SourceState) => void;
+  /** Quiet time after the last file event; default 50 ms. */
+  readonly debounceMs?: number;
+  /** Looking without an event, for file systems that send none; default 5 s. */
+  readonly rescanIntervalMs?: number;
+}
+
+export class FileSource {
+  readonly #files: ConfigurationFiles;
+  readonly #options: FileSourceOptions;
+  readonly #watchers = new Map<string, FSWatcher>();
+  #cancelDebounce: (() => void) | null = null;
+  #cancelRescan: (() => void) | null = null;
+  #closed = false;
+
+  /** `paths`: files and folders (with all folders below). */
+  constructor(paths: readonly string[], options: FileSourceOptions) {
+    this.#files = new ConfigurationFiles(paths);
+    this.#options = options;
+  }
+
+  get state(): SourceState {
+    return this.#files.state;
+  }
+
+  /** Reads everything, synchronously, then watches. */
+  start(): SourceState {
+    this.#files.read(true);
+    this.#watchFolders();
+    this.#armRescan();
+    return this.state;
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#cancelDebounce?.();
+    this.#cancelRescan?.();
+    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#watchers.clear();
+  }
+
+  #scan(everything: boolean): void {
+    if (this.#closed) return;
+    const changed = this.#files.read(everything);
+    this.#watchFolders();
+    if (changed) this.#options.onChange(this.state);
+  }
+
+  #armRescan(): void {
+    this.#cancelRescan = this.#options.clock.after(this.#options.rescanIntervalMs ?? 5_000, () => {
+      this.#scan(false);
+      if (!this.#closed) this.#armRescan();
+    });
+  }
+
+  /** Folders, not files: editors save by renaming a new file over the old one, which ends a watch on the file. */
+  #watchFolders(): void {
+    const wanted = new Set(this.#files.folders);
+    for (const [folder, watcher] of this.#watchers) {
+      if (wanted.has(folder)) continue;
+      watcher.close();
+      this.#watchers.delete(folder);
+    }
+    for (const folder of wanted) {
+      if (this.#watchers.has(folder)) continue;
+      try {
+        const watcher = watch(folder, { persistent: false }, () => this.#onEvent());
+        watcher.on('error', () => this.#dropWatcher(folder, watcher));
+        this.#watchers.set(folder, watcher);
+      } catch {
+        // The folder went away, or the system has no more watches: looking every few seconds does the work then.
+      }
+    }
+  }
+
+  #dropWatcher(folder: string, watcher: FSWatcher): void {
+    watcher.close();
+    if (this.#watchers.get(folder) === watcher) this.#watchers.delete(folder);
+  }
+
+  #onEvent(): void {
+    if (this.#closed) return;
+    this.#cancelDebounce?.();
+    this.#cancelDebounce = this.#options.clock.after(this.#options.debounceMs ?? 50, () => {
+      this.#cancelDebounce = null;
+      this.#scan(true);
+    });
+  }
+}

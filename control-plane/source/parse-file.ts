@@ -1,0 +1,101 @@
+/** One YAML (or JSON) file with any number of documents → resources, and every fault with its line and column. Reads no disk. */
+import { type Document, isCollection, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { parseDocument } from '../config-kind/kind.ts';
+import type { Place, Resource } from '../config-kind/resource.ts';
+import { pathText, type SchemaFault } from '../config-kind/schema-fault.ts';
+import type { Fault } from './fault.ts';
+
+/** More than this is refused before it is parsed. */
+export const maxFileBytes = 16 * 1024 * 1024;
+/** Aliases are expanded at most this often, so that a small file cannot become a huge one. */
+const maxAliasCount = 100;
+
+export interface ParsedFile {
+  readonly resources: readonly Resource[];
+  readonly faults: readonly Fault[];
+}
+
+export function parseFile(file: string, text: string): ParsedFile {
+  const lines = new LineCounter();
+  const resources: Resource[] = [];
+  const faults: Fault[] = [];
+  const at = (offset: number): Place => {
+    const { line, col } = lines.linePos(offset);
+    return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
+  };
+  let documents: readonly Document.Parsed[];
+  try {
+    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: '1.2' });
+    documents = Array.isArray(parsed) ? parsed : [];
+  } catch (error) {
+    // Nesting so deep that the parser gives up.
+    return { resources, faults: [{ file, line: 0, column: 0, path: '', message: `cannot be read as YAML: ${(error as Error).message}` }] };
+  }
+  for (const document of documents) {
+    if (document.errors.length > 0) {
+      for (const error of document.errors) faults.push({ ...at(error.pos[0]), path: '', message: `is not YAML: ${oneLine(error.message)}` });
+      continue;
+    }
+    if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
+    readDocument(document, at, resources, faults);
+  }
+  return { resources, faults };
+}
+
+function readDocument(document: Document.Parsed, at: (offset: number) => Place, resources: Resource[], faults: Fault[]): void {
+  const start = at(document.contents?.range[0] ?? 0);
+  let value: unknown;
+  try {
+    value = document.toJS({ maxAliasCount });
+  } catch (error) {
+    faults.push({ ...start, path: '', message: `cannot be read: ${oneLine((error as Error).message)}` });
+    return;
+  }
+  const result = parseDocument(value, start);
+  if ('faults' in result) {
+    const found = result.faults.map((fault: SchemaFault) => ({ ...at(offsetOf(document, fault.path)), path: pathText(fault.path), message: fault.message }));
+    faults.push(...found.sort((a, b) => a.line - b.line || a.column - b.column));
+    return;
+  }
+  resources.push(withReferencePlaces(result.resource, document, at));
+}
+
+/** Notes where the references of a route stand, while the document is at hand. */
+function withReferencePlaces(resource: Resource, document: Document.Parsed, at: (offset: number) => Place): Resource {
+  if (resource.kind === 'Service') return resource;
+  const places = new Map<string, Place>();
+  const note = (path: string, keys: PropertyKey[]): void => void places.set(path, at(offsetOf(document, keys)));
+  for (const [index, parent] of resource.parents.entries()) note(parent.path, ['spec', 'parentRefs', index]);
+  for (const [ruleIndex, rule] of resource.rules.entries()) {
+    for (const [index, backend] of rule.backends.entries()) note(backend.path, ['spec', 'rules', ruleIndex, 'backendRefs', index]);
+  }
+  return { ...resource, referencePlaces: places };
+}
+
+/** Where a field stands: its key in a map, the item in a list; of what is missing, the nearest thing around it. */
+function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
+  let node: unknown = document.contents;
+  let offset = document.contents?.range[0] ?? 0;
+  for (const part of path) {
+    if (!isCollection(node)) break;
+    let next: unknown;
+    let place: unknown;
+    if (isMap(node)) {
+      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
+      if (pair === undefined) break;
+      [next, place] = [pair.value, pair.key];
+    } else if (isSeq(node)) {
+      next = node.items[Number(part)];
+      place = next;
+    }
+    const range = (place as Node | null | undefined)?.range;
+    if (range === undefined || range === null) break;
+    offset = range[0];
+    node = next;
+  }
+  return offset;
+}
+
+function oneLine(text: string): string {
+  return text.replace(/\s+/g, ' ').trim();
+}

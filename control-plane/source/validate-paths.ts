@@ -1,0 +1,24 @@
+/** What `outrigger validate` finds: the same checks as the running control plane's, once, without watching. */
+import { ConfigurationFiles } from './configuration-files.ts';
+import type { Fault } from './fault.ts';
+
+export interface Validation {
+  /** Each makes the configuration unusable as a whole or in part: exit 1. */
+  readonly faults: readonly Fault[];
+  /** Fine by themselves, but likely not meant. */
+  readonly warnings: readonly Fault[];
+  readonly files: number;
+  readonly resources: number;
+}
+
+/** Checks files and folders. A path that does not exist is a fault, and so is a list of paths that holds no configuration file at all. */
+export function validatePaths(paths: readonly string[]): Validation {
+  const files = new ConfigurationFiles(paths);
+  files.read(true);
+  const { faults, warnings, resources } = files.state;
+  const found = [...faults];
+  if (files.fileCount === 0 && found.length === 0) {
+    found.push({ file: paths.join(', '), line: 0, column: 0, path: '', message: 'there is no .yaml, .yml or .json file in it' });
+  }
+  return { faults: found, warnings, files: files.fileCount, resources: resources.length };
+}

@@ -1,0 +1,95 @@
+/**
+ * One client's ADS stream: its subscriptions by type, and when each may be told what is new. Clusters and endpoints go before the listeners and routes that use them, and what is
+ * gone goes last (xds.md C1.13). At most one response of a type is under way: a slow client gets the newest state when it answers, never a queue.
+ */
+import { DeltaSubscription } from './delta-subscription.ts';
+import { type ServedSnapshot, servedTypes, typeOrder } from './served-resource.ts';
+import { SotwSubscription } from './sotw-subscription.ts';
+import type { OutgoingResponse, Subscription } from './subscription.ts';
+
+/** How long listeners and routes wait for a client that does not ask for the endpoints of its clusters. */
+const endpointsWaitMs = 1_000;
+
+export interface SessionOwner {
+  send(response: OutgoingResponse): void;
+  nowMs(): number;
+  /** Calls flush() after a while. */
+  flushLater(delayMs: number): void;
+}
+
+export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
+  readonly #owner: SessionOwner;
+  readonly #create: (typeUrl: string) => S;
+  readonly subscriptions = new Map<string, S>();
+  #snapshot: ServedSnapshot | null = null;
+  #waitingSinceMs = -1;
+
+  constructor(owner: SessionOwner, create: (typeUrl: string) => S) {
+    this.#owner = owner;
+    this.#create = create;
+  }
+
+  /** The subscription of a type; null for a type that is not served. */
+  subscription(typeUrl: string): S | null {
+    const known = this.subscriptions.get(typeUrl);
+    if (known !== undefined) return known;
+    if (!servedTypes.includes(typeUrl)) return null;
+    const fresh = this.#create(typeUrl);
+    this.subscriptions.set(typeUrl, fresh);
+    return fresh;
+  }
+
+  setSnapshot(snapshot: ServedSnapshot): void {
+    this.#snapshot = snapshot;
+    this.flush();
+  }
+
+  /** Sends what may be sent now. Called after every request and every change. */
+  flush(): void {
+    const snapshot = this.#snapshot;
+    if (snapshot === null) return;
+    this.#send(typeOrder.cluster, snapshot, !this.#settled([typeOrder.listener, typeOrder.routes], snapshot));
+    this.#send(typeOrder.endpoints, snapshot, false);
+    if (!this.#clustersReady(snapshot)) return;
+    this.#send(typeOrder.listener, snapshot, false);
+    this.#send(typeOrder.routes, snapshot, false);
+    // Listeners and routes may have nothing more to say now: what they no longer use can go.
+    if (this.#settled([typeOrder.listener, typeOrder.routes], snapshot)) this.#send(typeOrder.cluster, snapshot, false);
+  }
+
+  #send(typeUrl: string, snapshot: ServedSnapshot, holdRemovals: boolean): void {
+    const response = this.subscriptions.get(typeUrl)?.next(snapshot.resources(typeUrl), holdRemovals);
+    if (response !== null && response !== undefined) this.#owner.send(response);
+  }
+
+  #settled(typeUrls: readonly string[], snapshot: ServedSnapshot): boolean {
+    return typeUrls.every((typeUrl) => this.subscriptions.get(typeUrl)?.settled(snapshot.resources(typeUrl)) ?? true);
+  }
+
+  /** The clusters and endpoints that the client has are the newest; so routes may point at them. */
+  #clustersReady(snapshot: ServedSnapshot): boolean {
+    const clusters: Subscription | undefined = this.subscriptions.get(typeOrder.cluster);
+    if (clusters === undefined) return true;
+    if (!this.#settled([typeOrder.cluster, typeOrder.endpoints], snapshot)) return false;
+    const endpoints = this.subscriptions.get(typeOrder.endpoints);
+    const missing = clusters.wildcard && clusters.refused === null && [...snapshot.resources(typeOrder.endpoints).keys()].some((name) => endpoints === undefined || !endpoints.sent.has(name));
+    if (!missing) {
+      this.#waitingSinceMs = -1;
+      return true;
+    }
+    const now = this.#owner.nowMs();
+    if (this.#waitingSinceMs < 0) {
+      this.#waitingSinceMs = now;
+      this.#owner.flushLater(endpointsWaitMs);
+    }
+    return now - this.#waitingSinceMs >= endpointsWaitMs;
+  }
+}
+
+export function sotwSession(owner: SessionOwner): AdsSession<SotwSubscription> {
+  return new AdsSession(owner, (typeUrl) => new SotwSubscription(typeUrl));
+}
+
+export function deltaSession(owner: SessionOwner): AdsSession<DeltaSubscription> {
+  return new AdsSession(owner, (typeUrl) => new DeltaSubscription(typeUrl));
+}

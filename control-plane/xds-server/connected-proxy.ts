@@ -1,0 +1,24 @@
+/** A client on an open stream: who it is, and the session that serves it. */
+import type { Node } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import type { ProxyNode } from '../translate/proxy-node.ts';
+import type { AdsSession } from './ads-session.ts';
+import type { DeltaSubscription } from './delta-subscription.ts';
+import type { ServedSnapshot } from './served-resource.ts';
+import type { SotwSubscription } from './sotw-subscription.ts';
+
+export interface ConnectedProxy {
+  readonly node: Node;
+  readonly proxy: ProxyNode;
+  readonly peer: string;
+  readonly variant: 'sotw' | 'delta';
+  readonly connectedWallMs: number;
+  readonly session: AdsSession<SotwSubscription> | AdsSession<DeltaSubscription>;
+  /** What it is to have. */
+  snapshot: ServedSnapshot | null;
+}
+
+/** Who is told of clients that come and go; gives them their snapshots. */
+export interface ProxyRegistry {
+  add(proxy: ConnectedProxy): void;
+  remove(proxy: ConnectedProxy): void;
+}

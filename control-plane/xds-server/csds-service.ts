@@ -1,0 +1,62 @@
+/** CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. */
+import { create } from '@bufbuild/protobuf';
+import { type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
+import { ClientResourceStatus, UpdateFailureStateSchema } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
+import {
+  type ClientConfig,
+  ClientConfig_GenericXdsConfigSchema,
+  ClientConfigSchema,
+  type ClientStatusRequest,
+  type ClientStatusResponse,
+  ClientStatusResponseSchema,
+  ConfigStatus,
+} from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import type { ConnectedProxy } from './connected-proxy.ts';
+import { servedTypes } from './served-resource.ts';
+import type { Subscription } from './subscription.ts';
+
+export class CsdsService {
+  readonly #proxies: () => Iterable<ConnectedProxy>;
+
+  constructor(proxies: () => Iterable<ConnectedProxy>) {
+    this.#proxies = proxies;
+  }
+
+  readonly implementation = {
+    fetchClientStatus: (_call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>, answer: sendUnaryData<ClientStatusResponse>): void => answer(null, this.#status()),
+    streamClientStatus: (stream: ServerDuplexStream<ClientStatusRequest, ClientStatusResponse>): void => {
+      stream.on('data', () => stream.write(this.#status()));
+      stream.on('end', () => stream.end());
+      stream.on('error', () => stream.end());
+    },
+  };
+
+  #status(): ClientStatusResponse {
+    return create(ClientStatusResponseSchema, { config: [...this.#proxies()].map(clientConfig) });
+  }
+}
+
+function clientConfig(proxy: ConnectedProxy): ClientConfig {
+  const entries = servedTypes.flatMap((typeUrl) => {
+    const subscription: Subscription | undefined = proxy.session.subscriptions.get(typeUrl);
+    return subscription === undefined ? [] : typeEntries(proxy, typeUrl, subscription);
+  });
+  return create(ClientConfigSchema, { node: proxy.node, genericXdsConfigs: entries, clientScope: proxy.variant });
+}
+
+function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subscription) {
+  const resources = proxy.snapshot?.resources(typeUrl);
+  return [...subscription.sent.values()].map(({ name, version }) => {
+    const refusedVersion = subscription.refused?.versions.get(name);
+    const refused = refusedVersion === version;
+    const newest = resources?.get(name)?.version === version && subscription.awaiting === '';
+    return create(ClientConfig_GenericXdsConfigSchema, {
+      typeUrl,
+      name,
+      versionInfo: version,
+      configStatus: refused ? ConfigStatus.ERROR : newest ? ConfigStatus.SYNCED : ConfigStatus.STALE,
+      clientStatus: refused ? ClientResourceStatus.NACKED : subscription.awaiting === '' ? ClientResourceStatus.ACKED : ClientResourceStatus.REQUESTED,
+      ...(refused ? { errorState: create(UpdateFailureStateSchema, { details: subscription.refused!.details, versionInfo: version }) } : {}),
+    });
+  });
+}

@@ -1,0 +1,70 @@
+/** The incremental variant: requests add and take away names, responses say what changed and what is gone. */
+import type { ResourceMap } from './served-resource.ts';
+import { maxNames, type OutgoingResponse, Subscription } from './subscription.ts';
+
+export interface DeltaRequest {
+  readonly nonce: string;
+  readonly subscribe: readonly string[];
+  readonly unsubscribe: readonly string[];
+  readonly initialVersions: ReadonlyMap<string, string>;
+  /** Null for an ACK. */
+  readonly error: string | null;
+}
+
+export class DeltaSubscription extends Subscription {
+  #first = true;
+  /** Names that the client asked for and was not told about: told that they do not exist (xds.md C1.7). */
+  readonly #unanswered = new Set<string>();
+  /** A wildcard that has nothing is answered once, so that the client knows that there is nothing. */
+  #emptyOwed = false;
+
+  /** Gives '' or why the request cannot be served. Subscription changes count even with a stale nonce (xds.md C1.3). */
+  onRequest(request: DeltaRequest): string {
+    if (this.names.size + request.subscribe.length > maxNames) return `more than ${maxNames} resource names of ${this.typeUrl}`;
+    this.takeAnswer(request.nonce, request.error, '');
+    if (this.#first) {
+      this.#first = false;
+      // Legacy wildcard: the first request names nothing.
+      if (request.subscribe.length === 0) this.wildcard = true;
+      this.#emptyOwed = this.wildcard && request.initialVersions.size === 0;
+      for (const [name, version] of request.initialVersions) this.sent.set(name, { name, typeUrl: this.typeUrl, version, bytes: new Uint8Array() });
+    }
+    for (const name of request.subscribe) {
+      if (name === '*') {
+        this.wildcard = true;
+        continue;
+      }
+      // Named again, or for the first time without holding it: must be sent (xds.md C1.8).
+      if (!request.initialVersions.has(name)) this.sent.delete(name);
+      this.names.add(name);
+      this.#unanswered.add(name);
+    }
+    for (const name of request.unsubscribe) {
+      if (name === '*') {
+        this.wildcard = false;
+        for (const held of [...this.sent.keys()]) if (!this.names.has(held)) this.sent.delete(held);
+        continue;
+      }
+      this.names.delete(name);
+      this.#unanswered.delete(name);
+      // Still covered by the wildcard: the client dropped it and must be told again.
+      this.sent.delete(name);
+      if (this.wildcard) this.#unanswered.add(name);
+    }
+    return '';
+  }
+
+  next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
+    if (this.awaiting !== '') return null;
+    const changed = this.changed(resources);
+    const removed = holdRemovals ? [] : this.gone(resources);
+    for (const name of this.#unanswered) if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
+    this.#unanswered.clear();
+    if (changed.length === 0 && removed.length === 0 && !this.#emptyOwed) return null;
+    this.#emptyOwed = false;
+    const nonce = this.nextNonce();
+    this.sending(nonce, changed, removed);
+    return { typeUrl: this.typeUrl, nonce, version: '', resources: changed, removed };
+  }
+
+}

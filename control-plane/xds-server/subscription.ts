@@ -1,0 +1,102 @@
+/**
+ * What one client has asked for of one type on one stream, what it was sent, and what it answered. The rules that both variants share; sotw-subscription.ts and
+ * delta-subscription.ts say how requests and responses look. Pure: no sockets, no clock.
+ *
+ *   idle ──changed──▶ sent, waiting for the answer ──ACK──▶ idle
+ *                                    └──NACK──▶ idle (the refused versions are not sent again)
+ */
+import type { ResourceMap, ServedResource } from './served-resource.ts';
+
+export interface RefusedResponse {
+  readonly versions: ReadonlyMap<string, string>;
+  readonly details: string;
+}
+
+/** A response in either variant; the fields that a variant has not are empty. */
+export interface OutgoingResponse {
+  readonly typeUrl: string;
+  readonly nonce: string;
+  readonly version: string;
+  readonly resources: readonly ServedResource[];
+  readonly removed: readonly string[];
+}
+
+/** Bound on names that one client may ask for of one type. */
+export const maxNames = 20_000;
+
+export abstract class Subscription {
+  readonly typeUrl: string;
+  /** Names asked for. */
+  readonly names = new Set<string>();
+  wildcard = false;
+  /** What the client holds as far as we know: versions by name. */
+  readonly sent = new Map<string, ServedResource>();
+  /** Nonce of the response that waits for its answer; '' when none does. */
+  awaiting = '';
+  /** What was in the response that waits. */
+  #inFlight = new Map<string, string>();
+  refused: RefusedResponse | null = null;
+  acknowledgedVersion = '';
+  #nonces = 0;
+
+  constructor(typeUrl: string) {
+    this.typeUrl = typeUrl;
+  }
+
+  subscribed(name: string): boolean {
+    return this.wildcard || this.names.has(name);
+  }
+
+  /** Takes the answer to a response; false when it belongs to an older one. */
+  protected takeAnswer(nonce: string, error: string | null, version: string): boolean {
+    if (nonce === '' || nonce !== this.awaiting) return false;
+    this.awaiting = '';
+    if (error === null) {
+      this.refused = null;
+      this.acknowledgedVersion = version;
+    } else this.refused = { versions: this.#inFlight, details: error };
+    this.#inFlight = new Map();
+    return true;
+  }
+
+  protected nextNonce(): string {
+    this.#nonces++;
+    return String(this.#nonces);
+  }
+
+  protected sending(nonce: string, resources: readonly ServedResource[], removed: readonly string[]): void {
+    this.awaiting = nonce;
+    this.#inFlight = new Map(resources.map(({ name, version }) => [name, version]));
+    for (const resource of resources) this.sent.set(resource.name, resource);
+    for (const name of removed) this.sent.delete(name);
+  }
+
+  /** Wanted resources that the client does not have in this version. */
+  changed(resources: ResourceMap): ServedResource[] {
+    const found: ServedResource[] = [];
+    if (this.wildcard) {
+      for (const resource of resources.values()) if (this.sent.get(resource.name)?.version !== resource.version) found.push(resource);
+    } else {
+      for (const name of this.names) {
+        const resource = resources.get(name);
+        if (resource !== undefined && this.sent.get(name)?.version !== resource.version) found.push(resource);
+      }
+    }
+    return found;
+  }
+
+  /** Names that the client holds and that are no more. */
+  gone(resources: ResourceMap): string[] {
+    const found: string[] = [];
+    for (const name of this.sent.keys()) if (!resources.has(name)) found.push(name);
+    return found;
+  }
+
+  /** The next response, or null when there is nothing new or the last one is not answered yet. `holdRemovals`: what is gone is not told yet. */
+  abstract next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null;
+
+  /** Something is to be sent, or waits for its answer. */
+  settled(resources: ResourceMap): boolean {
+    return this.awaiting === '' && this.changed(resources).length === 0;
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The part of a request's body that is kept: until a connection takes it, and, while it is small, until the response begins, so that the request can be sent again as it
+ * was. Holds views of read buffers; nothing is copied.
+ */
+import type { ClientStream } from '../codec/codec.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
+
+/** Bytes of a body that are kept so that it can be sent again. */
+export const maxReplayBytes = 64 * 1024;
+
+const emptyChunk = Buffer.alloc(0);
+
+export class RequestBody {
+  readonly #chunks: Buffer[] = [];
+  #trailers: HeaderFields | null = null;
+  bytes = 0;
+  ended = false;
+  /** Everything that came is here. */
+  whole = true;
+
+  add(chunk: Buffer, endStream: boolean): void {
+    if (chunk.length > 0) {
+      this.#chunks.push(chunk);
+      this.bytes += chunk.length;
+    }
+    if (endStream) this.ended = true;
+  }
+
+  addTrailers(trailers: HeaderFields): void {
+    this.#trailers = trailers;
+    this.ended = true;
+  }
+
+  /** Forgets what it holds: it can't be sent again from now on. */
+  drop(): void {
+    this.whole = false;
+    this.#chunks.length = 0;
+    this.#trailers = null;
+    this.bytes = 0;
+  }
+
+  /** Sends all of it. */
+  sendTo(stream: ClientStream): void {
+    const chunks = this.#chunks;
+    const trailers = this.#trailers;
+    const last = this.ended && trailers === null ? chunks.length - 1 : -1;
+    for (let i = 0; i < chunks.length; i++) stream.sendData(chunks[i]!, i === last);
+    if (trailers !== null) stream.sendTrailers(trailers);
+    else if (this.ended && chunks.length === 0) stream.sendData(emptyChunk, true);
+  }
+}

@@ -1,0 +1,47 @@
+/** How long a request may take, from what the route says and what the caller asks for, and how the rest of it is told to the next hop. Envoy's FilterUtility::finalTimeout. */
+import type { ForwardActionConfig } from '../config/route-config.ts';
+
+/**
+ * Milliseconds; 0: no limit.
+ *
+ * A gRPC call on a route that honours `grpc-timeout` (`grpc_timeout_header_max`; 0: no cap) takes the caller's, capped; without one it takes the cap.
+ * A trusted caller's `x-envoy-expected-rq-timeout-ms` or `x-envoy-upstream-rq-timeout-ms` (`callerTimeoutMs`, -1: none) shortens the rest: a deadline only ever shrinks on its way.
+ */
+export function requestTimeoutMs(
+  action: Pick<ForwardActionConfig, 'timeoutMs' | 'grpcTimeoutHeaderMaxMs'>,
+  grpc: boolean,
+  grpcTimeout: string,
+  callerTimeoutMs: number,
+): number {
+  let timeoutMs = action.timeoutMs;
+  const capMs = action.grpcTimeoutHeaderMaxMs;
+  if (grpc && capMs !== null) {
+    const askedMs = grpcTimeout === '' ? -1 : parseGrpcTimeout(grpcTimeout);
+    if (askedMs < 0) timeoutMs = capMs;
+    // A deadline that has passed is the shortest time, not none.
+    else timeoutMs = Math.max(1, capMs > 0 ? Math.min(askedMs, capMs) : askedMs);
+  }
+  if (callerTimeoutMs > 0 && (timeoutMs === 0 || callerTimeoutMs < timeoutMs)) timeoutMs = callerTimeoutMs;
+  return timeoutMs;
+}
+
+const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };
+
+/** Milliseconds of a `grpc-timeout` (up to eight digits and a unit); -1 when it is not one. */
+export function parseGrpcTimeout(value: string): number {
+  const match = /^(\d{1,8})([HMSmun])$/.exec(value);
+  return match === null ? -1 : Number(match[1]) * unitMs[match[2]!]!;
+}
+
+/** The `grpc-timeout` of so many milliseconds, rounded up, in the finest unit that has room. */
+export function formatGrpcTimeout(timeoutMs: number): string {
+  const ms = Math.max(1, Math.ceil(timeoutMs));
+  if (ms < 100_000_000) return `${ms}m`;
+  const seconds = Math.ceil(ms / 1000);
+  return seconds < 100_000_000 ? `${seconds}S` : `${Math.min(99_999_999, Math.ceil(seconds / 3600))}H`;
+}
+
+/** Milliseconds of a header that holds a whole number; -1 when it does not. */
+export function parseTimeoutMs(value: string): number {
+  return /^\d{1,12}$/.test(value) ? Number(value) : -1;
+}

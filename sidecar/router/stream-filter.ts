@@ -1,0 +1,55 @@
+/**
+ * The seam between a stream and the filters that its request passes. A filter hears the request and may answer it, through the stream that it was made with; it
+ * waits by not calling on, and goes on whenever it likes. The router is the last filter, and so far the only one: nothing stands between it and the stream, and
+ * nothing is paid for that. A further filter takes the stream's place towards the next one and the next one's place towards the stream.
+ */
+import type { HeaderFields } from '../codec/header-fields.ts';
+import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
+import type { WeightedTarget } from './route-entry.ts';
+import type { StreamLimits } from './stream-limits.ts';
+
+/** What a filter hears. After onStreamEnd nothing comes any more. */
+export interface StreamFilter {
+  onRequestHead(head: RequestHead, endStream: boolean): void;
+  onRequestData(chunk: Buffer, endStream: boolean): void;
+  onRequestTrailers(trailers: HeaderFields): void;
+  /** The caller cannot take more of the response for now / again. Calls alternate. */
+  onResponseBlocked(): void;
+  onResponseReady(): void;
+  /** A deadline of {@link StreamLimits} that belongs to the filter has come. */
+  onTimeLimit(kind: 'route' | 'backoff', nowMs: number): void;
+  /** The stream is over, however it ended: whatever still runs for it is given up with `error`. */
+  onStreamEnd(error: ProxyError, nowMs: number): void;
+}
+
+/** What a filter may do with its stream. Once the stream is over none of these does anything. */
+export interface FilteredStream {
+  readonly startMs: number;
+  readonly version: HttpVersion;
+  readonly limits: StreamLimits;
+  /** The call is gRPC, by its content type. */
+  readonly grpc: boolean;
+  /** `x-envoy-expected-rq-timeout-ms` or `x-envoy-upstream-rq-timeout-ms` of a trusted caller in milliseconds; -1: none. */
+  readonly callerTimeoutMs: number;
+  /** `grpc-timeout` as received, or ''. */
+  readonly grpcTimeout: string;
+  /** Of the upstream that serves it, for logs and metrics. Written by the router. */
+  target: WeightedTarget | null;
+  upstreamHost: string;
+  attempts: number;
+  upstreamServiceTimeMs: number;
+  sendInformational(head: ResponseHead): void;
+  sendResponseHead(head: ResponseHead, endStream: boolean): void;
+  sendResponseData(chunk: Buffer, endStream: boolean): void;
+  sendResponseTrailers(trailers: HeaderFields): void;
+  /** An answer of our own that is no failure: a redirect, a fixed answer. `body` null: none. */
+  sendOwnResponse(head: ResponseHead, body: Buffer | null, details: string): void;
+  /** Ends the stream for a fault: by an answer of our own, or by a reset when an answer has begun. */
+  fail(error: ProxyError): void;
+  /** Counted: the caller's request is not read meanwhile. */
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** A request is sent again. */
+  onRetry(reason: 'connection' | 'policy'): void;
+}

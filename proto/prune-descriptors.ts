@@ -1,100 +1,109 @@
 /**
- * Cuts descriptors down to the messages that a program decodes. A field whose message is not kept stays, under its own name and number, as opaque `bytes`: the same on the wire,
- * so that a field which is set and not understood is still seen and named. Pure: descriptors in, descriptors out.
+ * Cuts descriptors down to the fields that are kept, and to the messages and enums that these reach: what a program loads then is what it uses. Returns the names of the fields
+ * that were cut, so that one that comes all the same can be called by its name.
  */
-import { clone, create } from '@bufbuild/protobuf';
-import {
-  type DescriptorProto,
-  DescriptorProtoSchema,
-  type EnumDescriptorProto,
-  type FieldDescriptorProto,
-  FieldDescriptorProto_Type,
-  FieldDescriptorProtoSchema,
-  type FileDescriptorProto,
-  FileDescriptorProtoSchema,
-} from '@bufbuild/protobuf/wkt';
+import { clone } from '@bufbuild/protobuf';
+import { type DescriptorProto, type EnumDescriptorProto, FieldDescriptorProto_Label, type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 
-/**
- * `kept` holds full names of messages. Services go; enums stay where a kept message has a field of them, and become int32 in none: every field of a kept message keeps its type
- * unless that is a message outside of `kept`. Files of `google.protobuf` stay whole, as the runtime has them anyway. Throws when a name in `kept` is nowhere.
- */
-export function pruneDescriptors(files: readonly FileDescriptorProto[], kept: ReadonlySet<string>): FileDescriptorProto[] {
-  const enums = new Set<string>();
-  const found = new Set<string>();
-  const fileOf = new Map<string, string>();
-  for (const file of files) {
-    for (const message of file.messageType) noteMessage(message, file.package, file.name, kept, enums, found, fileOf);
-    for (const type of file.enumType) fileOf.set(`${file.package}.${type.name}`, file.name);
+export interface PruneRules {
+  /** Full names of messages to begin with. */
+  readonly roots: readonly string[];
+  /** Whether a field of a message is kept; asked by the message's full name and the field's name. */
+  keep(message: string, field: string): boolean;
+}
+
+export interface Pruned {
+  readonly files: readonly FileDescriptorProto[];
+  /** By message: field number → name, of kept messages. */
+  readonly cut: Readonly<Record<string, Readonly<Record<number, string>>>>;
+}
+
+const wellKnown = 'google.protobuf.';
+
+export function pruneDescriptors(files: readonly FileDescriptorProto[], rules: PruneRules): Pruned {
+  const messages = new Map<string, { message: DescriptorProto; file: string }>();
+  const enums = new Map<string, string>();
+  const copies = files.map((file) => (file.package === 'google.protobuf' ? file : clone(FileDescriptorProtoSchema, file)));
+  for (const file of copies) {
+    for (const message of file.messageType) index(message, file.package, file.name, messages, enums);
+    for (const type of file.enumType) enums.set(`${file.package}.${type.name}`, file.name);
   }
-  const missing = [...kept].filter((name) => !found.has(name));
-  if (missing.length > 0) throw new Error(`these messages are to be kept, and no file has them: ${missing.join(', ')}`);
-  return files.flatMap((file) => (isRuntimes(file.name) ? [file] : pruneFile(file, kept, enums, fileOf)));
+  const cut: Record<string, Record<number, string>> = {};
+  const reached = reach(rules, messages, cut);
+  const kept: FileDescriptorProto[] = [];
+  for (const file of copies) {
+    if (file.package === 'google.protobuf') {
+      kept.push(file);
+      continue;
+    }
+    file.messageType = file.messageType.filter((message) => cutNested(message, `${file.package}.${message.name}`, reached));
+    file.enumType = file.enumType.filter((type) => reached.has(`${file.package}.${type.name}`));
+    file.service = [];
+    if (file.messageType.length + file.enumType.length > 0) kept.push(file);
+  }
+  const fileOf = (typeName: string): string => messages.get(typeName)?.file ?? enums.get(typeName) ?? '';
+  for (const file of kept) if (file.package !== 'google.protobuf') file.dependency = dependencies(file, fileOf);
+  return { files: kept, cut };
 }
 
-function isRuntimes(file: string): boolean {
-  return file.startsWith('google/protobuf/');
-}
-
-function noteMessage(
-  message: DescriptorProto,
-  scope: string,
-  file: string,
-  kept: ReadonlySet<string>,
-  enums: Set<string>,
-  found: Set<string>,
-  fileOf: Map<string, string>,
-): void {
+function index(message: DescriptorProto, scope: string, file: string, messages: Map<string, { message: DescriptorProto; file: string }>, enums: Map<string, string>): void {
   const name = `${scope}.${message.name}`;
-  found.add(name);
-  fileOf.set(name, file);
-  for (const type of message.enumType) fileOf.set(`${name}.${type.name}`, file);
-  for (const nested of message.nestedType) noteMessage(nested, name, file, kept, enums, found, fileOf);
-  if (!kept.has(name)) return;
-  for (const field of [...message.field, ...message.nestedType.filter(isMapEntry).flatMap((entry) => entry.field)]) {
-    if (field.type === FieldDescriptorProto_Type.ENUM) enums.add(field.typeName.slice(1));
-  }
+  messages.set(name, { message, file });
+  for (const nested of message.nestedType) index(nested, name, file, messages, enums);
+  for (const type of message.enumType) enums.set(`${name}.${type.name}`, file);
 }
 
-function pruneFile(file: FileDescriptorProto, kept: ReadonlySet<string>, enums: ReadonlySet<string>, fileOf: ReadonlyMap<string, string>): FileDescriptorProto[] {
-  const uses = new Set<string>();
-  const messageType = file.messageType.flatMap((message) => pruneMessage(message, file.package, kept, enums, uses));
-  const enumType = file.enumType.filter((type) => enums.has(`${file.package}.${type.name}`));
-  if (messageType.length === 0 && enumType.length === 0) return [];
-  const dependency = new Set<string>();
-  for (const name of uses) {
-    const from = fileOf.get(name);
-    if (from !== undefined && from !== file.name) dependency.add(from);
+/** Removes fields that are not kept, follows those that are, and gives the full names of all messages and enums that were met. */
+function reach(rules: PruneRules, messages: ReadonlyMap<string, { message: DescriptorProto }>, cut: Record<string, Record<number, string>>): Set<string> {
+  const reached = new Set<string>();
+  const pending = [...rules.roots];
+  for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
+    if (reached.has(name)) continue;
+    reached.add(name);
+    const found = messages.get(name);
+    if (found === undefined || name.startsWith(wellKnown)) continue;
+    const { message } = found;
+    if (message.options?.mapEntry !== true) cutFields(message, name, rules, cut);
+    for (const field of message.field) if (field.typeName !== '') pending.push(field.typeName.slice(1));
   }
-  return [create(FileDescriptorProtoSchema, { name: file.name, package: file.package, syntax: file.syntax, dependency: [...dependency].sort(), messageType, enumType })];
+  return reached;
 }
 
-/** None for a message that nothing needs; one that only holds kept ones is left as an empty shell around them. */
-function pruneMessage(message: DescriptorProto, scope: string, kept: ReadonlySet<string>, enums: ReadonlySet<string>, uses: Set<string>): DescriptorProto[] {
-  const name = `${scope}.${message.name}`;
-  const isKept = kept.has(name);
-  const maps = new Map(message.nestedType.filter(isMapEntry).map((entry) => [`.${name}.${entry.name}`, entry]));
-  const nestedType = message.nestedType.flatMap((nested) => (isMapEntry(nested) ? [] : pruneMessage(nested, name, kept, enums, uses)));
-  const enumType: EnumDescriptorProto[] = message.enumType.filter((type) => enums.has(`${name}.${type.name}`));
-  if (!isKept) return nestedType.length + enumType.length === 0 ? [] : [create(DescriptorProtoSchema, { name: message.name, nestedType, enumType })];
-  const field = message.field.map((each) => {
-    const entry = maps.get(each.typeName);
-    const pruned = entry === undefined ? pruneField(each, kept, uses) : each;
-    if (entry !== undefined) nestedType.push({ ...clone(DescriptorProtoSchema, entry), field: entry.field.map((inner) => pruneField(inner, kept, uses)) });
-    return pruned;
+function cutFields(message: DescriptorProto, name: string, rules: PruneRules, cut: Record<string, Record<number, string>>): void {
+  const gone: Record<number, string> = {};
+  const kept = message.field.filter((field) => {
+    const keep = rules.keep(name, field.name);
+    if (!keep) gone[field.number] = field.name;
+    return keep;
   });
-  return [create(DescriptorProtoSchema, { name: message.name, field, nestedType, enumType, oneofDecl: message.oneofDecl })];
+  if (Object.keys(gone).length > 0) cut[name] = gone;
+  // Oneofs without fields go; the others move up.
+  const inOneof = (field: (typeof kept)[number]): boolean => field.label !== FieldDescriptorProto_Label.REPEATED && oneofOf.has(field);
+  const oneofOf = new Map(kept.filter((field) => Object.hasOwn(field, 'oneofIndex')).map((field) => [field, field.oneofIndex]));
+  const used = [...new Set(kept.filter(inOneof).map((field) => oneofOf.get(field)!))].sort((a, b) => a - b);
+  for (const field of kept) if (inOneof(field)) field.oneofIndex = used.indexOf(oneofOf.get(field)!);
+  message.oneofDecl = used.map((at) => message.oneofDecl[at]!);
+  message.field = kept;
 }
 
-function pruneField(field: FieldDescriptorProto, kept: ReadonlySet<string>, uses: Set<string>): FieldDescriptorProto {
-  const typeName = field.typeName.slice(1);
-  if (typeName === '') return field;
-  if (field.type === FieldDescriptorProto_Type.ENUM || kept.has(typeName) || typeName.startsWith('google.protobuf.')) {
-    uses.add(typeName);
-    return field;
-  }
-  return create(FieldDescriptorProtoSchema, { ...clone(FieldDescriptorProtoSchema, field), type: FieldDescriptorProto_Type.BYTES, typeName: '' });
+/** Keeps what was reached below a message; a message that only holds others stays, empty. */
+function cutNested(message: DescriptorProto, name: string, reached: ReadonlySet<string>): boolean {
+  message.nestedType = message.nestedType.filter((nested) => cutNested(nested, `${name}.${nested.name}`, reached));
+  message.enumType = message.enumType.filter((type: EnumDescriptorProto) => reached.has(`${name}.${type.name}`));
+  if (reached.has(name)) return true;
+  message.field = [];
+  message.oneofDecl = [];
+  return message.nestedType.length + message.enumType.length > 0;
 }
 
-function isMapEntry(message: DescriptorProto): boolean {
-  return message.options?.mapEntry === true;
+function dependencies(file: FileDescriptorProto, fileOf: (typeName: string) => string): string[] {
+  const found = new Set<string>();
+  const visit = (message: DescriptorProto): void => {
+    for (const field of message.field) if (field.typeName !== '') found.add(fileOf(field.typeName.slice(1)));
+    for (const nested of message.nestedType) visit(nested);
+  };
+  for (const message of file.messageType) visit(message);
+  found.delete(file.name);
+  found.delete('');
+  return [...found].sort();
 }

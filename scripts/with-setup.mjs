@@ -37,7 +37,10 @@ step('node_modules', ['package.json', 'package-lock.json'], [], 'installing depe
     fail('npm ci failed', `${found.stdout}\n${found.stderr}`);
   }
 });
-step('generated', ['package-lock.json'], ['proto'], 'generating protobuf code', () => run('protobuf generation', [node, 'proto/generate.ts']));
+step('generated', ['package-lock.json', 'sidecar/xds/supported-fields.ts', 'sidecar/xds/generate-api.ts'], ['proto'], 'generating protobuf code', () => {
+  run('protobuf generation', [node, 'proto/generate.ts']);
+  run('protobuf generation', [node, 'sidecar/xds/generate-api.ts']);
+});
 if (command.build) {
   step('built', ['package-lock.json'], ['proto', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'], 'building', () =>
     run('the build', [node, 'scripts/build.ts']),
@@ -70,7 +73,7 @@ function digest(files, folders) {
     if (!existsSync(join(root, folder))) continue;
     for (const file of readdirSync(join(root, folder), { recursive: true }).sort()) {
       const path = join(root, folder, file);
-      if (file.startsWith('generated') || file.endsWith('.test.ts') || !statSync(path).isFile()) continue;
+      if (file.startsWith('generated') || file.startsWith('xds/api') || file.endsWith('.test.ts') || !statSync(path).isFile()) continue;
       hash.update(file).update(readFileSync(path));
     }
   }

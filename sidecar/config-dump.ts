@@ -1,10 +1,10 @@
 /** `/config_dump` in Envoy's shape: what is in force and where it came from. Keys and other secrets are taken out. */
 import { type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
-import { BootstrapSchema, type Bootstrap } from '../proto/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
-import { ClusterSchema } from '../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { ClusterLoadAssignmentSchema } from '../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import { ListenerSchema } from '../proto/generated/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from '../proto/generated/envoy/config/route/v3/route_pb.js';
+import { BootstrapSchema, type Bootstrap } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from './xds/api/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema } from './xds/api/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from './xds/api/envoy/config/route/v3/route_pb.js';
 import type { Configuration, ResourceOrigin } from './config/configuration.ts';
 import { apiRegistry } from './xds/api-registry.ts';
 import type { RefusedUpdate } from './xds/ads/type-state.ts';

@@ -64,7 +64,7 @@ class StreamHandler implements SessionOwner {
   }
 
   send(response: OutgoingResponse): void {
-    if (!this.#ended) this.stream.write(this.#encode(response) as never);
+    if (!this.#ended) (this.stream as { write(message: unknown): boolean }).write(this.#encode(response));
   }
 
   nowMs(): number {

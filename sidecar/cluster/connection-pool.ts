@@ -145,7 +145,8 @@ export class ConnectionPool implements TimerTarget {
     if (this.protocol !== 'http1') this.#streamsPerConnection = Math.max(1, connection.availableStreams());
     this.onAvailable(connection);
     if (this.#context.maxConnectionDurationMs > 0) this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
-    if (this.#waitingCount > 0) this.#connectForWaiting();
+    // It may take fewer streams than was expected. In HTTP/1 each request that waits asked for a connection of its own.
+    if (this.protocol !== 'http1') this.#connectForWaiting();
   }
 
   onConnectFailed(connection: PooledConnection, error: ProxyError): void {

@@ -5,36 +5,8 @@
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { wellKnown } from '../codec/header-name.ts';
 
-/** Removes them in place, walking the fields once. */
-export function removeHopByHop(fields: HeaderFields, keepUpgrade: boolean): void {
-  const { names, values } = fields;
-  let listed: string[] | null = null;
-  for (let i = 0; i < names.length; i++) {
-    if (names[i]!.known !== wellKnown.connection) continue;
-    for (const option of values[i]!.toLowerCase().split(',')) {
-      const word = option.trim();
-      // What frames or routes the message is not the peer's to remove (hardening.md).
-      if (word !== '' && word !== 'close' && word !== 'keep-alive' && word !== 'upgrade' && word !== 'te' && !protectedNames.has(word)) (listed ??= []).push(word);
-    }
-  }
-  let to = 0;
-  for (let from = 0; from < names.length; from++) {
-    const name = names[from]!;
-    if (name.known !== 0 && dropped(name.known, values[from]!, keepUpgrade)) continue;
-    if (listed !== null && listed.includes(name.lower)) continue;
-    if (to !== from) {
-      names[to] = name;
-      values[to] = values[from]!;
-    }
-    to++;
-  }
-  names.length = to;
-  values.length = to;
-}
-
-const protectedNames: ReadonlySet<string> = new Set(['host', 'content-length', 'transfer-encoding', 'content-type', 'authorization', 'x-forwarded-for', 'x-forwarded-proto', 'x-request-id']);
-
-function dropped(known: number, value: string, keepUpgrade: boolean): boolean {
+/** Whether a field with a well-known name is for this hop only. `te` is not here: see {@link passedTe}. */
+export function isHopByHop(known: number, keepUpgrade: boolean): boolean {
   switch (known) {
     case wellKnown.connection:
     case wellKnown.keepAlive:
@@ -43,9 +15,44 @@ function dropped(known: number, value: string, keepUpgrade: boolean): boolean {
       return true;
     case wellKnown.upgrade:
       return !keepUpgrade;
-    case wellKnown.te:
-      return value.toLowerCase() !== 'trailers';
     default:
       return false;
   }
 }
+
+/** What of a `te` is passed on: that the caller takes trailers, as gRPC needs it; '' for nothing. */
+export function passedTe(value: string): string {
+  return value === 'trailers' || /(?:^|[\s,])trailers(?:$|[\s,;])/i.test(value) ? 'trailers' : '';
+}
+
+/** Removes the fields that a `connection` value lists; not those that frame, route or authorize the message, which are not the peer's to remove (hardening.md). */
+export function removeListed(fields: HeaderFields, connection: string): void {
+  if (isUsual(connection)) return;
+  for (const option of connection.toLowerCase().split(',')) {
+    const name = option.trim();
+    if (name !== '' && !kept.has(name)) fields.delete(name);
+  }
+}
+
+/** Nothing to do for what nearly every peer sends. */
+function isUsual(connection: string): boolean {
+  return connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive' || connection === 'Upgrade' || connection === 'upgrade';
+}
+
+const kept: ReadonlySet<string> = new Set([
+  'close',
+  'keep-alive',
+  'upgrade',
+  'te',
+  'host',
+  'content-length',
+  'transfer-encoding',
+  'content-type',
+  'trailer',
+  'authorization',
+  'cookie',
+  'x-forwarded-for',
+  'x-forwarded-proto',
+  'x-forwarded-host',
+  'x-request-id',
+]);

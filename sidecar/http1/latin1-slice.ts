@@ -1,4 +1,4 @@
-/** Text of bytes out of a buffer without the argument handling of `toString`, which is a fifth of the cost of parsing a small head. */
+/** Text of bytes out of a buffer without the argument handling of `toString`: heads are cut into strings several times per request. */
 
 type Slicing = { latin1Slice(this: Buffer, start: number, end: number): string };
 

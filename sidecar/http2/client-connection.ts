@@ -2,7 +2,7 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
-import type { RequestHead } from '../codec/message-head.ts';
+import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { Http2Connection } from './connection.ts';
@@ -105,7 +105,8 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     }
     if (head.upgrade !== '') {
       if (!this.peerSettingsSeen) {
-        stream.heldHead = head;
+        // The head stays the owner's.
+        stream.heldHead = copyOf(head);
         this.#held.push(stream);
         if (endStream) stream.endQueued = true;
         return;
@@ -163,9 +164,9 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
       this.failStream(stream, streamClosed, 'http2.headers_after_end', 'HEADERS behind END_STREAM');
       return;
     }
-    const template = this.#readBlock(stream.responseBegun, bytes, start, end);
+    const template = this.#readBlock(stream.headReceived, bytes, start, end);
     if (typeof template === 'string') this.#malformed(stream, template);
-    else if (stream.responseBegun) this.#onTrailers(stream, template, endStream);
+    else if (stream.headReceived) this.#onTrailers(stream, template, endStream);
     else if (template.status < 200) this.#onInformational(stream, template, endStream);
     else this.#onResponse(stream, template, endStream);
   }
@@ -208,7 +209,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
         return;
       }
     }
-    stream.responseBegun = true;
+    stream.headReceived = true;
     const head = template.toHead();
     if (accepted && stream.upgrade !== '') {
       head.status = 101;
@@ -253,7 +254,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
         'UR',
         'remote_refused_stream_reset',
         `The upstream refused the stream.`,
-        client.responseBegun ? 'never' : 'unsent',
+        client.headReceived ? 'never' : 'unsent',
         code,
       );
     }
@@ -309,7 +310,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
           'UR',
           'remote_refused_stream_reset',
           'The upstream is going away and did not process the stream.',
-          client.responseBegun ? 'never' : 'unsent',
+          client.headReceived ? 'never' : 'unsent',
           refusedStream,
         ),
       );
@@ -369,3 +370,8 @@ const upstreamGone = new ProxyError({
   message: 'The upstream closed the connection.',
   retry: 'idempotent',
 });
+
+function copyOf(head: RequestHead): RequestHead {
+  const { method, scheme, authority, path, version, upgrade, absoluteForm } = head;
+  return new RequestHead(method, scheme, authority, path, version, head.fields.clone(), upgrade, absoluteForm);
+}

@@ -15,8 +15,6 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   /** The sec-websocket-accept that an HTTP/1.1 client expects, else ''. */
   accept = '';
   isHead = false;
-  /** The final response head came. */
-  responseBegun = false;
   /** An upgrade that waits for the peer's SETTINGS, which say whether it may be sent. */
   heldHead: RequestHead | null = null;
 
@@ -47,13 +45,13 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
 
   /** An error of this stream with details as Envoy words them. */
   error(flag: ResponseFlag, reason: string, message: string, retry: RetrySafety, http2Code: number): ProxyError {
-    const when = this.responseBegun ? 'after' : 'before';
+    const when = this.headReceived ? 'after' : 'before';
     return new ProxyError({
       flag,
       source: 'upstream',
       details: `upstream_reset_${when}_response_started{${reason}}`,
       message,
-      retry: retry === 'idempotent' && this.responseBegun ? 'never' : retry,
+      retry: retry === 'idempotent' && this.headReceived ? 'never' : retry,
       http2Code,
     });
   }

@@ -220,7 +220,7 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
     const expected = stream.expectedBytes;
     const wrongLength =
       expected >= 0 && (stream.receivedBytes > expected || (endStream && stream.receivedBytes !== expected));
-    if (wrongLength || (length > 0 && !stream.bodyAllowed)) {
+    if (wrongLength || !stream.headReceived || (length > 0 && !stream.bodyAllowed)) {
       this.creditConnection(length);
       const what = wrongLength ? 'DATA differs from content-length' : 'DATA where no body may be';
       this.failStream(stream, protocolError, 'http2.violation.of.messaging.rule', what);

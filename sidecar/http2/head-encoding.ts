@@ -34,39 +34,43 @@ export function encodeRequestHead(encoder: HpackEncoder, head: RequestHead, sche
   }
   const authority = head.authority === '' ? fields.get('host') : head.authority;
   if (authority !== undefined && authority !== '') encoder.add(':authority', authority);
-  if (extended) {
-    encoder.add(':protocol', head.upgrade);
-    fields.delete('sec-websocket-key');
-  }
-  addFields(encoder, fields);
+  if (extended) encoder.add(':protocol', head.upgrade);
+  // RFC 8441 5: HTTP/1.1's proof of the handshake is not carried.
+  addFields(encoder, fields, extended ? 'sec-websocket-key' : '');
   return encoder.end();
 }
 
 /** Encodes into blockScratch; the block's length. */
-export function encodeResponseHead(encoder: HpackEncoder, status: number, fields: HeaderFields): number {
+export function encodeResponseHead(
+  encoder: HpackEncoder,
+  status: number,
+  fields: HeaderFields,
+  upgraded = false,
+): number {
   encoder.begin();
   if (status === 200) encoder.addStatic(indexStatus200);
   else if (status === 204) encoder.addStatic(indexStatus204);
   else if (status === 304) encoder.addStatic(indexStatus304);
   else if (status === 404) encoder.addStatic(indexStatus404);
   else encoder.add(':status', String(status));
-  addFields(encoder, fields);
+  addFields(encoder, fields, upgraded ? 'sec-websocket-accept' : '');
   return encoder.end();
 }
 
 /** Encodes into blockScratch; the block's length. */
 export function encodeTrailers(encoder: HpackEncoder, trailers: HeaderFields): number {
   encoder.begin();
-  addFields(encoder, trailers);
+  addFields(encoder, trailers, '');
   return encoder.end();
 }
 
-function addFields(encoder: HpackEncoder, fields: HeaderFields): void {
+function addFields(encoder: HpackEncoder, fields: HeaderFields, without: string): void {
   const { names, values } = fields;
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
     const value = values[i]!;
     if (name.known !== wellKnown.other && isDropped(name.known, value)) continue;
+    if (without !== '' && name.lower === without) continue;
     encoder.add(name.lower, value);
   }
 }

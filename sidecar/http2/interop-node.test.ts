@@ -5,6 +5,7 @@ import * as fc from 'fast-check';
 import { afterEach, expect, it } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
+import { startEchoServer } from './test/echo-server.ts';
 import { RecordingClient, request } from './test/recording-client.ts';
 import { RecordingServer } from './test/recording-server.ts';
 
@@ -186,4 +187,27 @@ it('encode then decode is the identity: our client to our server and back', asyn
     ),
     { numRuns: 150 },
   );
+});
+
+it('answers thousands of requests of one node:http2 session, repeated and ever new fields among them', async () => {
+  const port = await new Promise<number>((resolve) => {
+    const server = startEchoServer(0, resolve);
+    closing.push(() => server.close());
+  });
+  const session = http2.connect(`http://127.0.0.1:${port}`);
+  closing.push(() => session.destroy());
+  let bytes = 0;
+  for (let round = 0; round < 20; round++) {
+    await Promise.all(
+      Array.from({ length: 100 }, async (_, i) => {
+        const stream = session.request({
+          ':path': `/${i % 7}`,
+          'x-fixed': 'a',
+          'x-new': `${round}-${i}-${'n'.repeat(i)}`,
+        });
+        for await (const chunk of stream) bytes += (chunk as Buffer).length;
+      }),
+    );
+  }
+  expect(bytes).toBe(2_000 * 1024);
 });

@@ -30,9 +30,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
         this.link.resetStream(this, internalError);
         return;
       }
-      // RFC 8441 5: the answer to an extended CONNECT is a 2xx, without HTTP/1.1's proof of the handshake.
+      // RFC 8441 5: the answer to an extended CONNECT is a 2xx.
       status = 200;
-      head.fields.delete('sec-websocket-accept');
     } else if (this.upgrade !== '' && status >= 200 && status < 300) {
       // A success without the upgrade cannot be said here: the client would take it for the upgrade.
       status = 502;
@@ -42,6 +41,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   #write(status: number, fields: HeaderFields, endStream: boolean): void {
-    this.link.writeBlock(this.id, encodeResponseHead(this.link.encoder, status, fields), endStream);
+    const length = encodeResponseHead(this.link.encoder, status, fields, this.upgrade !== '');
+    this.link.writeBlock(this.id, length, endStream);
   }
 }

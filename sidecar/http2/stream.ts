@@ -45,6 +45,8 @@ export abstract class Http2Stream {
   /** What content-length promised, -1 for nothing. */
   expectedBytes = -1;
   receivedBytes = 0;
+  /** The final head came: before it no DATA may. */
+  headReceived: boolean;
   /** The message may have DATA with a payload. */
   bodyAllowed = true;
   /** CONNECT or an upgrade: the directions end independently. */
@@ -54,6 +56,7 @@ export abstract class Http2Stream {
     this.link = link;
     this.id = id;
     this.state = state;
+    this.headReceived = state !== stateIdle;
     this.startMs = link.nowMs;
     this.sendWindow = link.peer.initialWindowBytes;
     this.recvWindow = link.initialRecvWindowBytes;

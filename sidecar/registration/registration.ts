@@ -10,7 +10,7 @@ import {
   type Instance,
   RegisterRequestSchema,
   RegisterResponseSchema,
-} from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
+} from '../xds/api/outrigger/registry/v1/registry_pb.js';
 import type { ClusterLookup } from '../cluster/upstream.ts';
 import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
 import type { Random } from '../runtime/clock.ts';

@@ -1,18 +1,16 @@
 /** One route, compiled: what it matches, and what it does with a request. */
 import type { RequestHead } from '../codec/message-head.ts';
-import type { ForwardActionConfig, HeaderMatchConfig, QueryMatchConfig, RouteConfig, WeightedClusterConfig } from '../config/route-config.ts';
+import type { ForwardActionConfig, RouteConfig, WeightedClusterConfig } from '../config/route-config.ts';
 import { HeaderMutation } from './header-mutation.ts';
-import { compileRegex, compileStringMatcher, type StringMatcher } from './string-matcher.ts';
+import { compileHeaderTest, compileQueryTest, type HeadTest, isGrpcHead } from './header-test.ts';
+import { compileRegex, type StringMatcher } from './string-matcher.ts';
 
-type HeadTest = (head: RequestHead) => boolean;
-
+/** A cluster that a route leads to, with its share. */
 export class WeightedTarget {
   readonly name: string;
   readonly weight: number;
   readonly requestHeaders: HeaderMutation | null;
   readonly responseHeaders: HeaderMutation | null;
-  /** For use by metrics: whatever the connection manager keeps per route and cluster. */
-  metrics: unknown = null;
 
   constructor(config: WeightedClusterConfig) {
     this.name = config.name;
@@ -33,7 +31,7 @@ export class RouteEntry {
   readonly #tests: readonly HeadTest[];
   readonly #totalWeight: number;
 
-  /** `outer`: mutations of the virtual host and the table, applied after the route's own (Envoy's default order: most specific first). */
+  /** `outer…`: mutations of the virtual host and the table, applied after the route's own (Envoy's default order: most specific first). */
   constructor(config: RouteConfig, outerRequest: readonly HeaderMutation[], outerResponse: readonly HeaderMutation[]) {
     this.config = config;
     this.name = config.name;
@@ -46,27 +44,28 @@ export class RouteEntry {
     this.#tests = [
       ...config.match.headers.map(compileHeaderTest),
       ...(config.match.queryParameters.length > 0 ? [compileQueryTest(config.match.queryParameters)] : []),
-      ...(config.match.grpcOnly ? [isGrpc] : []),
+      ...(config.match.grpcOnly ? [isGrpcHead] : []),
     ];
   }
 
   /** `path` is without the query. */
   matches(head: RequestHead, path: string): boolean {
     if (!this.#pathTest(path)) return false;
-    for (const test of this.#tests) if (!test(head)) return false;
+    const tests = this.#tests;
+    for (let i = 0; i < tests.length; i++) if (!tests[i]!(head)) return false;
     return true;
   }
 
   /** The cluster for a request, by weight. `point` is uniform in [0, 1). */
   chooseTarget(point: number): WeightedTarget {
     const { targets } = this;
-    if (targets.length === 1) return targets[0]!;
     let at = point * this.#totalWeight;
     for (const target of targets) {
       at -= target.weight;
       if (at < 0) return target;
     }
-    return targets[targets.length - 1]!;
+    // Rounding at the upper end: the last one that has a share.
+    return targets.findLast((target) => target.weight > 0) ?? targets[targets.length - 1]!;
   }
 }
 
@@ -76,71 +75,25 @@ function withOwn(own: HeaderMutation | null, outer: readonly HeaderMutation[]): 
 
 function compilePath(config: RouteConfig): StringMatcher {
   const { path, caseSensitive } = config.match;
+  // `case_sensitive` is not for regular expressions (Envoy).
   if (path.kind === 'regex') return compileRegex(path.value);
   const wanted = caseSensitive ? path.value : path.value.toLowerCase();
-  const fold = caseSensitive ? (value: string) => value : (value: string) => value.toLowerCase();
+  const { length } = wanted;
   switch (path.kind) {
     case 'exact':
-      return caseSensitive ? (value) => value === wanted : (value) => fold(value) === wanted;
+      return caseSensitive ? (value) => value === wanted : (value) => value.length === length && value.toLowerCase() === wanted;
     case 'prefix':
-      if (wanted === '/' || wanted === '') return () => true;
-      return caseSensitive ? (value) => value.startsWith(wanted) : (value) => fold(value).startsWith(wanted);
+      if (length === 0 || wanted === '/') return anyPath;
+      return caseSensitive ? (value) => value.startsWith(wanted) : (value) => value.slice(0, length).toLowerCase() === wanted;
     case 'separated-prefix':
       return (value) => {
-        const folded = fold(value);
-        return folded.startsWith(wanted) && (folded.length === wanted.length || folded.charCodeAt(wanted.length) === 47);
+        if (value.length > length && value.charCodeAt(length) !== 47) return false;
+        return caseSensitive ? value.startsWith(wanted) : value.slice(0, length).toLowerCase() === wanted;
       };
   }
 }
 
-function compileHeaderTest(config: HeaderMatchConfig): HeadTest {
-  const { name, test, invert, treatMissingAsEmpty } = config;
-  if (test.kind === 'present') return (head) => ((headerValue(head, name) !== undefined) === test.present) !== invert;
-  const matches: StringMatcher =
-    test.kind === 'string' ? compileStringMatcher(test.match) : (value) => /^[+-]?\d+$/.test(value) && Number(value) >= test.start && Number(value) < test.end;
-  return (head) => {
-    const value = headerValue(head, name) ?? (treatMissingAsEmpty ? '' : undefined);
-    // A missing header matches nothing, inverted or not (Envoy).
-    if (value === undefined) return false;
-    return matches(value) !== invert;
-  };
-}
-
-/** The value of a header, or of a pseudo-header; several fields of one name are one list (RFC 9110 5.3). */
-function headerValue(head: RequestHead, name: string): string | undefined {
-  if (name.charCodeAt(0) === 58) {
-    switch (name) {
-      case ':method':
-        return head.method;
-      case ':path':
-        return head.path;
-      case ':authority':
-        return head.authority;
-      case ':scheme':
-        return head.scheme;
-      default:
-        return undefined;
-    }
-  }
-  const first = head.fields.get(name);
-  if (first === undefined) return undefined;
-  const all = head.fields.getAll(name);
-  return all.length === 1 ? first : all.join(',');
-}
-
-function compileQueryTest(configs: readonly QueryMatchConfig[]): HeadTest {
-  const tests = configs.map(({ name, test }) => ({ name, matches: test.kind === 'present' ? () => true : compileStringMatcher(test.match) }));
-  return (head) => {
-    const at = head.path.indexOf('?');
-    const parameters = new URLSearchParams(at < 0 ? '' : head.path.slice(at + 1));
-    return tests.every(({ name, matches }) => {
-      const value = parameters.get(name);
-      return value !== null && matches(value);
-    });
-  };
-}
-
-function isGrpc(head: RequestHead): boolean {
-  const type = head.fields.get('content-type');
-  return type !== undefined && (type === 'application/grpc' || type.startsWith('application/grpc+') || type.startsWith('application/grpc;'));
+/** Also `*` of OPTIONS and the empty path of CONNECT, which only such a route can take. */
+function anyPath(): boolean {
+  return true;
 }

@@ -50,6 +50,8 @@ export interface FilteredStream {
   /** Counted: the caller's request is not read meanwhile. */
   pauseRequest(): void;
   resumeRequest(): void;
+  /** Both directions of a tunnel have ended. */
+  onTunnelEnd(): void;
   /** A request is sent again. */
   onRetry(reason: 'connection' | 'policy'): void;
 }

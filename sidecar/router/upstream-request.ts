@@ -22,6 +22,13 @@ export interface UpstreamRequestOwner {
   onUpstreamReady(): void;
 }
 
+/** What the cluster is told of a request that was given up for reasons that are not the upstream's. */
+const noOutcome = -1;
+
+function timedOut(error: ProxyError): boolean {
+  return error.flag === 'UT' || error.flag === 'UMSDR' || error.flag === 'SI';
+}
+
 export class UpstreamRequest implements StreamRequest {
   readonly cluster: Cluster;
   readonly #owner: UpstreamRequestOwner;
@@ -72,7 +79,8 @@ export class UpstreamRequest implements StreamRequest {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, false);
+    this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome, nowMs - this.#startMs);
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */

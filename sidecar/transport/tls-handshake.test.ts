@@ -219,7 +219,7 @@ describe('TLS between sidecars', () => {
       open.push(raw);
       raw.on('error', () => {});
       raw.write(Buffer.from(bytes, 'latin1'));
-      if (bytes.length === 6) setImmediate(() => raw.resetAndDestroy());
+      if (bytes.length === 5) raw.once('connect', () => raw.resetAndDestroy());
       await settled;
     }
     expect(server.failed.map(({ reason }) => reason)).toEqual(['protocol', 'protocol', 'protocol']);

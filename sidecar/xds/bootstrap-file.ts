@@ -1,11 +1,11 @@
 /** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
-import { BootstrapSchema, type Bootstrap } from '../../proto/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
-import { ApiConfigSource_ApiType, ApiVersion } from '../../proto/generated/envoy/config/core/v3/config_source_pb.js';
+import { BootstrapSchema, type Bootstrap } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ApiConfigSource_ApiType, ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
 import { toBinary } from '@bufbuild/protobuf';
-import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
@@ -66,7 +66,7 @@ export function decodeBootstrap(value: unknown, nowWallMs: number, named: (fault
   if (faults.any) return refuse();
   let message: Bootstrap;
   try {
-    message = fromJson(BootstrapSchema, value as JsonValue, { registry: apiRegistry });
+    message = fromJson(BootstrapSchema, value as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
   } catch (error) {
     faults.add('', (error as Error).message);
     return refuse();

@@ -6,6 +6,7 @@ import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
 import { at, type Faults } from './fault.ts';
 import { supportedFields, wholeMessages } from './supported-fields.ts';
 import { apiRegistry } from './api-registry.ts';
+import { cutFieldName } from './cut-fields.ts';
 
 const seeDocs = 'is not supported; see docs/xds-support.md';
 
@@ -17,13 +18,15 @@ export function checkFields(schema: DescMessage, message: Message, path: string,
     faults.add(path, `${schema.typeName} ${seeDocs}`);
     return;
   }
-  for (const unknown of message.$unknown ?? []) faults.add(path, `field number ${unknown.no} of ${schema.typeName} is not known to this version`);
+  for (const number of new Set((message.$unknown ?? []).map((unknown) => unknown.no))) {
+    const name = cutFieldName(schema.typeName, number);
+    if (name === null) faults.add(path, `field number ${number} of ${schema.typeName} is not known to this version`);
+    else faults.add(at(path, name), seeDocs);
+  }
   for (const field of schema.fields) {
     if (!isFieldSet(message, field)) continue;
     const fieldPath = at(path, field.name);
-    const note = Object.hasOwn(supported, field.name) ? supported[field.name]! : null;
-    if (note === null) faults.add(fieldPath, seeDocs);
-    else if (!note.startsWith('ignored')) checkValue(field, message, fieldPath, faults);
+    if (!supported[field.name]!.startsWith('ignored')) checkValue(field, message, fieldPath, faults);
   }
 }
 

@@ -4,6 +4,7 @@
  */
 import { type DescEnum, type DescField, type DescMessage, ScalarType } from '@bufbuild/protobuf';
 import { apiRegistry } from './api-registry.ts';
+import { isCutField } from './cut-fields.ts';
 import { at, type Faults } from './fault.ts';
 import { supportedFields } from './supported-fields.ts';
 
@@ -37,8 +38,10 @@ export function checkJson(schema: DescMessage, value: unknown, path: string, fau
   for (const [key, inner] of Object.entries(value)) {
     if (key === '@type') continue;
     const field = schema.fields.find((candidate) => candidate.name === key || candidate.jsonName === key);
-    if (field === undefined) faults.add(at(path, key), `there is no such field in ${schema.typeName}`);
-    else if (inner !== null) checkField(field, inner, at(path, field.name), faults);
+    if (field === undefined) {
+      const known = isCutField(schema.typeName, key);
+      faults.add(at(path, key), known ? 'is not supported; see docs/xds-support.md' : `there is no such field in ${schema.typeName}`);
+    } else if (inner !== null && supportedFields[schema.typeName]?.[field.name]?.startsWith('ignored') !== true) checkField(field, inner, at(path, field.name), faults);
   }
 }
 

@@ -1,12 +1,12 @@
 /** Cluster → ClusterConfig, ClusterLoadAssignment → LoadAssignmentConfig. */
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import type { CircuitBreakers } from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
-import { HealthStatus } from '../../proto/generated/envoy/config/core/v3/health_check_pb.js';
-import type { Http2ProtocolOptions } from '../../proto/generated/envoy/config/core/v3/protocol_pb.js';
-import type { LbEndpoint, LocalityLbEndpoints } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_components_pb.js';
-import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import type { HttpProtocolOptions } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import type { CircuitBreakers } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
+import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
+import type { LbEndpoint, LocalityLbEndpoints } from './api/envoy/config/endpoint/v3/endpoint_components_pb.js';
+import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpoint_pb.js';
+import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
 import type { CircuitBreakerThresholds, ClusterConfig, EndpointConfig, LoadAssignmentConfig, LocalityConfig } from '../config/cluster-config.ts';
 import type { Http2Options } from '../config/listener-config.ts';

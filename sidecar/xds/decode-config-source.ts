@@ -1,5 +1,5 @@
 /** ConfigSource: everything dynamic comes by the one ADS stream. */
-import { ApiVersion, type ConfigSource } from '../../proto/generated/envoy/config/core/v3/config_source_pb.js';
+import { ApiVersion, type ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
 import { at, type Faults } from './fault.ts';
 
 export function adsOnly(source: ConfigSource | undefined, path: string, faults: Faults): void {

@@ -1,5 +1,5 @@
 /** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
-import { RedirectAction_RedirectResponseCode } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import { RedirectAction_RedirectResponseCode } from './api/envoy/config/route/v3/route_components_pb.js';
 import type {
   HeaderMatcher,
   QueryParameterMatcher,
@@ -9,9 +9,9 @@ import type {
   RouteMatch,
   VirtualHost,
   WeightedCluster_ClusterWeight,
-} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
-import { RouteAction_ClusterNotFoundResponseCode } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
-import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+} from './api/envoy/config/route/v3/route_components_pb.js';
+import { RouteAction_ClusterNotFoundResponseCode } from './api/envoy/config/route/v3/route_components_pb.js';
+import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
 import {
   type ForwardActionConfig,
   type HeaderMatchConfig,

@@ -2,9 +2,9 @@
 import { X509Certificate } from 'node:crypto';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Message } from '@bufbuild/protobuf';
-import type { TransportSocket } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
-import { SubjectAltNameMatcher_SanType, TlsParameters_TlsProtocol } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
-import type { CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import type { TransportSocket } from './api/envoy/config/core/v3/base_pb.js';
+import { SubjectAltNameMatcher_SanType, TlsParameters_TlsProtocol } from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type { CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import type { TlsClientConfig, TlsCommonConfig, TlsServerConfig } from '../config/tls-config.ts';
 import { checkTls } from '../transport/tls-context.ts';
 import { apiRegistry } from './api-registry.ts';

@@ -20,7 +20,7 @@ export const kindAuthority = 10;
 export const kindPath = 11;
 export const kindProtocol = 12;
 export const kindStatus = 13;
-export const kindUnknownPseudo = 14;
+const kindUnknownPseudo = 14;
 
 const special = new Map<string, number>([
   ['connection', kindConnectionSpecific],

@@ -1,8 +1,8 @@
 /** The messages of an ADS stream in both variants, brought to one shape: the rest of the client need not know which one it speaks. */
 import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
-import { NodeSchema } from '../../../proto/generated/envoy/config/core/v3/base_pb.js';
-import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, DiscoveryRequestSchema, DiscoveryResponseSchema } from '../../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
-import { StatusSchema } from '../../../proto/generated/google/rpc/status_pb.js';
+import { NodeSchema } from '../api/envoy/config/core/v3/base_pb.js';
+import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, DiscoveryRequestSchema, DiscoveryResponseSchema } from '../api/envoy/service/discovery/v3/discovery_pb.js';
+import { StatusSchema } from '../api/google/rpc/status_pb.js';
 import type { NodeConfig } from '../../config/bootstrap-config.ts';
 
 /** A response of either variant. */

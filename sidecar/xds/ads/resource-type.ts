@@ -1,9 +1,9 @@
 /** The four kinds of resources that the sidecar asks for, and how each is decoded into our own types. */
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
-import { type Cluster, ClusterSchema } from '../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from '../../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import { type Listener, ListenerSchema } from '../../../proto/generated/envoy/config/listener/v3/listener_pb.js';
-import { type RouteConfiguration, RouteConfigurationSchema } from '../../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { type Cluster, ClusterSchema } from '../api/envoy/config/cluster/v3/cluster_pb.js';
+import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from '../api/envoy/config/endpoint/v3/endpoint_pb.js';
+import { type Listener, ListenerSchema } from '../api/envoy/config/listener/v3/listener_pb.js';
+import { type RouteConfiguration, RouteConfigurationSchema } from '../api/envoy/config/route/v3/route_pb.js';
 import { checkFields } from '../check-fields.ts';
 import { decodeAssignment, decodeCluster } from '../decode-cluster.ts';
 import { decodeListener } from '../decode-listener.ts';

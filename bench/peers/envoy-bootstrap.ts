@@ -1,0 +1,76 @@
+/** The bootstrap file that Envoy and Outrigger both run from, unchanged. */
+import { stringify } from 'yaml';
+import { firstClusterWeight, otherRoutePrefixes, type ProxySetup } from '../proxy.ts';
+
+const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
+const loopback = (port: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: port } });
+
+export function envoyBootstrap(setup: ProxySetup): string {
+  return stringify({
+    node: { id: 'bench', cluster: 'bench' },
+    admin: { address: loopback(setup.adminPort) },
+    static_resources: { listeners: [listener(setup)], clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup)) },
+  });
+}
+
+function listener(setup: ProxySetup): unknown {
+  const manager = {
+    '@type': type('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
+    stat_prefix: 'bench',
+    codec_type: setup.downstream === 'http1' ? 'HTTP1' : 'HTTP2',
+    route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup) }] },
+    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': type('extensions.filters.http.router.v3.Router') } }],
+  };
+  return {
+    name: 'bench',
+    address: loopback(setup.listenPort),
+    filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] }],
+  };
+}
+
+function routes(setup: ProxySetup): unknown[] {
+  const weighted = {
+    clusters: [
+      { name: 'first', weight: firstClusterWeight },
+      { name: 'second', weight: 100 - firstClusterWeight },
+    ],
+  };
+  return [
+    { match: { prefix: '/', headers: [{ name: 'x-tenant', string_match: { exact: 'other' } }] }, route: { cluster: 'other' } },
+    ...otherRoutePrefixes(setup).map((prefix) => ({ match: { prefix }, route: { cluster: 'other' } })),
+    { match: { prefix: '/' }, route: { weighted_clusters: weighted, timeout: '0s' } },
+  ];
+}
+
+function cluster(name: string, setup: ProxySetup): unknown {
+  return {
+    name,
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(setup.upstreamPort) } }] }] },
+    ...(setup.upstream === 'http1' ? {} : { typed_extension_protocol_options: http2Options }),
+    ...(setup.tls === null ? {} : { transport_socket: transportSocket(setup.tls) }),
+  };
+}
+
+const http2Options = {
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+    '@type': type('extensions.upstreams.http.v3.HttpProtocolOptions'),
+    explicit_http_config: { http2_protocol_options: {} },
+  },
+};
+
+function transportSocket(tls: NonNullable<ProxySetup['tls']>): unknown {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
+      sni: tls.serverName,
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+        tls_certificates: [{ certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } }],
+        validation_context: { trusted_ca: { filename: tls.caFile }, match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: tls.serverName } }] },
+      },
+    },
+  };
+}

@@ -1,0 +1,73 @@
+/** The control plane's admin port: metrics, health, and the data behind `outrigger get`, as JSON. Read-only. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+export interface AdminData {
+  readonly ready: () => boolean;
+  readonly metrics: () => string;
+  /** JSON by the last part of `/api/v1/<name>`. */
+  readonly lists: Readonly<Record<string, () => unknown>>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string;
+}
+
+const text = (body: string, status = 200): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
+
+function respond(data: AdminData, path: string): Answer {
+  switch (path) {
+    case '/':
+      return text(
+        `Outrigger control plane\n\n/metrics\n/healthz/live\n/healthz/ready\n${Object.keys(data.lists)
+          .map((name) => `/api/v1/${name}\n`)
+          .join('')}`,
+      );
+    case '/healthz/live':
+      return text('OK\n');
+    case '/healthz/ready':
+      return data.ready() ? text('OK\n') : text('not ready: the configuration has not been read yet\n', 503);
+    case '/metrics':
+      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: data.metrics() };
+  }
+  const list = path.startsWith('/api/v1/') ? path.slice('/api/v1/'.length) : '';
+  if (Object.hasOwn(data.lists, list)) return { status: 200, type: 'application/json', body: `${JSON.stringify(data.lists[list]!())}\n` };
+  return text(`there is no ${path}\n`, 404);
+}
+
+export class AdminServer {
+  readonly #server: Server;
+
+  private constructor(server: Server) {
+    this.#server = server;
+  }
+
+  /** Rejects with the system's error when the port cannot be had. */
+  static start(address: { readonly host: string; readonly port: number }, data: AdminData): Promise<AdminServer> {
+    const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
+      request.resume();
+      const get = request.method === 'GET' || request.method === 'HEAD';
+      const { status, type, body } = get ? respond(data, (request.url ?? '/').split('?', 1)[0]!) : text('only GET is served here\n', 405);
+      response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'x-content-type-options': 'nosniff', server: 'outrigger' });
+      response.end(body);
+    });
+    server.maxConnections = 256;
+    return new Promise((resolve, reject) => {
+      server.once('error', reject);
+      server.listen(address.port, address.host, () => resolve(new AdminServer(server)));
+    });
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  close(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#server.close(() => resolve());
+      this.#server.closeAllConnections();
+    });
+  }
+}

@@ -1,0 +1,136 @@
+/** Registered instances and their leases: who is there, until when, and who wants to know. Pure but for the store; time is injected. */
+import { randomUUID } from 'node:crypto';
+import type { Instance } from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
+import type { RegisteredInstance } from '../model/registered-instance.ts';
+import { cloneInstance, type InstanceStore, type StoredLease } from './instance-store.ts';
+
+interface Lease extends StoredLease {
+  expiresMs: number;
+}
+
+export interface RegistryOptions {
+  readonly store: InstanceStore;
+  readonly nowMs: () => number;
+  readonly after: (delayMs: number, callback: () => void) => () => void;
+  /** Told after every change. */
+  readonly onChange: () => void;
+}
+
+export interface RegistryWatcher {
+  onChange(added: readonly Instance[], removed: readonly Instance[]): void;
+}
+
+export const defaultTtlSeconds = 15;
+const minTtlSeconds = 5;
+const maxTtlSeconds = 300;
+const maxInstances = 100_000;
+const sweepMs = 1_000;
+
+export class Registry {
+  readonly #options: RegistryOptions;
+  readonly #leases = new Map<string, Lease>();
+  /** Lease by namespace, service and instance id. */
+  readonly #byInstance = new Map<string, Lease>();
+  readonly #watchers = new Set<RegistryWatcher>();
+  #instances: readonly RegisteredInstance[] | null = null;
+  #cancelSweep: () => void;
+
+  constructor(options: RegistryOptions) {
+    this.#options = options;
+    // Who was there before the restart gets the whole of its time to renew: a restart takes nobody away.
+    for (const stored of options.store.load()) this.#put({ ...stored, expiresMs: options.nowMs() + stored.ttlSeconds * 1000 });
+    this.#cancelSweep = options.after(sweepMs, () => this.#sweep());
+  }
+
+  /** What the model is built from. The same array until something changes. */
+  get instances(): readonly RegisteredInstance[] {
+    this.#instances ??= [...this.#byInstance.values()].map(({ instance }) => ({
+      namespace: instance.namespace,
+      service: instance.service,
+      instanceId: instance.instanceId,
+      address: instance.address,
+      port: instance.port,
+      portName: instance.portName,
+      labels: instance.labels,
+      zone: instance.zone,
+      weight: instance.weight === 0 ? 1 : instance.weight,
+      healthy: true,
+    }));
+    return this.#instances;
+  }
+
+  get messages(): readonly Instance[] {
+    return [...this.#byInstance.values()].map((lease) => lease.instance);
+  }
+
+  /** Null when there is no room. */
+  register(instance: Instance, ttlSeconds: number): { readonly leaseId: string; readonly ttlSeconds: number } | null {
+    const key = instanceKey(instance);
+    const before = this.#byInstance.get(key);
+    if (before === undefined && this.#byInstance.size >= maxInstances) return null;
+    if (before !== undefined) this.#leases.delete(before.leaseId);
+    const ttl = ttlSeconds === 0 ? defaultTtlSeconds : Math.min(maxTtlSeconds, Math.max(minTtlSeconds, ttlSeconds));
+    const lease: Lease = { leaseId: randomUUID(), ttlSeconds: ttl, instance: cloneInstance(instance), expiresMs: this.#options.nowMs() + ttl * 1000 };
+    this.#put(lease);
+    this.#changed([lease.instance], []);
+    return lease;
+  }
+
+  /** Seconds until it expires, or null for a lease that is not known. */
+  heartbeat(leaseId: string): number | null {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return null;
+    lease.expiresMs = this.#options.nowMs() + lease.ttlSeconds * 1000;
+    return lease.ttlSeconds;
+  }
+
+  deregister(leaseId: string): void {
+    const lease = this.#leases.get(leaseId);
+    if (lease === undefined) return;
+    this.#drop(lease);
+    this.#changed([], [lease.instance]);
+  }
+
+  watch(watcher: RegistryWatcher): () => void {
+    this.#watchers.add(watcher);
+    return () => this.#watchers.delete(watcher);
+  }
+
+  close(): void {
+    this.#cancelSweep();
+    this.#options.store.flush();
+  }
+
+  #put(lease: Lease): void {
+    this.#leases.set(lease.leaseId, lease);
+    this.#byInstance.set(instanceKey(lease.instance), lease);
+    this.#instances = null;
+  }
+
+  #drop(lease: Lease): void {
+    this.#leases.delete(lease.leaseId);
+    this.#byInstance.delete(instanceKey(lease.instance));
+    this.#instances = null;
+  }
+
+  #sweep(): void {
+    const now = this.#options.nowMs();
+    const expired = [...this.#leases.values()].filter((lease) => lease.expiresMs <= now);
+    for (const lease of expired) this.#drop(lease);
+    if (expired.length > 0) this.#changed(
+      [],
+      expired.map((lease) => lease.instance),
+    );
+    this.#cancelSweep = this.#options.after(sweepMs, () => this.#sweep());
+  }
+
+  #changed(added: readonly Instance[], removed: readonly Instance[]): void {
+    this.#options.store.save(() => [...this.#leases.values()]);
+    for (const watcher of this.#watchers) watcher.onChange(added, removed);
+    this.#options.onChange();
+  }
+}
+
+function instanceKey(instance: Instance): string {
+  return `${instance.namespace}/${instance.service}/${instance.instanceId}`;
+}

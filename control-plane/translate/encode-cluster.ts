@@ -1,0 +1,88 @@
+/** Clusters: `outbound|…` for every port of the mesh, by EDS over ADS, and `inbound|…` for the application beside a proxy. Defaults are those of needs-and-defaults.md. */
+import { create } from '@bufbuild/protobuf';
+import { type CircuitBreakers, CircuitBreakersSchema } from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import {
+  type HttpProtocolOptions_ExplicitHttpConfig,
+  HttpProtocolOptions_ExplicitHttpConfigSchema,
+  HttpProtocolOptionsSchema,
+} from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import type { AppProtocol } from '../config-kind/resource.ts';
+import type { PortDefinition } from '../model/model.ts';
+import { durationOf, fromAds, socketAddress } from './api-values.ts';
+import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
+import type { ClientKind } from './proxy-node.ts';
+import { inboundName, outboundCluster } from './resource-names.ts';
+
+const connectTimeoutMs = 1_000;
+/** Between sidecars a connection may rest long; an application closes earlier than that, and a request must not meet its closing. */
+const proxyIdleTimeoutMs = 3_600_000;
+const appIdleTimeoutMs = 60_000;
+const limits = { maxConnections: 1_024, maxPendingRequests: 1_024, maxRequests: 10_000 };
+const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
+
+const encoded = new WeakMap<PortDefinition, Map<boolean, EncodedResource>>();
+
+/** The cluster of a service's port. Envoy and our sidecar take the same; gRPC takes round robin only, and no protocol options. */
+export function encodeOutboundCluster(definition: PortDefinition, kind: ClientKind): EncodedResource {
+  const forGrpc = kind === 'grpc';
+  let variants = encoded.get(definition);
+  if (variants === undefined) {
+    variants = new Map();
+    encoded.set(definition, variants);
+  }
+  let resource = variants.get(forGrpc);
+  if (resource === undefined) {
+    const name = outboundCluster(definition.namespace, definition.service, definition.port);
+    const cluster = create(ClusterSchema, {
+      name,
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+      edsClusterConfig: { edsConfig: fromAds() },
+      connectTimeout: durationOf(connectTimeoutMs),
+      lbPolicy: forGrpc ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.LEAST_REQUEST,
+      circuitBreakers: circuitBreakers(),
+      typedExtensionProtocolOptions: forGrpc ? {} : { [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(definition.protocol, proxyIdleTimeoutMs)) },
+    });
+    resource = encodeResource(ClusterSchema, name, cluster);
+    variants.set(forGrpc, resource);
+  }
+  return resource;
+}
+
+/** The application on loopback. `protocol` null: nobody said what it speaks, so each request goes on as it came. */
+export function encodeInboundCluster(appPort: number, protocol: AppProtocol | null): EncodedResource {
+  const name = inboundName(appPort);
+  const cluster = create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
+    connectTimeout: durationOf(connectTimeoutMs),
+    lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
+    circuitBreakers: circuitBreakers(),
+    loadAssignment: {
+      clusterName: name,
+      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: socketAddress('127.0.0.1', appPort) } } }] }],
+    },
+    typedExtensionProtocolOptions: { [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(protocol, appIdleTimeoutMs)) },
+  });
+  return encodeResource(ClusterSchema, name, cluster);
+}
+
+function circuitBreakers(): CircuitBreakers {
+  return create(CircuitBreakersSchema, { thresholds: [limits] });
+}
+
+function protocolOptions(protocol: AppProtocol | null, idleTimeoutMs: number): ReturnType<typeof create<typeof HttpProtocolOptionsSchema>> {
+  return create(HttpProtocolOptionsSchema, {
+    commonHttpProtocolOptions: { idleTimeout: durationOf(idleTimeoutMs) },
+    upstreamProtocolOptions:
+      protocol === null
+        ? { case: 'useDownstreamProtocolConfig', value: { httpProtocolOptions: {}, http2ProtocolOptions: {} } }
+        : { case: 'explicitHttpConfig', value: explicitProtocol(protocol) },
+  });
+}
+
+function explicitProtocol(protocol: AppProtocol): HttpProtocolOptions_ExplicitHttpConfig {
+  return create(HttpProtocolOptions_ExplicitHttpConfigSchema, {
+    protocolConfig: protocol === 'http' ? { case: 'httpProtocolOptions', value: {} } : { case: 'http2ProtocolOptions', value: {} },
+  });
+}

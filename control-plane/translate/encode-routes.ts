@@ -1,0 +1,89 @@
+/** Route configurations: `outbound` with a virtual host per service port, `inbound|…`, and one per port for proxyless gRPC. */
+import { create } from '@bufbuild/protobuf';
+import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { RouteSchema, type VirtualHost, VirtualHostSchema } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import type { AppProtocol } from '../config-kind/resource.ts';
+import type { AttachedRoute, PortDefinition, PortRouting } from '../model/model.ts';
+import { type EncodedResource, encodeResource } from './encoded-resource.ts';
+import { grpcRoutes } from './grpc-routes.ts';
+import { proxyRoutes } from './proxy-routes.ts';
+import { grpcListenerName, inboundName, outboundName } from './resource-names.ts';
+import { timeoutFields } from './route-action.ts';
+
+/** Derived from one routing, for a caller's namespace where that matters; kept as long as the model's part lives. */
+class Kept<T extends object> {
+  readonly #byRouting = new WeakMap<PortRouting, Map<string, T>>();
+
+  get(routing: PortRouting, key: string, make: () => T): T {
+    let variants = this.#byRouting.get(routing);
+    if (variants === undefined) {
+      variants = new Map();
+      this.#byRouting.set(routing, variants);
+    }
+    let value = variants.get(key);
+    if (value === undefined) {
+      value = make();
+      variants.set(key, value);
+    }
+    return value;
+  }
+}
+
+const virtualHosts = new Kept<VirtualHost>();
+const grpcConfigurations = new Kept<EncodedResource>();
+
+/** Which of two callers' namespaces see the same: those without consumer routes, apart from the Service's own, which knows it by its short name. */
+function view({ definition, consumers }: PortRouting, callerNamespace: string, shortNames: boolean): string {
+  if (consumers.has(callerNamespace)) return `consumer ${callerNamespace}`;
+  return shortNames && callerNamespace === definition.namespace ? 'own' : 'any';
+}
+
+function routesFor({ producer, consumers }: PortRouting, callerNamespace: string): readonly AttachedRoute[] {
+  return consumers.get(callerNamespace) ?? producer;
+}
+
+/** The `outbound` table of a caller's namespace. Hosts that it does not name are answered 404 `NR`: passing requests on to unknown places is not built. */
+export function encodeOutboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
+  const hosts = routings
+    .filter(({ definition }) => definition.protocol !== 'tcp')
+    .map((routing) => virtualHosts.get(routing, view(routing, callerNamespace, true), () => virtualHost(routing, callerNamespace)));
+  return encodeResource(RouteConfigurationSchema, outboundName, create(RouteConfigurationSchema, { name: outboundName, virtualHosts: hosts, validateClusters: false }));
+}
+
+function virtualHost(routing: PortRouting, callerNamespace: string): VirtualHost {
+  const { definition } = routing;
+  return create(VirtualHostSchema, {
+    name: `${definition.service}.${definition.namespace}:${definition.port}`,
+    domains: domains(definition, callerNamespace),
+    routes: proxyRoutes(definition, routesFor(routing, callerNamespace)),
+  });
+}
+
+/** The short name only where it can mean nothing else: in the Service's own namespace. */
+function domains({ namespace, service, port, isDefault }: PortDefinition, callerNamespace: string): string[] {
+  const names = [`${service}.${namespace}`, `${service}.${namespace}.svc.cluster.local`];
+  if (namespace === callerNamespace) names.unshift(service);
+  return names.flatMap((name) => (isDefault ? [name, `${name}:${port}`] : [`${name}:${port}`]));
+}
+
+/** Everything that arrives goes to the application. No timeout: the caller's sidecar has it, and deadlines of gRPC callers are honoured. */
+export function encodeInboundRoutes(namespace: string, service: string, appPort: number, protocol: AppProtocol | null): EncodedResource {
+  const name = inboundName(appPort);
+  const route = create(RouteSchema, {
+    name: `${namespace}/${service}#inbound`,
+    match: { pathSpecifier: { case: 'prefix', value: '/' } },
+    action: { case: 'route', value: { ...timeoutFields(0, protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } } },
+  });
+  const configuration = create(RouteConfigurationSchema, { name, virtualHosts: [{ name, domains: ['*'], routes: [route] }], validateClusters: false });
+  return encodeResource(RouteConfigurationSchema, name, configuration);
+}
+
+/** The table of one port for proxyless gRPC; the listener's name is the authority, so one virtual host for all. */
+export function encodeGrpcRoutes(routing: PortRouting, callerNamespace: string): EncodedResource {
+  return grpcConfigurations.get(routing, view(routing, callerNamespace, false), () => {
+    const { definition } = routing;
+    const name = grpcListenerName(definition.namespace, definition.service, definition.port);
+    const routes = grpcRoutes(definition, routesFor(routing, callerNamespace));
+    return encodeResource(RouteConfigurationSchema, name, create(RouteConfigurationSchema, { name, virtualHosts: [{ name, domains: ['*'], routes }] }));
+  });
+}

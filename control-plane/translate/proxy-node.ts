@@ -1,0 +1,122 @@
+/** Who a proxy says it is, read from `node` of its first message, and which kind of client it is. */
+import { isIP } from 'node:net';
+import type { Node } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+
+/** Which encoder renders for it: where clients differ, each is sent what it takes (xds.md C3). */
+export type ClientKind = 'envoy' | 'outrigger' | 'grpc';
+
+export interface HostPort {
+  /** IP literal. */
+  readonly host: string;
+  readonly port: number;
+}
+
+export interface ProxyNode {
+  readonly id: string;
+  /** As it was sent: `namespace/service`. */
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly service: string;
+  readonly kind: ClientKind;
+  /** Null: no application beside it, so no inbound listener. */
+  readonly appPort: number | null;
+  readonly outboundListen: HostPort;
+  readonly inboundListen: HostPort;
+  readonly zone: string;
+  readonly labels: Readonly<Record<string, string>>;
+}
+
+const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+const maxIdLength = 253;
+
+/** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. */
+export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
+  const faults: string[] = [];
+  const metadata = node.metadata ?? {};
+  const kind = clientKind(node.userAgentName);
+  if (node.id === '' || node.id.length > maxIdLength) faults.push(`node.id: ${node.id === '' ? 'is missing; each process needs one of its own' : `is longer than ${maxIdLength} characters`}`);
+  const { namespace, service } = readCluster(node.cluster, kind, faults);
+  const interception = own(metadata, 'interception');
+  if (interception !== undefined && interception !== 'NONE') {
+    const known = interception === 'REDIRECT' || interception === 'TPROXY';
+    faults.push(`node.metadata.interception: ${JSON.stringify(interception)} ${known ? 'is not supported yet; only NONE is' : 'is not accepted; accepted: NONE'}`);
+  }
+  const proxy: ProxyNode = {
+    id: node.id,
+    cluster: node.cluster,
+    namespace,
+    service,
+    kind,
+    appPort: readPort(own(metadata, 'app_port'), faults),
+    outboundListen: readHostPort('outbound_listen', own(metadata, 'outbound_listen'), { host: '127.0.0.1', port: 15_001 }, faults),
+    inboundListen: readHostPort('inbound_listen', own(metadata, 'inbound_listen'), { host: '0.0.0.0', port: 15_006 }, faults),
+    zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
+    labels: readLabels(own(metadata, 'labels'), faults),
+  };
+  return faults.length > 0 ? { faults } : { proxy };
+}
+
+/** Proxies with the same key are sent the same resources. */
+export function proxyKey({ kind, namespace, service, appPort, outboundListen, inboundListen }: ProxyNode): string {
+  if (kind === 'grpc') return `grpc ${namespace}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}`;
+}
+
+function clientKind(userAgentName: string): ClientKind {
+  if (userAgentName === 'outrigger') return 'outrigger';
+  return userAgentName.startsWith('gRPC ') || userAgentName.startsWith('grpc') ? 'grpc' : 'envoy';
+}
+
+/** A gRPC application may leave the cluster out: it is then of namespace `default`. */
+function readCluster(cluster: string, kind: ClientKind, faults: string[]): { readonly namespace: string; readonly service: string } {
+  if (cluster === '' && kind === 'grpc') return { namespace: 'default', service: '' };
+  const [namespace = '', service = '', ...rest] = cluster.split('/');
+  if (rest.length > 0 || !label.test(namespace) || !label.test(service)) {
+    faults.push(`node.cluster: ${cluster === '' ? 'is missing' : `${JSON.stringify(cluster)} is not accepted`}; write it as namespace/service`);
+  }
+  return { namespace, service };
+}
+
+function own(metadata: object, key: string): unknown {
+  return Object.hasOwn(metadata, key) ? (metadata as Record<string, unknown>)[key] : undefined;
+}
+
+/** A number, or its digits: bootstraps written by hand have both. */
+function readPort(value: unknown, faults: string[]): number | null {
+  if (value === undefined || value === null || value === '') return null;
+  const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
+  if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
+  faults.push(`node.metadata.app_port: ${JSON.stringify(value)} is not a port number from 1 to 65535`);
+  return null;
+}
+
+function readHostPort(name: string, value: unknown, byDefault: HostPort, faults: string[]): HostPort {
+  if (value === undefined || value === null || value === '') return byDefault;
+  const match = typeof value === 'string' ? /^(?:\[([^\]]+)\]|([^:]+)):(\d{1,5})$/.exec(value) : null;
+  const host = match === null ? '' : (match[1] ?? match[2] ?? '');
+  const port = Number(match?.[3]);
+  if (match !== null && isIP(host) !== 0 && port <= 65_535) return { host, port };
+  faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not an address; write it as 127.0.0.1:15001 or [::1]:15001`);
+  return byDefault;
+}
+
+function readText(name: string, value: unknown, faults: string[]): string {
+  if (value === undefined || value === null) return '';
+  if (typeof value === 'string') return value;
+  faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not text`);
+  return '';
+}
+
+function readLabels(value: unknown, faults: string[]): Readonly<Record<string, string>> {
+  const labels: Record<string, string> = Object.create(null);
+  if (value === undefined || value === null) return labels;
+  if (typeof value !== 'object' || Array.isArray(value)) {
+    faults.push('node.metadata.labels: is not a map of text');
+    return labels;
+  }
+  for (const [key, text] of Object.entries(value)) {
+    if (typeof text === 'string') labels[key] = text;
+    else faults.push(`node.metadata.labels[${JSON.stringify(key)}]: is not text`);
+  }
+  return labels;
+}

@@ -1,0 +1,21 @@
+/** Names of xDS resources (docs: interfaces.md "Proxies as the control plane sees them"). Pure text. */
+
+export const outboundName = 'outbound';
+export const inboundListenerName = 'inbound';
+
+/** A cluster that no configuration ever has: the share of a route whose backend does not exist goes there and is answered `cluster_not_found_response_code`. */
+export const missingBackendCluster = 'outbound|0||backend.invalid';
+
+export function outboundCluster(namespace: string, service: string, port: number, subset = ''): string {
+  return `outbound|${port}|${subset}|${service}.${namespace}`;
+}
+
+/** Cluster, and route configuration, that lead to the application beside a proxy. */
+export function inboundName(appPort: number): string {
+  return `inbound|${appPort}||`;
+}
+
+/** Listener and route configuration of a service's port for proxyless gRPC. */
+export function grpcListenerName(namespace: string, service: string, port: number | null): string {
+  return port === null ? `${service}.${namespace}` : `${service}.${namespace}:${port}`;
+}

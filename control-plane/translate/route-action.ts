@@ -1,0 +1,101 @@
+/** What a route does: forward to one or several clusters, redirect, or answer that no backend exists. Timeouts and header changes belong to it. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { type HeaderValueOption, HeaderValueOption_HeaderAppendAction, HeaderValueOptionSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import {
+  RedirectAction_RedirectResponseCode,
+  RouteAction_ClusterNotFoundResponseCode,
+  RouteActionSchema,
+  type RouteSchema,
+  type WeightedCluster_ClusterWeight,
+  WeightedCluster_ClusterWeightSchema,
+  WeightedClusterSchema,
+} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import type { HeaderEntry, HeaderModifier, RedirectFilter } from '../config-kind/resource.ts';
+import type { Backend } from '../model/model.ts';
+import { durationOf } from './api-values.ts';
+import { missingBackendCluster, outboundCluster } from './resource-names.ts';
+
+type RouteInit = MessageInitShape<typeof RouteSchema>;
+export type Action = NonNullable<RouteInit['action']>;
+type ForwardInit = MessageInitShape<typeof RouteActionSchema>;
+
+/** `timeout: 15s` unless a route says otherwise; none for gRPC, whose callers set deadlines. */
+export const defaultTimeoutMs = 15_000;
+
+/** Timeout of a forwarded request. `grpc`: the caller's grpc-timeout is honoured, up to the timeout when there is one. */
+export function timeoutFields(timeoutMs: number, grpc: boolean): ForwardInit {
+  const timeout = durationOf(timeoutMs);
+  return grpc ? { timeout, maxStreamDuration: { grpcTimeoutHeaderMax: timeout } } : { timeout };
+}
+
+/** Forwards to the backends by weight. The share of those that do not exist goes to a cluster that nobody has. */
+export function forwardAction(backends: readonly Backend[], missingStatus: 500 | 503, fields: ForwardInit): Action {
+  const clusterNotFoundResponseCode =
+    missingStatus === 500 && backends.some(({ problem }) => problem !== '') ? RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR : RouteAction_ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE;
+  const only = backends.length === 1 ? backends[0]! : null;
+  if (only !== null && only.requestHeaders === null && only.responseHeaders === null) {
+    return { case: 'route', value: { ...fields, clusterNotFoundResponseCode, clusterSpecifier: { case: 'cluster', value: clusterOf(only) } } };
+  }
+  return { case: 'route', value: { ...fields, clusterNotFoundResponseCode, clusterSpecifier: { case: 'weightedClusters', value: create(WeightedClusterSchema, { clusters: backends.map(weighted) }) } } };
+}
+
+function weighted(backend: Backend): WeightedCluster_ClusterWeight {
+  return create(WeightedCluster_ClusterWeightSchema, { name: clusterOf(backend), weight: backend.weight, ...headerFields(backend.requestHeaders, backend.responseHeaders) });
+}
+
+function clusterOf({ namespace, service, port, problem }: Backend): string {
+  return problem === '' ? outboundCluster(namespace, service, port) : missingBackendCluster;
+}
+
+/** The answer of a rule that has no backend that exists. */
+export function noBackendAction(routeName: string, backends: readonly Backend[], status: 500 | 503): Action {
+  const reasons = [...new Set(backends.map(({ problem }) => problem))].join('; ');
+  const body = `${routeName} has no backend${reasons === '' ? '' : `: ${reasons}`}`;
+  return { case: 'directResponse', value: { status, body: { specifier: { case: 'inlineString', value: body } } } };
+}
+
+const redirectCodes: Readonly<Record<RedirectFilter['status'], RedirectAction_RedirectResponseCode>> = {
+  301: RedirectAction_RedirectResponseCode.MOVED_PERMANENTLY,
+  302: RedirectAction_RedirectResponseCode.FOUND,
+  303: RedirectAction_RedirectResponseCode.SEE_OTHER,
+  307: RedirectAction_RedirectResponseCode.TEMPORARY_REDIRECT,
+  308: RedirectAction_RedirectResponseCode.PERMANENT_REDIRECT,
+};
+
+export function redirectAction({ scheme, hostname, port, path, status }: RedirectFilter, prefixRewrite: string): Action {
+  return {
+    case: 'redirect',
+    value: {
+      schemeRewriteSpecifier: scheme === '' ? { case: undefined } : { case: 'schemeRedirect', value: scheme },
+      hostRedirect: hostname,
+      portRedirect: port,
+      pathRewriteSpecifier:
+        path?.type === 'ReplaceFullPath' ? { case: 'pathRedirect', value: path.value } : prefixRewrite === '' ? { case: undefined } : { case: 'prefixRewrite', value: prefixRewrite },
+      responseCode: redirectCodes[status],
+    },
+  };
+}
+
+/** Header changes of a route or of one of its clusters. */
+export function headerFields(
+  request: HeaderModifier | null,
+  response: HeaderModifier | null,
+): Pick<WeightedCluster_ClusterWeight, 'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'> {
+  return {
+    requestHeadersToAdd: headersToAdd(request),
+    requestHeadersToRemove: [...(request?.remove ?? [])],
+    responseHeadersToAdd: headersToAdd(response),
+    responseHeadersToRemove: [...(response?.remove ?? [])],
+  };
+}
+
+function headersToAdd(modifier: HeaderModifier | null): HeaderValueOption[] {
+  if (modifier === null) return [];
+  const option = (appendAction: HeaderValueOption_HeaderAppendAction) => (entry: HeaderEntry): HeaderValueOption =>
+    // A per cent sign begins a command operator in Envoy; doubled it is itself.
+    create(HeaderValueOptionSchema, { header: { key: entry.name, value: entry.value.replaceAll('%', '%%') }, appendAction, keepEmptyValue: true });
+  return [
+    ...modifier.set.map(option(HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD)),
+    ...modifier.add.map(option(HeaderValueOption_HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD)),
+  ];
+}

@@ -1,0 +1,26 @@
+/** Where `.proto` files are found: Envoy's, xDS's and Google's in the npm package that ships them, ours beside this file. */
+import { join } from 'node:path';
+
+const modules = join(import.meta.dirname, '..', 'node_modules');
+
+export const includePaths: readonly string[] = [
+  ...['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((folder) => join(modules, '@grpc/grpc-js-xds/deps', folder)),
+  import.meta.dirname,
+];
+
+/** Every file that a program of ours refers to, as imports name them. */
+export const entryFiles: readonly string[] = [
+  'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/service/discovery/v3/ads.proto',
+  'envoy/service/status/v3/csds.proto',
+  'envoy/admin/v3/config_dump.proto',
+  'envoy/extensions/access_loggers/file/v3/file.proto',
+  'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/filters/http/router/v3/router.proto',
+  'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
+  'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
+  'envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto',
+  'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+  'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+  'outrigger/registry/v1/registry.proto',
+];

@@ -1,0 +1,200 @@
+/**
+ * Makes a request's head fit to be routed: fields of this hop only and of untrusted callers go, x-request-id, x-forwarded-for, x-forwarded-proto and via come, path and host
+ * get their one canonical form. One walk over the fields. Afterwards this holds what it found, until the next head: read it at once.
+ */
+import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName, headerRole, wellKnown } from '../codec/header-name.ts';
+import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { isGrpcContentType } from '../router/grpc-content-type.ts';
+import { parseTimeoutMs } from '../router/request-timeout.ts';
+import { isHopByHop, passedTe, removeListed } from './hop-by-hop.ts';
+import type { DownstreamConnectionInfo } from './http-context.ts';
+import { changesPaths, normalizePath } from './path-normalization.ts';
+import { acceptableRequestId, newRequestId } from './request-id.ts';
+
+const names = {
+  requestId: headerName('x-request-id'),
+  forwardedProto: headerName('x-forwarded-proto'),
+  forwardedFor: headerName('x-forwarded-for'),
+  externalAddress: headerName('x-envoy-external-address'),
+  via: headerName('via'),
+};
+
+export class RequestAdmission {
+  readonly #config: HttpConnectionManagerConfig;
+  /** The callers of this listener are not trusted: `use_remote_address`. */
+  readonly #edge: boolean;
+  readonly #changesPaths: boolean;
+  readonly #allUpgradesPass: boolean;
+  /** What was found in the head admitted last. */
+  requestId = '';
+  grpc = false;
+  /** Milliseconds that a trusted caller waits; -1: it did not say. */
+  callerTimeoutMs = -1;
+  grpcTimeout = '';
+
+  constructor(config: HttpConnectionManagerConfig) {
+    this.#config = config;
+    this.#edge = config.useRemoteAddress;
+    this.#changesPaths = changesPaths(config);
+    this.#allUpgradesPass = config.upgrades.allowAll && config.upgrades.denied.length === 0;
+  }
+
+  /** Null: the request may be routed. Else it is answered with the fault, or with the redirect to its canonical path. */
+  admit(head: RequestHead, info: DownstreamConnectionInfo): ProxyError | ResponseHead | null {
+    this.#walk(head, info);
+    if (head.upgrade !== '' && !this.#upgradeAllowed(head.upgrade)) {
+      return new ProxyError({ flag: '', source: 'local', details: 'upgrade_failed', message: `Upgrade to ${head.upgrade.slice(0, 64)} is not allowed here.`, status: 403 });
+    }
+    if (this.#config.stripHostPort !== 'none') stripPort(head, this.#config.stripHostPort === 'any' ? null : info.localAddress);
+    return this.#canonicalPath(head);
+  }
+
+  #walk(head: RequestHead, info: DownstreamConnectionInfo): void {
+    const edge = this.#edge;
+    const config = this.#config;
+    const { fields } = head;
+    const { names: fieldNames, values } = fields;
+    const keepUpgrade = head.upgrade !== '';
+    const { length } = fieldNames;
+    let connection = '';
+    let idAt = -1;
+    let hasForwardedProto = false;
+    let expectedMs = -1;
+    let upstreamMs = -1;
+    this.grpc = false;
+    this.grpcTimeout = '';
+    let to = 0;
+    for (let from = 0; from < length; from++) {
+      const name = fieldNames[from]!;
+      let value = values[from]!;
+      if (name.known !== 0) {
+        if (name.known === wellKnown.connection) {
+          connection = connection === '' ? value : `${connection},${value}`;
+          continue;
+        }
+        if (name.known === wellKnown.te) {
+          value = passedTe(value);
+          if (value === '') continue;
+        } else if (isHopByHop(name.known, keepUpgrade)) continue;
+      } else if (name.role !== 0) {
+        let drop = false;
+        switch (name.role) {
+          case headerRole.requestId:
+            drop = idAt >= 0;
+            if (!drop) idAt = to;
+            break;
+          case headerRole.forwardedProto:
+            // Who is not trusted does not say how it came.
+            drop = edge || hasForwardedProto;
+            hasForwardedProto = !drop;
+            break;
+          case headerRole.forwardedClientCert:
+          case headerRole.internal:
+            // Envoy's default is to sanitize; and internal means an mTLS identity, never an address.
+            drop = true;
+            break;
+          case headerRole.expectedTimeout:
+            drop = edge;
+            if (!edge) expectedMs = parseTimeoutMs(value);
+            break;
+          case headerRole.upstreamTimeout:
+            drop = true;
+            if (!edge) upstreamMs = parseTimeoutMs(value);
+            break;
+          case headerRole.envoyControl:
+          case headerRole.outriggerControl:
+            drop = edge;
+            break;
+          case headerRole.contentType:
+            this.grpc = isGrpcContentType(value);
+            break;
+          case headerRole.grpcTimeout:
+            this.grpcTimeout = value;
+            break;
+        }
+        if (drop) continue;
+      }
+      if (to !== from || value !== values[from]) {
+        fieldNames[to] = name;
+        values[to] = value;
+      }
+      to++;
+    }
+    if (to !== length) {
+      fieldNames.length = to;
+      values.length = to;
+    }
+    this.callerTimeoutMs = expectedMs >= 0 ? expectedMs : upstreamMs;
+    this.#identify(fields, idAt);
+    if (connection !== '') removeListed(fields, connection);
+    if (edge) {
+      const address = withoutPort(info.remoteAddress);
+      if (!config.skipXffAppend) appendForwardedFor(fields, address);
+      fields.append(names.externalAddress, address);
+    }
+    if (!hasForwardedProto) fields.append(names.forwardedProto, info.secure ? 'https' : 'http');
+    if (config.via !== '') fields.append(names.via, config.via);
+  }
+
+  /** `at`: where x-request-id stands, -1 for nowhere. */
+  #identify(fields: HeaderFields, at: number): void {
+    const config = this.#config;
+    if (at >= 0) {
+      const given = fields.values[at]!;
+      if (acceptableRequestId(given) && (!this.#edge || config.preserveExternalRequestId)) {
+        this.requestId = given;
+        return;
+      }
+    } else if (!config.generateRequestId) {
+      this.requestId = '';
+      return;
+    }
+    const made = newRequestId();
+    this.requestId = made;
+    if (at >= 0) fields.values[at] = made;
+    else fields.append(names.requestId, made);
+  }
+
+  #upgradeAllowed(token: string): boolean {
+    if (this.#allUpgradesPass) return true;
+    const { allowAll, allowed, denied } = this.#config.upgrades;
+    return !denied.includes(token) && (allowAll || allowed.includes(token));
+  }
+
+  #canonicalPath(head: RequestHead): ProxyError | ResponseHead | null {
+    const { path } = head;
+    if (path.includes('#')) return badPath('The path has a fragment (#), which a request may not carry.');
+    if (!this.#changesPaths || path.charCodeAt(0) !== 47) return null;
+    const normalized = normalizePath(path, this.#config);
+    if (normalized.kind === 'reject') return badPath(normalized.message);
+    head.path = normalized.path;
+    if (normalized.kind === 'ok') return null;
+    if (this.grpc) return badPath('The path has an escaped slash (%2F or %5C), and a gRPC caller follows no redirect.');
+    return new ResponseHead(307, HeaderFields.of(['location', normalized.path], ['content-length', '0']));
+  }
+}
+
+function badPath(message: string): ProxyError {
+  return new ProxyError({ flag: '', source: 'downstream', details: 'path_normalization_failed', message, status: 400 });
+}
+
+/** `ip:port` → `ip`; IPv6 without its brackets. */
+function withoutPort(address: string): string {
+  const host = address.slice(0, address.lastIndexOf(':'));
+  return host.startsWith('[') ? host.slice(1, -1) : host;
+}
+
+function appendForwardedFor(fields: HeaderFields, address: string): void {
+  const before = fields.getAll('x-forwarded-for');
+  fields.set(names.forwardedFor, before.length === 0 ? address : `${before.join(', ')}, ${address}`);
+}
+
+/** `localAddress` null: any port goes; else only the listener's own. */
+function stripPort(head: RequestHead, localAddress: string | null): void {
+  const match = /:\d*$/.exec(head.authority);
+  if (match === null || (localAddress !== null && localAddress.slice(localAddress.lastIndexOf(':')) !== match[0])) return;
+  head.authority = head.authority.slice(0, match.index);
+}

@@ -1,0 +1,36 @@
+/**
+ * Generates `sidecar/xds/api/`: the messages that the sidecar takes, with the fields that it takes (supported-fields.ts) and no others, because the whole of Envoy's API costs a process
+ * 24 MB. The names of the fields that were cut stand in `api/cut-fields.json`. Part of set-up (scripts/with-setup.mjs).
+ */
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { compileDescriptors } from '../../proto/compile-descriptors.ts';
+import { entryFiles, includePaths } from '../../proto/proto-sources.ts';
+import { pruneDescriptors } from '../../proto/prune-descriptors.ts';
+import { writeGenerated } from '../../proto/write-generated.ts';
+import { supportedFields } from './supported-fields.ts';
+
+/** Messages of protocols that the sidecar speaks, rather than of configuration that it takes: whole. */
+const whole = ['envoy.service.discovery.v3.', 'google.rpc.', 'outrigger.'];
+
+const protocolRoots = [
+  'envoy.service.discovery.v3.DiscoveryRequest',
+  'envoy.service.discovery.v3.DiscoveryResponse',
+  'envoy.service.discovery.v3.DeltaDiscoveryRequest',
+  'envoy.service.discovery.v3.DeltaDiscoveryResponse',
+  ...['Instance', 'RegisterRequest', 'RegisterResponse', 'HeartbeatRequest', 'HeartbeatResponse', 'DeregisterRequest', 'DeregisterResponse'].map((name) => `outrigger.registry.v1.${name}`),
+];
+
+/** Fields of the protocol's messages that only make them larger. */
+const unneeded = new Set(['dynamic_parameters', 'dynamic_parameter_constraints', 'resource_locators_subscribe', 'resource_locators_unsubscribe', 'resource_locators', 'resource_errors', 'cache_control']);
+
+const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFiles), {
+  roots: [...Object.keys(supportedFields), ...protocolRoots],
+  keep(message, field) {
+    if (Object.hasOwn(supportedFields, message)) return Object.hasOwn(supportedFields[message]!, field);
+    return whole.some((prefix) => message.startsWith(prefix)) && !unneeded.has(field);
+  },
+});
+const folder = join(import.meta.dirname, 'api');
+writeGenerated(files, folder);
+writeFileSync(join(folder, 'cut-fields.json'), JSON.stringify(cut));

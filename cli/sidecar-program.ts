@@ -23,7 +23,7 @@ async function main(): Promise<void> {
   if (!logLevels.includes(level as LogLevel)) throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
   const drainTimeMs = parseWhole('--drain-time', values['drain-time'] ?? '45', 0, 3600) * 1000;
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
-  const bootstrap = loadBootstrap(flags);
+  const bootstrap = await loadBootstrap(flags);
   let registration: Registration | null = null;
   const sidecar = new Sidecar({
     bootstrap,
@@ -65,7 +65,7 @@ async function main(): Promise<void> {
   }
 }
 
-function loadBootstrap(flags: SidecarFlags): LoadedBootstrap {
+async function loadBootstrap(flags: SidecarFlags): Promise<LoadedBootstrap> {
   const { values } = flags;
   let result: BootstrapResult;
   if (values.bootstrap !== undefined) {
@@ -76,7 +76,7 @@ function loadBootstrap(flags: SidecarFlags): LoadedBootstrap {
     } catch (error) {
       throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
     }
-    result = parseBootstrap(text, file, systemClock.wallMs());
+    result = await parseBootstrap(text, file, systemClock.wallMs());
   } else {
     const { namespace, name } = parseServiceName('--service', values.service!);
     result = decodeBootstrap(serviceBootstrap(flags, values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`), systemClock.wallMs());

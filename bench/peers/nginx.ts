@@ -44,12 +44,13 @@ ${nginxTemporaryFolders(home)}
   keepalive_timeout 1h;
   keepalive_requests 1000000000;
   client_max_body_size 0;
+  http2_recv_buffer_size 1m;
 ${['first', 'second', 'other'].map(upstream).join('\n')}
   split_clients "$request_id" $weighted { ${firstClusterWeight}% first; * second; }
   map $http_x_tenant $chosen { other other; default $weighted; }
   server {
     listen 127.0.0.1:${setup.listenPort}${listen} backlog=4096;
-    ${setup.downstream === 'http1' ? '' : 'http2_max_concurrent_streams 1024; http2_recv_buffer_size 1m; http2_body_preread_size 64k;'}
+    ${setup.downstream === 'http1' ? '' : 'http2_max_concurrent_streams 1024; http2_body_preread_size 64k;'}
     ${grpc ? '' : 'proxy_http_version 1.1; proxy_set_header Connection ""; proxy_set_header Host $host; proxy_request_buffering off; proxy_buffering on; proxy_max_temp_file_size 0;'}
 ${setup.tls === null ? '' : tlsLines(setup.tls)}
 ${otherRoutePrefixes(setup)

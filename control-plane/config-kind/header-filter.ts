@@ -1,6 +1,6 @@
 /** The filters RequestHeaderModifier and ResponseHeaderModifier, of rules and of backendRefs, and header names and values in general. */
 import { z } from 'zod';
-import type { HeaderEntry, HeaderModifier } from './resource.ts';
+import type { HeaderModifier } from './resource.ts';
 
 /** RFC 9110 token. */
 export const headerName = z
@@ -107,6 +107,5 @@ export function headerModifiers(filters: readonly HeaderFilter[]): {
 }
 
 function headerModifier(written: z.output<typeof modifier>): HeaderModifier {
-  const entry = ({ name, value }: HeaderEntry): HeaderEntry => ({ name, value });
-  return { set: (written.set ?? []).map(entry), add: (written.add ?? []).map(entry), remove: written.remove ?? [] };
+  return { set: written.set ?? [], add: written.add ?? [], remove: written.remove ?? [] };
 }

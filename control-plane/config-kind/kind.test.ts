@@ -126,6 +126,12 @@ status: { loadBalancer: {} }`);
   });
 });
 
+const timeout = (text: string): unknown =>
+  (resource(httpRoute(`{timeouts: ${text}}`)) as HttpRouteResource).rules[0]!.timeoutMs;
+
+const rewrite = (modifier: string, match: string): string[] =>
+  faults(httpRoute(`{matches: [{path: ${match}}], filters: [{type: URLRewrite, urlRewrite: {path: ${modifier}}}]}`));
+
 describe('HTTPRoute', () => {
   test('fills in defaults', () => {
     expect(resource(httpRoute('{backendRefs: [{name: a, port: 80}]}'))).toMatchObject({
@@ -152,8 +158,6 @@ describe('HTTPRoute', () => {
   });
 
   test('takes the shorter timeout, and 0s as none', () => {
-    const timeout = (text: string): unknown =>
-      (resource(httpRoute(`{timeouts: ${text}}`)) as HttpRouteResource).rules[0]!.timeoutMs;
     expect(timeout('{request: 1m30s500ms}')).toBe(90_500);
     expect(timeout('{request: 10s, backendRequest: 2s}')).toBe(2_000);
     expect(timeout('{request: 0s}')).toBe(0);
@@ -182,10 +186,6 @@ describe('HTTPRoute', () => {
   });
 
   test('refuses rewrites that the path matches cannot carry', () => {
-    const rewrite = (modifier: string, match: string): string[] =>
-      faults(
-        httpRoute(`{matches: [{path: ${match}}], filters: [{type: URLRewrite, urlRewrite: {path: ${modifier}}}]}`),
-      );
     expect(rewrite('{type: ReplaceFullPath, replaceFullPath: /x}', '{type: Exact, value: /a}')).toEqual([]);
     expect(rewrite('{type: ReplaceFullPath, replaceFullPath: /x}', '{value: /a}')[0]).toContain(
       'filters[0].urlRewrite.path.type: "ReplaceFullPath" is not supported yet',
@@ -261,5 +261,7 @@ test('an unknown kind is told with the kinds that there are', () => {
 
 test('the schemas under docs/schema are current (print-schemas.ts writes them)', () => {
   for (const [file, text] of jsonSchemas())
-    expect(readFileSync(join(import.meta.dirname, '../../docs/schema', file), 'utf8'), file).toBe(text);
+    expect(readFileSync(join(import.meta.dirname, '../../docs/schema', file), 'utf8'), `docs/schema/${file}`).toBe(
+      text,
+    );
 });

@@ -35,7 +35,12 @@ function issueFaults(issue: z.core.$ZodIssue, document: unknown, kind: string, s
       }));
     case 'invalid_type':
       if (found === undefined)
-        return [{ path: issue.path, message: `is missing; ${aTypeName(issue.expected)} is expected` }];
+        return [
+          {
+            path: issue.path,
+            message: `is missing; ${/^is not [^:]*: (.*)$/.exec(issue.message)?.[1] ?? aTypeName(issue.expected)} is expected`,
+          },
+        ];
       return [
         {
           path: issue.path,

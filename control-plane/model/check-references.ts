@@ -1,5 +1,14 @@
 /** Checks across resources: does what a route refers to exist? None of these is a fault of a single file, as the other resource may come later or from another source. */
-import { type BackendReference, type ParentReference, type Place, type Resource, resourceName, type RouteResource, type ServicePortSpec, type ServiceResource } from '../config-kind/resource.ts';
+import {
+  type BackendReference,
+  type ParentReference,
+  type Place,
+  type Resource,
+  type RouteResource,
+  resourceName,
+  type ServicePortSpec,
+  type ServiceResource,
+} from '../config-kind/resource.ts';
 
 export interface ReferenceWarning {
   readonly resource: string;
@@ -11,13 +20,24 @@ export interface ReferenceWarning {
 /** Everything that is likely not meant, in the order of the resources. */
 export function checkReferences(resources: readonly Resource[]): ReferenceWarning[] {
   const services = new Map<string, ServiceResource>();
-  for (const resource of resources) if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
+  for (const resource of resources)
+    if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
   const warnings: ReferenceWarning[] = [];
   for (const resource of resources) {
-    const warn = (path: string, message: string): void => void warnings.push({ resource: resourceName(resource), place: resource.referencePlaces.get(path) ?? resource.place, path, message });
+    const warn = (path: string, message: string): void =>
+      void warnings.push({
+        resource: resourceName(resource),
+        place: resource.referencePlaces.get(path) ?? resource.place,
+        path,
+        message,
+      });
     if (resource.kind === 'Service') {
       for (const [at, port] of resource.ports.entries()) {
-        if (port.protocol === 'tcp') warn(`spec.ports[${at}]`, `port ${port.port} speaks tcp, which is not routed yet: callers reach it without the mesh`);
+        if (port.protocol === 'tcp')
+          warn(
+            `spec.ports[${at}]`,
+            `port ${port.port} speaks tcp, which is not routed yet: callers reach it without the mesh`,
+          );
       }
       continue;
     }
@@ -33,7 +53,10 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
       }
       const redirects = 'redirect' in rule && rule.redirect !== null;
       if (!redirects && rule.backends.every(({ weight }) => weight === 0)) {
-        warn(`spec.rules[${at}]`, `${rule.backends.length === 0 ? 'has no backendRefs' : 'gives every backend the weight 0'}; its requests are answered ${answer}`);
+        warn(
+          `spec.rules[${at}]`,
+          `${rule.backends.length === 0 ? 'has no backendRefs' : 'gives every backend the weight 0'}; its requests are answered ${answer}`,
+        );
       }
     }
   }
@@ -43,24 +66,36 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
 
 /** Ports of a Service that a parent reference names. */
 export function parentPorts(parent: ParentReference, service: ServiceResource): ServicePortSpec[] {
-  return service.ports.filter(({ port, name }) => (parent.port === null || port === parent.port) && (parent.portName === '' || name === parent.portName));
+  return service.ports.filter(
+    ({ port, name }) =>
+      (parent.port === null || port === parent.port) && (parent.portName === '' || name === parent.portName),
+  );
 }
 
 function parentProblem(parent: ParentReference, services: ReadonlyMap<string, ServiceResource>): string | null {
   const service = services.get(`${parent.namespace}/${parent.name}`);
   if (service === undefined) return `there is no Service ${parent.namespace}/${parent.name}`;
   const ports = parentPorts(parent, service);
-  if (ports.length === 0) return `Service ${parent.namespace}/${parent.name} has no port ${parent.port ?? JSON.stringify(parent.portName)}; it has ${portList(service)}`;
-  return ports.every(({ protocol }) => protocol === 'tcp') ? `Service ${parent.namespace}/${parent.name} speaks tcp there` : null;
+  if (ports.length === 0)
+    return `Service ${parent.namespace}/${parent.name} has no port ${parent.port ?? JSON.stringify(parent.portName)}; it has ${portList(service)}`;
+  return ports.every(({ protocol }) => protocol === 'tcp')
+    ? `Service ${parent.namespace}/${parent.name} speaks tcp there`
+    : null;
 }
 
 /** Why a backend cannot take requests, or null. */
-export function backendProblem(backend: BackendReference, services: ReadonlyMap<string, ServiceResource>): string | null {
+export function backendProblem(
+  backend: BackendReference,
+  services: ReadonlyMap<string, ServiceResource>,
+): string | null {
   const service = services.get(`${backend.namespace}/${backend.name}`);
   if (service === undefined) return `there is no Service ${backend.namespace}/${backend.name}`;
   const port = service.ports.find(({ port }) => port === backend.port);
-  if (port === undefined) return `Service ${backend.namespace}/${backend.name} has no port ${backend.port}; it has ${portList(service)}`;
-  return port.protocol === 'tcp' ? `port ${backend.port} of Service ${backend.namespace}/${backend.name} speaks tcp` : null;
+  if (port === undefined)
+    return `Service ${backend.namespace}/${backend.name} has no port ${backend.port}; it has ${portList(service)}`;
+  return port.protocol === 'tcp'
+    ? `port ${backend.port} of Service ${backend.namespace}/${backend.name} speaks tcp`
+    : null;
 }
 
 function portList(service: ServiceResource): string {
@@ -68,16 +103,23 @@ function portList(service: ServiceResource): string {
 }
 
 /** A port with both route kinds takes the GRPCRoutes only (GEP-1426: the more specific kind wins). */
-function mixedKinds(resources: readonly Resource[], services: ReadonlyMap<string, ServiceResource>): ReferenceWarning[] {
+function mixedKinds(
+  resources: readonly Resource[],
+  services: ReadonlyMap<string, ServiceResource>,
+): ReferenceWarning[] {
   const grpcPorts = new Map<string, RouteResource>();
-  const each = (kind: RouteResource['kind'], visit: (key: string, route: RouteResource, parent: ParentReference) => void): void => {
+  const each = (
+    kind: RouteResource['kind'],
+    visit: (key: string, route: RouteResource, parent: ParentReference) => void,
+  ): void => {
     for (const resource of resources) {
       if (resource.kind !== kind) continue;
       for (const parent of resource.parents) {
         const service = services.get(`${parent.namespace}/${parent.name}`);
         if (service === undefined) continue;
         const scope = resource.namespace === parent.namespace ? '' : resource.namespace;
-        for (const { port } of parentPorts(parent, service)) visit(`${parent.namespace}/${parent.name}:${port} ${scope}`, resource, parent);
+        for (const { port } of parentPorts(parent, service))
+          visit(`${parent.namespace}/${parent.name}:${port} ${scope}`, resource, parent);
       }
     }
   };

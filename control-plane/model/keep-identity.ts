@@ -12,7 +12,10 @@ export function equalData(a: unknown, b: unknown): boolean {
   if (a instanceof Map) return b instanceof Map && equalLists([...a], [...b], equalData);
   const keys = Object.keys(a);
   if (Array.isArray(b) || b instanceof Map || keys.length !== Object.keys(b).length) return false;
-  return keys.every((key) => Object.hasOwn(b, key) && equalData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]));
+  return keys.every(
+    (key) =>
+      Object.hasOwn(b, key) && equalData((a as Record<string, unknown>)[key], (b as Record<string, unknown>)[key]),
+  );
 }
 
 export function equalLists<T>(a: readonly T[], b: readonly T[], equal: (a: T, b: T) => boolean): boolean {

@@ -9,12 +9,20 @@ export function selects(selector: Readonly<Record<string, string>>, labels: Read
 }
 
 /** Sorted; of two at one address and port the registered one counts, and of two registered ones that with the smaller instance id. */
-export function mergeEndpoints(definition: PortDefinition, resource: ServiceResource, instances: readonly RegisteredInstance[]): Endpoint[] {
+export function mergeEndpoints(
+  definition: PortDefinition,
+  resource: ServiceResource,
+  instances: readonly RegisteredInstance[],
+): Endpoint[] {
   const byAddress = new Map<string, Endpoint>();
   const add = (endpoint: Endpoint): void => {
     const key = `${endpoint.address} ${endpoint.port}`;
     const there = byAddress.get(key);
-    if (there === undefined || (there.instanceId !== '' && endpoint.instanceId !== '' && endpoint.instanceId < there.instanceId)) byAddress.set(key, endpoint);
+    if (
+      there === undefined ||
+      (there.instanceId !== '' && endpoint.instanceId !== '' && endpoint.instanceId < there.instanceId)
+    )
+      byAddress.set(key, endpoint);
   };
   for (const instance of instances) {
     if (instance.portName !== '' && instance.portName !== definition.name) continue;
@@ -22,9 +30,19 @@ export function mergeEndpoints(definition: PortDefinition, resource: ServiceReso
     add({ address, port, weight: Math.max(1, instance.weight), zone, labels, healthy, instanceId });
   }
   for (const { address, port, weight, zone, labels } of resource.endpoints) {
-    add({ address, port: port ?? definition.targetPort ?? definition.port, weight, zone, labels, healthy: true, instanceId: '' });
+    add({
+      address,
+      port: port ?? definition.targetPort ?? definition.port,
+      weight,
+      zone,
+      labels,
+      healthy: true,
+      instanceId: '',
+    });
   }
-  return [...byAddress.values()].sort((a, b) => compare(a.zone, b.zone) || compare(a.address, b.address) || a.port - b.port);
+  return [...byAddress.values()].toSorted(
+    (a, b) => compare(a.zone, b.zone) || compare(a.address, b.address) || a.port - b.port,
+  );
 }
 
 function compare(a: string, b: string): number {

@@ -40,7 +40,10 @@ export class ModelBuilder {
       const mine = index.of(skeleton);
       candidates.set(key, mine);
       const before = this.#model.services.get(key);
-      const same = before !== undefined && oldSkeleton.get(key) === skeleton && equalLists(this.#candidates.get(key) ?? [], mine, Object.is);
+      const same =
+        before !== undefined &&
+        oldSkeleton.get(key) === skeleton &&
+        equalLists(this.#candidates.get(key) ?? [], mine, Object.is);
       services.set(key, same ? before : serviceModel(skeleton, mine, before));
     }
     this.#candidates = candidates;
@@ -50,7 +53,11 @@ export class ModelBuilder {
 
   #withIdentity(services: ReadonlyMap<string, ServiceModel>, warnings: readonly ModelWarning[]): Model {
     const before = this.#model;
-    const sameServices = equalLists([...before.services], [...services], ([keyA, a], [keyB, b]) => keyA === keyB && a === b);
+    const sameServices = equalLists(
+      [...before.services],
+      [...services],
+      ([keyA, a], [keyB, b]) => keyA === keyB && a === b,
+    );
     const routings: PortRouting[] = [];
     for (const { ports } of services.values()) for (const { routing } of ports) routings.push(routing);
     const keptWarnings = keepIdentity(before.warnings, warnings);
@@ -70,14 +77,25 @@ export class ModelBuilder {
     }));
     for (const [service, count] of index.unused()) {
       const known = this.#skeleton.get(service);
-      const reason = known === undefined ? `there is no Service ${service}` : `the selector of Service ${service} does not pick ${count === 1 ? 'it' : 'them'}`;
-      warnings.push({ resource: `instances of ${service}`, place: '', message: `${count} registered, but ${reason}: nobody is sent there` });
+      const reason =
+        known === undefined
+          ? `there is no Service ${service}`
+          : `the selector of Service ${service} does not pick ${count === 1 ? 'it' : 'them'}`;
+      warnings.push({
+        resource: `instances of ${service}`,
+        place: '',
+        message: `${count} registered, but ${reason}: nobody is sent there`,
+      });
     }
     return warnings;
   }
 }
 
-function serviceModel({ resource, ports }: ServiceSkeleton, instances: readonly RegisteredInstance[], before: ServiceModel | undefined): ServiceModel {
+function serviceModel(
+  { resource, ports }: ServiceSkeleton,
+  instances: readonly RegisteredInstance[],
+  before: ServiceModel | undefined,
+): ServiceModel {
   const now: ServiceModel = {
     namespace: resource.namespace,
     name: resource.name,
@@ -85,11 +103,20 @@ function serviceModel({ resource, ports }: ServiceSkeleton, instances: readonly 
     ports: ports.map(({ definition, routing }): PortModel => {
       const old = before?.ports.find((port) => port.definition.port === definition.port);
       const { namespace, service, port } = definition;
-      const endpoints = keepIdentity(old?.endpoints, { namespace, service, port, endpoints: mergeEndpoints(definition, resource, instances) });
-      return old?.definition === definition && old.routing === routing && old.endpoints === endpoints ? old : { definition, routing, endpoints };
+      const endpoints = keepIdentity(old?.endpoints, {
+        namespace,
+        service,
+        port,
+        endpoints: mergeEndpoints(definition, resource, instances),
+      });
+      return old?.definition === definition && old.routing === routing && old.endpoints === endpoints
+        ? old
+        : { definition, routing, endpoints };
     }),
   };
-  return before !== undefined && before.labels === now.labels && equalLists(before.ports, now.ports, Object.is) ? before : now;
+  return before !== undefined && before.labels === now.labels && equalLists(before.ports, now.ports, Object.is)
+    ? before
+    : now;
 }
 
 /** Instances by namespace and by the service that they registered for. */
@@ -109,7 +136,9 @@ class InstanceIndex {
   of({ resource }: ServiceSkeleton): readonly RegisteredInstance[] {
     const { namespace, name, selector } = resource;
     const found =
-      selector === null ? (this.#byService.get(`${namespace}/${name}`) ?? []) : (this.#byNamespace.get(namespace) ?? []).filter(({ labels }) => selects(selector, labels));
+      selector === null
+        ? (this.#byService.get(`${namespace}/${name}`) ?? [])
+        : (this.#byNamespace.get(namespace) ?? []).filter(({ labels }) => selects(selector, labels));
     for (const instance of found) this.#unused.delete(instance);
     return found;
   }

@@ -45,7 +45,8 @@ export interface RouteRow {
 export function listServices(model: Model): ServiceRow[] {
   return [...model.services.values()].map(({ namespace, name, labels, ports }) => {
     const addresses = new Map<string, boolean>();
-    for (const { endpoints } of ports) for (const endpoint of endpoints.endpoints) addresses.set(addressText(endpoint), endpoint.healthy);
+    for (const { endpoints } of ports)
+      for (const endpoint of endpoints.endpoints) addresses.set(addressText(endpoint), endpoint.healthy);
     return {
       namespace,
       name,
@@ -63,7 +64,18 @@ export function listEndpoints(model: Model): EndpointRow[] {
     for (const { definition, endpoints } of ports) {
       for (const endpoint of endpoints.endpoints) {
         const { instanceId, labels, zone, weight, healthy } = endpoint;
-        rows.push({ namespace, service, port: definition.port, address: addressText(endpoint), instanceId, labels, zone, weight, healthy, source: instanceId === '' ? 'file' : 'registry' });
+        rows.push({
+          namespace,
+          service,
+          port: definition.port,
+          address: addressText(endpoint),
+          instanceId,
+          labels,
+          zone,
+          weight,
+          healthy,
+          source: instanceId === '' ? 'file' : 'registry',
+        });
       }
     }
   }
@@ -75,7 +87,8 @@ export function listRoutes(model: Model): RouteRow[] {
   for (const { definition, producer, consumers } of model.routings) {
     const service = `${definition.namespace}/${definition.service}:${definition.port}`;
     for (const route of producer) rows.push(...routeRows(route, service, ''));
-    for (const [namespace, routes] of consumers) for (const route of routes) rows.push(...routeRows(route, service, namespace));
+    for (const [namespace, routes] of consumers)
+      for (const route of routes) rows.push(...routeRows(route, service, namespace));
   }
   return rows;
 }
@@ -90,16 +103,27 @@ function routeRows(route: AttachedRoute, service: string, callers: string): Rout
     rule: `${namespace}/${name}#rule-${at}`,
     callers,
     matches: matchTexts(route, at),
-    backends: 'redirect' in rule && rule.redirect !== null ? [`redirect ${rule.redirect.status}`] : rule.backends.map(backendText),
+    backends:
+      'redirect' in rule && rule.redirect !== null
+        ? [`redirect ${rule.redirect.status}`]
+        : rule.backends.map(backendText),
   }));
 }
 
+const conditions = (matches: ReadonlyArray<{ name: string; value: string }>): string =>
+  matches.map(({ name, value }) => ` ${name}=${value}`).join('');
+
 function matchTexts(route: AttachedRoute, at: number): string[] {
-  const conditions = (matches: ReadonlyArray<{ name: string; value: string }>): string => matches.map(({ name, value }) => ` ${name}=${value}`).join('');
   if (route.kind === 'HTTPRoute') {
-    return route.rules[at]!.matches.map(({ path, method, headers, queryParams }) => `${method === '' ? '' : `${method} `}${pathText(path)}${conditions(headers)}${conditions(queryParams)}`);
+    return route.rules[at]!.matches.map(
+      ({ path, method, headers, queryParams }) =>
+        `${method === '' ? '' : `${method} `}${pathText(path)}${conditions(headers)}${conditions(queryParams)}`,
+    );
   }
-  return route.rules[at]!.matches.map(({ service, method, headers }) => `${service === '' ? '*' : service}/${method === '' ? '*' : method}${conditions(headers)}`);
+  return route.rules[at]!.matches.map(
+    ({ service, method, headers }) =>
+      `${service === '' ? '*' : service}/${method === '' ? '*' : method}${conditions(headers)}`,
+  );
 }
 
 function pathText({ type, value }: { readonly type: string; readonly value: string }): string {

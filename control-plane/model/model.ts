@@ -2,7 +2,14 @@
  * The mesh at one moment, from all sources, immutable. Parts that did not change are the same objects as in the model before, so that whatever is derived from a part can be kept
  * as long as the part lives. Knows nothing of proxies or xDS.
  */
-import type { AppProtocol, GrpcMatch, HeaderModifier, HttpMatch, RedirectFilter, RewriteFilter } from '../config-kind/resource.ts';
+import type {
+  AppProtocol,
+  GrpcMatch,
+  HeaderModifier,
+  HttpMatch,
+  RedirectFilter,
+  RewriteFilter,
+} from '../config-kind/resource.ts';
 
 export interface Model {
   /** By `namespace/name`, sorted. */

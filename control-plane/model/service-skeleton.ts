@@ -1,5 +1,11 @@
 /** Services and the routes attached to their ports, from resources alone: what of the model does not depend on where instances are. */
-import type { BackendReference, ParentReference, Resource, RouteResource, ServiceResource } from '../config-kind/resource.ts';
+import type {
+  BackendReference,
+  ParentReference,
+  Resource,
+  RouteResource,
+  ServiceResource,
+} from '../config-kind/resource.ts';
 import { backendProblem, parentPorts } from './check-references.ts';
 import { keepIdentity } from './keep-identity.ts';
 import type { AttachedRoute, Backend, PortDefinition, PortRouting } from './model.ts';
@@ -10,12 +16,16 @@ export interface ServiceSkeleton {
 }
 
 /** By `namespace/name`, sorted. Parts that are as in `before` are the same objects. */
-export function buildSkeleton(resources: readonly Resource[], before: ReadonlyMap<string, ServiceSkeleton>): Map<string, ServiceSkeleton> {
+export function buildSkeleton(
+  resources: readonly Resource[],
+  before: ReadonlyMap<string, ServiceSkeleton>,
+): Map<string, ServiceSkeleton> {
   const services = new Map<string, ServiceResource>();
-  for (const resource of resources) if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
+  for (const resource of resources)
+    if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
   const attached = attachRoutes(resources, services);
   const skeleton = new Map<string, ServiceSkeleton>();
-  for (const key of [...services.keys()].sort()) {
+  for (const key of [...services.keys()].toSorted()) {
     const resource = services.get(key)!;
     const old = before.get(key);
     const ports = definitions(resource).map((now) => {
@@ -32,11 +42,22 @@ export function buildSkeleton(resources: readonly Resource[], before: ReadonlyMa
 function definitions({ namespace, name: service, ports }: ServiceResource): PortDefinition[] {
   const routed = ports.filter(({ protocol }) => protocol !== 'tcp');
   const byDefault = routed.find(({ port }) => port === 80) ?? routed[0];
-  return ports.map((spec) => ({ namespace, service, port: spec.port, name: spec.name, targetPort: spec.targetPort, protocol: spec.protocol, isDefault: spec === byDefault }));
+  return ports.map((spec) => ({
+    namespace,
+    service,
+    port: spec.port,
+    name: spec.name,
+    targetPort: spec.targetPort,
+    protocol: spec.protocol,
+    isDefault: spec === byDefault,
+  }));
 }
 
 /** Routes by `namespace/name:port` of their parents. A route that names a port twice is attached once. */
-function attachRoutes(resources: readonly Resource[], services: ReadonlyMap<string, ServiceResource>): Map<string, AttachedRoute[]> {
+function attachRoutes(
+  resources: readonly Resource[],
+  services: ReadonlyMap<string, ServiceResource>,
+): Map<string, AttachedRoute[]> {
   const attached = new Map<string, AttachedRoute[]>();
   for (const resource of resources) {
     if (resource.kind === 'Service') continue;
@@ -59,16 +80,37 @@ function portKeys(parent: ParentReference, services: ReadonlyMap<string, Service
 
 function attachedRoute(resource: RouteResource, services: ReadonlyMap<string, ServiceResource>): AttachedRoute {
   const { namespace, name, createdAt } = resource;
-  const backends = (references: readonly BackendReference[]): Backend[] => references.filter(({ weight }) => weight > 0).map((reference) => backendOf(reference, services));
+  const backends = (references: readonly BackendReference[]): Backend[] =>
+    references.filter(({ weight }) => weight > 0).map((reference) => backendOf(reference, services));
   if (resource.kind === 'HTTPRoute') {
-    return { kind: 'HTTPRoute', namespace, name, createdAt, rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })) };
+    return {
+      kind: 'HTTPRoute',
+      namespace,
+      name,
+      createdAt,
+      rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })),
+    };
   }
-  return { kind: 'GRPCRoute', namespace, name, createdAt, rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })) };
+  return {
+    kind: 'GRPCRoute',
+    namespace,
+    name,
+    createdAt,
+    rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })),
+  };
 }
 
 function backendOf(reference: BackendReference, services: ReadonlyMap<string, ServiceResource>): Backend {
   const { namespace, name, port, weight, requestHeaders, responseHeaders } = reference;
-  return { namespace, service: name, port, weight, problem: backendProblem(reference, services) ?? '', requestHeaders, responseHeaders };
+  return {
+    namespace,
+    service: name,
+    port,
+    weight,
+    problem: backendProblem(reference, services) ?? '',
+    requestHeaders,
+    responseHeaders,
+  };
 }
 
 /** Producer and consumer routes apart; where GRPCRoutes are, HTTPRoutes of the same scope are left out (GEP-1426). */
@@ -84,10 +126,10 @@ function routingOf(definition: PortDefinition, routes: readonly AttachedRoute[])
     const kept = grpc.length > 0 ? grpc : list;
     scopes.set(
       namespace,
-      kept.sort((a, b) => (a.name < b.name ? -1 : 1)),
+      kept.toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     );
   }
   const producer = scopes.get(definition.namespace) ?? [];
   scopes.delete(definition.namespace);
-  return { definition, producer, consumers: new Map([...scopes].sort(([a], [b]) => (a < b ? -1 : 1))) };
+  return { definition, producer, consumers: new Map([...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1))) };
 }

@@ -64,7 +64,11 @@ export class ConfigurationFiles {
     for (const file of list.files) entries.set(file, readEntry(file, this.#entries.get(file), everything));
     for (const [file, entry] of this.#entries) {
       // Nobody knows whether a file of a folder that cannot be read is gone.
-      if (!entries.has(file) && list.unreadable.some((folder) => file.startsWith(folder.endsWith(sep) ? folder : folder + sep))) entries.set(file, entry);
+      if (
+        !entries.has(file) &&
+        list.unreadable.some((folder) => file.startsWith(folder.endsWith(sep) ? folder : folder + sep))
+      )
+        entries.set(file, entry);
     }
     this.#entries = entries;
     const merged = mergeFiles(
@@ -74,17 +78,26 @@ export class ConfigurationFiles {
     this.#winners = merged.winners;
     const faults = [...list.faults, ...[...entries.values()].flatMap((entry) => entry.faults), ...merged.faults];
     const before = this.#state;
-    const sameResources = before.resources.length === merged.resources.length && before.resources.every((resource, at) => resource === merged.resources[at]);
+    const sameResources =
+      before.resources.length === merged.resources.length &&
+      before.resources.every((resource, at) => resource === merged.resources[at]);
     if (sameResources && JSON.stringify(before.faults) === JSON.stringify(faults)) return false;
     const resources = sameResources ? before.resources : merged.resources;
-    const warnings = sameResources ? before.warnings : checkReferences(resources).map(({ place, path, message }) => ({ ...place, path, message }));
+    const warnings = sameResources
+      ? before.warnings
+      : checkReferences(resources).map(({ place, path, message }) => ({ ...place, path, message }));
     this.#state = { resources, faults, warnings };
     return true;
   }
 }
 
 function readEntry(file: string, before: FileEntry | undefined, everything: boolean): FileEntry {
-  const failed = (message: string): FileEntry => ({ signature: '', digest: '', resources: before?.resources ?? [], faults: [{ file, line: 0, column: 0, path: '', message }] });
+  const failed = (message: string): FileEntry => ({
+    signature: '',
+    digest: '',
+    resources: before?.resources ?? [],
+    faults: [{ file, line: 0, column: 0, path: '', message }],
+  });
   try {
     const stat = statSync(file, { bigint: true });
     const signature = `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
@@ -94,7 +107,12 @@ function readEntry(file: string, before: FileEntry | undefined, everything: bool
     const digest = createHash('sha256').update(text).digest('base64');
     if (before !== undefined && before.digest === digest) return { ...before, signature };
     const parsed = parseFile(file, text);
-    return { signature, digest, resources: parsed.faults.length > 0 ? (before?.resources ?? []) : parsed.resources, faults: parsed.faults };
+    return {
+      signature,
+      digest,
+      resources: parsed.faults.length > 0 ? (before?.resources ?? []) : parsed.resources,
+      faults: parsed.faults,
+    };
   } catch (error) {
     return failed(reasonOf(error));
   }

@@ -24,7 +24,8 @@ export function listFiles(paths: readonly string[], knownFolders: ReadonlySet<st
   const faults: Fault[] = [];
   const unreadable: string[] = [];
   const seen = new Set<string>();
-  const fail = (path: string, error: unknown): number => faults.push({ file: path, line: 0, column: 0, path: '', message: reasonOf(error) });
+  const fail = (path: string, error: unknown): number =>
+    faults.push({ file: path, line: 0, column: 0, path: '', message: reasonOf(error) });
 
   const readFolder = (folder: string, depth: number): void => {
     try {
@@ -33,7 +34,7 @@ export function listFiles(paths: readonly string[], knownFolders: ReadonlySet<st
       seen.add(real);
       folders.add(folder);
       const names = readdirSync(folder).filter((name) => !name.startsWith('.'));
-      for (const name of names.sort()) readEntry(join(folder, name), depth);
+      for (const name of names.toSorted()) readEntry(join(folder, name), depth);
     } catch (error) {
       fail(folder, error);
       unreadable.push(folder);

@@ -9,7 +9,10 @@ export interface MergedFiles {
   readonly winners: ReadonlyMap<string, string>;
 }
 
-export function mergeFiles(perFile: ReadonlyArray<readonly Resource[]>, before: ReadonlyMap<string, string>): MergedFiles {
+export function mergeFiles(
+  perFile: ReadonlyArray<readonly Resource[]>,
+  before: ReadonlyMap<string, string>,
+): MergedFiles {
   const byName = new Map<string, Resource[]>();
   for (const resources of perFile) {
     for (const resource of resources) {
@@ -29,7 +32,11 @@ export function mergeFiles(perFile: ReadonlyArray<readonly Resource[]>, before: 
     for (const other of candidates) {
       if (other === winner) continue;
       const { file, line, column } = winner.place;
-      faults.push({ ...other.place, path: 'metadata.name', message: `${name} stands at ${file}:${line}:${column} too; remove one of them (that one is in force)` });
+      faults.push({
+        ...other.place,
+        path: 'metadata.name',
+        message: `${name} stands at ${file}:${line}:${column} too; remove one of them (that one is in force)`,
+      });
     }
   }
   return { resources, faults, winners };

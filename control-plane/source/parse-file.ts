@@ -29,11 +29,15 @@ export function parseFile(file: string, text: string): ParsedFile {
     documents = Array.isArray(parsed) ? parsed : [];
   } catch (error) {
     // Nesting so deep that the parser gives up.
-    return { resources, faults: [{ file, line: 0, column: 0, path: '', message: `cannot be read as YAML: ${(error as Error).message}` }] };
+    return {
+      resources,
+      faults: [{ file, line: 0, column: 0, path: '', message: `cannot be read as YAML: ${(error as Error).message}` }],
+    };
   }
   for (const document of documents) {
     if (document.errors.length > 0) {
-      for (const error of document.errors) faults.push({ ...at(error.pos[0]), path: '', message: `is not YAML: ${oneLine(error.message)}` });
+      for (const error of document.errors)
+        faults.push({ ...at(error.pos[0]), path: '', message: `is not YAML: ${oneLine(error.message)}` });
       continue;
     }
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
@@ -42,7 +46,12 @@ export function parseFile(file: string, text: string): ParsedFile {
   return { resources, faults };
 }
 
-function readDocument(document: Document.Parsed, at: (offset: number) => Place, resources: Resource[], faults: Fault[]): void {
+function readDocument(
+  document: Document.Parsed,
+  at: (offset: number) => Place,
+  resources: Resource[],
+  faults: Fault[],
+): void {
   const start = at(document.contents?.range[0] ?? 0);
   let value: unknown;
   try {
@@ -53,8 +62,12 @@ function readDocument(document: Document.Parsed, at: (offset: number) => Place, 
   }
   const result = parseDocument(value, start);
   if ('faults' in result) {
-    const found = result.faults.map((fault: SchemaFault) => ({ ...at(offsetOf(document, fault.path)), path: pathText(fault.path), message: fault.message }));
-    faults.push(...found.sort((a, b) => a.line - b.line || a.column - b.column));
+    const found = result.faults.map((fault: SchemaFault) => ({
+      ...at(offsetOf(document, fault.path)),
+      path: pathText(fault.path),
+      message: fault.message,
+    }));
+    faults.push(...found.toSorted((a, b) => a.line - b.line || a.column - b.column));
     return;
   }
   resources.push(withReferencePlaces(result.resource, document, at));
@@ -67,7 +80,8 @@ function withReferencePlaces(resource: Resource, document: Document.Parsed, at: 
   const note = (path: string, keys: PropertyKey[]): void => void places.set(path, at(offsetOf(document, keys)));
   for (const [index, parent] of resource.parents.entries()) note(parent.path, ['spec', 'parentRefs', index]);
   for (const [ruleIndex, rule] of resource.rules.entries()) {
-    for (const [index, backend] of rule.backends.entries()) note(backend.path, ['spec', 'rules', ruleIndex, 'backendRefs', index]);
+    for (const [index, backend] of rule.backends.entries())
+      note(backend.path, ['spec', 'rules', ruleIndex, 'backendRefs', index]);
   }
   return { ...resource, referencePlaces: places };
 }

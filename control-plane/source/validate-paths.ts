@@ -18,7 +18,13 @@ export function validatePaths(paths: readonly string[]): Validation {
   const { faults, warnings, resources } = files.state;
   const found = [...faults];
   if (files.fileCount === 0 && found.length === 0) {
-    found.push({ file: paths.join(', '), line: 0, column: 0, path: '', message: 'there is no .yaml, .yml or .json file in it' });
+    found.push({
+      file: paths.join(', '),
+      line: 0,
+      column: 0,
+      path: '',
+      message: 'there is no .yaml, .yml or .json file in it',
+    });
   }
   return { faults: found, warnings, files: files.fileCount, resources: resources.length };
 }

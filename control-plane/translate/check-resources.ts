@@ -4,9 +4,12 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Cluster, Cluster_DiscoveryType } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Listener } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
-import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import type { Route } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
-import { type HttpConnectionManager, HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import {
+  type HttpConnectionManager,
+  HttpConnectionManagerSchema,
+} from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import { missingBackendCluster } from './resource-names.ts';
 import type { ProxyResources } from './translate.ts';
@@ -15,7 +18,8 @@ import type { ProxyResources } from './translate.ts';
 export function checkResources({ listeners, routes, clusters, endpoints }: ProxyResources): readonly string[] {
   const faults: string[] = [];
   const managers = new Map<string, HttpConnectionManager[]>();
-  for (const [name, listener] of messages<Listener>('listener', listeners, faults)) managers.set(name, managersOf(listener));
+  for (const [name, listener] of messages<Listener>('listener', listeners, faults))
+    managers.set(name, managersOf(listener));
   const tables = messages<RouteConfiguration>('route configuration', routes, faults);
   const assignments = messages<ClusterLoadAssignment>('load assignment', endpoints, faults);
 
@@ -24,10 +28,14 @@ export function checkResources({ listeners, routes, clusters, endpoints }: Proxy
     for (const { routeSpecifier } of list) {
       if (routeSpecifier.case !== 'rds') continue;
       usedTables.add(routeSpecifier.value.routeConfigName);
-      if (!routes.has(routeSpecifier.value.routeConfigName)) faults.push(`listener ${name} refers to route configuration ${routeSpecifier.value.routeConfigName}, which is not there`);
+      if (!routes.has(routeSpecifier.value.routeConfigName))
+        faults.push(
+          `listener ${name} refers to route configuration ${routeSpecifier.value.routeConfigName}, which is not there`,
+        );
     }
   }
-  for (const name of routes.keys()) if (!usedTables.has(name)) faults.push(`no listener refers to route configuration ${name}`);
+  for (const name of routes.keys())
+    if (!usedTables.has(name)) faults.push(`no listener refers to route configuration ${name}`);
 
   for (const [name, table] of tables) checkTable(name, table, clusters, faults);
 
@@ -36,18 +44,25 @@ export function checkResources({ listeners, routes, clusters, endpoints }: Proxy
     if (cluster.clusterDiscoveryType.value !== Cluster_DiscoveryType.EDS) continue;
     const serviceName = cluster.edsClusterConfig?.serviceName || name;
     usedAssignments.add(serviceName);
-    if (!endpoints.has(serviceName)) faults.push(`cluster ${name} refers to load assignment ${serviceName}, which is not there`);
+    if (!endpoints.has(serviceName))
+      faults.push(`cluster ${name} refers to load assignment ${serviceName}, which is not there`);
   }
-  for (const name of endpoints.keys()) if (!usedAssignments.has(name)) faults.push(`no cluster refers to load assignment ${name}`);
+  for (const name of endpoints.keys())
+    if (!usedAssignments.has(name)) faults.push(`no cluster refers to load assignment ${name}`);
   for (const [name, assignment] of assignments) checkAssignment(name, assignment, faults);
   return faults;
 }
 
 /** The messages by name; the name in the message must be the one that it is filed under. */
-function messages<T extends Message>(what: string, resources: ReadonlyMap<string, EncodedResource>, faults: string[]): Map<string, T> {
+function messages<T extends Message>(
+  what: string,
+  resources: ReadonlyMap<string, EncodedResource>,
+  faults: string[],
+): Map<string, T> {
   const found = new Map<string, T>();
   for (const [name, { name: own, message }] of resources) {
-    const inside = (message as { name?: string; clusterName?: string }).clusterName ?? (message as { name?: string }).name;
+    const inside =
+      (message as { name?: string; clusterName?: string }).clusterName ?? (message as { name?: string }).name;
     if (own !== name || inside !== name) faults.push(`${what} ${name} is named ${JSON.stringify(inside)} inside`);
     found.set(name, message as T);
   }
@@ -55,14 +70,24 @@ function messages<T extends Message>(what: string, resources: ReadonlyMap<string
 }
 
 function managersOf({ filterChains, apiListener }: Listener): HttpConnectionManager[] {
-  const packed = [...filterChains.flatMap(({ filters }) => filters.map(({ configType }) => (configType.case === 'typedConfig' ? configType.value : undefined))), apiListener?.apiListener];
+  const packed = [
+    ...filterChains.flatMap(({ filters }) =>
+      filters.map(({ configType }) => (configType.case === 'typedConfig' ? configType.value : undefined)),
+    ),
+    apiListener?.apiListener,
+  ];
   return packed.flatMap((any) => {
     const manager = any === undefined ? undefined : anyUnpack(any, HttpConnectionManagerSchema);
     return manager === undefined ? [] : [manager];
   });
 }
 
-function checkTable(name: string, table: RouteConfiguration, clusters: ReadonlyMap<string, EncodedResource>, faults: string[]): void {
+function checkTable(
+  name: string,
+  table: RouteConfiguration,
+  clusters: ReadonlyMap<string, EncodedResource>,
+  faults: string[],
+): void {
   const hosts = new Set<string>();
   const domains = new Set<string>();
   for (const host of table.virtualHosts) {
@@ -74,7 +99,8 @@ function checkTable(name: string, table: RouteConfiguration, clusters: ReadonlyM
     }
     for (const route of host.routes) {
       for (const cluster of clustersOf(route)) {
-        if (cluster !== missingBackendCluster && !clusters.has(cluster)) faults.push(`route ${route.name} of ${name} leads to cluster ${cluster}, which is not there`);
+        if (cluster !== missingBackendCluster && !clusters.has(cluster))
+          faults.push(`route ${route.name} of ${name} leads to cluster ${cluster}, which is not there`);
       }
     }
   }
@@ -100,11 +126,13 @@ function checkAssignment(name: string, { endpoints }: ClusterLoadAssignment, fau
     if ((loadBalancingWeight ?? 0) < 1) faults.push(`load assignment ${name} has a locality without weight`);
     for (const { hostIdentifier, loadBalancingWeight: weight } of lbEndpoints) {
       const address = hostIdentifier.case === 'endpoint' ? hostIdentifier.value.address?.address : undefined;
-      const text = address?.case === 'socketAddress' ? `${address.value.address} ${address.value.portSpecifier.value}` : 'none';
+      const text =
+        address?.case === 'socketAddress' ? `${address.value.address} ${address.value.portSpecifier.value}` : 'none';
       if (addresses.has(text)) faults.push(`load assignment ${name} has the address ${text} twice`);
       addresses.add(text);
       if ((weight ?? 0) < 1) faults.push(`load assignment ${name} has an endpoint without weight`);
     }
   }
-  for (let priority = 0; priority < priorities.size; priority++) if (!priorities.has(priority)) faults.push(`load assignment ${name} has no priority ${priority}, but higher ones`);
+  for (let priority = 0; priority < priorities.size; priority++)
+    if (!priorities.has(priority)) faults.push(`load assignment ${name} has no priority ${priority}, but higher ones`);
 }

@@ -1,7 +1,14 @@
 /** Clusters: `outbound|…` for every port of the mesh, by EDS over ADS, and `inbound|…` for the application beside a proxy. Defaults are those of needs-and-defaults.md. */
 import { create } from '@bufbuild/protobuf';
-import { type CircuitBreakers, CircuitBreakersSchema } from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
-import { Cluster_DiscoveryType, Cluster_LbPolicy, ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import {
+  type CircuitBreakers,
+  CircuitBreakersSchema,
+} from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import {
+  Cluster_DiscoveryType,
+  Cluster_LbPolicy,
+  ClusterSchema,
+} from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import {
   type HttpProtocolOptions_ExplicitHttpConfig,
   HttpProtocolOptions_ExplicitHttpConfigSchema,
@@ -41,7 +48,11 @@ export function encodeOutboundCluster(definition: PortDefinition, kind: ClientKi
       connectTimeout: durationOf(connectTimeoutMs),
       lbPolicy: forGrpc ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.LEAST_REQUEST,
       circuitBreakers: circuitBreakers(),
-      typedExtensionProtocolOptions: forGrpc ? {} : { [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(definition.protocol, proxyIdleTimeoutMs)) },
+      typedExtensionProtocolOptions: forGrpc
+        ? {}
+        : {
+            [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(definition.protocol, proxyIdleTimeoutMs)),
+          },
     });
     resource = encodeResource(ClusterSchema, name, cluster);
     variants.set(forGrpc, resource);
@@ -60,9 +71,17 @@ export function encodeInboundCluster(appPort: number, protocol: AppProtocol | nu
     circuitBreakers: circuitBreakers(),
     loadAssignment: {
       clusterName: name,
-      endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: socketAddress('127.0.0.1', appPort) } } }] }],
+      endpoints: [
+        {
+          lbEndpoints: [
+            { hostIdentifier: { case: 'endpoint', value: { address: socketAddress('127.0.0.1', appPort) } } },
+          ],
+        },
+      ],
     },
-    typedExtensionProtocolOptions: { [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(protocol, appIdleTimeoutMs)) },
+    typedExtensionProtocolOptions: {
+      [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(protocol, appIdleTimeoutMs)),
+    },
   });
   return encodeResource(ClusterSchema, name, cluster);
 }
@@ -71,7 +90,10 @@ function circuitBreakers(): CircuitBreakers {
   return create(CircuitBreakersSchema, { thresholds: [limits] });
 }
 
-function protocolOptions(protocol: AppProtocol | null, idleTimeoutMs: number): ReturnType<typeof create<typeof HttpProtocolOptionsSchema>> {
+function protocolOptions(
+  protocol: AppProtocol | null,
+  idleTimeoutMs: number,
+): ReturnType<typeof create<typeof HttpProtocolOptionsSchema>> {
   return create(HttpProtocolOptionsSchema, {
     commonHttpProtocolOptions: { idleTimeout: durationOf(idleTimeoutMs) },
     upstreamProtocolOptions:
@@ -83,6 +105,7 @@ function protocolOptions(protocol: AppProtocol | null, idleTimeoutMs: number): R
 
 function explicitProtocol(protocol: AppProtocol): HttpProtocolOptions_ExplicitHttpConfig {
   return create(HttpProtocolOptions_ExplicitHttpConfigSchema, {
-    protocolConfig: protocol === 'http' ? { case: 'httpProtocolOptions', value: {} } : { case: 'http2ProtocolOptions', value: {} },
+    protocolConfig:
+      protocol === 'http' ? { case: 'httpProtocolOptions', value: {} } : { case: 'http2ProtocolOptions', value: {} },
   });
 }

@@ -1,7 +1,10 @@
 /** ClusterLoadAssignments. The same for every kind of client: localities and endpoints always have weights, as gRPC leaves out a locality without one (A27). */
 import { create } from '@bufbuild/protobuf';
 import { HealthStatus } from '../../proto/generated/envoy/config/core/v3/health_check_pb.js';
-import { type LocalityLbEndpoints, LocalityLbEndpointsSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_components_pb.js';
+import {
+  type LocalityLbEndpoints,
+  LocalityLbEndpointsSchema,
+} from '../../proto/generated/envoy/config/endpoint/v3/endpoint_components_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Endpoint, PortEndpoints } from '../model/model.ts';
 import { socketAddress } from './api-values.ts';
@@ -22,7 +25,11 @@ export function encodeEndpoints(part: PortEndpoints): EncodedResource {
       else list.push(endpoint);
     }
     const endpoints = [...zones].map(([zone, list]) => locality(zone, list));
-    resource = encodeResource(ClusterLoadAssignmentSchema, name, create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints }));
+    resource = encodeResource(
+      ClusterLoadAssignmentSchema,
+      name,
+      create(ClusterLoadAssignmentSchema, { clusterName: name, endpoints }),
+    );
     encoded.set(part, resource);
   }
   return resource;

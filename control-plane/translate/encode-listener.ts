@@ -32,12 +32,31 @@ export function encodeInboundListener(proxy: ProxyNode, appPort: number): Encode
   return proxyListener(proxy, inboundListenerName, proxy.inboundListen, TrafficDirection.INBOUND, inboundName(appPort));
 }
 
-function proxyListener(proxy: ProxyNode, name: string, { host, port }: HostPort, direction: TrafficDirection, routeName: string): EncodedResource {
+function proxyListener(
+  proxy: ProxyNode,
+  name: string,
+  { host, port }: HostPort,
+  direction: TrafficDirection,
+  routeName: string,
+): EncodedResource {
   const listener = create(ListenerSchema, {
     name,
     address: socketAddress(host, port),
     trafficDirection: direction,
-    filterChains: [{ name, filters: [{ name: managerFilter, configType: { case: 'typedConfig', value: packAny(HttpConnectionManagerSchema, proxyManager(proxy, name, routeName)) } }] }],
+    filterChains: [
+      {
+        name,
+        filters: [
+          {
+            name: managerFilter,
+            configType: {
+              case: 'typedConfig',
+              value: packAny(HttpConnectionManagerSchema, proxyManager(proxy, name, routeName)),
+            },
+          },
+        ],
+      },
+    ],
   });
   return encodeResource(ListenerSchema, name, listener);
 }
@@ -67,9 +86,16 @@ export function encodeApiListener(name: string, routeName: string): EncodedResou
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routeName } },
     httpFilters: [router()],
   });
-  return encodeResource(ListenerSchema, name, create(ListenerSchema, { name, apiListener: { apiListener: packAny(HttpConnectionManagerSchema, manager) } }));
+  return encodeResource(
+    ListenerSchema,
+    name,
+    create(ListenerSchema, { name, apiListener: { apiListener: packAny(HttpConnectionManagerSchema, manager) } }),
+  );
 }
 
 function router(): HttpFilter {
-  return create(HttpFilterSchema, { name: routerFilter, configType: { case: 'typedConfig', value: packAny(RouterSchema, create(RouterSchema)) } });
+  return create(HttpFilterSchema, {
+    name: routerFilter,
+    configType: { case: 'typedConfig', value: packAny(RouterSchema, create(RouterSchema)) },
+  });
 }

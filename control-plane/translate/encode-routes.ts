@@ -1,7 +1,11 @@
 /** Route configurations: `outbound` with a virtual host per service port, `inbound|…`, and one per port for proxyless gRPC. */
 import { create } from '@bufbuild/protobuf';
+import {
+  RouteSchema,
+  type VirtualHost,
+  VirtualHostSchema,
+} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
-import { RouteSchema, type VirtualHost, VirtualHostSchema } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { AttachedRoute, PortDefinition, PortRouting } from '../model/model.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
@@ -46,8 +50,14 @@ function routesFor({ producer, consumers }: PortRouting, callerNamespace: string
 export function encodeOutboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
   const hosts = routings
     .filter(({ definition }) => definition.protocol !== 'tcp')
-    .map((routing) => virtualHosts.get(routing, view(routing, callerNamespace, true), () => virtualHost(routing, callerNamespace)));
-  return encodeResource(RouteConfigurationSchema, outboundName, create(RouteConfigurationSchema, { name: outboundName, virtualHosts: hosts, validateClusters: false }));
+    .map((routing) =>
+      virtualHosts.get(routing, view(routing, callerNamespace, true), () => virtualHost(routing, callerNamespace)),
+    );
+  return encodeResource(
+    RouteConfigurationSchema,
+    outboundName,
+    create(RouteConfigurationSchema, { name: outboundName, virtualHosts: hosts, validateClusters: false }),
+  );
 }
 
 function virtualHost(routing: PortRouting, callerNamespace: string): VirtualHost {
@@ -67,14 +77,26 @@ function domains({ namespace, service, port, isDefault }: PortDefinition, caller
 }
 
 /** Everything that arrives goes to the application. No timeout: the caller's sidecar has it, and deadlines of gRPC callers are honoured. */
-export function encodeInboundRoutes(namespace: string, service: string, appPort: number, protocol: AppProtocol | null): EncodedResource {
+export function encodeInboundRoutes(
+  namespace: string,
+  service: string,
+  appPort: number,
+  protocol: AppProtocol | null,
+): EncodedResource {
   const name = inboundName(appPort);
   const route = create(RouteSchema, {
     name: `${namespace}/${service}#inbound`,
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
-    action: { case: 'route', value: { ...timeoutFields(0, protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } } },
+    action: {
+      case: 'route',
+      value: { ...timeoutFields(0, protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } },
+    },
   });
-  const configuration = create(RouteConfigurationSchema, { name, virtualHosts: [{ name, domains: ['*'], routes: [route] }], validateClusters: false });
+  const configuration = create(RouteConfigurationSchema, {
+    name,
+    virtualHosts: [{ name, domains: ['*'], routes: [route] }],
+    validateClusters: false,
+  });
   return encodeResource(RouteConfigurationSchema, name, configuration);
 }
 
@@ -84,6 +106,10 @@ export function encodeGrpcRoutes(routing: PortRouting, callerNamespace: string):
     const { definition } = routing;
     const name = grpcListenerName(definition.namespace, definition.service, definition.port);
     const routes = grpcRoutes(definition, routesFor(routing, callerNamespace));
-    return encodeResource(RouteConfigurationSchema, name, create(RouteConfigurationSchema, { name, virtualHosts: [{ name, domains: ['*'], routes }] }));
+    return encodeResource(
+      RouteConfigurationSchema,
+      name,
+      create(RouteConfigurationSchema, { name, virtualHosts: [{ name, domains: ['*'], routes }] }),
+    );
   });
 }

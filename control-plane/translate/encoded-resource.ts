@@ -25,9 +25,19 @@ export const typeUrls = {
   endpoint: typeUrlOf(ClusterLoadAssignmentSchema),
 } as const;
 
-export function encodeResource<Schema extends DescMessage>(schema: Schema, name: string, message: MessageShape<Schema>): EncodedResource {
+export function encodeResource<Schema extends DescMessage>(
+  schema: Schema,
+  name: string,
+  message: MessageShape<Schema>,
+): EncodedResource {
   const bytes = toBinary(schema, message);
-  return { name, typeUrl: typeUrlOf(schema), version: createHash('sha256').update(bytes).digest('hex').slice(0, 16), bytes, message };
+  return {
+    name,
+    typeUrl: typeUrlOf(schema),
+    version: createHash('sha256').update(bytes).digest('hex').slice(0, 16),
+    bytes,
+    message,
+  };
 }
 
 /** google.protobuf.Any of a message. */

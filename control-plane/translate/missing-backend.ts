@@ -4,7 +4,15 @@ import { encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 
-const definition: PortDefinition = { namespace: 'invalid', service: 'backend', port: 0, name: '', targetPort: null, protocol: 'grpc', isDefault: false };
+const definition: PortDefinition = {
+  namespace: 'invalid',
+  service: 'backend',
+  port: 0,
+  name: '',
+  targetPort: null,
+  protocol: 'grpc',
+  isDefault: false,
+};
 const nowhere = { namespace: definition.namespace, service: definition.service, port: definition.port, endpoints: [] };
 
 export function missingBackendForGrpc(): EncodedResource {

@@ -34,12 +34,17 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
   const faults: string[] = [];
   const metadata = node.metadata ?? {};
   const kind = clientKind(node.userAgentName);
-  if (node.id === '' || node.id.length > maxIdLength) faults.push(`node.id: ${node.id === '' ? 'is missing; each process needs one of its own' : `is longer than ${maxIdLength} characters`}`);
+  if (node.id === '' || node.id.length > maxIdLength)
+    faults.push(
+      `node.id: ${node.id === '' ? 'is missing; each process needs one of its own' : `is longer than ${maxIdLength} characters`}`,
+    );
   const { namespace, service } = readCluster(node.cluster, kind, faults);
   const interception = own(metadata, 'interception');
   if (interception !== undefined && interception !== 'NONE') {
     const known = interception === 'REDIRECT' || interception === 'TPROXY';
-    faults.push(`node.metadata.interception: ${JSON.stringify(interception)} ${known ? 'is not supported yet; only NONE is' : 'is not accepted; accepted: NONE'}`);
+    faults.push(
+      `node.metadata.interception: ${JSON.stringify(interception)} ${known ? 'is not supported yet; only NONE is' : 'is not accepted; accepted: NONE'}`,
+    );
   }
   const proxy: ProxyNode = {
     id: node.id,
@@ -48,8 +53,18 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
     service,
     kind,
     appPort: readPort(own(metadata, 'app_port'), faults),
-    outboundListen: readHostPort('outbound_listen', own(metadata, 'outbound_listen'), { host: '127.0.0.1', port: 15_001 }, faults),
-    inboundListen: readHostPort('inbound_listen', own(metadata, 'inbound_listen'), { host: '0.0.0.0', port: 15_006 }, faults),
+    outboundListen: readHostPort(
+      'outbound_listen',
+      own(metadata, 'outbound_listen'),
+      { host: '127.0.0.1', port: 15_001 },
+      faults,
+    ),
+    inboundListen: readHostPort(
+      'inbound_listen',
+      own(metadata, 'inbound_listen'),
+      { host: '0.0.0.0', port: 15_006 },
+      faults,
+    ),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
   };
@@ -68,11 +83,17 @@ function clientKind(userAgentName: string): ClientKind {
 }
 
 /** A gRPC application may leave the cluster out: it is then of namespace `default`. */
-function readCluster(cluster: string, kind: ClientKind, faults: string[]): { readonly namespace: string; readonly service: string } {
+function readCluster(
+  cluster: string,
+  kind: ClientKind,
+  faults: string[],
+): { readonly namespace: string; readonly service: string } {
   if (cluster === '' && kind === 'grpc') return { namespace: 'default', service: '' };
   const [namespace = '', service = '', ...rest] = cluster.split('/');
   if (rest.length > 0 || !label.test(namespace) || !label.test(service)) {
-    faults.push(`node.cluster: ${cluster === '' ? 'is missing' : `${JSON.stringify(cluster)} is not accepted`}; write it as namespace/service`);
+    faults.push(
+      `node.cluster: ${cluster === '' ? 'is missing' : `${JSON.stringify(cluster)} is not accepted`}; write it as namespace/service`,
+    );
   }
   return { namespace, service };
 }
@@ -96,7 +117,9 @@ function readHostPort(name: string, value: unknown, byDefault: HostPort, faults:
   const host = match === null ? '' : (match[1] ?? match[2] ?? '');
   const port = Number(match?.[3]);
   if (match !== null && isIP(host) !== 0 && port <= 65_535) return { host, port };
-  faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not an address; write it as 127.0.0.1:15001 or [::1]:15001`);
+  faults.push(
+    `node.metadata.${name}: ${JSON.stringify(value)} is not an address; write it as 127.0.0.1:15001 or [::1]:15001`,
+  );
   return byDefault;
 }
 

@@ -1,10 +1,14 @@
 /** What a route does: forward to one or several clusters, redirect, or answer that no backend exists. Timeouts and header changes belong to it. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type HeaderValueOption, HeaderValueOption_HeaderAppendAction, HeaderValueOptionSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import {
+  type HeaderValueOption,
+  HeaderValueOption_HeaderAppendAction,
+  HeaderValueOptionSchema,
+} from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import {
   RedirectAction_RedirectResponseCode,
   RouteAction_ClusterNotFoundResponseCode,
-  RouteActionSchema,
+  type RouteActionSchema,
   type RouteSchema,
   type WeightedCluster_ClusterWeight,
   WeightedCluster_ClusterWeightSchema,
@@ -31,16 +35,35 @@ export function timeoutFields(timeoutMs: number, grpc: boolean): ForwardInit {
 /** Forwards to the backends by weight. The share of those that do not exist goes to a cluster that nobody has. */
 export function forwardAction(backends: readonly Backend[], missingStatus: 500 | 503, fields: ForwardInit): Action {
   const clusterNotFoundResponseCode =
-    missingStatus === 500 && backends.some(({ problem }) => problem !== '') ? RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR : RouteAction_ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE;
+    missingStatus === 500 && backends.some(({ problem }) => problem !== '')
+      ? RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR
+      : RouteAction_ClusterNotFoundResponseCode.SERVICE_UNAVAILABLE;
   const only = backends.length === 1 ? backends[0]! : null;
   if (only !== null && only.requestHeaders === null && only.responseHeaders === null) {
-    return { case: 'route', value: { ...fields, clusterNotFoundResponseCode, clusterSpecifier: { case: 'cluster', value: clusterOf(only) } } };
+    return {
+      case: 'route',
+      value: { ...fields, clusterNotFoundResponseCode, clusterSpecifier: { case: 'cluster', value: clusterOf(only) } },
+    };
   }
-  return { case: 'route', value: { ...fields, clusterNotFoundResponseCode, clusterSpecifier: { case: 'weightedClusters', value: create(WeightedClusterSchema, { clusters: backends.map(weighted) }) } } };
+  return {
+    case: 'route',
+    value: {
+      ...fields,
+      clusterNotFoundResponseCode,
+      clusterSpecifier: {
+        case: 'weightedClusters',
+        value: create(WeightedClusterSchema, { clusters: backends.map(weighted) }),
+      },
+    },
+  };
 }
 
 function weighted(backend: Backend): WeightedCluster_ClusterWeight {
-  return create(WeightedCluster_ClusterWeightSchema, { name: clusterOf(backend), weight: backend.weight, ...headerFields(backend.requestHeaders, backend.responseHeaders) });
+  return create(WeightedCluster_ClusterWeightSchema, {
+    name: clusterOf(backend),
+    weight: backend.weight,
+    ...headerFields(backend.requestHeaders, backend.responseHeaders),
+  });
 }
 
 function clusterOf({ namespace, service, port, problem }: Backend): string {
@@ -62,7 +85,10 @@ const redirectCodes: Readonly<Record<RedirectFilter['status'], RedirectAction_Re
   308: RedirectAction_RedirectResponseCode.PERMANENT_REDIRECT,
 };
 
-export function redirectAction({ scheme, hostname, port, path, status }: RedirectFilter, prefixRewrite: string): Action {
+export function redirectAction(
+  { scheme, hostname, port, path, status }: RedirectFilter,
+  prefixRewrite: string,
+): Action {
   return {
     case: 'redirect',
     value: {
@@ -70,7 +96,11 @@ export function redirectAction({ scheme, hostname, port, path, status }: Redirec
       hostRedirect: hostname,
       portRedirect: port,
       pathRewriteSpecifier:
-        path?.type === 'ReplaceFullPath' ? { case: 'pathRedirect', value: path.value } : prefixRewrite === '' ? { case: undefined } : { case: 'prefixRewrite', value: prefixRewrite },
+        path?.type === 'ReplaceFullPath'
+          ? { case: 'pathRedirect', value: path.value }
+          : prefixRewrite === ''
+            ? { case: undefined }
+            : { case: 'prefixRewrite', value: prefixRewrite },
       responseCode: redirectCodes[status],
     },
   };
@@ -80,7 +110,10 @@ export function redirectAction({ scheme, hostname, port, path, status }: Redirec
 export function headerFields(
   request: HeaderModifier | null,
   response: HeaderModifier | null,
-): Pick<WeightedCluster_ClusterWeight, 'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'> {
+): Pick<
+  WeightedCluster_ClusterWeight,
+  'requestHeadersToAdd' | 'requestHeadersToRemove' | 'responseHeadersToAdd' | 'responseHeadersToRemove'
+> {
   return {
     requestHeadersToAdd: headersToAdd(request),
     requestHeadersToRemove: [...(request?.remove ?? [])],
@@ -89,11 +122,18 @@ export function headerFields(
   };
 }
 
+const option =
+  (appendAction: HeaderValueOption_HeaderAppendAction) =>
+  (entry: HeaderEntry): HeaderValueOption =>
+    // A per cent sign begins a command operator in Envoy; doubled it is itself.
+    create(HeaderValueOptionSchema, {
+      header: { key: entry.name, value: entry.value.replaceAll('%', '%%') },
+      appendAction,
+      keepEmptyValue: true,
+    });
+
 function headersToAdd(modifier: HeaderModifier | null): HeaderValueOption[] {
   if (modifier === null) return [];
-  const option = (appendAction: HeaderValueOption_HeaderAppendAction) => (entry: HeaderEntry): HeaderValueOption =>
-    // A per cent sign begins a command operator in Envoy; doubled it is itself.
-    create(HeaderValueOptionSchema, { header: { key: entry.name, value: entry.value.replaceAll('%', '%%') }, appendAction, keepEmptyValue: true });
   return [
     ...modifier.set.map(option(HeaderValueOption_HeaderAppendAction.OVERWRITE_IF_EXISTS_OR_ADD)),
     ...modifier.add.map(option(HeaderValueOption_HeaderAppendAction.APPEND_IF_EXISTS_OR_ADD)),

@@ -1,6 +1,13 @@
 /** Matches of routes as Envoy's RouteMatch. One match may need several: where a client lacks a field, or where a rewrite treats `/a` and `/a/…` differently. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { type HeaderMatcher, HeaderMatcherSchema, type QueryParameterMatcher, QueryParameterMatcherSchema, type RouteMatch, RouteMatchSchema } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import {
+  type HeaderMatcher,
+  HeaderMatcherSchema,
+  type QueryParameterMatcher,
+  QueryParameterMatcherSchema,
+  type RouteMatch,
+  RouteMatchSchema,
+} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import { type StringMatcher, StringMatcherSchema } from '../../proto/generated/envoy/type/matcher/v3/string_pb.js';
 import type { GrpcMatch, HttpMatch, PathModifier, ValueMatch } from '../config-kind/resource.ts';
 
@@ -15,16 +22,26 @@ export interface MatchVariant {
 /** HTTP matches for Envoy and our sidecar. */
 export function httpMatchVariants(match: HttpMatch, modifier: PathModifier | null): MatchVariant[] {
   const rest = { headers: httpHeaders(match), queryParameters: match.queryParams.map(queryMatcher) };
-  return pathVariants(match, modifier).map(({ path, prefixRewrite }) => ({ match: create(RouteMatchSchema, { pathSpecifier: path, ...rest }), prefixRewrite }));
+  return pathVariants(match, modifier).map(({ path, prefixRewrite }) => ({
+    match: create(RouteMatchSchema, { pathSpecifier: path, ...rest }),
+    prefixRewrite,
+  }));
 }
 
-function pathVariants({ path: { type, value } }: HttpMatch, modifier: PathModifier | null): Array<{ readonly path: PathSpecifier; readonly prefixRewrite: string }> {
-  if (type === 'RegularExpression') return [{ path: { case: 'safeRegex', value: { regex: value } }, prefixRewrite: '' }];
+function pathVariants(
+  { path: { type, value } }: HttpMatch,
+  modifier: PathModifier | null,
+): Array<{ readonly path: PathSpecifier; readonly prefixRewrite: string }> {
+  if (type === 'RegularExpression')
+    return [{ path: { case: 'safeRegex', value: { regex: value } }, prefixRewrite: '' }];
   // On an exact path Envoy's prefix_rewrite replaces the whole path.
   if (type === 'Exact') return [{ path: { case: 'path', value }, prefixRewrite: modifier?.value ?? '' }];
   const prefix = value.replace(/\/+$/, '');
   const target = modifier?.type === 'ReplacePrefixMatch' ? modifier.value.replace(/\/+$/, '') : null;
-  if (prefix === '') return [{ path: { case: 'prefix', value: '/' }, prefixRewrite: target === null || target === '' ? '' : `${target}/` }];
+  if (prefix === '')
+    return [
+      { path: { case: 'prefix', value: '/' }, prefixRewrite: target === null || target === '' ? '' : `${target}/` },
+    ];
   if (target !== '') return [{ path: { case: 'pathSeparatedPrefix', value: prefix }, prefixRewrite: target ?? '' }];
   // `/a/b` becomes `/b`, and `/a` becomes `/`: replacing `/a` by `/` would make `//b` of the first.
   return [
@@ -52,14 +69,22 @@ function grpcPath({ type, service, method }: GrpcMatch): PathSpecifier {
     return { case: 'safeRegex', value: { regex: `/[^/]+/${method}` } };
   }
   const any = '[^/]+';
-  return { case: 'safeRegex', value: { regex: `/(?:${service === '' ? any : service})/(?:${method === '' ? any : method})` } };
+  return {
+    case: 'safeRegex',
+    value: { regex: `/(?:${service === '' ? any : service})/(?:${method === '' ? any : method})` },
+  };
 }
 
 /**
  * An HTTP match as a proxyless gRPC client takes it; empty when none of its calls could match: they are POST, have no query, and cannot match on pseudo-headers or `-bin` headers (A28).
  */
 export function httpMatchForGrpc(match: HttpMatch): RouteMatch[] {
-  if (match.queryParams.length > 0 || (match.method !== '' && match.method !== 'POST') || !matchableByGrpc(match.headers)) return [];
+  if (
+    match.queryParams.length > 0 ||
+    (match.method !== '' && match.method !== 'POST') ||
+    !matchableByGrpc(match.headers)
+  )
+    return [];
   const headers = match.headers.map(headerMatcher);
   const { type, value } = match.path;
   const paths: PathSpecifier[] = [];
@@ -81,13 +106,21 @@ function matchableByGrpc(headers: readonly ValueMatch[]): boolean {
 }
 
 function headerMatcher(match: ValueMatch): HeaderMatcher {
-  return create(HeaderMatcherSchema, { name: match.name, headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(match) } });
+  return create(HeaderMatcherSchema, {
+    name: match.name,
+    headerMatchSpecifier: { case: 'stringMatch', value: stringMatcher(match) },
+  });
 }
 
 function queryMatcher(match: ValueMatch): QueryParameterMatcher {
-  return create(QueryParameterMatcherSchema, { name: match.name, queryParameterMatchSpecifier: { case: 'stringMatch', value: stringMatcher(match) } });
+  return create(QueryParameterMatcherSchema, {
+    name: match.name,
+    queryParameterMatchSpecifier: { case: 'stringMatch', value: stringMatcher(match) },
+  });
 }
 
 function stringMatcher({ type, value }: ValueMatch): StringMatcher {
-  return create(StringMatcherSchema, { matchPattern: type === 'Exact' ? { case: 'exact', value } : { case: 'safeRegex', value: { regex: value } } });
+  return create(StringMatcherSchema, {
+    matchPattern: type === 'Exact' ? { case: 'exact', value } : { case: 'safeRegex', value: { regex: value } },
+  });
 }

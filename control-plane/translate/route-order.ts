@@ -19,17 +19,39 @@ export type OrderedMatch =
  * Then the oldest route, the first by namespace/name, and the order in the file.
  */
 export function orderedMatches(routes: readonly AttachedRoute[]): OrderedMatch[] {
-  const all = routes.flatMap((route) => (route.kind === 'HTTPRoute' ? httpMatches(route, route.rules) : grpcMatches(route, route.rules)));
+  const all = routes.flatMap((route) =>
+    route.kind === 'HTTPRoute' ? httpMatches(route, route.rules) : grpcMatches(route, route.rules),
+  );
   // Sorting is stable, so matches that are equal in everything keep the order of rules and matches.
-  return all.sort((a, b) => compareRanks(rank(a), rank(b)) || compareRoutes(a.route, b.route) || a.ruleIndex - b.ruleIndex);
+  return all.toSorted(
+    (a, b) => compareRanks(rank(a), rank(b)) || compareRoutes(a.route, b.route) || a.ruleIndex - b.ruleIndex,
+  );
 }
 
 function httpMatches(route: AttachedRoute, rules: readonly AttachedHttpRule[]): OrderedMatch[] {
-  return rules.flatMap((rule, ruleIndex) => rule.matches.map((match) => ({ kind: 'http' as const, match, rule, route, ruleIndex, routeName: nameOf(route, ruleIndex) })));
+  return rules.flatMap((rule, ruleIndex) =>
+    rule.matches.map((match) => ({
+      kind: 'http' as const,
+      match,
+      rule,
+      route,
+      ruleIndex,
+      routeName: nameOf(route, ruleIndex),
+    })),
+  );
 }
 
 function grpcMatches(route: AttachedRoute, rules: readonly AttachedGrpcRule[]): OrderedMatch[] {
-  return rules.flatMap((rule, ruleIndex) => rule.matches.map((match) => ({ kind: 'grpc' as const, match, rule, route, ruleIndex, routeName: nameOf(route, ruleIndex) })));
+  return rules.flatMap((rule, ruleIndex) =>
+    rule.matches.map((match) => ({
+      kind: 'grpc' as const,
+      match,
+      rule,
+      route,
+      ruleIndex,
+      routeName: nameOf(route, ruleIndex),
+    })),
+  );
 }
 
 function nameOf({ namespace, name }: AttachedRoute, ruleIndex: number): string {
@@ -42,7 +64,13 @@ const pathRank = { Exact: 2, RegularExpression: 1, PathPrefix: 0 } as const;
 function rank(ordered: OrderedMatch): readonly number[] {
   if (ordered.kind === 'http') {
     const { path, method, headers, queryParams } = ordered.match;
-    return [pathRank[path.type], path.type === 'PathPrefix' ? path.value.length : 0, method === '' ? 0 : 1, headers.length, queryParams.length];
+    return [
+      pathRank[path.type],
+      path.type === 'PathPrefix' ? path.value.length : 0,
+      method === '' ? 0 : 1,
+      headers.length,
+      queryParams.length,
+    ];
   }
   const { type, service, method, headers } = ordered.match;
   const named = service !== '' || method !== '';

@@ -61,7 +61,10 @@ function apiListeners({ definition }: PortRouting, isDefault: boolean): readonly
   if (listeners === undefined) {
     const { namespace, service, port } = definition;
     const routeName = grpcListenerName(namespace, service, port);
-    listeners = [encodeApiListener(routeName, routeName), ...(isDefault ? [encodeApiListener(grpcListenerName(namespace, service, null), routeName)] : [])];
+    listeners = [
+      encodeApiListener(routeName, routeName),
+      ...(isDefault ? [encodeApiListener(grpcListenerName(namespace, service, null), routeName)] : []),
+    ];
     keptApiListeners.set(definition, listeners);
   }
   return listeners;
@@ -126,7 +129,9 @@ function ownResources(proxy: ProxyNode, protocol: AppProtocol | null): OwnResour
 
 /** What the application speaks: the port that targets it, else what all ports of its Service speak, else nobody knows. */
 function appProtocol(service: ServiceModel | undefined, appPort: number | null): AppProtocol | null {
-  const routed = (service?.ports ?? []).map(({ definition }) => definition).filter(({ protocol }) => protocol !== 'tcp');
+  const routed = (service?.ports ?? [])
+    .map(({ definition }) => definition)
+    .filter(({ protocol }) => protocol !== 'tcp');
   const targeted = routed.filter(({ targetPort }) => targetPort === appPort);
   const protocols = new Set((targeted.length > 0 ? targeted : routed).map(({ protocol }) => protocol));
   return protocols.size === 1 ? [...protocols][0]! : null;
@@ -149,7 +154,8 @@ function outboundRoutes(routings: readonly PortRouting[], namespace: string): En
 }
 
 function* routedPorts(services: ReadonlyMap<string, ServiceModel>): Generator<PortModel> {
-  for (const { ports } of services.values()) for (const port of ports) if (port.definition.protocol !== 'tcp') yield port;
+  for (const { ports } of services.values())
+    for (const port of ports) if (port.definition.protocol !== 'tcp') yield port;
 }
 
 function routingsOf(services: ReadonlyMap<string, ServiceModel>): PortRouting[] {

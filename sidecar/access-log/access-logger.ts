@@ -1,11 +1,12 @@
-/** Writes one line per finished request, as configured. Lines are prepared text; what callers sent is escaped. */
+/** Writes one line per finished request, as configured: which requests, in which format, to which sink. */
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
-import type { ActiveStream } from '../connection-manager/active-stream.ts';
 import type { DownstreamConnectionInfo, HttpContext, LineWriter } from '../connection-manager/http-context.ts';
-import { escapeControls } from '../runtime/log.ts';
+import type { Clock } from '../runtime/clock.ts';
+import { defaultLine } from './default-line.ts';
+import { quoteJson, withoutControls } from './escape.ts';
 import { compileLogFormat } from './log-format.ts';
-import type { LogRecord } from './log-record.ts';
+import type { LoggedStream, LogRecord } from './log-record.ts';
 
 type LineFormat = (record: LogRecord) => string;
 
@@ -13,22 +14,25 @@ export class AccessLogger {
   readonly #writer: LineWriter;
   readonly #format: LineFormat;
   readonly #errorsOnly: boolean;
-  readonly #context: HttpContext;
+  readonly #clock: Clock;
 
-  constructor(config: AccessLogConfig, context: HttpContext) {
+  /** Throws when the format has an unknown operator: the configuration was to be checked with compileLogFormat before. */
+  constructor(config: AccessLogConfig, context: Pick<HttpContext, 'accessLogSinks' | 'clock'>) {
     this.#writer = context.accessLogSinks.open(config.sink);
     this.#format = lineFormat(config);
     this.#errorsOnly = config.filter === 'errors';
-    this.#context = context;
+    this.#clock = context.clock;
   }
 
-  write(stream: ActiveStream, info: DownstreamConnectionInfo, durationMs: number): void {
+  write(stream: LoggedStream, info: DownstreamConnectionInfo, durationMs: number): void {
     if (this.#errorsOnly && stream.status < 500 && stream.flag === '') return;
     this.#writer.writeLine(
       this.#format({
         head: stream.head,
+        responseFields: stream.responseHead === null ? null : stream.responseHead.fields,
+        responseTrailers: stream.responseTrailers,
         originalPath: stream.originalPath,
-        version: stream.version,
+        protocol: `HTTP/${stream.version}`,
         requestId: stream.requestId,
         status: stream.status,
         flag: stream.flag,
@@ -39,10 +43,10 @@ export class AccessLogger {
         attempts: stream.attempts,
         upstreamHost: stream.upstreamHost,
         upstreamServiceTimeMs: stream.upstreamServiceTimeMs,
-        routeName: stream.route?.name ?? '',
-        clusterName: stream.target?.name ?? '',
+        routeName: stream.route === null ? '' : stream.route.name,
+        clusterName: stream.target === null ? '' : stream.target.name,
         durationMs,
-        startWallMs: this.#context.clock.wallMs() - durationMs,
+        startWallMs: this.#clock.wallMs() - durationMs,
         listenerName: info.listenerName,
         remoteAddress: info.remoteAddress,
         localAddress: info.localAddress,
@@ -50,13 +54,15 @@ export class AccessLogger {
     );
   }
 
-  /** A request that was refused before it became a stream. */
-  writeRefusal(error: ProxyError, info: DownstreamConnectionInfo): void {
+  /** A request that the codec refused before it became a stream. */
+  writeRefusal(error: ProxyError, codec: 'http1' | 'http2', info: DownstreamConnectionInfo): void {
     this.#writer.writeLine(
       this.#format({
-        head: undefined,
+        head: null,
+        responseFields: null,
+        responseTrailers: null,
         originalPath: '',
-        version: '',
+        protocol: codec === 'http2' ? 'HTTP/2' : 'HTTP/1.1',
         requestId: '',
         status: error.status,
         flag: error.flag,
@@ -70,7 +76,7 @@ export class AccessLogger {
         routeName: '',
         clusterName: '',
         durationMs: 0,
-        startWallMs: this.#context.clock.wallMs(),
+        startWallMs: this.#clock.wallMs(),
         listenerName: info.listenerName,
         remoteAddress: info.remoteAddress,
         localAddress: info.localAddress,
@@ -85,39 +91,15 @@ function lineFormat(config: AccessLogConfig): LineFormat {
       return defaultLine;
     case 'text': {
       const format = compileLogFormat(config.format.text.replace(/\n$/, ''));
-      return (record) => escapeControls(format(record));
+      return (record) => withoutControls(format.text(record));
     }
     case 'json': {
-      const fields = config.format.fields.map(([name, text]) => [name, compileLogFormat(text)] as const);
-      return (record) => JSON.stringify(Object.fromEntries(fields.map(([name, format]) => [name, format(record)])));
+      const fields = config.format.fields.map(([name, text]) => [`${quoteJson(name)}:`, compileLogFormat(text)] as const);
+      return (record) => {
+        let line = '{';
+        for (const [prefix, format] of fields) line += `${line === '{' ? '' : ','}${prefix}${format.json(record)}`;
+        return `${line}}`;
+      };
     }
   }
-}
-
-function defaultLine(record: LogRecord): string {
-  const { head } = record;
-  return JSON.stringify({
-    time: new Date(record.startWallMs).toISOString(),
-    method: head?.method,
-    path: record.originalPath || undefined,
-    authority: head?.authority,
-    protocol: record.version === '' ? undefined : `HTTP/${record.version}`,
-    status: record.status,
-    flags: record.flag || undefined,
-    details: record.details || undefined,
-    grpc_status: record.grpcStatus || undefined,
-    duration_ms: Math.round(record.durationMs * 1000) / 1000,
-    upstream_service_time_ms: record.upstreamServiceTimeMs < 0 ? undefined : record.upstreamServiceTimeMs,
-    bytes_received: record.bytesReceived,
-    bytes_sent: record.bytesSent,
-    upstream_host: record.upstreamHost || undefined,
-    cluster: record.clusterName || undefined,
-    route: record.routeName || undefined,
-    attempts: record.attempts > 1 ? record.attempts : undefined,
-    request_id: record.requestId || undefined,
-    user_agent: head?.fields.get('user-agent'),
-    forwarded_for: head?.fields.get('x-forwarded-for'),
-    downstream: record.remoteAddress,
-    listener: record.listenerName,
-  });
 }

@@ -1,34 +1,72 @@
-/** Envoy's command operators (`%REQ(:METHOD)%`), compiled. Unknown ones are a fault of the configuration. */
+/**
+ * Envoy's command operators (`%REQ(:METHOD)%`), compiled once. Unknown ones are a fault of the configuration. A value that is absent is `-` in text and null in JSON;
+ * a JSON field that is one operator keeps its number (Envoy).
+ */
+import type { HeaderFields } from '../codec/header-fields.ts';
+import { quoteJson } from './escape.ts';
 import type { LogRecord } from './log-record.ts';
 
-type Piece = (record: LogRecord) => string;
+type Value = string | number | null;
+type Piece = (record: LogRecord) => Value;
 
-const missing = '-';
+export interface CompiledLogFormat {
+  /** Not escaped. */
+  text(record: LogRecord): string;
+  /** As a JSON value. */
+  json(record: LogRecord): string;
+}
 
-const simple: Readonly<Record<string, Piece>> = {
-  START_TIME: (record) => new Date(record.startWallMs).toISOString(),
-  PROTOCOL: (record) => (record.version === '' ? missing : `HTTP/${record.version}`),
-  RESPONSE_CODE: (record) => String(record.status),
-  RESPONSE_CODE_DETAILS: (record) => record.details || missing,
-  RESPONSE_FLAGS: (record) => record.flag || missing,
-  BYTES_RECEIVED: (record) => String(record.bytesReceived),
-  BYTES_SENT: (record) => String(record.bytesSent),
-  DURATION: (record) => String(Math.round(record.durationMs)),
-  UPSTREAM_HOST: (record) => record.upstreamHost || missing,
-  UPSTREAM_CLUSTER: (record) => record.clusterName || missing,
-  UPSTREAM_REQUEST_ATTEMPT_COUNT: (record) => String(record.attempts),
-  ROUTE_NAME: (record) => record.routeName || missing,
-  DOWNSTREAM_REMOTE_ADDRESS: (record) => record.remoteAddress,
-  DOWNSTREAM_LOCAL_ADDRESS: (record) => record.localAddress,
-  DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: (record) => record.remoteAddress.slice(0, record.remoteAddress.lastIndexOf(':')),
-  GRPC_STATUS_NUMBER: (record) => record.grpcStatus || missing,
-  GRPC_STATUS: (record) => record.grpcStatus || missing,
-};
+const orAbsent = (text: string): string | null => (text === '' ? null : text);
 
-/** Compiles a format. Throws an Error that names the operator that is not supported. */
-export function compileLogFormat(format: string): Piece {
+const simple: ReadonlyMap<string, Piece> = new Map<string, Piece>([
+  ['PROTOCOL', (record) => orAbsent(record.protocol)],
+  ['RESPONSE_CODE', (record) => record.status],
+  ['RESPONSE_CODE_DETAILS', (record) => orAbsent(record.details)],
+  ['RESPONSE_FLAGS', (record) => orAbsent(record.flag)],
+  ['BYTES_RECEIVED', (record) => record.bytesReceived],
+  ['BYTES_SENT', (record) => record.bytesSent],
+  ['DURATION', (record) => Math.round(record.durationMs)],
+  ['UPSTREAM_HOST', (record) => orAbsent(record.upstreamHost)],
+  ['UPSTREAM_REMOTE_ADDRESS', (record) => orAbsent(record.upstreamHost)],
+  ['UPSTREAM_CLUSTER', (record) => orAbsent(record.clusterName)],
+  ['UPSTREAM_REQUEST_ATTEMPT_COUNT', (record) => record.attempts],
+  ['ROUTE_NAME', (record) => orAbsent(record.routeName)],
+  ['DOWNSTREAM_REMOTE_ADDRESS', (record) => record.remoteAddress],
+  ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS', (record) => record.remoteAddress],
+  ['DOWNSTREAM_LOCAL_ADDRESS', (record) => record.localAddress],
+  ['DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT', (record) => withoutPort(record.remoteAddress)],
+  ['DOWNSTREAM_DIRECT_REMOTE_ADDRESS_WITHOUT_PORT', (record) => withoutPort(record.remoteAddress)],
+  ['DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT', (record) => withoutPort(record.localAddress)],
+  ['DOWNSTREAM_LOCAL_PORT', (record) => Number(record.localAddress.slice(record.localAddress.lastIndexOf(':') + 1))],
+  ['GRPC_STATUS_NUMBER', (record) => (record.grpcStatus === '' ? null : Number(record.grpcStatus))],
+  ['GRPC_STATUS', (record) => grpcStatusNames[Number(record.grpcStatus === '' ? -1 : record.grpcStatus)] ?? null],
+  ['STREAM_ID', (record) => orAbsent(record.requestId)],
+]);
+
+const grpcStatusNames = [
+  'OK',
+  'Canceled',
+  'Unknown',
+  'InvalidArgument',
+  'DeadlineExceeded',
+  'NotFound',
+  'AlreadyExists',
+  'PermissionDenied',
+  'ResourceExhausted',
+  'FailedPrecondition',
+  'Aborted',
+  'OutOfRange',
+  'Unimplemented',
+  'Internal',
+  'Unavailable',
+  'DataLoss',
+  'Unauthenticated',
+];
+
+/** Compiles a format; the configuration layer calls it to check one. Throws an Error that names the operator that is not supported. */
+export function compileLogFormat(format: string): CompiledLogFormat {
   const pieces: Piece[] = [];
-  const pattern = /%([A-Z_]+)(?:\(([^)]*)\))?(?::(\d+))?%|%%/g;
+  const pattern = /%([A-Z_0-9]+)(?:\(([^)]*)\))?(?::(\d+))?%|%%/g;
   let at = 0;
   for (const match of format.matchAll(pattern)) {
     literal(pieces, format.slice(at, match.index));
@@ -37,11 +75,18 @@ export function compileLogFormat(format: string): Piece {
     else pieces.push(limited(operator(match[1]!, match[2]), match[3]));
   }
   literal(pieces, format.slice(at));
-  return (record) => {
-    let text = '';
-    for (const piece of pieces) text += piece(record);
-    return text;
+  const only = pieces.length === 1 && format.length > 2 ? pieces[0]! : null;
+  const text = (record: LogRecord): string => {
+    let line = '';
+    for (const piece of pieces) line += piece(record) ?? '-';
+    return line;
   };
+  const json = (record: LogRecord): string => {
+    if (only === null) return quoteJson(text(record));
+    const value = only(record);
+    return value === null ? 'null' : typeof value === 'number' ? String(value) : quoteJson(value);
+  };
+  return { text, json };
 }
 
 function literal(pieces: Piece[], text: string): void {
@@ -50,36 +95,65 @@ function literal(pieces: Piece[], text: string): void {
 }
 
 function limited(piece: Piece, length: string | undefined): Piece {
-  return length === undefined ? piece : (record) => piece(record).slice(0, Number(length));
+  if (length === undefined) return piece;
+  const most = Number(length);
+  return (record) => {
+    const value = piece(record);
+    return value === null ? null : String(value).slice(0, most);
+  };
 }
 
 function operator(name: string, argument: string | undefined): Piece {
-  if (name === 'REQ' && argument !== undefined) {
+  if (name === 'START_TIME' && (argument === undefined || argument === '')) return (record) => new Date(record.startWallMs).toISOString();
+  if (argument !== undefined) {
     const [first = '', second] = argument.toLowerCase().split('?');
-    return (record) => requestHeader(record, first) ?? (second === undefined ? undefined : requestHeader(record, second)) ?? missing;
+    switch (name) {
+      case 'REQ':
+        return (record) => requestHeader(record, first) ?? (second === undefined ? null : requestHeader(record, second));
+      case 'RESP':
+        return (record) => responseHeader(record, first) ?? (second === undefined ? null : responseHeader(record, second));
+      case 'TRAILER':
+        return (record) => all(record.responseTrailers, first) ?? (second === undefined ? null : all(record.responseTrailers, second));
+    }
   }
-  if (name === 'RESP' && argument?.toLowerCase() === 'x-envoy-upstream-service-time') {
-    return (record) => (record.upstreamServiceTimeMs < 0 ? missing : String(record.upstreamServiceTimeMs));
-  }
-  const found = argument === undefined || name === 'START_TIME' ? simple[name] : undefined;
-  if (found === undefined || (name === 'START_TIME' && argument !== undefined)) throw new Error(`%${name}${argument === undefined ? '' : `(${argument})`}% is not supported`);
+  const found = argument === undefined ? simple.get(name) : undefined;
+  if (found === undefined) throw new Error(`%${name}${argument === undefined ? '' : `(${argument})`}% is not supported`);
   return found;
 }
 
-function requestHeader(record: LogRecord, name: string): string | undefined {
+function requestHeader(record: LogRecord, name: string): string | null {
   const { head } = record;
-  if (head === undefined) return undefined;
+  if (head === null) return null;
   switch (name) {
     case ':method':
       return head.method;
     case ':path':
+      return head.path;
     case 'x-envoy-original-path':
-      return record.originalPath;
+      // Only where the path was rewritten, as in Envoy: `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` is the usual form.
+      return record.originalPath === head.path ? null : record.originalPath;
     case ':authority':
-      return head.authority;
+    case 'host':
+      return head.authority === '' ? null : head.authority;
     case ':scheme':
       return head.scheme;
     default:
-      return head.fields.get(name);
+      return all(head.fields, name);
   }
+}
+
+function responseHeader(record: LogRecord, name: string): string | null {
+  if (name === ':status') return String(record.status);
+  return all(record.responseFields, name);
+}
+
+/** All values of a name as one list. */
+function all(fields: HeaderFields | null, name: string): string | null {
+  const values = fields?.getAll(name) ?? [];
+  return values.length === 0 ? null : values.join(',');
+}
+
+function withoutPort(address: string): string {
+  const host = address.slice(0, address.lastIndexOf(':'));
+  return host.startsWith('[') ? host.slice(1, -1) : host;
 }

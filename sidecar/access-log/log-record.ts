@@ -1,8 +1,11 @@
-/** What an access log line is made from: one finished request. */
+/** What an access log line is made from: one finished request, or one that was refused before it became a stream. */
+import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 
-export interface LogRecord {
-  readonly head: RequestHead | undefined;
+/** Of a finished request; implemented by ActiveStream. */
+export interface LoggedStream {
+  readonly head: RequestHead;
+  /** As received: `head.path` may be rewritten. */
   readonly originalPath: string;
   readonly version: string;
   readonly requestId: string;
@@ -15,6 +18,29 @@ export interface LogRecord {
   readonly attempts: number;
   readonly upstreamHost: string;
   /** -1 when the service did not answer. */
+  readonly upstreamServiceTimeMs: number;
+  readonly route: { readonly name: string } | null;
+  readonly target: { readonly name: string } | null;
+  readonly responseHead: { readonly fields: HeaderFields } | null;
+  readonly responseTrailers: HeaderFields | null;
+}
+
+export interface LogRecord {
+  readonly head: RequestHead | null;
+  readonly responseFields: HeaderFields | null;
+  readonly responseTrailers: HeaderFields | null;
+  readonly originalPath: string;
+  /** `HTTP/1.1`, or ''. */
+  readonly protocol: string;
+  readonly requestId: string;
+  readonly status: number;
+  readonly flag: string;
+  readonly details: string;
+  readonly grpcStatus: string;
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
+  readonly attempts: number;
+  readonly upstreamHost: string;
   readonly upstreamServiceTimeMs: number;
   readonly routeName: string;
   readonly clusterName: string;

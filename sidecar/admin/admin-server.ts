@@ -1,11 +1,17 @@
 /**
- * The admin endpoint: Envoy's paths and shapes over plain HTTP, on loopback unless the bootstrap says otherwise. Not on the data path: it uses
- * node:http, and makes text only when asked. Changing anything takes POST.
+ * The admin endpoint: Envoy's paths and shapes over plain HTTP, on loopback unless the bootstrap says otherwise. Uses the sidecar's own codec, as node:http would cost a
+ * process 8 MB; makes text only when asked. Changing anything takes POST.
  */
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { RE2JS } from 're2js';
+import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { RequestReceiver, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { defaultHttpLimits } from '../codec/limits.ts';
+import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import { Http1ServerConnection } from '../http1/server-connection.ts';
+import { compileLinearRegex } from '../runtime/linear-regex.ts';
 import { type Log, type LogLevel, logLevels } from '../runtime/log.ts';
+import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import { prometheusText } from '../stats/prometheus-text.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { type StatsQuery, statsJson, statsText } from '../stats/stats-text.ts';
@@ -16,6 +22,7 @@ export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINI
 export interface AdminContext {
   readonly stats: StatStore;
   readonly log: Log;
+  readonly wheel: TimerWheel;
   state(): ServerState;
   serverInfo(): unknown;
   /** `/clusters` as text and as JSON. */
@@ -87,7 +94,7 @@ function pattern(query: URLSearchParams, name: string): RegExp | null {
   const source = query.get(name);
   if (source === null || source === '') return null;
   try {
-    const compiled = RE2JS.compile(source);
+    const compiled = compileLinearRegex(source);
     return { test: (value: string) => compiled.matcher(value).find() } as RegExp;
   } catch (error) {
     throw new BadQuery(`${name}: ${JSON.stringify(source)} is not a regular expression (RE2 syntax): ${(error as Error).message}\n`);
@@ -142,8 +149,8 @@ function helpPage(table: ReadonlyMap<string, Endpoint>): string {
   return page;
 }
 
-function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, request: IncomingMessage): Answer {
-  const [path = '/', search = ''] = (request.url ?? '/').split('?', 2);
+function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, request: RequestHead): Answer {
+  const [path = '/', search = ''] = request.path.split('?', 2);
   if (path === '/' || path === '/help') return text(helpPage(table));
   const endpoint = table.get(path);
   if (endpoint === undefined) return text(`invalid path. ${helpPage(table)}`, 404);
@@ -157,29 +164,87 @@ function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, re
   }
 }
 
+const maxConnections = 256;
+
+const closing = new ProxyError({ flag: 'LR', source: 'local', details: 'admin_closed', message: 'The admin endpoint is closing.' });
+
+/** One caller's connection: answers each request when it is whole. What a caller sends as a body is read and dropped. */
+class AdminConnection implements ServerConnectionOwner {
+  readonly #answer: (head: RequestHead) => Answer;
+  readonly #onClosed: (connection: AdminConnection) => void;
+  readonly #codec: Http1ServerConnection;
+
+  constructor(socket: Socket, wheel: TimerWheel, answer: (head: RequestHead) => Answer, onClosed: (connection: AdminConnection) => void) {
+    this.#answer = answer;
+    this.#onClosed = onClosed;
+    this.#codec = new Http1ServerConnection(socket, this, defaultHttpLimits, { scheme: 'http', wheel, acceptHttp10: true, firstBytes: null, headTimeoutMs: 5_000 });
+  }
+
+  onStream(stream: ServerStream): RequestReceiver {
+    let head: RequestHead | null = null;
+    const end = (): void => {
+      if (head !== null) send(stream, head, this.#answer(head));
+    };
+    return {
+      onHead: (received, endStream) => {
+        head = received;
+        // An upgrade is not known here: the request is answered as it stands.
+        if (endStream || received.upgrade !== '' || received.method === 'CONNECT') end();
+      },
+      onData: (_chunk, endStream) => {
+        if (endStream) end();
+      },
+      onTrailers: end,
+      onReset: () => {},
+      onWriteBlocked: () => {},
+      onWriteReady: () => {},
+    };
+  }
+
+  onCodecError(): void {
+    // The codec has answered it.
+  }
+
+  onClose(): void {
+    this.#onClosed(this);
+  }
+
+  close(): void {
+    this.#codec.destroy(closing);
+  }
+}
+
 /** A running admin or probe port. */
 export class AdminServer {
   readonly #server: Server;
+  readonly #connections: Set<AdminConnection>;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, connections: Set<AdminConnection>) {
     this.#server = server;
+    this.#connections = connections;
   }
 
   /** Binds and serves. `kind` decides which paths there are. Rejects with the system's error when the port cannot be had. */
   static start(kind: 'admin' | 'probe', address: { readonly host: string; readonly port: number }, context: AdminContext): Promise<AdminServer> {
     const table = kind === 'admin' ? endpoints : probeEndpoints;
-    const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000, keepAliveTimeout: 5_000 }, (request, response) => {
-      // Whatever a caller sends as a body is read and dropped, so that the connection stays usable.
-      request.resume();
-      send(response, respond(table, context, request));
+    const connections = new Set<AdminConnection>();
+    const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      connections.add(
+        new AdminConnection(
+          socket,
+          context.wheel,
+          (head) => respond(table, context, head),
+          (closed) => connections.delete(closed),
+        ),
+      );
     });
-    server.maxConnections = 256;
+    server.maxConnections = maxConnections;
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen(address.port, address.host, () => {
         server.off('error', reject);
         server.on('error', (error) => context.log.error(`${kind} port: ${error.message}`));
-        resolve(new AdminServer(server));
+        resolve(new AdminServer(server, connections));
       });
     });
   }
@@ -191,18 +256,24 @@ export class AdminServer {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#server.close(() => resolve());
-      this.#server.closeAllConnections();
+      for (const connection of [...this.#connections]) connection.close();
     });
   }
 }
 
-function send(response: ServerResponse, answer: Answer): void {
-  response.writeHead(answer.status, {
-    'content-type': answer.type,
-    'content-length': Buffer.byteLength(answer.body),
-    'cache-control': 'no-cache, max-age=0',
-    'x-content-type-options': 'nosniff',
-    server: 'outrigger',
-  });
-  response.end(answer.body);
+function send(stream: ServerStream, request: RequestHead, answer: Answer): void {
+  const body = Buffer.from(answer.body);
+  const head = new ResponseHead(
+    answer.status,
+    HeaderFields.of(
+      ['content-type', answer.type],
+      ['content-length', String(body.length)],
+      ['cache-control', 'no-cache, max-age=0'],
+      ['x-content-type-options', 'nosniff'],
+      ['server', 'outrigger'],
+    ),
+  );
+  const bodyless = request.method === 'HEAD' || body.length === 0;
+  stream.sendHead(head, bodyless);
+  if (!bodyless) stream.sendData(body, true);
 }

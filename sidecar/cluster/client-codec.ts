@@ -23,14 +23,23 @@ export function clientCodecs(clock: Clock, wheel: TimerWheel): CreateClientCodec
   return (protocol, socket, owner, config) => {
     const limits = limitsOf.get(config) ?? rememberLimits(config);
     if (protocol === 'http1') return new Http1ClientConnection(socket, owner, limits.http);
-    return new Http2ClientConnection(socket, owner, limits.http, limits.http2, { scheme: config.tls === null ? 'http' : 'https', clock, wheel });
+    return new Http2ClientConnection(socket, owner, limits.http, limits.http2, {
+      scheme: config.tls === null ? 'http' : 'https',
+      clock,
+      wheel,
+    });
   };
 }
 
 function rememberLimits(config: ClusterConfig): Limits {
   const highWatermarkBytes = Math.min(config.bufferLimitBytes || mostBufferedBytes, mostBufferedBytes);
   const limits: Limits = Object.freeze({
-    http: Object.freeze({ maxHeadBytes: config.maxHeadBytes, maxFields: config.maxFields, highWatermarkBytes, lowWatermarkBytes: highWatermarkBytes / 4 }),
+    http: Object.freeze({
+      maxHeadBytes: config.maxHeadBytes,
+      maxFields: config.maxFields,
+      highWatermarkBytes,
+      lowWatermarkBytes: highWatermarkBytes / 4,
+    }),
     http2: Object.freeze({ ...defaultHttp2Limits, ...config.http2 }),
   });
   limitsOf.set(config, limits);

@@ -1,6 +1,11 @@
 import { once } from 'node:events';
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http';
-import { createSecureServer, createServer as createHttp2Server, type Http2SecureServer, type Http2Server } from 'node:http2';
+import {
+  createServer as createHttp2Server,
+  createSecureServer,
+  type Http2SecureServer,
+  type Http2Server,
+} from 'node:http2';
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -15,17 +20,25 @@ import { StatStore } from '../stats/stat-store.ts';
 import { caPem, orders, storefront } from '../transport/test/certificates.ts';
 import { ClusterManager } from './cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster-status.ts';
-import { assignment, clusterConfig, configuration, endpoint, locality, ScriptedRequest, ScriptedUpstream } from './test/scripted-upstream.ts';
+import {
+  assignment,
+  clusterConfig,
+  configuration,
+  endpoint,
+  locality,
+  ScriptedRequest,
+  ScriptedUpstream,
+} from './test/scripted-upstream.ts';
 import type { Cluster, Host, StreamRequest } from './upstream.ts';
+
+function manager(): { upstream: ScriptedUpstream; clusters: ClusterManager } {
+  const upstream = new ScriptedUpstream();
+  return { upstream, clusters: new ClusterManager(upstream.context) };
+}
 
 describe('ClusterManager', () => {
   const a = clusterConfig({ name: 'a', statName: 'a' });
   const b = clusterConfig({ name: 'b', statName: 'b', discovery: { kind: 'eds', serviceName: 'b-service' } });
-
-  function manager(): { upstream: ScriptedUpstream; clusters: ClusterManager } {
-    const upstream = new ScriptedUpstream();
-    return { upstream, clusters: new ClusterManager(upstream.context) };
-  }
 
   it('leaves clusters alone whose configuration object is the same, also when others change', () => {
     const { clusters } = manager();
@@ -93,7 +106,18 @@ describe('ClusterManager', () => {
 
   it('shows what /clusters shows', () => {
     const { upstream, clusters } = manager();
-    clusters.apply(configuration([clusterConfig({ discovery: { kind: 'static', assignment: assignment(locality([endpoint('10.0.0.1:80', { weight: 3, hostname: 'one', health: 'unhealthy' })], { zone: 'z1' })) } })]));
+    clusters.apply(
+      configuration([
+        clusterConfig({
+          discovery: {
+            kind: 'static',
+            assignment: assignment(
+              locality([endpoint('10.0.0.1:80', { weight: 3, hostname: 'one', health: 'unhealthy' })], { zone: 'z1' }),
+            ),
+          },
+        }),
+      ]),
+    );
     const request = new ScriptedRequest(clusters.cluster('payments')!).ask();
     upstream.connectAll();
     request.stream!.finish();
@@ -102,17 +126,47 @@ describe('ClusterManager', () => {
       name: 'payments',
       addedViaApi: true,
       maxConnections: 1_024,
-      hosts: [{ address: '10.0.0.1:80', cxActive: 1, cxTotal: 1, rqTotal: 1, rqSuccess: 1, rqActive: 0, healthFlags: '/failed_eds_health', weight: 3, zone: 'z1', hostname: 'one', successRate: -1 }],
+      hosts: [
+        {
+          address: '10.0.0.1:80',
+          cxActive: 1,
+          cxTotal: 1,
+          rqTotal: 1,
+          rqSuccess: 1,
+          rqActive: 0,
+          healthFlags: '/failed_eds_health',
+          weight: 3,
+          zone: 'z1',
+          hostname: 'one',
+          successRate: -1,
+        },
+      ],
     });
-    expect(clustersText(clusters.dump())).toContain('payments::10.0.0.1:80::rq_success::1\npayments::10.0.0.1:80::rq_timeout::0\n');
+    expect(clustersText(clusters.dump())).toContain(
+      'payments::10.0.0.1:80::rq_success::1\npayments::10.0.0.1:80::rq_timeout::0\n',
+    );
     expect(JSON.parse(JSON.stringify(clustersJson(clusters.dump())))).toMatchObject({
-      cluster_statuses: [{ name: 'payments', host_statuses: [{ address: { socket_address: { address: '10.0.0.1', port_value: 80 } }, health_status: { eds_health_status: 'UNHEALTHY' } }] }],
+      cluster_statuses: [
+        {
+          name: 'payments',
+          host_statuses: [
+            {
+              address: { socket_address: { address: '10.0.0.1', port_value: 80 } },
+              health_status: { eds_health_status: 'UNHEALTHY' },
+            },
+          ],
+        },
+      ],
     });
   });
 });
 
 /** A GET, or a POST when there is a body; resolves with the whole answer. */
-function fetchOver(cluster: Cluster, body = '', version: '1.1' | '2' = '1.1'): Promise<{ status: number; text: string; protocol: string; reused: boolean }> {
+function fetchOver(
+  cluster: Cluster,
+  body = '',
+  version: '1.1' | '2' = '1.1',
+): Promise<{ status: number; text: string; protocol: string; reused: boolean }> {
   return new Promise((resolve, reject) => {
     let text = '';
     let status = 0;
@@ -128,8 +182,14 @@ function fetchOver(cluster: Cluster, body = '', version: '1.1' | '2' = '1.1'): P
         host = at;
         protocol = stream.connection.protocol;
         wasReused = reused;
-        const fields = HeaderFields.of(['host', 'payments'], ...(body === '' ? [] : ([['content-length', String(body.length)]] as const)));
-        stream.sendHead(new RequestHead(body === '' ? 'GET' : 'POST', 'http', 'payments', '/', '1.1', fields), body === '');
+        const fields = HeaderFields.of(
+          ['host', 'payments'],
+          ...(body === '' ? [] : ([['content-length', String(body.length)]] as const)),
+        );
+        stream.sendHead(
+          new RequestHead(body === '' ? 'GET' : 'POST', 'http', 'payments', '/', '1.1', fields),
+          body === '',
+        );
         if (body !== '') stream.sendData(Buffer.from(body), true);
       },
       onStreamFailed: (error: ProxyError): void => reject(new Error(error.message)),
@@ -154,7 +214,10 @@ function fetchOver(cluster: Cluster, body = '', version: '1.1' | '2' = '1.1'): P
 describe('ClusterManager over real sockets', () => {
   const servers: Array<HttpServer | Http2Server | Http2SecureServer> = [];
   const managers: ClusterManager[] = [];
+  /** Added to the clock. */
+  let laterMs = 0;
   afterEach(() => {
+    laterMs = 0;
     for (const manager of managers.splice(0)) manager.destroyAll();
     for (const server of servers.splice(0)) server.close();
   });
@@ -166,11 +229,22 @@ describe('ClusterManager over real sockets', () => {
     return (server.address() as AddressInfo).port;
   }
 
-  function run(port: number, more: Partial<ClusterConfig>): { cluster: Cluster; clusters: ClusterManager; stats: StatStore } {
+  function run(
+    port: number,
+    more: Partial<ClusterConfig>,
+  ): { cluster: Cluster; clusters: ClusterManager; stats: StatStore } {
     const stats = new StatStore();
-    const clusters = new ClusterManager({ stats, clock: systemClock, wheel: new TimerWheel(systemClock), random: () => 0.5 });
+    const clock = { nowMs: () => systemClock.nowMs() + laterMs, wallMs: systemClock.wallMs };
+    const clusters = new ClusterManager({ stats, clock, wheel: new TimerWheel(clock), random: () => 0.5 });
     managers.push(clusters);
-    clusters.apply(configuration([clusterConfig({ discovery: { kind: 'static', assignment: assignment(locality([endpoint(`127.0.0.1:${port}`)])) }, ...more })]));
+    clusters.apply(
+      configuration([
+        clusterConfig({
+          discovery: { kind: 'static', assignment: assignment(locality([endpoint(`127.0.0.1:${port}`)])) },
+          ...more,
+        }),
+      ]),
+    );
     return { cluster: clusters.cluster('payments')!, clusters, stats };
   }
 
@@ -206,7 +280,9 @@ describe('ClusterManager over real sockets', () => {
 
   it('speaks HTTP/1 and HTTP/2 over mTLS as ALPN says', async () => {
     const http1Port = await listen(createHttpsServer(serverTls, (request, response) => void request.pipe(response)));
-    const http2Port = await listen(createSecureServer({ ...serverTls, allowHTTP1: true }, (request, response) => void request.pipe(response)));
+    const http2Port = await listen(
+      createSecureServer({ ...serverTls, allowHTTP1: true }, (request, response) => void request.pipe(response)),
+    );
     const one = run(http1Port, { protocol: 'auto', tls });
     expect(await fetchOver(one.cluster, 'mtls')).toMatchObject({ text: 'mtls', protocol: 'http1' });
     expect(one.stats.counters.get('cluster.payments.ssl.handshake')!.value).toBe(1);
@@ -227,7 +303,12 @@ describe('ClusterManager over real sockets', () => {
   });
 
   it('refuses a host whose certificate is of somebody else', async () => {
-    const port = await listen(createHttpsServer({ ...serverTls, cert: storefront.chainPem, key: storefront.keyPem }, (request, response) => void request.pipe(response)));
+    const port = await listen(
+      createHttpsServer(
+        { ...serverTls, cert: storefront.chainPem, key: storefront.keyPem },
+        (request, response) => void request.pipe(response),
+      ),
+    );
     const { cluster, stats } = run(port, { protocol: 'http1', tls });
     await expect(fetchOver(cluster)).rejects.toThrow('none of the names wanted');
     expect(stats.counters.get('cluster.payments.ssl.connection_error')!.value).toBe(1);
@@ -238,7 +319,7 @@ describe('ClusterManager over real sockets', () => {
     const port = await listen(server);
     const { cluster, stats } = run(port, { protocol: 'http1' });
     await fetchOver(cluster, 'x');
-    await new Promise((resolve) => setTimeout(resolve, 850));
+    laterMs = 850;
     expect(await fetchOver(cluster, 'x')).toMatchObject({ reused: false });
     expect(stats.counters.get('cluster.payments.upstream_cx_idle_timeout')!.value).toBe(1);
   });

@@ -36,7 +36,11 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
   readonly #timer: WheelTimer;
 
   constructor(init: ClusterManagerInit) {
-    this.#context = { ...init, createCodec: init.createCodec ?? clientCodecs(init.clock, init.wheel), openTransport: init.openTransport ?? openTransport };
+    this.#context = {
+      ...init,
+      createCodec: init.createCodec ?? clientCodecs(init.clock, init.wheel),
+      openTransport: init.openTransport ?? openTransport,
+    };
     this.#timer = new WheelTimer(this);
   }
 
@@ -87,7 +91,9 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
   /** Brings byte counters and our own gauges up to date: call it before statistics are shown. */
   collect(): void {
     for (const cluster of this.#clusters.values()) cluster.collect();
-    for (const cluster of this.#leaving) for (const host of cluster.hosts.byAddress.values()) host.eachPool((pool) => pool.connections.forEach((connection) => connection.collectBytes()));
+    for (const cluster of this.#leaving)
+      for (const host of cluster.hosts.byAddress.values())
+        host.eachPool((pool) => pool.connections.forEach((connection) => connection.collectBytes()));
   }
 
   onTimer(): void {

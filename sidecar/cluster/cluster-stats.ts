@@ -116,14 +116,21 @@ export class ClusterStats implements BulkheadStats {
 
   /** A gauge of our own family for Prometheus, beside Envoy's names: `outrigger_bulkhead_in_use{cluster,limit}` and so on. */
   ownGauge(family: string, limit: string): Gauge {
-    return this.#store.gauge(`${this.#prefix}outrigger.${family}${limit === '' ? '' : `.${limit}`}`, family, limit === '' ? this.#labels : { ...this.#labels, limit });
+    return this.#store.gauge(
+      `${this.#prefix}outrigger.${family}${limit === '' ? '' : `.${limit}`}`,
+      family,
+      limit === '' ? this.#labels : { ...this.#labels, limit },
+    );
   }
 
   /** Takes every statistic of the cluster out of the store. Not by prefix alone: `cluster.a.` begins those of a cluster `a.b` too. */
   remove(otherStatNames: ReadonlySet<string>): void {
-    const prefixes = [...otherStatNames].map((name) => `cluster.${name}.`).filter((prefix) => prefix.startsWith(this.#prefix));
+    const prefixes = [...otherStatNames]
+      .map((name) => `cluster.${name}.`)
+      .filter((prefix) => prefix.startsWith(this.#prefix));
     for (const map of [this.#store.counters, this.#store.gauges, this.#store.histograms]) {
-      for (const [key, { name }] of map) if (name.startsWith(this.#prefix) && !prefixes.some((prefix) => name.startsWith(prefix))) map.delete(key);
+      for (const [key, { name }] of map)
+        if (name.startsWith(this.#prefix) && !prefixes.some((prefix) => name.startsWith(prefix))) map.delete(key);
     }
   }
 

@@ -37,7 +37,12 @@ export interface ClusterStatus {
   readonly maxRequests: number;
   readonly maxRetries: number;
   /** In flight at this moment, against the four limits above. */
-  readonly inUse: { readonly connections: number; readonly pendingRequests: number; readonly requests: number; readonly retries: number };
+  readonly inUse: {
+    readonly connections: number;
+    readonly pendingRequests: number;
+    readonly requests: number;
+    readonly retries: number;
+  };
   readonly edsServiceName: string;
   readonly hosts: readonly HostStatus[];
 }
@@ -49,7 +54,12 @@ export function clusterStatus(cluster: RunningCluster, addedViaApi: boolean): Cl
     statName: config.statName,
     addedViaApi,
     ...config.limits,
-    inUse: { connections: bulkhead.connections.taken, pendingRequests: bulkhead.pending.taken, requests: bulkhead.requests.taken, retries: bulkhead.retries.taken },
+    inUse: {
+      connections: bulkhead.connections.taken,
+      pendingRequests: bulkhead.pending.taken,
+      requests: bulkhead.requests.taken,
+      retries: bulkhead.retries.taken,
+    },
     edsServiceName: config.discovery.kind === 'eds' ? config.discovery.serviceName : '',
     hosts: [...cluster.hosts.byAddress.values()].map(hostStatus),
   };
@@ -70,9 +80,14 @@ function hostStatus(host: RunningHost): HostStatus {
     rqTimeout: host.timeouts,
     rqTotal: host.totalRequests,
     hostname: endpoint.hostname,
-    healthFlags: { healthy: 'healthy', unknown: 'healthy', degraded: '/degraded_eds_health', draining: '/eds_status_draining', unhealthy: '/failed_eds_health', timeout: '/failed_eds_health' }[
-      endpoint.health
-    ],
+    healthFlags: {
+      healthy: 'healthy',
+      unknown: 'healthy',
+      degraded: '/degraded_eds_health',
+      draining: '/eds_status_draining',
+      unhealthy: '/failed_eds_health',
+      timeout: '/failed_eds_health',
+    }[endpoint.health],
     edsHealth: endpoint.health.toUpperCase() as HostStatus['edsHealth'],
     weight: host.weight,
     region: locality.region,

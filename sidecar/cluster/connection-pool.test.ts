@@ -2,7 +2,14 @@ import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { RunningCluster } from './running-cluster.ts';
-import { assignment, clusterConfig, endpoint, locality, ScriptedRequest, ScriptedUpstream } from './test/scripted-upstream.ts';
+import {
+  assignment,
+  clusterConfig,
+  endpoint,
+  locality,
+  ScriptedRequest,
+  ScriptedUpstream,
+} from './test/scripted-upstream.ts';
 
 /** Everything that can happen to pools, in any order; `n` says to which of the things there are. */
 const step = fc.oneof(
@@ -10,7 +17,22 @@ const step = fc.oneof(
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('connect' as const), n: fc.nat(7) }) },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('ready' as const), n: fc.nat(7) }) },
   { weight: 5, arbitrary: fc.record({ kind: fc.constant('finish' as const), n: fc.nat(15) }) },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constantFrom('fail', 'close', 'goaway', 'cancel', 'reset', 'pass', 'settings', 'endpoints') as fc.Arbitrary<'fail'>, n: fc.nat(15) }) },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constantFrom(
+        'fail',
+        'close',
+        'goaway',
+        'cancel',
+        'reset',
+        'pass',
+        'settings',
+        'endpoints',
+      ) as fc.Arbitrary<'fail'>,
+      n: fc.nat(15),
+    }),
+  },
 );
 
 interface Run {
@@ -39,16 +61,25 @@ function happen(run: Run, kind: string, n: number): void {
       requests.push(new ScriptedRequest(cluster).ask(n === 0 ? '1.1' : '2'));
       break;
     case 'connect':
-      pick(upstream.transports.filter(({ settled }) => !settled), n)?.connect(n % 2 === 0 ? 'h2' : 'http/1.1');
+      pick(
+        upstream.transports.filter(({ settled }) => !settled),
+        n,
+      )?.connect(n % 2 === 0 ? 'h2' : 'http/1.1');
       break;
     case 'ready':
       pick(live, n)?.owner.onReady();
       break;
     case 'finish':
-      pick(requests.filter(({ stream, finished }) => stream !== null && !finished), n)?.stream!.finish();
+      pick(
+        requests.filter(({ stream, finished }) => stream !== null && !finished),
+        n,
+      )?.stream!.finish();
       break;
     case 'fail':
-      pick(upstream.transports.filter(({ settled }) => !settled), n)?.fail(n % 2 === 0 ? 'refused' : 'timeout');
+      pick(
+        upstream.transports.filter(({ settled }) => !settled),
+        n,
+      )?.fail(n % 2 === 0 ? 'refused' : 'timeout');
       break;
     case 'close':
       pick(live, n)?.closeByPeer();
@@ -57,10 +88,16 @@ function happen(run: Run, kind: string, n: number): void {
       pick(live, n)?.goAway();
       break;
     case 'cancel':
-      pick(requests.filter(({ waiting }) => waiting), n)?.cancel();
+      pick(
+        requests.filter(({ waiting }) => waiting),
+        n,
+      )?.cancel();
       break;
     case 'reset': {
-      const request = pick(requests.filter(({ stream, finished }) => stream !== null && !finished), n);
+      const request = pick(
+        requests.filter(({ stream, finished }) => stream !== null && !finished),
+        n,
+      );
       if (request === undefined) break;
       request.finished = true;
       request.stream!.reset();
@@ -71,7 +108,10 @@ function happen(run: Run, kind: string, n: number): void {
       upstream.pass(n * 700);
       break;
     case 'settings': {
-      const codec = pick(live.filter(({ protocol }) => protocol === 'http2'), n);
+      const codec = pick(
+        live.filter(({ protocol }) => protocol === 'http2'),
+        n,
+      );
       if (codec === undefined) break;
       codec.maxStreams = n % 4;
       codec.owner.onStreamsAvailable();
@@ -86,7 +126,9 @@ function happen(run: Run, kind: string, n: number): void {
 /** Limits hold at every moment, and the books agree with what there is. */
 function check({ upstream, cluster, requests }: Run): void {
   const { bulkhead } = cluster;
-  const open = upstream.transports.filter(({ settled }) => !settled).length + upstream.codecs.filter(({ closed }) => !closed).length;
+  const open =
+    upstream.transports.filter(({ settled }) => !settled).length +
+    upstream.codecs.filter(({ closed }) => !closed).length;
   const inFlight = requests.filter(({ stream, finished }) => stream !== null && !finished).length;
   const waiting = requests.filter((request) => request.waiting).length;
   expect(bulkhead.connections.taken).toBe(open);
@@ -102,44 +144,80 @@ function check({ upstream, cluster, requests }: Run): void {
 
 describe.each(['http1', 'http2', 'same-as-downstream', 'auto'] as const)('connection pools (%s)', (protocol) => {
   it('whatever happens in whatever order: each request gets one answer, limits hold, nothing is left over', () => {
-    const tls = protocol === 'auto' ? ({ certificates: [], trustedCaPem: null, subjectAltNames: [], alpn: [], minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', serverName: '' } as const) : null;
+    const tls =
+      protocol === 'auto'
+        ? ({
+            certificates: [],
+            trustedCaPem: null,
+            subjectAltNames: [],
+            alpn: [],
+            minVersion: 'TLSv1.3',
+            maxVersion: 'TLSv1.3',
+            serverName: '',
+          } as const)
+        : null;
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 120 }), fc.nat(3), fc.constantFrom(0, 2), fc.constantFrom('drain', 'destroy'), (steps, maxStreams, maxRequestsPerConnection, end) => {
-        const upstream = new ScriptedUpstream();
-        upstream.maxStreams = maxStreams + 1;
-        const config = clusterConfig({ protocol, tls, limits, maxRequestsPerConnection, idleTimeoutMs: 3_000, maxConnectionDurationMs: 20_000 });
-        const run: Run = { upstream, requests: [], unused: 0, cluster: new RunningCluster(config, upstream.context, () => run.unused++) };
-        run.cluster.setAssignment(endpoints[0]!);
-        for (const { kind, n } of steps) {
-          happen(run, kind, n);
-          check(run);
-        }
-        const { cluster, requests } = run;
-        if (end === 'destroy') {
-          cluster.destroy(new ProxyError({ flag: 'UC', source: 'local', details: 'end', message: 'End.' }));
-        } else {
-          cluster.drain();
-          check(run);
-          // Let everything that is under way come to its end.
-          for (let round = 0; round < 300 && (requests.some((request) => request.waiting || (request.stream !== null && !request.finished)) || !cluster.unused); round++) {
-            for (const codec of upstream.codecs) if (!codec.closed && codec.maxStreams === 0) codec.maxStreams = 1;
-            upstream.connectAll(round % 2 === 0 ? 'h2' : 'http/1.1');
-            for (const request of requests) if (request.stream !== null && !request.finished) request.stream.finish();
+      fc.property(
+        fc.array(step, { maxLength: 150, size: 'max' }),
+        fc.nat(3),
+        fc.constantFrom(0, 2),
+        fc.constantFrom('drain', 'destroy'),
+        (steps, maxStreams, maxRequestsPerConnection, end) => {
+          const upstream = new ScriptedUpstream();
+          upstream.maxStreams = maxStreams + 1;
+          const config = clusterConfig({
+            protocol,
+            tls,
+            limits,
+            maxRequestsPerConnection,
+            idleTimeoutMs: 3_000,
+            maxConnectionDurationMs: 20_000,
+          });
+          const run: Run = {
+            upstream,
+            requests: [],
+            unused: 0,
+            cluster: new RunningCluster(config, upstream.context, () => run.unused++),
+          };
+          run.cluster.setAssignment(endpoints[0]!);
+          for (const { kind, n } of steps) {
+            happen(run, kind, n);
             check(run);
           }
-        }
-        for (const request of requests) {
-          expect(request.waiting).toBe(false);
-          expect(request.answers).toBe(request.cancelled ? 0 : 1);
-          if (request.stream !== null) expect(request.finished).toBe(true);
-        }
-        expect(cluster.unused).toBe(true);
-        expect(upstream.codecs.every(({ closed }) => closed)).toBe(true);
-        expect(upstream.transports.every(({ settled }) => settled)).toBe(true);
-        expect(upstream.wheel.armedCount).toBe(0);
-        if (end === 'drain') expect(run.unused).toBeGreaterThan(0);
-        for (const name of ['upstream_cx_active', 'upstream_rq_active', 'upstream_rq_pending_active']) expect(upstream.gauge(`cluster.payments.${name}`)).toBe(0);
-      }),
+          const { cluster, requests } = run;
+          if (end === 'destroy') {
+            cluster.destroy(new ProxyError({ flag: 'UC', source: 'local', details: 'end', message: 'End.' }));
+          } else {
+            cluster.drain();
+            check(run);
+            // Let everything that is under way come to its end.
+            for (
+              let round = 0;
+              round < 300 &&
+              (requests.some((request) => request.waiting || (request.stream !== null && !request.finished)) ||
+                !cluster.unused);
+              round++
+            ) {
+              for (const codec of upstream.codecs) if (!codec.closed && codec.maxStreams === 0) codec.maxStreams = 1;
+              upstream.connectAll(round % 2 === 0 ? 'h2' : 'http/1.1');
+              for (const request of requests) if (request.stream !== null && !request.finished) request.stream.finish();
+              check(run);
+            }
+          }
+          for (const request of requests) {
+            expect(request.waiting).toBe(false);
+            expect(request.answers).toBe(request.cancelled ? 0 : 1);
+            expect(request.finished).toBe(request.stream !== null);
+          }
+          expect(cluster.unused).toBe(true);
+          expect(upstream.codecs.every(({ closed }) => closed)).toBe(true);
+          expect(upstream.transports.every(({ settled }) => settled)).toBe(true);
+          expect(upstream.wheel.armedCount).toBe(0);
+          expect(run.unused > 0 || end === 'destroy').toBe(true);
+          for (const name of ['upstream_cx_active', 'upstream_rq_active', 'upstream_rq_pending_active'])
+            expect(upstream.gauge(`cluster.payments.${name}`)).toBe(0);
+        },
+      ),
       { numRuns: 150 },
     );
   });

@@ -144,7 +144,8 @@ export class ConnectionPool implements TimerTarget {
     this.#connecting--;
     if (this.protocol !== 'http1') this.#streamsPerConnection = Math.max(1, connection.availableStreams());
     this.onAvailable(connection);
-    if (this.#context.maxConnectionDurationMs > 0) this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
+    if (this.#context.maxConnectionDurationMs > 0)
+      this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
     // It may take fewer streams than was expected. In HTTP/1 each request that waits asked for a connection of its own.
     if (this.protocol !== 'http1') this.#connectForWaiting();
   }

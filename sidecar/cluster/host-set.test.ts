@@ -14,19 +14,23 @@ function spread(set: HostSet, picks = 2_000): Record<string, number> {
   for (let i = 0; i < picks; i++) {
     const group = set.chooseGroup();
     if (group === null) shares['none'] = (shares['none'] ?? 0) + 1 / picks;
-    else for (const { address } of group.hosts) shares[address] = (shares[address] ?? 0) + 1 / picks / group.hosts.length;
+    else
+      for (const { address } of group.hosts) shares[address] = (shares[address] ?? 0) + 1 / picks / group.hosts.length;
   }
   return shares;
 }
 
-const many = (count: number, health: EndpointConfig['health'], net: number): EndpointConfig[] => Array.from({ length: count }, (_, i) => endpoint(`10.0.${net}.${i + 1}:80`, { health }));
+const many = (count: number, health: EndpointConfig['health'], net: number): EndpointConfig[] =>
+  Array.from({ length: count }, (_, i) => endpoint(`10.0.${net}.${i + 1}:80`, { health }));
 
 describe('HostSet', () => {
   it('keeps hosts by address, whatever else changes about them', () => {
     const set = hostSet();
     set.update(assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])));
     const kept = set.byAddress.get('10.0.0.1:80')!;
-    const change = set.update(assignment(locality([endpoint('10.0.0.3:80'), endpoint('10.0.0.1:80', { weight: 7 })], { zone: 'b' })));
+    const change = set.update(
+      assignment(locality([endpoint('10.0.0.3:80'), endpoint('10.0.0.1:80', { weight: 7 })], { zone: 'b' })),
+    );
     expect(set.byAddress.get('10.0.0.1:80')).toBe(kept);
     expect(kept.weight).toBe(7);
     expect(kept.locality.zone).toBe('b');
@@ -69,9 +73,17 @@ describe('HostSet', () => {
 
   it('fails over to the next priority by the overprovisioning factor', () => {
     const set = hostSet();
-    set.update(assignment(locality([...many(5, 'healthy', 0), ...many(5, 'unhealthy', 1)]), locality(many(10, 'healthy', 2), { priority: 1 })));
+    set.update(
+      assignment(
+        locality([...many(5, 'healthy', 0), ...many(5, 'unhealthy', 1)]),
+        locality(many(10, 'healthy', 2), { priority: 1 }),
+      ),
+    );
     const shares = spread(set, 10_000);
-    const first = Object.entries(shares).reduce((sum, [address, share]) => sum + (address.startsWith('10.0.0.') ? share : 0), 0);
+    const first = Object.entries(shares).reduce(
+      (sum, [address, share]) => sum + (address.startsWith('10.0.0.') ? share : 0),
+      0,
+    );
     expect(first).toBeGreaterThan(0.68);
     expect(first).toBeLessThan(0.72);
   });
@@ -85,7 +97,11 @@ describe('HostSet', () => {
   });
 
   it('looks at weights of localities only when told to, and at none with weight 0 then', () => {
-    const far = assignment(locality(many(1, 'healthy', 0), { zone: 'a', weight: 3 }), locality(many(3, 'healthy', 1), { zone: 'b', weight: 1 }), locality(many(1, 'healthy', 2), { zone: 'c', weight: 0 }));
+    const far = assignment(
+      locality(many(1, 'healthy', 0), { zone: 'a', weight: 3 }),
+      locality(many(3, 'healthy', 1), { zone: 'b', weight: 1 }),
+      locality(many(1, 'healthy', 2), { zone: 'c', weight: 0 }),
+    );
     const plain = hostSet();
     plain.update(far);
     expect(spread(plain)['10.0.0.1:80']).toBeCloseTo(0.2);

@@ -101,7 +101,11 @@ export class HostSet {
     }
     const priorities = [...byPriority.keys()].toSorted((a, b) => a - b).map((priority) => byPriority.get(priority)!);
     const shares = priorityShares(
-      priorities.map((hosts) => ({ total: hosts.length, healthy: hosts.filter((host) => host.healthy).length, degraded: hosts.filter((host) => host.degraded).length })),
+      priorities.map((hosts) => ({
+        total: hosts.length,
+        healthy: hosts.filter((host) => host.healthy).length,
+        degraded: hosts.filter((host) => host.degraded).length,
+      })),
       this.#panicThresholdPercent,
     );
     this.#shares = [];

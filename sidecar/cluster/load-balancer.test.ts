@@ -5,7 +5,12 @@ import { createLoadBalancer } from './load-balancer.ts';
 import { RunningHost } from './running-host.ts';
 import { endpoint, locality, ScriptedUpstream } from './test/scripted-upstream.ts';
 
-const kinds: Array<ClusterConfig['loadBalancing']> = [{ kind: 'round-robin' }, { kind: 'least-request', choiceCount: 2 }, { kind: 'least-request', choiceCount: 4 }, { kind: 'random' }];
+const kinds: Array<ClusterConfig['loadBalancing']> = [
+  { kind: 'round-robin' },
+  { kind: 'least-request', choiceCount: 2 },
+  { kind: 'least-request', choiceCount: 4 },
+  { kind: 'random' },
+];
 
 function group(weights: readonly number[], random: () => number): HostGroup {
   const hosts = weights.map((weight, i) => {
@@ -16,7 +21,12 @@ function group(weights: readonly number[], random: () => number): HostGroup {
 }
 
 /** How often each host is chosen of `picks` times; `inFlight` is given to the host chosen and never taken back. */
-function count(weights: readonly number[], kind: ClusterConfig['loadBalancing'], picks: number, inFlight = 0): number[] {
+function count(
+  weights: readonly number[],
+  kind: ClusterConfig['loadBalancing'],
+  picks: number,
+  inFlight = 0,
+): number[] {
   const { random } = new ScriptedUpstream();
   const hosts = group(weights, random);
   const choose = createLoadBalancer(kind, random);
@@ -36,7 +46,11 @@ describe.each(kinds)('every load balancer ($kind, $choiceCount)', (kind) => {
 
   it('gives each of several like hosts its share, and none nothing', () => {
     for (const hosts of [2, 3, 10]) {
-      const shares = count(Array.from({ length: hosts }, () => 1), kind, 1_000 * hosts);
+      const shares = count(
+        Array.from({ length: hosts }, () => 1),
+        kind,
+        1_000 * hosts,
+      );
       for (const share of shares) expect(share).toBeGreaterThan(850);
     }
   });

@@ -136,7 +136,10 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     this.ready = true;
     this.readySinceMs = this.#context.nowMs();
     this.idleSinceMs = this.readySinceMs;
-    this.#context.onConnectionReady(this.codec!, (this.#socket as { isSessionReused?: () => boolean }).isSessionReused?.() ?? false);
+    this.#context.onConnectionReady(
+      this.codec!,
+      (this.#socket as { isSessionReused?: () => boolean }).isSessionReused?.() ?? false,
+    );
     this.pool.onConnected(this);
   }
 
@@ -144,7 +147,8 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     if (!this.ready || this.#gone) return;
     if (this.codec!.activeStreams === 0) {
       this.idleSinceMs = this.#context.nowMs();
-      if (this.#hinting !== null && this.#hinting.idleTimeoutHintMs > 0) this.pool.host.idle.onHint(this.#hinting.idleTimeoutHintMs);
+      if (this.#hinting !== null && this.#hinting.idleTimeoutHintMs > 0)
+        this.pool.host.idle.onHint(this.#hinting.idleTimeoutHintMs);
     }
     if (!this.#draining) this.pool.onAvailable(this);
   }
@@ -193,4 +197,10 @@ const closedBeforeReady = new ProxyError({
   retry: 'unsent',
 });
 
-const givenUp = new ProxyError({ flag: 'UF', source: 'local', details: failedDetails, message: 'The connection was given up before it could be used.', retry: 'unsent' });
+const givenUp = new ProxyError({
+  flag: 'UF',
+  source: 'local',
+  details: failedDetails,
+  message: 'The connection was given up before it could be used.',
+  retry: 'unsent',
+});

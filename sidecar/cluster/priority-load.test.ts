@@ -3,8 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { priorityShares } from './priority-load.ts';
 
 /** Shares of healthy hosts when so many of 100 are healthy in each priority. */
-const shares = (...healthy: number[]): number[] => priorityShares(healthy.map((count) => ({ total: 100, healthy: count, degraded: 0 })), 50).map(({ healthyPercent }) => healthyPercent);
-const panics = (...healthy: number[]): boolean[] => priorityShares(healthy.map((count) => ({ total: 100, healthy: count, degraded: 0 })), 50).map(({ panic }) => panic);
+const shares = (...healthy: number[]): number[] =>
+  priorityShares(
+    healthy.map((count) => ({ total: 100, healthy: count, degraded: 0 })),
+    50,
+  ).map(({ healthyPercent }) => healthyPercent);
+const panics = (...healthy: number[]): boolean[] =>
+  priorityShares(
+    healthy.map((count) => ({ total: 100, healthy: count, degraded: 0 })),
+    50,
+  ).map(({ panic }) => panic);
 
 describe('priorityShares', () => {
   it('follows the table of Envoy\'s documentation for two priorities ("Priority levels")', () => {
@@ -59,10 +67,15 @@ describe('priorityShares', () => {
   });
 
   it('always shares 100 per cent', () => {
-    const health = fc.tuple(fc.nat(20), fc.nat(20), fc.nat(20)).map(([healthy, degraded, rest]) => ({ total: healthy + degraded + rest, healthy, degraded }));
+    const health = fc
+      .tuple(fc.nat(20), fc.nat(20), fc.nat(20))
+      .map(([healthy, degraded, rest]) => ({ total: healthy + degraded + rest, healthy, degraded }));
     fc.assert(
       fc.property(fc.array(health, { minLength: 1, maxLength: 4 }), fc.nat(100), (priorities, threshold) => {
-        const sum = priorityShares(priorities, threshold).reduce((all, { healthyPercent, degradedPercent }) => all + healthyPercent + degradedPercent, 0);
+        const sum = priorityShares(priorities, threshold).reduce(
+          (all, { healthyPercent, degradedPercent }) => all + healthyPercent + degradedPercent,
+          0,
+        );
         const hosts = priorities.reduce((all, { total }) => all + total, 0);
         expect(sum).toBe(hosts === 0 && threshold > 0 ? 0 : 100);
       }),

@@ -31,7 +31,10 @@ export function priorityShares(priorities: readonly PriorityHealth[], panicThres
   const sum = healthy.reduce((a, b) => a + b, 0) + degraded.reduce((a, b) => a + b, 0);
   const normalized = Math.min(100, sum);
   const panic = priorities.map(
-    (priority) => panicThresholdPercent > 0 && normalized < 100 && percent(priority.healthy + priority.degraded, priority.total) < panicThresholdPercent,
+    (priority) =>
+      panicThresholdPercent > 0 &&
+      normalized < 100 &&
+      percent(priority.healthy + priority.degraded, priority.total) < panicThresholdPercent,
   );
   if (priorities.length > 0 && panic.every(Boolean)) return sharesByHostCount(priorities);
   const healthyShares = priorities.map(() => 0);
@@ -47,7 +50,11 @@ export function priorityShares(priorities: readonly PriorityHealth[], panicThres
   if (firstHealthy >= 0) healthyShares[firstHealthy]! += left;
   else if (firstDegraded >= 0) degradedShares[firstDegraded]! += left;
   else if (priorities.length > 0) healthyShares[0]! += left;
-  return priorities.map((_, i) => ({ healthyPercent: healthyShares[i]!, degradedPercent: degradedShares[i]!, panic: panic[i]! }));
+  return priorities.map((_, i) => ({
+    healthyPercent: healthyShares[i]!,
+    degradedPercent: degradedShares[i]!,
+    panic: panic[i]!,
+  }));
 }
 
 function percent(count: number, total: number): number {

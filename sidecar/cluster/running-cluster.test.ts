@@ -2,7 +2,14 @@ import { describe, expect, it } from 'vitest';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import { RunningCluster } from './running-cluster.ts';
-import { assignment, clusterConfig, endpoint, locality, ScriptedRequest, ScriptedUpstream } from './test/scripted-upstream.ts';
+import {
+  assignment,
+  clusterConfig,
+  endpoint,
+  locality,
+  ScriptedRequest,
+  ScriptedUpstream,
+} from './test/scripted-upstream.ts';
 
 interface Bench {
   readonly upstream: ScriptedUpstream;
@@ -69,7 +76,11 @@ describe('RunningCluster with HTTP/1 hosts', () => {
   it('fails with UO when too many wait (max_pending_requests), and says when none may wait', () => {
     const { upstream, ask } = bench({ limits: { ...limits, maxPendingRequests: 2 } });
     const requests = [ask(), ask(), ask()];
-    expect(requests[2]!.error).toMatchObject({ flag: 'UO', details: 'upstream_reset_before_response_started{overflow}', retry: 'never' });
+    expect(requests[2]!.error).toMatchObject({
+      flag: 'UO',
+      details: 'upstream_reset_before_response_started{overflow}',
+      retry: 'never',
+    });
     expect(upstream.counter('cluster.payments.upstream_rq_pending_overflow')).toBe(1);
     expect(upstream.gauge('cluster.payments.circuit_breakers.default.rq_pending_open')).toBe(1);
     upstream.connectAll();
@@ -92,7 +103,10 @@ describe('RunningCluster with HTTP/1 hosts', () => {
   it('lets a host without connection have one, whatever others of the cluster hold (Envoy)', () => {
     const { upstream, ask } = bench({
       limits: { ...limits, maxConnections: 1 },
-      discovery: { kind: 'static', assignment: assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])) },
+      discovery: {
+        kind: 'static',
+        assignment: assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])),
+      },
     });
     const requests = [ask(), ask(), ask(), ask()];
     upstream.connectAll();
@@ -231,7 +245,10 @@ describe('RunningCluster with HTTP/1 hosts', () => {
 
   it('goes to another host on a retry, while there is one', () => {
     const { upstream, cluster, ask } = bench({
-      discovery: { kind: 'static', assignment: assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])) },
+      discovery: {
+        kind: 'static',
+        assignment: assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])),
+      },
       loadBalancing: { kind: 'random' },
     });
     for (let i = 0; i < 50; i++) {
@@ -267,7 +284,11 @@ describe('RunningCluster with HTTP/2 hosts', () => {
     upstream.transports[0]!.connect();
     expect(request.waiting).toBe(true);
     upstream.codecs[0]!.closeByPeer();
-    expect(request.error).toMatchObject({ flag: 'UF', retry: 'unsent', details: 'upstream_reset_before_response_started{connection_failure}' });
+    expect(request.error).toMatchObject({
+      flag: 'UF',
+      retry: 'unsent',
+      details: 'upstream_reset_before_response_started{connection_failure}',
+    });
     expect(upstream.counter('cluster.payments.upstream_cx_connect_fail')).toBe(1);
     expect(upstream.gauge('cluster.payments.upstream_cx_active')).toBe(0);
     const next = ask();
@@ -299,7 +320,15 @@ describe('RunningCluster with HTTP/2 hosts', () => {
   });
 
   it('goes by ALPN with auto: connections as the host likes', () => {
-    const tls = { certificates: [], trustedCaPem: null, subjectAltNames: [], alpn: [], minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3', serverName: '' } as const;
+    const tls = {
+      certificates: [],
+      trustedCaPem: null,
+      subjectAltNames: [],
+      alpn: [],
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+      serverName: '',
+    } as const;
     for (const [alpn, protocol, connections] of [
       ['h2', 'http2', 1],
       ['http/1.1', 'http1', 3],
@@ -310,7 +339,9 @@ describe('RunningCluster with HTTP/2 hosts', () => {
       expect(upstream.transports[0]!.target.alpn).toEqual(['h2', 'http/1.1']);
       upstream.connectAll(alpn);
       upstream.connectAll(alpn);
-      expect(upstream.codecs.map((codec) => codec.protocol)).toEqual(Array.from({ length: connections }, () => protocol));
+      expect(upstream.codecs.map((codec) => codec.protocol)).toEqual(
+        Array.from({ length: connections }, () => protocol),
+      );
       expect(requests.every(({ stream }) => stream !== null)).toBe(true);
     }
   });

@@ -18,7 +18,12 @@ import type { RunningHost } from './running-host.ts';
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
 
 /** Makes the codec of a new connection; see client-codec.ts. */
-export type CreateClientCodec = (protocol: 'http1' | 'http2', socket: Socket, owner: ClientConnectionOwner, config: ClusterConfig) => ClientConnection;
+export type CreateClientCodec = (
+  protocol: 'http1' | 'http2',
+  socket: Socket,
+  owner: ClientConnectionOwner,
+  config: ClusterConfig,
+) => ClientConnection;
 
 /** Begins to connect; see ../transport/connect.ts. */
 export type OpenTransport = (target: ConnectTarget, owner: ConnectOwner) => { cancel(): void };
@@ -84,9 +89,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     const { added, removed } = this.hosts.update(assignment);
     for (const host of removed) {
       this.#sessions.delete(host.address);
-      if (host.unused) continue;
-      this.#leaving.add(host);
       host.eachPool((pool) => pool.drain());
+      if (!host.unused) this.#leaving.add(host);
     }
     const { stats, hosts } = this;
     if (added.length + removed.length > 0) stats.membershipChanges.value++;
@@ -95,7 +99,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     stats.membershipDegraded.value = hosts.degradedCount;
   }
 
-  requestStream(request: StreamRequest, context: LoadBalancerContext, downstreamVersion: HttpVersion): PendingStream | null {
+  requestStream(
+    request: StreamRequest,
+    context: LoadBalancerContext,
+    downstreamVersion: HttpVersion,
+  ): PendingStream | null {
     const host = this.#chooseHost(context);
     if (host === null) {
       this.stats.noHealthyHost.value++;
@@ -110,6 +118,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.bulkhead.requests.giveBack();
     this.stats.requestsActive.value--;
     running.activeRequests--;
+    if (status < 0) return;
     if (status === 0) {
       this.stats.resetsReceived.value++;
       running.errors++;
@@ -289,7 +298,16 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     const { tls, connectTimeoutMs } = this.config;
     const { host, port, address } = pool.host;
     const alpn = tls === null ? noAlpn : tls.alpn.length > 0 ? tls.alpn : offeredAlpn[pool.protocol];
-    return { host, port, tls, alpn, session: this.#sessions.get(address) ?? null, timeoutMs: connectTimeoutMs, clock: this.#clock, wheel: this.wheel };
+    return {
+      host,
+      port,
+      tls,
+      alpn,
+      session: this.#sessions.get(address) ?? null,
+      timeoutMs: connectTimeoutMs,
+      clock: this.#clock,
+      wheel: this.wheel,
+    };
   }
 
   createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection {
@@ -336,7 +354,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);
-const offeredAlpn: Readonly<Record<PoolProtocol, readonly string[]>> = { http1: ['http/1.1'], http2: ['h2'], auto: ['h2', 'http/1.1'] };
+const offeredAlpn: Readonly<Record<PoolProtocol, readonly string[]>> = {
+  http1: ['http/1.1'],
+  http2: ['h2'],
+  auto: ['h2', 'http/1.1'],
+};
 
 const noHealthyHost = new ProxyError({
   flag: 'UH',

@@ -44,8 +44,15 @@ export interface Cluster {
   /**
    * Asks for a stream. May call back synchronously (then returns null). `downstreamVersion` decides the protocol of `same-as-downstream` clusters.
    */
-  requestStream(request: StreamRequest, context: LoadBalancerContext, downstreamVersion: HttpVersion): PendingStream | null;
-  /** The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection. */
+  requestStream(
+    request: StreamRequest,
+    context: LoadBalancerContext,
+    downstreamVersion: HttpVersion,
+  ): PendingStream | null;
+  /**
+   * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection.
+   * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away).
+   */
   onResponse(host: Host, status: number, durationMs: number): void;
   /** The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. Beside onResponse, not instead. Optional for fakes. */
   onTimeout?(host: Host | null, perTry: boolean): void;

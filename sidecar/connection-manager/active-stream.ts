@@ -1,62 +1,58 @@
 /**
- * One request's whole life: from its head to the last byte of the answer. Takes the configuration once, routes, forwards both ways, keeps the time limits, answers
- * by itself when there is nobody to ask, and ends exactly once, in #finish, which counts and logs.
+ * One request's whole life, seen from the caller's side: takes the configuration once, admits the head, finds the route, lets the router work, sends the answer, keeps
+ * the time limits, and ends exactly once, in #finish, which counts and logs. It does not know clusters, attempts or repeats: see ../router/router.ts.
  *
- *   request head ─▶ route ─▶ attempt (UpstreamRequest) ─▶ response head ─▶ body, trailers ─▶ #finish
- *        │            │            │ failed: again, if that is safe
- *        └────────────┴────────────┴─▶ local reply ─────────────────────────────────────────▶ #finish
+ *   head ─▶ admitted? ─▶ route? ─▶ router ─▶ response head ─▶ body, trailers ─▶ #finish
+ *              └───────────┴─────────┴─▶ fail: local reply, or reset when an answer has begun ─▶ #finish
+ *   caller gone (onReset) ─────────────────────────────────────────────────────────────────────▶ #finish
  */
-import type { Host } from '../cluster/upstream.ts';
 import type { RequestReceiver, ServerStream } from '../codec/codec.ts';
-import { HeaderFields } from '../codec/header-fields.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
+import { HeaderFields as Fields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
-import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { type HttpVersion, type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { DirectResponseActionConfig, RedirectActionConfig } from '../config/route-config.ts';
+import { redirectLocation } from '../router/redirect.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
-import { UpstreamRequest, type UpstreamRequestOwner } from '../router/upstream-request.ts';
-import { type TimerTarget, WheelTimer } from '../runtime/timer-wheel.ts';
-import { removeHopByHop } from './hop-by-hop.ts';
-import type { ManagedConnection } from './managed-connection.ts';
-import { isGrpcRequest, localReply } from './local-reply.ts';
-import { normalizePath } from './path-normalization.ts';
-import { redirectReply } from './redirect.ts';
-import { acceptableRequestId, newRequestId } from './request-id.ts';
-import { destinationOf, grpcStatusLabel, RequestMetrics } from './request-metrics.ts';
+import { Router } from '../router/router.ts';
+import type { FilteredStream, StreamFilter } from '../router/stream-filter.ts';
+import { StreamLimits, type TimeLimit } from '../router/stream-limits.ts';
+import type { TimerTarget } from '../runtime/timer-wheel.ts';
+import { grpcHead, grpcStatusOfHttp, localReply, replyStatus } from './local-reply.ts';
+import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
+import type { HttpConnectionManager } from './http-connection-manager.ts';
+import { destinationOf, grpcStatusLabel } from './request-metrics.ts';
 
-const names = {
-  requestId: headerName('x-request-id'),
-  forwardedProto: headerName('x-forwarded-proto'),
-  forwardedFor: headerName('x-forwarded-for'),
-  via: headerName('via'),
-  server: headerName('server'),
-  upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
-  expectedTimeout: headerName('x-envoy-expected-rq-timeout-ms'),
-  attemptCount: headerName('x-envoy-attempt-count'),
-  contentLength: headerName('content-length'),
-};
+const requestIdName = headerName('x-request-id');
 
-/** Control headers that only a trusted caller may send (interfaces.md, "Requests on the wire"). */
-const controlHeaders = ['x-envoy-attempt-count', 'x-envoy-expected-rq-timeout-ms', 'x-envoy-upstream-rq-timeout-ms', 'x-envoy-internal', 'x-envoy-original-path'];
+/** What a stream needs of its connection. */
+export interface StreamConnection {
+  readonly manager: HttpConnectionManager;
+  readonly context: HttpContext;
+  readonly info: DownstreamConnectionInfo;
+  /** The stream has ended. Called once per stream. */
+  streamEnded(nowMs: number): void;
+}
 
-/** Bytes of a request body that are kept so that it can be sent again. */
-const maxReplayBytes = 64 * 1024;
-/** A request is sent again at most so often because its connection was stale or not to be had. */
-const maxFreeRetries = 2;
-
-const repeatable: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
-
-export class ActiveStream implements RequestReceiver, UpstreamRequestOwner, TimerTarget {
-  readonly #connection: ManagedConnection;
+export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarget {
+  readonly #connection: StreamConnection;
   readonly #downstream: ServerStream;
-  readonly #timer: WheelTimer;
+  readonly limits: StreamLimits;
   readonly startMs: number;
+  #filter: StreamFilter | null = null;
   head!: RequestHead;
   /** The path as received, for the log: `head.path` may be rewritten. */
   originalPath = '';
   version: HttpVersion = '1.1';
   requestId = '';
+  grpc = false;
+  grpcTimeout = '';
+  callerTimeoutMs = -1;
   route: RouteEntry | null = null;
   target: WeightedTarget | null = null;
+  responseHead: ResponseHead | null = null;
+  responseTrailers: HeaderFields | null = null;
   status = 0;
   flag = '';
   details = '';
@@ -64,498 +60,315 @@ export class ActiveStream implements RequestReceiver, UpstreamRequestOwner, Time
   bytesReceived = 0;
   bytesSent = 0;
   attempts = 0;
+  upstreamHost = '';
   upstreamServiceTimeMs = -1;
-  #attempt: UpstreamRequest | null = null;
-  #tried: Host[] | null = null;
   #requestEnded = false;
-  #responseStarted = false;
   #finished = false;
-  /** The request as it was sent on, kept while it may have to be sent again. */
-  #replay: Buffer[] | null = null;
-  #replayBytes = 0;
-  #replayable = true;
-  #replayTrailers: HeaderFields | null = null;
-  /** Whose slowness has stopped the other side's reading. */
-  #upstreamBlocked = false;
-  #downstreamBlocked = false;
-  #queuePaused = false;
-  /** Counts events; the idle check looks whether it moved. */
-  #activity = 0;
-  #activitySeen = 0;
-  #routeDeadlineMs = 0;
-  #durationDeadlineMs = 0;
-  #idleMs = 0;
 
-  constructor(connection: ManagedConnection, downstream: ServerStream) {
+  constructor(connection: StreamConnection, downstream: ServerStream) {
+    const { clock, wheel } = connection.context;
     this.#connection = connection;
     this.#downstream = downstream;
-    this.startMs = connection.context.clock.nowMs();
-    this.#timer = new WheelTimer(this);
+    this.startMs = clock.nowMs();
+    this.limits = new StreamLimits(this, wheel, clock, this.startMs);
   }
 
-  get upstreamHost(): string {
-    return this.#attempt?.host?.address ?? '';
-  }
-
-  // -- downstream --
+  // -- the caller's side --
 
   onHead(head: RequestHead, endStream: boolean): void {
-    const { manager, info, context } = this.#connection;
-    const { config } = manager;
+    const { manager, info } = this.#connection;
+    const { config, admission } = manager;
     this.head = head;
     this.version = head.version;
     this.originalPath = head.path;
     this.#requestEnded = endStream;
-    manager.stats.requests.value++;
-    manager.stats.requestsActive.value++;
-    const { fields } = head;
-    removeHopByHop(fields, head.upgrade !== '');
-    this.#identify(fields);
-    if (config.useRemoteAddress) for (const name of controlHeaders) fields.delete(name);
-    if (config.useRemoteAddress && !config.skipXffAppend) appendForwardedFor(fields, info.remoteAddress);
-    if (config.useRemoteAddress || !fields.has('x-forwarded-proto')) fields.set(names.forwardedProto, info.secure ? 'https' : 'http');
-    if (config.via !== '') fields.append(names.via, config.via);
-    this.#idleMs = config.streamIdleTimeoutMs;
-    if (config.maxStreamDurationMs > 0) this.#durationDeadlineMs = this.startMs + config.maxStreamDurationMs;
-    if (head.upgrade !== '' && !manager.upgradeAllowed(head.upgrade)) {
-      this.#reply(new ProxyError({ flag: 'IH', source: 'local', details: 'upgrade_failed', message: `Upgrade to ${head.upgrade} is not allowed here.`, status: 403 }));
+    manager.stats.begin();
+    const refusal = admission.admit(head, info);
+    this.requestId = admission.requestId;
+    this.grpc = admission.grpc;
+    this.grpcTimeout = admission.grpcTimeout;
+    this.callerTimeoutMs = admission.callerTimeoutMs;
+    const { limits } = this;
+    limits.idleMs = config.streamIdleTimeoutMs;
+    if (config.maxStreamDurationMs > 0) limits.durationDueMs = this.startMs + config.maxStreamDurationMs;
+    if (config.requestTimeoutMs > 0 && !endStream) limits.requestDueMs = this.startMs + config.requestTimeoutMs;
+    if (refusal !== null) {
+      if (refusal instanceof ProxyError) this.fail(refusal);
+      else this.sendOwnResponse(refusal, null, 'path_normalization_redirect');
       return;
     }
-    if (head.path !== '' && head.path !== '*') {
-      const normalized = normalizePath(head.path, config);
-      if (normalized.kind === 'reject') {
-        this.#reply(new ProxyError({ flag: 'IH', source: 'downstream', details: 'path_normalization_failed', message: normalized.message, status: 400 }));
-        return;
-      }
-      head.path = normalized.path;
-      if (normalized.kind === 'redirect') {
-        this.#sendReply(redirectReply(307, normalized.path), 'path_normalization_redirect');
-        return;
-      }
-    }
-    if (config.stripHostPort !== 'none') stripPort(head, config.stripHostPort === 'any' ? null : info.localAddress);
-    const table = manager.routeTable(context);
-    const route = table?.route(head) ?? null;
+    const table = manager.routeTable();
+    const route = table === null ? null : table.route(head);
     if (route === null) {
-      manager.stats.noRoute.increment();
-      this.#reply(noRoute(head, table === null));
+      manager.stats.noRoute.value++;
+      this.fail(noRoute(head, table === null));
       return;
     }
     this.route = route;
-    this.#follow(route, endStream);
-  }
-
-  #identify(fields: HeaderFields): void {
-    const { config } = this.#connection.manager;
-    const given = fields.get('x-request-id');
-    if (given !== undefined && acceptableRequestId(given) && (!config.useRemoteAddress || config.preserveExternalRequestId)) this.requestId = given;
-    else if (config.generateRequestId) {
-      this.requestId = newRequestId();
-      fields.set(names.requestId, this.requestId);
-    } else if (given !== undefined) fields.delete('x-request-id');
-  }
-
-  #follow(route: RouteEntry, endStream: boolean): void {
-    const { head } = this;
-    const { action } = route.config;
-    if (action.kind === 'redirect') {
-      this.#sendReply(redirectReply(action.status, redirectLocation(action, route, head)), 'direct_response');
+    if (route.forward === null) {
+      this.#answer(route);
       return;
     }
-    if (action.kind === 'direct-response') {
-      const body = Buffer.from(action.body);
-      const reply = redirectReply(action.status, '');
-      if (body.length > 0) reply.fields.append(names.contentLength, String(body.length));
-      for (const mutation of route.responseHeaders) mutation.apply(reply.fields);
-      this.#sendReply(reply, 'direct_response', head.method === 'HEAD' || body.length === 0 ? null : body);
-      return;
-    }
-    const { context, manager } = this.#connection;
-    const target = route.chooseTarget(route.targets.length > 1 ? context.random() : 0);
-    this.target = target;
-    target.requestHeaders?.apply(head.fields);
-    for (const mutation of route.requestHeaders) mutation.apply(head.fields);
-    if (action.prefixRewrite !== '') head.path = rewritePrefix(route, head.path, action.prefixRewrite);
-    if (action.hostRewrite !== '') head.authority = action.hostRewrite;
-    if (action.idleTimeoutMs !== null) this.#idleMs = action.idleTimeoutMs;
-    if (action.maxStreamDurationMs !== null && action.maxStreamDurationMs > 0) this.#durationDeadlineMs = this.startMs + action.maxStreamDurationMs;
-    const timeoutMs = this.#timeoutMs(action.timeoutMs, action.grpcTimeoutHeaderMaxMs);
-    this.#routeTimeoutMs = timeoutMs;
-    if (timeoutMs > 0 && !head.fields.has('x-envoy-expected-rq-timeout-ms')) head.fields.append(names.expectedTimeout, String(Math.ceil(timeoutMs)));
-    const cluster = context.clusters.cluster(target.name);
-    if (cluster === undefined) {
-      manager.stats.noCluster.increment();
-      this.#reply(new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message: `There is no cluster ${target.name}.`, status: action.clusterNotFoundStatus }));
-      return;
-    }
-    if (endStream) this.#startRouteDeadline();
-    else this.#armTimer();
-    this.#beginAttempt();
-  }
-
-  #routeTimeoutMs = 0;
-
-  /** The route's timeout; a gRPC deadline replaces it where the route honours `grpc-timeout`. */
-  #timeoutMs(routeTimeoutMs: number, grpcCapMs: number | null): number {
-    if (grpcCapMs === null) return routeTimeoutMs;
-    const asked = parseGrpcTimeout(this.head.fields.get('grpc-timeout'));
-    if (asked === null) return routeTimeoutMs;
-    return grpcCapMs > 0 ? Math.min(asked, grpcCapMs) : asked;
-  }
-
-  #beginAttempt(): void {
-    const { context } = this.#connection;
-    const cluster = context.clusters.cluster(this.target!.name);
-    if (cluster === undefined) {
-      this.#reply(new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message: `There is no cluster ${this.target!.name} any more.` }));
-      return;
-    }
-    this.attempts++;
-    if (this.attempts > 1) this.head.fields.set(names.attemptCount, String(this.attempts));
-    const body = this.#replay;
-    const trailers = this.#replayTrailers;
-    const attempt = new UpstreamRequest(cluster, this, this.head, this.#requestEnded && body === null && trailers === null, this.attempts === 1 ? this.startMs : context.clock.nowMs());
-    this.#attempt = attempt;
-    if (this.attempts > 1 && body !== null) for (let i = 0; i < body.length; i++) attempt.sendData(body[i]!, this.#requestEnded && trailers === null && i === body.length - 1);
-    if (this.attempts > 1 && trailers !== null) attempt.sendTrailers(trailers);
-    attempt.start({ triedHosts: this.#tried }, this.version);
+    const router = new Router(this, route, manager.routerContext);
+    this.#filter = router;
+    router.onRequestHead(head, endStream);
   }
 
   onData(chunk: Buffer, endStream: boolean): void {
     if (this.#finished) return;
-    this.#activity++;
     this.bytesReceived += chunk.length;
-    if (endStream) this.#requestEnded = true;
-    this.#keepForReplay(chunk);
-    const attempt = this.#attempt;
-    if (attempt !== null) {
-      attempt.sendData(chunk, endStream);
-      if (attempt.stream === null && !this.#queuePaused && attempt.queuedBytes > maxReplayBytes) {
-        // Nothing takes the body yet: it waits in a bounded buffer.
-        this.#queuePaused = true;
-        this.#downstream.pauseReading();
-      }
-    }
-    if (endStream && !this.#finished) this.#startRouteDeadline();
+    this.limits.touch();
+    if (endStream) this.#onRequestEnd();
+    this.#filter!.onRequestData(chunk, endStream);
   }
 
   onTrailers(trailers: HeaderFields): void {
     if (this.#finished) return;
-    this.#activity++;
-    this.#requestEnded = true;
-    if (this.#replayable) this.#replayTrailers = trailers;
-    this.#attempt?.sendTrailers(trailers);
-    if (!this.#finished) this.#startRouteDeadline();
+    this.limits.touch();
+    this.#onRequestEnd();
+    this.#connection.manager.responseFields.cleanHopByHop(trailers);
+    this.#filter!.onRequestTrailers(trailers);
   }
 
-  #keepForReplay(chunk: Buffer): void {
-    if (!this.#replayable || this.#responseStarted) return;
-    this.#replayBytes += chunk.length;
-    if (this.#replayBytes > maxReplayBytes || this.head.upgrade !== '' || this.head.method === 'CONNECT') {
-      this.#replayable = false;
-      this.#replay = null;
-      return;
-    }
-    (this.#replay ??= []).push(chunk);
+  #onRequestEnd(): void {
+    this.#requestEnded = true;
+    this.limits.requestDueMs = Infinity;
   }
 
   /** The caller is gone, or broke the protocol. */
   onReset(error: ProxyError): void {
     if (this.#finished) return;
-    const { manager } = this.#connection;
-    manager.stats.resets.increment();
+    this.#connection.manager.stats.resets.value++;
     this.flag = error.flag;
     this.details = error.details;
-    // 499 is what access logs of proxies say for a caller that did not wait.
-    if (this.status === 0) this.status = error.flag === 'DC' ? 499 : error.status || 400;
     this.#finish(error);
   }
 
-  /** The caller reads slowly: the upstream is not read meanwhile. */
   onWriteBlocked(): void {
-    if (this.#finished || this.#downstreamBlocked) return;
-    this.#downstreamBlocked = true;
-    this.#attempt?.stream?.pauseReading();
+    if (!this.#finished) this.#filter?.onResponseBlocked();
   }
 
   onWriteReady(): void {
-    if (!this.#downstreamBlocked) return;
-    this.#downstreamBlocked = false;
-    if (!this.#finished) this.#attempt?.stream?.resumeReading();
+    if (this.#finished) return;
+    // That a slow caller has taken something is activity too.
+    this.limits.touch();
+    this.#filter?.onResponseReady();
   }
 
-  // -- upstream --
+  // -- what the filter does --
 
-  onUpstreamInformational(head: ResponseHead): void {
-    if (this.#finished || this.#responseStarted) return;
-    removeHopByHop(head.fields, false);
+  pauseRequest(): void {
+    this.#downstream.pauseReading();
+  }
+
+  resumeRequest(): void {
+    this.#downstream.resumeReading();
+  }
+
+  onRetry(reason: 'connection' | 'policy'): void {
+    const { manager } = this.#connection;
+    manager.metricsOf(this.route, this.target).countRetry(reason);
+  }
+
+  sendInformational(head: ResponseHead): void {
+    if (this.#finished) return;
+    this.#connection.manager.responseFields.cleanHopByHop(head.fields);
     this.#downstream.sendInformational(head);
   }
 
-  onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
-    this.#activity++;
-    this.#responseStarted = true;
-    this.#replay = null;
-    this.#replayTrailers = null;
-    const { manager, context } = this.#connection;
-    const { fields } = head;
+  sendResponseHead(head: ResponseHead, endStream: boolean): void {
+    if (this.#finished) return;
+    const { responseFields, config } = this.#connection.manager;
+    this.limits.touch();
     this.status = head.status;
-    const upgraded = head.status === 101;
-    removeHopByHop(fields, upgraded);
-    this.upstreamServiceTimeMs = Math.max(0, Math.round(context.clock.nowMs() - this.startMs));
-    fields.append(names.upstreamServiceTime, String(this.upstreamServiceTimeMs));
-    this.target!.responseHeaders?.apply(fields);
-    for (const mutation of this.route!.responseHeaders) mutation.apply(fields);
-    const { config } = manager;
-    if (config.serverHeaderTransformation === 'overwrite') fields.set(names.server, config.serverName);
-    else if (config.serverHeaderTransformation === 'append_if_absent' && !fields.has('server')) fields.append(names.server, config.serverName);
-    if (config.alwaysSetRequestIdInResponse) fields.set(names.requestId, this.requestId);
-    if (this.version === '2' && (upgraded || (this.head.method === 'CONNECT' && head.status < 300))) head.status = 200;
-    if (endStream || fields.has('grpc-status')) this.grpcStatus = grpcStatusLabel(fields.get('grpc-status'));
-    if (upgraded || this.head.method === 'CONNECT') {
-      // A tunnel has no request timeout; idleness still ends it.
-      this.#routeDeadlineMs = 0;
-      attempt.reused = false;
-    }
+    this.responseHead = head;
+    responseFields.clean(head.fields, head.status === 101);
+    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
+    if (config.alwaysSetRequestIdInResponse && this.requestId !== '') head.fields.set(requestIdName, this.requestId);
     this.#downstream.sendHead(head, endStream);
-    if (this.#downstreamBlocked) attempt.stream?.pauseReading();
-    if (endStream) this.#complete();
+    if (endStream && head.status !== 101 && this.head.method !== 'CONNECT') this.#complete();
   }
 
-  onUpstreamData(chunk: Buffer, endStream: boolean): void {
-    this.#activity++;
+  sendResponseData(chunk: Buffer, endStream: boolean): void {
+    if (this.#finished) return;
+    this.limits.touch();
     this.bytesSent += chunk.length;
     this.#downstream.sendData(chunk, endStream);
-    if (endStream) this.#complete();
+    if (endStream && !this.#tunnel) this.#complete();
   }
 
-  onUpstreamTrailers(trailers: HeaderFields): void {
-    this.grpcStatus = grpcStatusLabel(trailers.get('grpc-status'));
+  sendResponseTrailers(trailers: HeaderFields): void {
+    if (this.#finished) return;
+    const { responseFields } = this.#connection.manager;
+    responseFields.cleanHopByHop(trailers);
+    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
+    this.responseTrailers = trailers;
     this.#downstream.sendTrailers(trailers);
     this.#complete();
   }
 
-  onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void {
-    if (this.#finished) return;
-    this.#resumeAfterQueue();
-    if (!this.#responseStarted && this.#mayRepeat(attempt, error)) {
-      if (attempt.host !== null) (this.#tried ??= []).push(attempt.host);
-      this.#releaseUpstreamBlock();
-      this.#beginAttempt();
-      return;
-    }
-    if (this.#responseStarted) {
-      // Too late for an answer of our own: the caller must see that the response is cut.
-      this.flag = error.flag;
-      this.details = error.details;
-      const { manager } = this.#connection;
-      manager.stats.resetsSent.increment();
-      this.#downstream.reset(error);
-      this.#finish(error);
-      return;
-    }
-    this.#reply(error);
+  onTunnelEnd(): void {
+    if (!this.#finished) this.#complete();
   }
 
-  /**
-   * A request that met a stale connection, or none, is sent again at no charge: always when it was provably not processed, else only when its method may be repeated
-   * (RFC 9110 9.2.2) and the connection had been used before. Never a second POST.
-   */
-  #mayRepeat(attempt: UpstreamRequest, error: ProxyError): boolean {
-    if (this.attempts > maxFreeRetries || !this.#replayable || this.head.upgrade !== '' || this.head.method === 'CONNECT') return false;
-    if (error.retry === 'unsent') return attempt.reused || error.flag !== 'UH';
-    return error.retry === 'idempotent' && attempt.reused && repeatable.has(this.head.method);
+  get #tunnel(): boolean {
+    return this.status === 101 || (this.head.method === 'CONNECT' && this.status >= 200 && this.status < 300);
   }
-
-  onUpstreamBlocked(): void {
-    if (this.#upstreamBlocked || this.#requestEnded) return;
-    this.#upstreamBlocked = true;
-    this.#downstream.pauseReading();
-  }
-
-  onUpstreamReady(): void {
-    this.#resumeAfterQueue();
-    this.#releaseUpstreamBlock();
-  }
-
-  #releaseUpstreamBlock(): void {
-    if (!this.#upstreamBlocked) return;
-    this.#upstreamBlocked = false;
-    this.#downstream.resumeReading();
-  }
-
-  #resumeAfterQueue(): void {
-    if (!this.#queuePaused) return;
-    this.#queuePaused = false;
-    this.#downstream.resumeReading();
-  }
-
-  // -- time limits --
-
-  #startRouteDeadline(): void {
-    if (this.#routeTimeoutMs > 0) this.#routeDeadlineMs = this.startMs + this.#routeTimeoutMs + (this.bytesReceived > 0 ? this.#connection.context.clock.nowMs() - this.startMs : 0);
-    this.#armTimer();
-  }
-
-  #armTimer(): void {
-    const { wheel, clock } = this.#connection.context;
-    let delayMs = this.#idleMs > 0 ? this.#idleMs : Infinity;
-    if (this.#routeDeadlineMs > 0 || this.#durationDeadlineMs > 0) {
-      const now = clock.nowMs();
-      if (this.#routeDeadlineMs > 0) delayMs = Math.min(delayMs, this.#routeDeadlineMs - now);
-      if (this.#durationDeadlineMs > 0) delayMs = Math.min(delayMs, this.#durationDeadlineMs - now);
-    }
-    this.#activitySeen = this.#activity;
-    if (delayMs !== Infinity) wheel.arm(this.#timer, Math.max(0, delayMs));
-  }
-
-  onTimer(): void {
-    if (this.#finished) return;
-    const { clock } = this.#connection.context;
-    const { stats } = this.#connection.manager;
-    const now = clock.nowMs();
-    let error: ProxyError | null = null;
-    if (this.#durationDeadlineMs > 0 && now >= this.#durationDeadlineMs) {
-      error = new ProxyError({ flag: 'UMSDR', source: 'local', details: 'max_duration_timeout', message: 'The request took longer than its maximum duration.', http2Code: 8 });
-    } else if (this.#routeDeadlineMs > 0 && now >= this.#routeDeadlineMs) {
-      stats.requestTimeouts.increment();
-      error = new ProxyError({
-        flag: 'UT',
-        source: 'upstream',
-        details: this.#responseStarted ? 'response_timeout' : 'upstream_response_timeout',
-        message: `The service did not answer within ${Math.round(this.#routeTimeoutMs)} ms.`,
-        http2Code: 8,
-      });
-    } else if (this.#activity === this.#activitySeen && this.#idleMs > 0 && this.#routeDeadlineMs === 0) {
-      stats.idleTimeouts.increment();
-      error = new ProxyError({
-        flag: 'SI',
-        source: 'local',
-        details: 'stream_idle_timeout',
-        message: `Nothing was sent in either direction for ${Math.round(this.#idleMs / 1000)} s.`,
-        status: this.#requestEnded ? 504 : 408,
-        http2Code: 8,
-      });
-    }
-    if (error === null) {
-      this.#armTimer();
-      return;
-    }
-    this.#attempt?.cancel(error, now);
-    if (!this.#responseStarted) this.#reply(error);
-    else {
-      this.flag = error.flag;
-      this.details = error.details;
-      stats.resetsSent.increment();
-      this.#downstream.reset(error);
-      this.#finish(error);
-    }
-  }
-
-  // -- ends --
 
   #complete(): void {
-    this.details ||= 'via_upstream';
-    const { context } = this.#connection;
-    this.#attempt!.finish(context.clock.nowMs(), this.#requestEnded, cutShort);
+    this.details = 'via_upstream';
     this.#finish(null);
   }
 
-  #reply(error: ProxyError): void {
-    this.flag = error.flag;
-    const service = this.target === null ? this.head.authority : destinationOf(this.target.name);
-    const { head, body } = localReply(error, this.head, { route: this.route?.name ?? '', service, requestId: this.requestId });
-    this.grpcStatus = grpcStatusLabel(head.fields.get('grpc-status'));
-    head.fields.append(names.requestId, this.requestId);
-    this.#sendReply(head, error.details, body, error);
+  // -- answers of our own --
+
+  /** A redirect or a fixed answer, as the route says. */
+  #answer(route: RouteEntry): void {
+    const { action } = route.config;
+    if (action.kind === 'redirect') this.#redirect(route, action);
+    else this.#fixedAnswer(route, action as DirectResponseActionConfig);
   }
 
-  #sendReply(head: ResponseHead, details: string, body: Buffer | null = null, error: ProxyError | null = null): void {
-    this.status = head.status;
+  #redirect(route: RouteEntry, action: RedirectActionConfig): void {
+    const location = redirectLocation(action, route.config.match.path, this.head, this.#connection.info.secure);
+    const head = new ResponseHead(action.status, Fields.of(['location', location], ['content-length', '0']));
+    for (const mutation of route.responseHeaders) mutation.apply(head.fields);
+    this.sendOwnResponse(head, null, 'direct_response');
+  }
+
+  #fixedAnswer(route: RouteEntry, { status, body: text }: DirectResponseActionConfig): void {
+    if (this.grpc) {
+      this.sendOwnResponse(grpcHead(grpcStatusOfHttp(status), text.trim(), this.#connection.manager.config.serverName), null, 'direct_response');
+      return;
+    }
+    const body = Buffer.from(text);
+    const bodiless = status === 204 || status === 304;
+    const head = new ResponseHead(status, bodiless ? new Fields() : Fields.of(['content-length', String(body.length)]));
+    if (body.length > 0 && !bodiless) head.fields.append(contentType, 'text/plain');
+    for (const mutation of route.responseHeaders) mutation.apply(head.fields);
+    this.sendOwnResponse(head, bodiless || body.length === 0 || this.head.method === 'HEAD' ? null : body, 'direct_response');
+  }
+
+  sendOwnResponse(head: ResponseHead, body: Buffer | null, details: string): void {
+    if (this.#finished) return;
+    const { fields } = head;
+    const { config } = this.#connection.manager;
+    if (!fields.has('server')) fields.append(serverName, config.serverName);
+    fields.append(date, new Date(this.#connection.context.clock.wallMs()).toUTCString());
+    if (config.alwaysSetRequestIdInResponse && this.requestId !== '') fields.set(requestIdName, this.requestId);
     this.details = details;
-    this.#responseStarted = true;
-    this.#downstream.sendHead(head, body === null);
-    if (body !== null) {
-      this.bytesSent = body.length;
-      this.#downstream.sendData(body, true);
+    this.#sendWhole(head, body);
+    this.#finish(null);
+  }
+
+  fail(error: ProxyError): void {
+    if (this.#finished) return;
+    const { manager, context } = this.#connection;
+    this.flag = error.flag;
+    this.details = error.details;
+    if (error.flag === 'NC') manager.stats.noCluster.value++;
+    if (this.responseHead !== null) {
+      // Too late for an answer of our own: the caller must see that the response is cut.
+      manager.stats.resetsSent.value++;
+      this.#downstream.reset(error);
+    } else {
+      const { head, body } = localReply(error, this.head, {
+        grpc: this.grpc,
+        serverName: manager.config.serverName,
+        route: this.route?.name ?? '',
+        service: this.target === null ? '' : destinationOf(this.target.name),
+        requestId: this.requestId,
+        wallMs: context.clock.wallMs(),
+      });
+      this.#sendWhole(head, body);
     }
     this.#finish(error);
   }
 
-  /** The one end of every stream. */
+  #sendWhole(head: ResponseHead, body: Buffer | null): void {
+    this.status = head.status;
+    this.responseHead = head;
+    if (this.grpc) this.grpcStatus = grpcStatusLabel(head.fields.get('grpc-status'));
+    this.#downstream.sendHead(head, body === null);
+    if (body === null) return;
+    this.bytesSent = body.length;
+    this.#downstream.sendData(body, true);
+  }
+
+  // -- time limits --
+
+  onTimer(): void {
+    const now = this.#connection.context.clock.nowMs();
+    const limit = this.limits.due(now);
+    if (limit === null) return;
+    if (limit === 'backoff') {
+      this.#filter!.onTimeLimit(limit, now);
+      if (!this.#finished) this.limits.arm();
+    } else if (limit === 'route') {
+      this.#filter!.onTimeLimit(limit, now);
+    } else this.fail(this.#overdue(limit));
+  }
+
+  /** The error of a limit that is the stream's own, counted. */
+  #overdue(limit: Exclude<TimeLimit, 'route' | 'backoff'>): ProxyError {
+    const { stats } = this.#connection.manager;
+    // Who has not sent its request yet is late itself; else the service is (Envoy).
+    const status = this.#requestEnded ? 504 : 408;
+    switch (limit) {
+      case 'duration':
+        stats.maxDurations.value++;
+        return new ProxyError({ flag: 'UMSDR', source: 'local', details: 'max_duration_timeout', message: 'The request took longer than its maximum duration.', status, http2Code: cancelCode });
+      case 'request':
+        stats.requestTimeouts.value++;
+        return new ProxyError({ flag: 'DPE', source: 'downstream', details: 'request_overall_timeout', message: 'The request was not received whole in time.', status: 408, http2Code: cancelCode });
+      case 'idle':
+        stats.idleTimeouts.value++;
+        return new ProxyError({
+          flag: 'SI',
+          source: 'local',
+          details: 'stream_idle_timeout',
+          message: `Nothing was sent in either direction for ${this.limits.idleMs / 1000} s.`,
+          status,
+          http2Code: cancelCode,
+        });
+    }
+  }
+
+  // -- the end --
+
+  /** The one end of every stream. `error` null: it ended in order. */
   #finish(error: ProxyError | null): void {
-    if (this.#finished) return;
     this.#finished = true;
+    this.limits.stop();
     const connection = this.#connection;
-    const { manager, context, info } = connection;
-    context.wheel.disarm(this.#timer);
-    const now = context.clock.nowMs();
-    this.#attempt?.cancel(error ?? cutShort, now);
-    this.#replay = null;
+    const { manager } = connection;
+    const now = connection.context.clock.nowMs();
+    if (this.#filter !== null) this.#filter.onStreamEnd(error ?? over, now);
     const durationMs = now - this.startMs;
     manager.stats.count(this.status, durationMs);
-    const metrics = this.#metrics().set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
+    // 499 is what access logs of proxies say for a caller that did not wait.
+    if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
+    const metrics = manager.metricsOf(this.route, this.target).set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
     metrics.requests.value++;
     metrics.duration.record(durationMs);
     metrics.requestBytes.value += this.bytesReceived;
     metrics.responseBytes.value += this.bytesSent;
-    if (manager.accessLogs.length > 0) for (const log of manager.accessLogs) log.write(this, info, durationMs);
-    connection.streamEnded(this);
-  }
-
-  #metrics(): RequestMetrics {
-    const { manager, info, context } = this.#connection;
-    if (this.target === null) return manager.unroutedMetrics;
-    if (this.target.metrics === null) {
-      const inbound = info.direction === 'inbound';
-      this.target.metrics = new RequestMetrics(context.stats, {
-        direction: info.direction,
-        source: inbound ? 'unknown' : context.localService,
-        destination: inbound ? context.localService : destinationOf(this.target.name),
-        route: this.route!.name,
-      });
-    }
-    return this.target.metrics as RequestMetrics;
+    const { accessLogs } = manager;
+    for (let i = 0; i < accessLogs.length; i++) accessLogs[i]!.write(this, connection.info, durationMs);
+    connection.streamEnded(now);
   }
 }
 
-const cutShort = new ProxyError({ flag: 'LR', source: 'local', details: 'request_cut_short', message: 'The response ended before the request was whole.', http2Code: 8 });
+const contentType = headerName('content-type');
+const serverName = headerName('server');
+const date = headerName('date');
+/** RFC 9113 7. */
+const cancelCode = 8;
+
+/** For what still runs when a stream ended in order. */
+const over = new ProxyError({ flag: '', source: 'local', details: 'stream_over', message: 'The stream is over.', http2Code: cancelCode });
 
 function noRoute(head: RequestHead, waiting: boolean): ProxyError {
-  const message = waiting ? 'The routes of this listener have not come from the control plane yet.' : `No route matches ${isGrpcRequest(head) ? 'the call' : 'the request'} for host ${JSON.stringify(head.authority.slice(0, 128))}.`;
+  const message = waiting ? 'The routes of this listener have not come from the control plane yet.' : `No route matches host ${JSON.stringify(head.authority.slice(0, 128))} and this path.`;
   return new ProxyError({ flag: 'NR', source: 'local', details: 'route_not_found', message });
-}
-
-function appendForwardedFor(fields: HeaderFields, remoteAddress: string): void {
-  const address = remoteAddress.slice(0, remoteAddress.lastIndexOf(':'));
-  const before = fields.getAll('x-forwarded-for');
-  fields.set(names.forwardedFor, before.length === 0 ? address : `${before.join(', ')}, ${address}`);
-}
-
-function stripPort(head: RequestHead, localAddress: string | null): void {
-  const match = /:(\d+)$/.exec(head.authority);
-  if (match === null || (localAddress !== null && !localAddress.endsWith(match[0]))) return;
-  head.authority = head.authority.slice(0, -match[0].length);
-}
-
-function rewritePrefix(route: RouteEntry, path: string, rewrite: string): string {
-  const matched = route.config.match.path;
-  return matched.kind === 'regex' ? path : rewrite + path.slice(matched.value.length);
-}
-
-function redirectLocation(action: Extract<RouteEntry['config']['action'], { kind: 'redirect' }>, route: RouteEntry, head: RequestHead): string {
-  const scheme = action.scheme === '' ? head.scheme : action.scheme;
-  const hostOnly = action.host === '' ? head.authority.replace(/:\d+$/, '') : action.host;
-  const port = action.port !== 0 ? `:${action.port}` : action.host === '' && action.scheme === '' ? (/:\d+$/.exec(head.authority)?.[0] ?? '') : '';
-  let path = action.path !== '' ? action.path : action.prefixRewrite !== '' ? rewritePrefix(route, head.path, action.prefixRewrite) : head.path;
-  if (action.stripQuery) path = path.split('?')[0]!;
-  return `${scheme}://${hostOnly}${port}${path}`;
-}
-
-/** gRPC's timeout header: up to eight digits and a unit. */
-function parseGrpcTimeout(value: string | undefined): number | null {
-  const match = /^(\d{1,8})([HMSmun])$/.exec(value ?? '');
-  if (match === null) return null;
-  const unitMs = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 }[match[2]!]!;
-  return Number(match[1]) * unitMs;
 }

@@ -4,11 +4,18 @@ import { AccessLogger } from '../access-log/access-logger.ts';
 import { defaultHttp2Limits, type Http2Limits, type HttpLimits } from '../codec/limits.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { RouteTable } from '../router/route-table.ts';
+import type { RouterContext } from '../router/router.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { ManagedConnection } from './managed-connection.ts';
 import { ManagerStats } from './manager-stats.ts';
-import { RequestMetrics } from './request-metrics.ts';
+import { RequestAdmission } from './request-admission.ts';
+import { destinationOf, RequestMetrics } from './request-metrics.ts';
+import { ResponseFields } from './response-fields.ts';
+
+/** More than this of a message never waits in one place, whatever a listener allows: many streams do. */
+const mostBufferedBytes = 256 * 1024;
 
 export class HttpConnectionManager {
   readonly config: HttpConnectionManagerConfig;
@@ -17,26 +24,37 @@ export class HttpConnectionManager {
   readonly limits: HttpLimits;
   readonly http2Limits: Http2Limits;
   readonly accessLogs: readonly AccessLogger[];
-  /** For requests that no route took. */
-  readonly unroutedMetrics: RequestMetrics;
+  readonly admission: RequestAdmission;
+  readonly responseFields: ResponseFields;
+  readonly routerContext: RouterContext;
+  readonly #direction: DownstreamConnectionInfo['direction'];
   readonly #inlineTable: RouteTable | null;
   readonly #connections = new Set<ManagedConnection>();
+  /** By target of a route, or by route for those that answer themselves. */
+  readonly #metrics = new WeakMap<WeightedTarget | RouteEntry, RequestMetrics>();
+  /** For requests that no route took. */
+  readonly #unrouted: RequestMetrics;
   #draining = false;
 
+  /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`. */
   constructor(config: HttpConnectionManagerConfig, context: HttpContext, direction: DownstreamConnectionInfo['direction'], bufferLimitBytes: number) {
     this.config = config;
     this.context = context;
+    this.#direction = direction;
     this.stats = new ManagerStats(context.stats, config.statPrefix);
-    const highWatermarkBytes = Math.min(bufferLimitBytes, 256 * 1024);
-    this.limits = Object.freeze({ maxHeadBytes: config.maxHeadBytes, maxFields: config.maxFields, highWatermarkBytes, lowWatermarkBytes: highWatermarkBytes / 4 });
+    const highWatermarkBytes = Math.min(bufferLimitBytes, mostBufferedBytes);
+    this.limits = Object.freeze({
+      maxHeadBytes: config.maxHeadBytes,
+      maxFields: config.maxFields,
+      highWatermarkBytes,
+      lowWatermarkBytes: Math.floor(highWatermarkBytes / 4),
+    });
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
-    this.unroutedMetrics = new RequestMetrics(context.stats, {
-      direction,
-      source: direction === 'inbound' ? 'unknown' : context.localService,
-      destination: direction === 'inbound' ? context.localService : 'unknown',
-      route: '',
-    });
+    this.admission = new RequestAdmission(config);
+    this.responseFields = new ResponseFields(config);
+    this.routerContext = { clusters: context.clusters, clock: context.clock, random: context.random, bufferLimitBytes: highWatermarkBytes };
+    this.#unrouted = this.#newMetrics('', '');
     this.#inlineTable = config.routes.kind === 'inline' ? new RouteTable(config.routes.table) : null;
   }
 
@@ -51,39 +69,54 @@ export class HttpConnectionManager {
   }
 
   /** The table in force now; null while RDS has not given it. */
-  routeTable(context: HttpContext): RouteTable | null {
+  routeTable(): RouteTable | null {
     const { routes } = this.config;
-    return routes.kind === 'inline' ? this.#inlineTable : (context.routeTables.routeTable(routes.name) ?? null);
+    return routes.kind === 'inline' ? this.#inlineTable : (this.context.routeTables.routeTable(routes.name) ?? null);
   }
 
-  upgradeAllowed(token: string): boolean {
-    const { allowAll, allowed, denied } = this.config.upgrades;
-    if (denied.includes(token)) return false;
-    return allowAll || allowed.includes(token);
+  metricsOf(route: RouteEntry | null, target: WeightedTarget | null): RequestMetrics {
+    const key = target ?? route;
+    if (key === null) return this.#unrouted;
+    let metrics = this.#metrics.get(key);
+    if (metrics === undefined) {
+      metrics = this.#newMetrics(route!.name, target === null ? '' : destinationOf(target.name));
+      this.#metrics.set(key, metrics);
+    }
+    return metrics;
   }
 
-  /** Takes a connection whose transport is ready. */
+  #newMetrics(route: string, destination: string): RequestMetrics {
+    const { stats, localService } = this.context;
+    const inbound = this.#direction === 'inbound';
+    return new RequestMetrics(stats, {
+      direction: this.#direction,
+      source: inbound ? 'unknown' : localService,
+      destination: inbound ? localService : destination === '' ? 'unknown' : destination,
+      route,
+    });
+  }
+
+  /** Takes a connection whose transport is ready. After {@link drain} too: such a connection ends after its first answer. */
   accept(socket: Socket, info: DownstreamConnectionInfo): void {
-    this.stats.connections.increment();
-    this.stats.connectionsActive.increment();
-    const connection = new ManagedConnection(this, socket, info);
-    this.#connections.add(connection);
-    if (this.#draining) connection.drain();
+    this.stats.connections.value++;
+    this.stats.connectionsActive.value++;
+    this.#connections.add(new ManagedConnection(this, socket, info, this.#draining));
   }
 
   /** Requests in hand are finished, then connections close. */
   drain(): void {
     this.#draining = true;
-    for (const connection of [...this.#connections]) connection.drain();
+    for (const connection of this.#connections) connection.drain();
   }
 
   destroyAll(error: ProxyError): void {
-    for (const connection of [...this.#connections]) connection.destroy(error);
+    for (const connection of this.#connections) connection.destroy(error);
   }
 
+  /** Told by a connection, once, when its socket is closed. */
   connectionClosed(connection: ManagedConnection): void {
     if (!this.#connections.delete(connection)) return;
-    this.stats.connectionsActive.decrement();
-    this.stats.connectionsDestroyed.increment();
+    this.stats.connectionsActive.value--;
+    this.stats.connectionsDestroyed.value++;
   }
 }

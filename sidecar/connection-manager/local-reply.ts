@@ -3,10 +3,11 @@
  * what happened, which route it was, and the request id.
  */
 import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError, ResponseFlag } from '../codec/proxy-error.ts';
 
-/** HTTP status by flag (Envoy); an error that names a status of its own keeps it. */
+/** HTTP status by flag (Envoy); an error that names a status of its own keeps it. All others: 503. */
 const statusByFlag: Readonly<Partial<Record<ResponseFlag, number>>> = {
   UT: 504,
   UMSDR: 504,
@@ -22,21 +23,43 @@ export function replyStatus(error: ProxyError): number {
   return error.status !== 0 ? error.status : (statusByFlag[error.flag] ?? 503);
 }
 
-/** gRPC status of a local reply; never one that looks like the application's own (gRFC A54). */
+/** gRPC status of a reply for a fault; never one that looks like the application's own (gRFC A54). */
 export function replyGrpcStatus(error: ProxyError): number {
   switch (error.flag) {
     case 'UT':
     case 'UMSDR':
     case 'SI':
+    case 'DT':
       return 4;
-    case 'NR':
-      return 12;
+    case '':
     case 'DPE':
     case 'IH':
-    case 'UPE':
-      return 13;
+      return grpcStatusOfHttp(replyStatus(error));
+    case 'NR':
+      return 12;
     default:
       return 14;
+  }
+}
+
+/** What a gRPC client makes of an HTTP status (gRPC's http-grpc-status-mapping). */
+export function grpcStatusOfHttp(status: number): number {
+  switch (status) {
+    case 400:
+      return 13;
+    case 401:
+      return 16;
+    case 403:
+      return 7;
+    case 404:
+      return 12;
+    case 429:
+    case 502:
+    case 503:
+    case 504:
+      return 14;
+    default:
+      return status >= 200 && status < 300 ? 0 : 2;
   }
 }
 
@@ -46,27 +69,57 @@ export interface LocalReply {
 }
 
 export interface ReplyContext {
+  readonly grpc: boolean;
+  readonly serverName: string;
+  /** '' where there is none. */
   readonly route: string;
   readonly service: string;
   readonly requestId: string;
+  readonly wallMs: number;
 }
+
+const names = {
+  date: headerName('date'),
+  requestId: headerName('x-request-id'),
+  overloaded: headerName('x-envoy-overloaded'),
+};
 
 /** The reply for a request; gRPC callers get trailers only. */
 export function localReply(error: ProxyError, request: RequestHead, context: ReplyContext): LocalReply {
-  if (isGrpcRequest(request)) {
-    const message = `${error.message} [${error.flag} ${error.details}${context.route === '' ? '' : ` route ${context.route}`}]`;
-    const fields = HeaderFields.of(['content-type', 'application/grpc'], ['grpc-status', String(replyGrpcStatus(error))], ['grpc-message', percentEncode(message)], ['server', 'outrigger']);
-    return { head: new ResponseHead(200, fields), body: null };
-  }
-  const json = wantsJson(request);
-  const body = Buffer.from(json ? jsonBody(error, context) : textBody(error, context));
-  const fields = HeaderFields.of(['content-length', String(body.length)], ['content-type', json ? 'application/json' : 'text/plain'], ['server', 'outrigger']);
-  return { head: new ResponseHead(replyStatus(error), fields), body: request.method === 'HEAD' ? null : body };
+  const reply = context.grpc ? grpcReply(error, context) : plainReply(error, request, context);
+  const { fields } = reply.head;
+  if (context.requestId !== '') fields.append(names.requestId, context.requestId);
+  if (error.flag === 'UO') fields.append(names.overloaded, 'true');
+  return reply;
 }
 
-export function isGrpcRequest(request: RequestHead): boolean {
-  const type = request.fields.get('content-type');
-  return type !== undefined && type.startsWith('application/grpc') && !type.startsWith('application/grpc-web');
+function plainReply(error: ProxyError, request: RequestHead, context: ReplyContext): LocalReply {
+  const json = wantsJson(request);
+  const body = Buffer.from(json ? jsonBody(error, context) : textBody(error, context));
+  const head = new ResponseHead(
+    replyStatus(error),
+    HeaderFields.of(
+      ['content-length', String(body.length)],
+      ['content-type', json ? 'application/json' : 'text/plain; charset=utf-8'],
+      ['date', new Date(context.wallMs).toUTCString()],
+      ['server', context.serverName],
+    ),
+  );
+  return { head, body: request.method === 'HEAD' ? null : body };
+}
+
+function grpcReply(error: ProxyError, context: ReplyContext): LocalReply {
+  const flag = error.flag === '' ? '' : `flag ${error.flag}, `;
+  const message = `${error.message} [${flag}${error.details}${context.route === '' ? '' : `, rule ${context.route}`}]`;
+  return { head: grpcHead(replyGrpcStatus(error), message, context.serverName), body: null };
+}
+
+/** A gRPC response that is only its head. */
+export function grpcHead(status: number, message: string, serverName: string): ResponseHead {
+  return new ResponseHead(
+    200,
+    HeaderFields.of(['content-type', 'application/grpc'], ['grpc-status', String(status)], ['grpc-message', percentEncode(message)], ['server', serverName]),
+  );
 }
 
 /** JSON unless the caller says that it would rather have text: most callers in a mesh are programs. */
@@ -76,25 +129,29 @@ function wantsJson(request: RequestHead): boolean {
 }
 
 function jsonBody(error: ProxyError, context: ReplyContext): string {
+  const { flag } = error;
+  const { service, route, requestId } = context;
   return `${JSON.stringify({
     error: error.message,
-    flag: error.flag,
+    flag: flag === '' ? undefined : flag,
     details: error.details,
-    ...(context.service === '' ? {} : { service: context.service }),
-    ...(context.route === '' ? {} : { rule: context.route }),
-    request_id: context.requestId,
+    service: service === '' ? undefined : service,
+    rule: route === '' ? undefined : route,
+    request_id: requestId === '' ? undefined : requestId,
   })}\n`;
 }
 
 function textBody(error: ProxyError, context: ReplyContext): string {
-  const parts = [`flag ${error.flag}`, error.details];
+  const parts = error.flag === '' ? [error.details] : [`flag ${error.flag}`, error.details];
   if (context.service !== '') parts.push(`service ${context.service}`);
   if (context.route !== '') parts.push(`rule ${context.route}`);
-  parts.push(`request ${context.requestId}`);
+  if (context.requestId !== '') parts.push(`request ${context.requestId}`);
   return `${error.message} [${parts.join(', ')}]\n`;
 }
 
-/** gRPC's percent encoding of grpc-message. */
+/** gRPC's percent encoding of grpc-message: everything but printable ASCII, and `%`. */
 function percentEncode(text: string): string {
-  return text.replace(/[^\x20-\x24\x26-\x7e]/g, (char) => encodeURIComponent(char));
+  let out = '';
+  for (const byte of Buffer.from(text)) out += byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  return out;
 }

@@ -1,109 +1,97 @@
-/** One downstream connection under a connection manager: its codec, its streams, and the time limits of a connection without requests. */
+/** One downstream connection under a connection manager: its codec, its streams, and the time limits of a connection as such. */
 import type { Socket } from 'node:net';
 import type { RequestReceiver, ServerConnection, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
-import { ProxyError } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2ServerConnection } from '../http2/server-connection.ts';
 import { type TimerTarget, WheelTimer } from '../runtime/timer-wheel.ts';
-import { ActiveStream } from './active-stream.ts';
-import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
+import { ActiveStream, type StreamConnection } from './active-stream.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
+import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
+import { type DetectionOwner, ProtocolDetection } from './protocol-detection.ts';
 
-const preface = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'latin1');
-
-export class ManagedConnection implements ServerConnectionOwner, TimerTarget {
+export class ManagedConnection implements StreamConnection, ServerConnectionOwner, DetectionOwner, TimerTarget {
   readonly manager: HttpConnectionManager;
   readonly context: HttpContext;
   readonly info: DownstreamConnectionInfo;
   readonly #socket: Socket;
   readonly #timer: WheelTimer;
+  readonly #startMs: number;
+  #protocol: 'http1' | 'http2' = 'http1';
   #codec: ServerConnection | null = null;
+  #detection: ProtocolDetection | null = null;
+  #streams = 0;
+  #idleSinceMs: number;
+  /** It was taken over while the manager drains: it ends after its first answer. */
+  #drainsAfterFirst = false;
   #draining = false;
   #closed = false;
-  /** First bytes of a connection whose protocol is not known yet. */
-  #first: Buffer | null = null;
-  /** Nothing came yet, or a request's head is under way: the strict limit applies, not the idle one. */
-  #waitingForHead = true;
-  #streams = 0;
 
-  constructor(manager: HttpConnectionManager, socket: Socket, info: DownstreamConnectionInfo) {
+  constructor(manager: HttpConnectionManager, socket: Socket, info: DownstreamConnectionInfo, draining: boolean) {
+    const { context, config } = manager;
     this.manager = manager;
-    this.context = manager.context;
+    this.context = context;
     this.info = info;
     this.#socket = socket;
     this.#timer = new WheelTimer(this);
-    const { codec } = manager.config;
-    if (codec === 'http1' || info.alpn === 'http/1.1') this.#start('http1', null);
-    else if (codec === 'http2' || info.alpn === 'h2') this.#start('http2', null);
-    else this.#detect();
-    this.#armTimer();
+    this.#startMs = context.clock.nowMs();
+    this.#idleSinceMs = this.#startMs;
+    this.#drainsAfterFirst = draining;
+    if (config.codec === 'http1' || (config.codec === 'auto' && info.alpn === 'http/1.1')) this.onProtocol('http1', null);
+    else if (config.codec === 'http2' || info.alpn === 'h2') this.onProtocol('http2', null);
+    else this.#detection = new ProtocolDetection(socket, this);
+    this.#armTimer(this.#startMs);
   }
 
   get activeStreams(): number {
     return this.#streams;
   }
 
-  /** On plaintext the client's first bytes tell: HTTP/2 begins with its preface, and nothing else does. RFC 9113 3.4. */
-  #detect(): void {
-    const socket = this.#socket;
-    const onData = (chunk: Buffer): void => {
-      const first = this.#first === null ? chunk : Buffer.concat([this.#first, chunk]);
-      const compared = Math.min(first.length, preface.length);
-      const isPreface = first.compare(preface, 0, compared, 0, compared) === 0;
-      if (isPreface && compared < preface.length) {
-        this.#first = first;
-        return;
-      }
-      socket.off('data', onData);
-      socket.off('end', onEnd);
-      socket.off('close', onClose);
-      this.#first = null;
-      this.#start(isPreface ? 'http2' : 'http1', first);
-    };
-    const onEnd = (): void => {
-      socket.destroy();
-    };
-    const onClose = (): void => this.onClose(null);
-    socket.on('data', onData);
-    socket.on('end', onEnd);
-    socket.on('close', onClose);
-    socket.on('error', ignoreError);
+  onProtocol(protocol: 'http1' | 'http2', firstBytes: Buffer | null): void {
+    const { manager, context, info } = this;
+    const { config, stats, limits } = manager;
+    const { clock, wheel } = context;
+    const scheme = info.secure ? 'https' : 'http';
+    this.#detection = null;
+    this.#protocol = protocol;
+    if (protocol === 'http1') {
+      stats.http1Connections.value++;
+      this.#codec = new Http1ServerConnection(this.#socket, this, limits, {
+        scheme,
+        wheel,
+        acceptHttp10: config.acceptHttp10,
+        headTimeoutMs: config.requestHeadersTimeoutMs,
+        firstBytes,
+      });
+    } else {
+      stats.http2Connections.value++;
+      this.#codec = new Http2ServerConnection(this.#socket, this, limits, manager.http2Limits, { scheme, clock, wheel, firstBytes });
+    }
+    // Streams in the first bytes began while there was no codec here yet.
+    if (this.#draining || (this.#drainsAfterFirst && this.#streams > 0)) this.#drainCodec();
   }
 
-  #start(protocol: 'http1' | 'http2', firstBytes: Buffer | null): void {
-    const { manager, context, info } = this;
-    const { config } = manager;
-    const scheme = info.secure ? 'https' : 'http';
-    if (protocol === 'http1') {
-      manager.stats.http1Connections.increment();
-      this.#codec = new Http1ServerConnection(this.#socket, this, manager.limits, { scheme, acceptHttp10: config.acceptHttp10, wheel: context.wheel, firstBytes });
-    } else {
-      manager.stats.http2Connections.increment();
-      this.#codec = new Http2ServerConnection(this.#socket, this, manager.limits, manager.http2Limits, {
-        scheme,
-        firstBytes,
-        clock: context.clock,
-        wheel: context.wheel,
-      });
-    }
-    if (this.#draining) this.#codec.drain();
+  onUndetected(): void {
+    this.onClose(null);
   }
 
   onStream(stream: ServerStream): RequestReceiver {
     this.#streams++;
-    this.#waitingForHead = false;
+    if (this.#drainsAfterFirst) this.#drainCodec();
     return new ActiveStream(this, stream);
   }
 
+  /** A request was refused by the codec, and answered. */
   onCodecError(error: ProxyError): void {
     const { manager } = this;
-    manager.stats.protocolErrors.increment();
-    manager.stats.requests.value++;
-    manager.stats.requestsActive.value++;
-    manager.stats.count(error.status === 0 ? 400 : error.status, 0);
-    const metrics = manager.unroutedMetrics.set(this.#codec?.protocol ?? 'http1', error.status, '', error.flag);
+    manager.stats.protocolErrors.value++;
+    manager.stats.begin();
+    manager.stats.count(error.status, 0);
+    if (error.status === 408) manager.stats.requestTimeouts.value++;
+    const metrics = manager.metricsOf(null, null).set(this.#protocol, error.status, '', error.flag);
     metrics.requests.value++;
-    for (const log of manager.accessLogs) log.writeRefusal(error, this.info);
+    metrics.duration.record(0);
+    for (const log of manager.accessLogs) log.writeRefusal(error, this.#protocol, this.info);
   }
 
   onClose(_error: ProxyError | null): void {
@@ -114,19 +102,23 @@ export class ManagedConnection implements ServerConnectionOwner, TimerTarget {
   }
 
   /** Told by a stream when it ended. */
-  streamEnded(_stream: ActiveStream): void {
+  streamEnded(nowMs: number): void {
+    this.#idleSinceMs = nowMs;
     this.#streams--;
-    if (this.#closed) return;
-    if (this.#streams === 0) this.#idleSinceMs = this.context.clock.nowMs();
   }
-
-  #idleSinceMs = 0;
 
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
-    if (this.#codec !== null) this.#codec.drain();
-    else if (this.#first === null) this.#socket.end();
+    if (this.#codec !== null) this.#drainCodec();
+    // Nothing was asked yet. A part of a preface will be a whole one soon.
+    else if (!this.#detection!.begun) this.#socket.destroy();
+  }
+
+  #drainCodec(): void {
+    this.#draining = true;
+    this.#drainsAfterFirst = false;
+    this.#codec?.drain();
   }
 
   destroy(error: ProxyError): void {
@@ -134,39 +126,38 @@ export class ManagedConnection implements ServerConnectionOwner, TimerTarget {
     else this.#socket.destroy();
   }
 
-  #armTimer(): void {
-    const { config } = this.manager;
-    const limit = this.#waitingForHead && config.requestHeadersTimeoutMs > 0 ? config.requestHeadersTimeoutMs : config.connectionIdleTimeoutMs;
-    if (this.#idleSinceMs === 0) this.#idleSinceMs = this.context.clock.nowMs();
-    if (limit > 0) this.context.wheel.arm(this.#timer, limit);
-  }
-
   /** One timer per connection, looked at lazily: requests do not touch it. */
   onTimer(): void {
-    const { config } = this.manager;
+    const { config, stats } = this.manager;
     const now = this.context.clock.nowMs();
-    const partialHead = this.#codec instanceof Http1ServerConnection && this.#streams === 0 && !this.#codec.idle;
-    if (this.#streams === 0) {
-      const idleMs = now - this.#idleSinceMs;
-      if (partialHead && config.requestHeadersTimeoutMs > 0 && idleMs >= config.requestHeadersTimeoutMs) {
-        this.manager.stats.requestTimeouts.increment();
-        this.destroy(slowHead);
-        return;
-      }
-      // A fresh connection that says nothing is as idle as one that has been used.
-      if (config.connectionIdleTimeoutMs > 0 && idleMs >= config.connectionIdleTimeoutMs) {
-        this.manager.stats.connectionIdleTimeouts.increment();
-        this.drain();
-        return;
-      }
+    const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs } = config;
+    if (this.#detection !== null && requestHeadersTimeoutMs > 0 && this.#detection.begun && now - this.#startMs >= requestHeadersTimeoutMs) {
+      stats.requestTimeouts.value++;
+      this.#socket.destroy();
+      return;
     }
-    const step = config.requestHeadersTimeoutMs > 0 ? Math.min(config.requestHeadersTimeoutMs, config.connectionIdleTimeoutMs || Infinity) : config.connectionIdleTimeoutMs;
-    if (step > 0) this.context.wheel.arm(this.#timer, step);
+    if (maxConnectionDurationMs > 0 && now - this.#startMs >= maxConnectionDurationMs && !this.#draining) {
+      stats.connectionMaxDurations.value++;
+      this.drain();
+    }
+    if (connectionIdleTimeoutMs > 0 && this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs) {
+      // A connection that was told to end and does not is as idle as one that was not.
+      if (!this.#draining) stats.connectionIdleTimeouts.value++;
+      if (this.#draining) this.#socket.destroy();
+      else this.drain();
+      if (this.#codec === null || this.#protocol === 'http1') return;
+      this.#idleSinceMs = now;
+    }
+    this.#armTimer(now);
   }
-}
 
-const slowHead = new ProxyError({ flag: 'DPE', source: 'downstream', details: 'request_header_timeout', message: "The request's head did not come in time.", status: 408 });
-
-function ignoreError(): void {
-  // 'close' follows.
+  #armTimer(nowMs: number): void {
+    if (this.#closed) return;
+    const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs } = this.manager.config;
+    let delayMs = Infinity;
+    if (connectionIdleTimeoutMs > 0) delayMs = this.#streams > 0 ? connectionIdleTimeoutMs : this.#idleSinceMs + connectionIdleTimeoutMs - nowMs;
+    if (maxConnectionDurationMs > 0 && !this.#draining) delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
+    if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);
+    if (delayMs !== Infinity) this.context.wheel.arm(this.#timer, Math.max(1, delayMs));
+  }
 }

@@ -9,6 +9,7 @@ export class ManagerStats {
   readonly connectionsDestroyed: Counter;
   readonly protocolErrors: Counter;
   readonly connectionIdleTimeouts: Counter;
+  readonly connectionMaxDurations: Counter;
   readonly requests: Counter;
   readonly requestsActive: Gauge;
   readonly completed: Counter;
@@ -16,6 +17,8 @@ export class ManagerStats {
   readonly resetsSent: Counter;
   readonly requestTimeouts: Counter;
   readonly idleTimeouts: Counter;
+  readonly maxDurations: Counter;
+  /** No route took the request. */
   readonly noRoute: Counter;
   readonly noCluster: Counter;
   readonly requestTime: Histogram;
@@ -30,6 +33,7 @@ export class ManagerStats {
     this.connectionsDestroyed = store.counter(name('downstream_cx_destroy'));
     this.protocolErrors = store.counter(name('downstream_cx_protocol_error'));
     this.connectionIdleTimeouts = store.counter(name('downstream_cx_idle_timeout'));
+    this.connectionMaxDurations = store.counter(name('downstream_cx_max_duration_reached'));
     this.requests = store.counter(name('downstream_rq_total'));
     this.requestsActive = store.gauge(name('downstream_rq_active'));
     this.completed = store.counter(name('downstream_rq_completed'));
@@ -37,18 +41,27 @@ export class ManagerStats {
     this.resetsSent = store.counter(name('downstream_rq_tx_reset'));
     this.requestTimeouts = store.counter(name('downstream_rq_timeout'));
     this.idleTimeouts = store.counter(name('downstream_rq_idle_timeout'));
+    this.maxDurations = store.counter(name('downstream_rq_max_duration_reached'));
     this.noRoute = store.counter(name('no_route'));
     this.noCluster = store.counter(name('no_cluster'));
     this.requestTime = store.histogram(name('downstream_rq_time'));
     this.#byClass = [1, 2, 3, 4, 5].map((digit) => store.counter(name(`downstream_rq_${digit}xx`)));
   }
 
-  /** A request ended with this status. */
+  /** A request began. */
+  begin(): void {
+    this.requests.value++;
+    this.requestsActive.value++;
+  }
+
+  /** It ended, answered with this status; 0: the caller was gone before an answer began. */
   count(status: number, durationMs: number): void {
     this.requestsActive.value--;
-    this.completed.value++;
-    const byClass = this.#byClass[Math.floor(status / 100) - 1];
-    if (byClass !== undefined) byClass.value++;
+    if (status !== 0) {
+      this.completed.value++;
+      const byClass = this.#byClass[((status / 100) | 0) - 1];
+      if (byClass !== undefined) byClass.value++;
+    }
     this.requestTime.record(durationMs);
   }
 }

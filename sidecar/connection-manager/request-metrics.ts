@@ -1,16 +1,25 @@
 /**
- * Our Prometheus metrics of requests, with bounded labels: nothing that a caller sends becomes a label value. Label sets are resolved to counters once and
- * found again by status alone on the common path.
+ * Our Prometheus metrics of requests, with bounded labels: nothing that a caller sends becomes a label value. A label set is resolved to its counters once and found
+ * again by comparing a few numbers and short strings.
  */
 import type { Counter, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 
 export class RequestMetricSet {
+  readonly protocol: 'http1' | 'http2';
+  readonly status: number;
+  readonly grpcStatus: string;
+  readonly flag: string;
   readonly requests: Counter;
   readonly duration: Histogram;
   readonly requestBytes: Counter;
   readonly responseBytes: Counter;
 
-  constructor(store: StatStore, labels: StatLabels) {
+  constructor(store: StatStore, scope: RequestMetricScope, protocol: 'http1' | 'http2', status: number, grpcStatus: string, flag: string) {
+    this.protocol = protocol;
+    this.status = status;
+    this.grpcStatus = grpcStatus;
+    this.flag = flag;
+    const labels: StatLabels = { ...scope, protocol, code: String(status), grpc_status: grpcStatus, flags: flag };
     this.requests = store.counter('outrigger_requests_total', 'outrigger_requests_total', labels);
     this.duration = store.histogram('outrigger_request_duration_seconds', 'outrigger_request_duration_seconds', labels);
     this.requestBytes = store.counter('outrigger_request_bytes_total', 'outrigger_request_bytes_total', labels);
@@ -18,49 +27,40 @@ export class RequestMetricSet {
   }
 }
 
-export interface RequestMetricScope {
-  readonly direction: string;
-  readonly source: string;
-  readonly destination: string;
-  readonly route: string;
-}
+export type RequestMetricScope = Readonly<Record<'direction' | 'source' | 'destination' | 'route', string>>;
 
 /** All label sets of one route and destination. */
 export class RequestMetrics {
   readonly #store: StatStore;
   readonly #scope: RequestMetricScope;
-  /** By protocol, then status: plain answers without flags or gRPC status. */
-  readonly #plainHttp1: Array<RequestMetricSet | undefined> = [];
-  readonly #plainHttp2: Array<RequestMetricSet | undefined> = [];
-  readonly #others = new Map<string, RequestMetricSet>();
+  /** The one asked for last stands first. */
+  readonly #sets: RequestMetricSet[] = [];
 
   constructor(store: StatStore, scope: RequestMetricScope) {
     this.#store = store;
     this.#scope = scope;
   }
 
-  /** `grpcStatus`: 0–16 as text, or ''. */
+  /** `status`: 0 for a connection that said nothing; `grpcStatus`: 0–16 as text, or ''. */
   set(protocol: 'http1' | 'http2', status: number, grpcStatus: string, flag: string): RequestMetricSet {
-    if (grpcStatus === '' && flag === '') {
-      const plain = protocol === 'http1' ? this.#plainHttp1 : this.#plainHttp2;
-      let found = plain[status];
-      if (found === undefined) {
-        found = this.#create(protocol, status, '', '');
-        plain[status] = found;
+    const sets = this.#sets;
+    for (let i = 0; i < sets.length; i++) {
+      const set = sets[i]!;
+      if (set.status !== status || set.protocol !== protocol || set.grpcStatus !== grpcStatus || set.flag !== flag) continue;
+      if (i > 0) {
+        sets[i] = sets[0]!;
+        sets[0] = set;
       }
-      return found;
+      return set;
     }
-    const key = `${protocol} ${status} ${grpcStatus} ${flag}`;
-    let found = this.#others.get(key);
-    if (found === undefined) {
-      found = this.#create(protocol, status, grpcStatus, flag);
-      this.#others.set(key, found);
-    }
-    return found;
+    const made = new RequestMetricSet(this.#store, this.#scope, protocol, status, grpcStatus, flag);
+    sets.push(made);
+    return made;
   }
 
-  #create(protocol: string, status: number, grpcStatus: string, flags: string): RequestMetricSet {
-    return new RequestMetricSet(this.#store, { ...this.#scope, protocol, code: String(status), grpc_status: grpcStatus, flags });
+  /** A request is sent again: `connection` because its connection was stale or not to be had, `policy` because the route asks for it. */
+  countRetry(reason: 'connection' | 'policy'): void {
+    this.#store.counter('outrigger_retries_total', 'outrigger_retries_total', { ...this.#scope, reason }).value++;
   }
 }
 
@@ -70,8 +70,9 @@ export function destinationOf(clusterName: string): string {
   return last < 0 || last === clusterName.length - 1 ? clusterName : clusterName.slice(last + 1);
 }
 
-/** A gRPC status from a peer as a label: only the 17 that exist. */
+/** A gRPC status from a peer as a label: only the 17 that exist; others are UNKNOWN. */
 export function grpcStatusLabel(value: string | undefined): string {
   if (value === undefined) return '';
+  if (value === '0') return value;
   return /^(?:\d|1[0-6])$/.test(value) ? value : '2';
 }

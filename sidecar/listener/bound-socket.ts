@@ -47,14 +47,28 @@ export class BoundSocket {
   }
 
   /** Binds and begins to accept. */
-  static bind(listener: string, address: SocketAddress, taker: ConnectionTaker, options: BindOptions): Promise<BoundSocket | BindFault> {
+  static bind(
+    listener: string,
+    address: SocketAddress,
+    taker: ConnectionTaker,
+    options: BindOptions,
+  ): Promise<BoundSocket | BindFault> {
     return new Promise((resolve) => {
       const server = createServer({ allowHalfOpen: true, noDelay: true });
       server.once('error', (error: NodeJS.ErrnoException) => resolve(bindFault(listener, address, error)));
-      server.listen({ host: address.host, port: address.port, backlog: options.backlog, reusePort: options.reusePort, exclusive: true }, () => {
-        server.removeAllListeners('error');
-        resolve(new BoundSocket(address, server, taker));
-      });
+      server.listen(
+        {
+          host: address.host,
+          port: address.port,
+          backlog: options.backlog,
+          reusePort: options.reusePort,
+          exclusive: true,
+        },
+        () => {
+          server.removeAllListeners('error');
+          resolve(new BoundSocket(address, server, taker));
+        },
+      );
     });
   }
 
@@ -78,7 +92,12 @@ export function addressText({ host, port }: SocketAddress): string {
 function bindFault(listener: string, address: SocketAddress, error: NodeJS.ErrnoException): BindFault {
   const where = addressText(address);
   const code = error.code ?? 'UNKNOWN';
-  return { listener, address: where, code, message: `cannot listen on ${where} (listener ${JSON.stringify(listener)}): ${reason(code, address, error)}` };
+  return {
+    listener,
+    address: where,
+    code,
+    message: `cannot listen on ${where} (listener ${JSON.stringify(listener)}): ${reason(code, address, error)}`,
+  };
 }
 
 function reason(code: string, { host, port }: SocketAddress, error: Error): string {
@@ -86,7 +105,8 @@ function reason(code: string, { host, port }: SocketAddress, error: Error): stri
     case 'EADDRINUSE': {
       const holder = portHolder(port);
       if (holder === null) return `the port is taken by another process; stop it, or give the listener another port`;
-      if (holder.pid === process.pid) return `another listener of this sidecar has the port; give one of them another port`;
+      if (holder.pid === process.pid)
+        return `another listener of this sidecar has the port; give one of them another port`;
       return `the port is taken by pid ${holder.pid} (${holder.command}); stop it, or give the listener another port`;
     }
     case 'EACCES':

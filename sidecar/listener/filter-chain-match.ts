@@ -28,14 +28,18 @@ export class FilterChainMatcher {
   /** Of two chains with the same match the first counts. */
   constructor(chains: readonly FilterChainConfig[], defaultChain: FilterChainConfig | null) {
     this.#default = defaultChain;
-    this.looksAtTls = chains.some(({ match }) => match.serverNames.length > 0 || match.transportProtocol !== '' || match.applicationProtocols.length > 0);
+    this.looksAtTls = chains.some(
+      ({ match }) =>
+        match.serverNames.length > 0 || match.transportProtocol !== '' || match.applicationProtocols.length > 0,
+    );
     for (const chain of chains) {
       const { destinationPort, serverNames, transportProtocol, applicationProtocols } = chain.match;
       const names = getOrAdd(this.#byPort, destinationPort, () => new Map() as ByServerName);
       for (const name of serverNames.length === 0 ? [''] : serverNames) {
         const transports = getOrAdd(names, nameKey(name), () => new Map() as ByTransport);
         const protocols = getOrAdd(transports, transportProtocol, () => new Map() as ByProtocol);
-        for (const protocol of applicationProtocols.length === 0 ? [''] : applicationProtocols) getOrAdd(protocols, protocol, () => chain);
+        for (const protocol of applicationProtocols.length === 0 ? [''] : applicationProtocols)
+          getOrAdd(protocols, protocol, () => chain);
       }
     }
   }

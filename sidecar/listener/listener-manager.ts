@@ -83,7 +83,8 @@ export class ListenerManager {
 
   get activeStreams(): number {
     let count = 0;
-    for (const { running } of this.#places.values()) for (const { manager } of running.chains.values()) count += manager.activeStreams;
+    for (const { running } of this.#places.values())
+      for (const { manager } of running.chains.values()) count += manager.activeStreams;
     for (const manager of this.#retired.managers) count += manager.activeStreams;
     return count;
   }
@@ -99,29 +100,31 @@ export class ListenerManager {
    */
   drain(direction: ListenerConfig['direction'] | 'all' = 'all'): void {
     if (direction === 'all') this.#draining = true;
-    for (const { running } of this.#places.values()) if (direction === 'all' || running.config.direction === direction) running.drain();
+    for (const { running } of this.#places.values())
+      if (direction === 'all' || running.config.direction === direction) running.drain();
   }
 
   /** No connection is accepted any more; those that are there go on. Resolves when the last is gone. */
   async stopAccepting(direction: ListenerConfig['direction'] | 'all' = 'all'): Promise<void> {
     const closed: Array<Promise<void>> = [];
-    for (const { bound, running } of this.#places.values()) if (direction === 'all' || running.config.direction === direction) closed.push(bound.close());
+    for (const { bound, running } of this.#places.values())
+      if (direction === 'all' || running.config.direction === direction) closed.push(bound.close());
     for (const { bound } of this.#closing) closed.push(bound.close());
     await Promise.all(closed);
   }
 
   /** Ends everything now. Resolves when all sockets are closed. */
-  async closeAll(error: ProxyError = shuttingDown): Promise<void> {
+  async closeAll(why: ProxyError = shuttingDown): Promise<void> {
     this.#closed = true;
     await this.#applying;
     const places = [...this.#places.values(), ...this.#closing];
     const closed = places.map(({ bound }) => bound.close());
     for (const { running, sockets } of places) {
-      for (const { manager } of running.chains.values()) manager.destroyAll(error);
+      for (const { manager } of running.chains.values()) manager.destroyAll(why);
       // Those still in a handshake, or whose first bytes did not come.
       for (const socket of sockets) socket.destroy();
     }
-    this.#retired.destroyAll(error);
+    this.#retired.destroyAll(why);
     await Promise.all(closed);
     this.#places.clear();
     this.#stats.active.value = 0;
@@ -148,7 +151,8 @@ export class ListenerManager {
     const free = new Map<string, Place>();
     for (const [name, place] of before) {
       const next = configuration.listeners.get(name)?.value;
-      if (next === undefined || !sameAddress(next, place.running.config)) free.set(addressText(place.bound.address), place);
+      if (next === undefined || !sameAddress(next, place.running.config))
+        free.set(addressText(place.bound.address), place);
     }
     const faults: BindFault[] = [];
     const binding: Array<Promise<void>> = [];
@@ -157,7 +161,12 @@ export class ListenerManager {
       const place = before.get(name);
       if (place?.running.config === value) continue;
       const key = addressText(value.address);
-      const there = place !== undefined && sameAddress(value, place.running.config) ? place : value.address.port === 0 ? undefined : free.get(key);
+      const there =
+        place !== undefined && sameAddress(value, place.running.config)
+          ? place
+          : value.address.port === 0
+            ? undefined
+            : free.get(key);
       const sockets = there?.sockets ?? new Set<Socket>();
       const running = this.#run(value, there?.running ?? null, sockets, faults);
       if (running === null) continue;
@@ -211,14 +220,31 @@ export class ListenerManager {
   }
 
   /** Null: it cannot be made (TLS that does not load; the decoders refuse that, so only what they overlooked comes here). */
-  #run(config: ListenerConfig, before: RunningListener | null, sockets: Set<Socket>, faults: BindFault[]): RunningListener | null {
+  #run(
+    config: ListenerConfig,
+    before: RunningListener | null,
+    sockets: Set<Socket>,
+    faults: BindFault[],
+  ): RunningListener | null {
     const { stats } = this.#context;
     try {
-      return new RunningListener(config, before, this.#options.createConnectionManager, before?.stats ?? new ListenerStats(stats, config.address), this.#context, sockets);
+      return new RunningListener(
+        config,
+        before,
+        this.#options.createConnectionManager,
+        before?.stats ?? new ListenerStats(stats, config.address),
+        this.#context,
+        sockets,
+      );
     } catch (error) {
       this.#stats.failed.value++;
       const address = addressText(config.address);
-      faults.push({ listener: config.name, address, code: 'ERR_CONFIG', message: `listener ${JSON.stringify(config.name)} on ${address} cannot be made: ${(error as Error).message}` });
+      faults.push({
+        listener: config.name,
+        address,
+        code: 'ERR_CONFIG',
+        message: `listener ${JSON.stringify(config.name)} on ${address} cannot be made: ${(error as Error).message}`,
+      });
       return null;
     }
   }

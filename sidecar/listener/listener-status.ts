@@ -13,12 +13,17 @@ export interface ListenerStatus {
 }
 
 export function listenersText(statuses: readonly ListenerStatus[]): string {
-  return statuses.map(({ name, host, port }) => `${name}::${host.includes(':') ? `[${host}]` : host}:${port}\n`).join('');
+  return statuses
+    .map(({ name, host, port }) => `${name}::${host.includes(':') ? `[${host}]` : host}:${port}\n`)
+    .join('');
 }
 
 /** envoy.admin.v3.Listeners. */
 export function listenersJson(statuses: readonly ListenerStatus[]): unknown {
   return {
-    listener_statuses: statuses.map(({ name, host, port }) => ({ name, local_address: { socket_address: { address: host, port_value: port } } })),
+    listener_statuses: statuses.map(({ name, host, port }) => ({
+      name,
+      local_address: { socket_address: { address: host, port_value: port } },
+    })),
   };
 }

@@ -17,7 +17,8 @@ export function portHolder(port: number): PortHolder | null {
     if (!/^\d+$/.test(pid)) continue;
     for (const descriptor of list(`/proc/${pid}/fd`)) {
       const inode = /^socket:\[(\d+)\]$/.exec(link(`/proc/${pid}/fd/${descriptor}`))?.[1];
-      if (inode !== undefined && inodes.has(inode)) return { pid: Number(pid), command: text(`/proc/${pid}/comm`).trim() };
+      if (inode !== undefined && inodes.has(inode))
+        return { pid: Number(pid), command: text(`/proc/${pid}/comm`).trim() };
     }
   }
   return null;
@@ -30,7 +31,8 @@ function listeningInodes(port: number): Set<string> {
     for (const line of text(table).split('\n').slice(1)) {
       // sl local_address rem_address st tx:rx tr:when retrnsmt uid timeout inode
       const columns = line.trim().split(/\s+/);
-      if (columns[1]?.endsWith(suffix) && columns[3] === listenState && columns[9] !== undefined) inodes.add(columns[9]);
+      if (columns[1]?.endsWith(suffix) && columns[3] === listenState && columns[9] !== undefined)
+        inodes.add(columns[9]);
     }
   }
   return inodes;

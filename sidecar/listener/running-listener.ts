@@ -37,7 +37,13 @@ export class RunningChain implements ServerTlsOwner {
   readonly #listenerName: string;
   readonly #direction: ListenerConfig['direction'];
 
-  constructor(config: FilterChainConfig, listener: ListenerConfig, manager: ConnectionManager, stats: ListenerStats, clock: Clock) {
+  constructor(
+    config: FilterChainConfig,
+    listener: ListenerConfig,
+    manager: ConnectionManager,
+    stats: ListenerStats,
+    clock: Clock,
+  ) {
     this.config = config;
     this.manager = manager;
     this.#stats = stats;
@@ -94,7 +100,14 @@ export class RunningListener implements ConnectionTaker {
   readonly #sockets: Set<Socket>;
 
   /** `before`: the listener that this one replaces: chains that did not change go on in it. `sockets`: shared by all listeners that follow each other on one socket. */
-  constructor(config: ListenerConfig, before: RunningListener | null, create: CreateConnectionManager, stats: ListenerStats, time: { readonly clock: Clock; readonly wheel: TimerWheel }, sockets: Set<Socket>) {
+  constructor(
+    config: ListenerConfig,
+    before: RunningListener | null,
+    create: CreateConnectionManager,
+    stats: ListenerStats,
+    time: { readonly clock: Clock; readonly wheel: TimerWheel },
+    sockets: Set<Socket>,
+  ) {
     this.config = config;
     this.stats = stats;
     this.#wheel = time.wheel;
@@ -102,7 +115,10 @@ export class RunningListener implements ConnectionTaker {
     const { filterChains, defaultFilterChain } = config;
     const chains = new Map<FilterChainConfig, RunningChain>();
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
-      chains.set(chain, before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, time.clock));
+      chains.set(
+        chain,
+        before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, time.clock),
+      );
     }
     this.chains = chains;
     this.#matcher = new FilterChainMatcher(filterChains, defaultFilterChain);
@@ -119,7 +135,7 @@ export class RunningListener implements ConnectionTaker {
       stats.connectionsActive.value--;
       stats.connectionsDestroyed.value++;
     });
-    if (this.#inspects) new Inspection(this, socket, this.#wheel, this.config.listenerFiltersTimeoutMs);
+    if (this.#inspects) new Inspection(this, socket, this.#wheel).start(this.config.listenerFiltersTimeoutMs);
     else this.choose(socket, null);
   }
 
@@ -153,17 +169,22 @@ class Inspection implements TimerTarget {
   readonly #timer: WheelTimer;
   #first: Buffer | null = null;
 
-  constructor(listener: RunningListener, socket: Socket, wheel: TimerWheel, timeoutMs: number) {
+  constructor(listener: RunningListener, socket: Socket, wheel: TimerWheel) {
     this.#listener = listener;
     this.#socket = socket;
     this.#wheel = wheel;
     this.#timer = new WheelTimer(this);
-    listener.stats.inspecting.value++;
+  }
+
+  /** `timeoutMs`: for the first bytes; 0: none. */
+  start(timeoutMs: number): void {
+    const socket = this.#socket;
+    this.#listener.stats.inspecting.value++;
     socket.on('readable', this.#onReadable);
     socket.on('error', ignore);
     socket.once('close', this.#onEnded);
     socket.once('end', this.#onEnded);
-    if (timeoutMs > 0) wheel.arm(this.#timer, timeoutMs);
+    if (timeoutMs > 0) this.#wheel.arm(this.#timer, timeoutMs);
   }
 
   onTimer(): void {

@@ -80,7 +80,7 @@ class PathMap {
       return;
     }
     this.#map.set(path, [at]);
-    if (!this.#lengths.includes(path.length)) this.#lengths = [...this.#lengths, path.length].sort((a, b) => a - b);
+    if (!this.#lengths.includes(path.length)) this.#lengths = [...this.#lengths, path.length].toSorted((a, b) => a - b);
   }
 
   collectExact(path: string, to: Array<readonly number[]>): void {

@@ -95,7 +95,7 @@ class WildcardDomains {
 
   add(text: string, virtualHost: VirtualHost): void {
     this.#byText.set(text, virtualHost);
-    if (!this.#lengths.includes(text.length)) this.#lengths = [...this.#lengths, text.length].sort((a, b) => b - a);
+    if (!this.#lengths.includes(text.length)) this.#lengths = [...this.#lengths, text.length].toSorted((a, b) => b - a);
   }
 
   find(host: string, atEnd: boolean): VirtualHost | null {

@@ -1,5 +1,5 @@
 /** Compiled string matchers of routes: exact, prefix, suffix, contains, and regular expressions in linear time (RE2). */
-import { RE2JS } from 're2js';
+import { compileLinearRegex } from '../runtime/linear-regex.ts';
 import type { StringMatchConfig } from '../config/route-config.ts';
 
 export type StringMatcher = (value: string) => boolean;
@@ -25,6 +25,6 @@ export function compileStringMatcher(config: StringMatchConfig): StringMatcher {
 
 /** The whole value must match, as in Envoy's `safe_regex`. The pattern was checked when the configuration arrived. */
 export function compileRegex(pattern: string): StringMatcher {
-  const compiled = RE2JS.compile(pattern);
+  const compiled = compileLinearRegex(pattern);
   return (value) => compiled.matches(value);
 }

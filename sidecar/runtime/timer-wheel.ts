@@ -98,7 +98,8 @@ export class TimerWheel {
         this.#fire();
       }
     } finally {
-      if (this.#armed > 0) this.#sleepUntil(this.#slots[firingSlot] === null ? this.#nextDueTick() : this.#currentTick + 1);
+      if (this.#armed > 0)
+        this.#sleepUntil(this.#slots[firingSlot] === null ? this.#nextDueTick() : this.#currentTick + 1);
     }
   }
 

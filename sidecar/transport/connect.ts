@@ -1,10 +1,11 @@
 /** Opens a connection to a host, with TLS when the cluster says so, within one time limit for all of it (Envoy's connect_timeout covers the handshake). */
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
-import { type ConnectionOptions, connect as connectTls, type TLSSocket } from 'node:tls';
+import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { nodeTls } from './node-tls.ts';
 import { peerFault } from './peer-certificate.ts';
 import { secureContext } from './tls-context.ts';
 
@@ -67,8 +68,9 @@ class Connecting implements TimerTarget {
     this.#owner = owner;
     this.#timer = new WheelTimer(this);
     const { host, port, tls, session, clock } = target;
-    this.#session = session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
-    const socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#connectTls(tls);
+    this.#session =
+      session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
+    const socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#openTls(tls);
     this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
     else {
@@ -94,7 +96,7 @@ class Connecting implements TimerTarget {
     this.#fail('timeout', `${this.#where()} did not answer within ${this.#target.timeoutMs} ms`);
   }
 
-  #connectTls(tls: TlsClientConfig): TLSSocket {
+  #openTls(tls: TlsClientConfig): TLSSocket {
     const { host, port, alpn } = this.#target;
     // Documented; missing from the type.
     const options: ConnectionOptions & { allowHalfOpen: boolean } = {
@@ -109,7 +111,7 @@ class Connecting implements TimerTarget {
       ...(tls.serverName === '' || isIP(tls.serverName) !== 0 ? {} : { servername: tls.serverName }),
       ...(this.#session === null ? {} : { session: this.#session.data }),
     };
-    return connectTls(options).setNoDelay(true) as TLSSocket;
+    return nodeTls().connect(options).setNoDelay(true) as TLSSocket;
   }
 
   #secured(socket: TLSSocket, tls: TlsClientConfig): void {
@@ -123,7 +125,11 @@ class Connecting implements TimerTarget {
       this.#fail('tls', `${this.#where()}: ${fault}`);
       return;
     }
-    this.#notAfterWallMs = resumed ? this.#session!.notAfterWallMs : certificate === undefined ? Infinity : Date.parse(certificate.validTo);
+    this.#notAfterWallMs = resumed
+      ? this.#session!.notAfterWallMs
+      : certificate === undefined
+        ? Infinity
+        : Date.parse(certificate.validTo);
     this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
     if (this.#earlySession !== null) this.#onSession(this.#earlySession, tls);
   }
@@ -146,7 +152,10 @@ class Connecting implements TimerTarget {
   };
 
   readonly #onClose = (): void => {
-    this.#fail(this.#tcpConnected ? 'tls' : 'refused', `${this.#where()} closed the connection while it was being made`);
+    this.#fail(
+      this.#tcpConnected ? 'tls' : 'refused',
+      `${this.#where()} closed the connection while it was being made`,
+    );
   };
 
   #fail(reason: ConnectFailure, message: string): void {

@@ -7,7 +7,14 @@ import { addresses, identityca, orders, type TestCertificate, twonames } from '.
 const identity = 'spiffe://cluster.local/ns/shop/sa/orders';
 
 function fault(names: TlsCommonConfig['subjectAltNames'], certificate: TestCertificate | null): string | null {
-  const config: TlsCommonConfig = { certificates: [], trustedCaPem: null, subjectAltNames: names, alpn: [], minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' };
+  const config: TlsCommonConfig = {
+    certificates: [],
+    trustedCaPem: null,
+    subjectAltNames: names,
+    alpn: [],
+    minVersion: 'TLSv1.3',
+    maxVersion: 'TLSv1.3',
+  };
   return peerFault(config, certificate === null ? undefined : new X509Certificate(certificate.chainPem));
 }
 
@@ -15,8 +22,23 @@ describe('peerFault', () => {
   it('wants one of the names, exactly', () => {
     expect(fault([{ type: 'uri', exact: identity }], orders)).toBeNull();
     expect(fault([{ type: 'dns', exact: 'orders.shop' }], orders)).toBeNull();
-    expect(fault([{ type: 'dns', exact: 'nobody' }, { type: 'uri', exact: identity }], orders)).toBeNull();
-    for (const exact of [`${identity}x`, identity.slice(0, -1), identity.toUpperCase(), `${identity}\u0000`, 'spiffe://cluster.local/ns/shop/sa/', `${identity}/.`]) {
+    expect(
+      fault(
+        [
+          { type: 'dns', exact: 'nobody' },
+          { type: 'uri', exact: identity },
+        ],
+        orders,
+      ),
+    ).toBeNull();
+    for (const exact of [
+      `${identity}x`,
+      identity.slice(0, -1),
+      identity.toUpperCase(),
+      `${identity}\u0000`,
+      'spiffe://cluster.local/ns/shop/sa/',
+      `${identity}/.`,
+    ]) {
       expect(fault([{ type: 'uri', exact }], orders)).toContain('none of the names wanted');
     }
   });

@@ -18,8 +18,10 @@ export function peerFault(config: TlsCommonConfig, certificate: X509Certificate 
   const names = alternativeNames(certificate);
   // An identity stands in the one URI name of a leaf (SPIFFE X509-SVID 2 and 4.1): with two it would be anybody's guess which one counts.
   const identity = subjectAltNames.some(({ type, exact }) => type === 'uri' && exact.startsWith('spiffe://'));
-  if (identity && certificate.ca) return "the peer's certificate is one of a CA, which is nobody's identity (SPIFFE X509-SVID 4.1)";
-  if (identity && names.filter((name) => name.startsWith(prefixes.uri)).length > 1) return "the peer's certificate has more than one URI name (SPIFFE X509-SVID 2)";
+  if (identity && certificate.ca)
+    return "the peer's certificate is one of a CA, which is nobody's identity (SPIFFE X509-SVID 4.1)";
+  if (identity && names.filter((name) => name.startsWith(prefixes.uri)).length > 1)
+    return "the peer's certificate has more than one URI name (SPIFFE X509-SVID 2)";
   for (const { type, exact } of subjectAltNames) {
     const name = prefixes[type] + (type === 'ip' ? canonicalAddress(exact) : exact);
     if (names.includes(name)) return null;
@@ -35,7 +37,11 @@ export function peerFault(config: TlsCommonConfig, certificate: X509Certificate 
 function alternativeNames(certificate: X509Certificate): string[] {
   const text = certificate.subjectAltName;
   if (text === undefined || text === '') return [];
-  return text.split(', ').map((name) => (name.startsWith(prefixes.ip) ? prefixes.ip + canonicalAddress(name.slice(prefixes.ip.length)) : name));
+  return text
+    .split(', ')
+    .map((name) =>
+      name.startsWith(prefixes.ip) ? prefixes.ip + canonicalAddress(name.slice(prefixes.ip.length)) : name,
+    );
 }
 
 function canonicalAddress(address: string): string {

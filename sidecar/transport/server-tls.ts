@@ -3,9 +3,10 @@
  * verification, tickets and faults are Node's own; a fault stays with its connection and never throws out of it.
  */
 import type { Socket } from 'node:net';
-import { createServer, type Server, type TLSSocket } from 'node:tls';
+import type { Server, TLSSocket } from 'node:tls';
 import type { TlsServerConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { nodeTls } from './node-tls.ts';
 import { peerFault } from './peer-certificate.ts';
 import { contextOptions } from './tls-context.ts';
 
@@ -34,7 +35,7 @@ export class ServerTls {
     this.#clock = clock;
     const limitMs = timeoutMs === 0 ? longestHandshakeMs : timeoutMs;
     const verifies = config.trustedCaPem !== null;
-    const server = createServer({
+    const server = nodeTls().createServer({
       ...contextOptions(config),
       // Only a configuration with a CA can tell a peer that is wanted from others.
       requestCert: verifies || config.requireClientCertificate,
@@ -58,7 +59,8 @@ export class ServerTls {
       const { code = '' } = error;
       socket.on('error', ignore);
       socket.destroy();
-      if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT') owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${limitMs} ms`);
+      if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT')
+        owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${limitMs} ms`);
       // Node only hangs up on a certificate that it does not trust, and leaves the reason here.
       else if (socket.authorizationError) owner.onHandshakeFailed('peer', untrusted(socket));
       else owner.onHandshakeFailed(peerFailures.test(code) ? 'peer' : 'protocol', error.message);
@@ -78,7 +80,8 @@ export class ServerTls {
     // Envoy lets a client without certificate in when none is required; names can only be asked of one that is shown.
     if (certificate === undefined) return config.requireClientCertificate ? 'the client showed no certificate' : null;
     if (config.trustedCaPem !== null && !socket.authorized) return untrusted(socket);
-    if (socket.isSessionReused() && Date.parse(certificate.validTo) <= this.#clock.wallMs()) return "the client's certificate has expired";
+    if (socket.isSessionReused() && Date.parse(certificate.validTo) <= this.#clock.wallMs())
+      return "the client's certificate has expired";
     return peerFault(config, certificate);
   }
 }

@@ -84,13 +84,28 @@ describe('SocketWriter', () => {
       const writers = three.map(({ near }) => new SocketWriter(near, new Owner(), 1 << 20, 1 << 18));
       await fc.assert(
         fc.asyncProperty(
-          fc.array(fc.record({ to: fc.nat(2), bytes: fc.oneof(fc.integer({ min: 1, max: 300 }), fc.integer({ min: maxCopiedBytes - 2, max: maxCopiedBytes * 3 })), way: fc.nat(3) }), {
-            minLength: 1,
-            maxLength: 60,
-          }),
+          fc.array(
+            fc.record({
+              to: fc.nat(2),
+              bytes: fc.oneof(
+                fc.integer({ min: 1, max: 300 }),
+                fc.integer({ min: maxCopiedBytes - 2, max: maxCopiedBytes * 3 }),
+              ),
+              way: fc.nat(3),
+            }),
+            {
+              minLength: 1,
+              maxLength: 60,
+              size: 'max',
+            },
+          ),
           async (writes) => {
             const expected = ['', '', ''];
-            const arrived = Promise.all(arrivals.map((arrival, i) => arrival.next(writes.reduce((sum, { to, bytes }) => sum + (to === i ? bytes : 0), 0))));
+            const arrived = Promise.all(
+              arrivals.map((arrival, i) =>
+                arrival.next(writes.reduce((sum, { to, bytes }) => sum + (to === i ? bytes : 0), 0)),
+              ),
+            );
             for (const [n, { to, bytes, way }] of writes.entries()) {
               const text = String.fromCharCode(33 + (n % 90)).repeat(bytes);
               expected[to] += text;

@@ -142,12 +142,14 @@ export class SocketWriter {
       const blocking = this.#blocked || waitedBytes + this.#partBytes > this.#highWatermarkBytes;
       this.#parts = [];
       this.#partBytes = 0;
-      if (!this.#ending && !socket.destroyed && socket.writable) this.#write(parts, blocking ? this.#onWritten : undefined);
+      if (!this.#ending && !socket.destroyed && socket.writable)
+        this.#write(parts, blocking ? this.#onWritten : undefined);
     }
     if (this.#regions > 0) {
       // writableLength is 0 right after write() only when the kernel took every byte, and 0 right before it when TLS was not busy and has
       // encrypted them: in both cases the slab may be written again.
-      if (socket.writableLength === 0 || (this.#copiesAtOnce && waitedBytes === 0)) outputSlab.release(this.#regionsBlock!, this.#regions);
+      if (socket.writableLength === 0 || (this.#copiesAtOnce && waitedBytes === 0))
+        outputSlab.release(this.#regionsBlock!, this.#regions);
       this.#regions = 0;
       this.#regionsBlock = null;
     }

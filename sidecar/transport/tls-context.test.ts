@@ -20,16 +20,24 @@ describe('checkTls', () => {
   });
 
   it('names what cannot be loaded', () => {
-    expect(checkTls({ ...good, certificates: [{ ...orders, chainPem: 'nonsense' }] })).toBe('the certificate: no PEM block -----BEGIN CERTIFICATE----- was found');
-    expect(checkTls({ ...good, certificates: [{ ...orders, keyPem: 'nonsense' }] })).toBe('the certificate: its private key is not PEM text');
-    expect(checkTls({ ...good, certificates: [{ chainPem: orders.chainPem, keyPem: storefront.keyPem }] })).toBe('the private key does not belong to the certificate');
+    expect(checkTls({ ...good, certificates: [{ ...orders, chainPem: 'nonsense' }] })).toBe(
+      'the certificate: no PEM block -----BEGIN CERTIFICATE----- was found',
+    );
+    expect(checkTls({ ...good, certificates: [{ ...orders, keyPem: 'nonsense' }] })).toBe(
+      'the certificate: its private key is not PEM text',
+    );
+    expect(checkTls({ ...good, certificates: [{ chainPem: orders.chainPem, keyPem: storefront.keyPem }] })).toBe(
+      'the private key does not belong to the certificate',
+    );
     expect(checkTls({ ...good, certificates: [storefront, { ...orders, chainPem: '' }] })).toMatch(/^certificate 2: /);
     expect(checkTls({ ...good, minVersion: 'TLSv1.3', maxVersion: 'TLSv1.2' })).toMatch(/above the highest/);
   });
 
   it('does not let a broken block in a CA bundle pass in silence, as Node would', () => {
     const broken = '-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n';
-    expect(checkTls({ ...good, trustedCaPem: caPem + broken })).toMatch(/^the trusted CA: block 2 of 2 is not a certificate/);
+    expect(checkTls({ ...good, trustedCaPem: caPem + broken })).toMatch(
+      /^the trusted CA: block 2 of 2 is not a certificate/,
+    );
     expect(checkTls({ ...good, trustedCaPem: 'no' })).toMatch(/^the trusted CA: no PEM block/);
   });
 

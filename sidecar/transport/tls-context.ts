@@ -2,9 +2,9 @@
  * TLS contexts for node:tls from our own TLS configuration. Keys stay inside the context. What Node cannot load is a fault of the configuration,
  * found when it arrives (checkTls), not when somebody connects.
  */
-import { X509Certificate } from 'node:crypto';
-import { createSecureContext, type SecureContext } from 'node:tls';
+import type { SecureContext } from 'node:tls';
 import type { TlsCommonConfig } from '../config/tls-config.ts';
+import { nodeTls } from './node-tls.ts';
 
 /** One context per configuration object: made once, and shared by all its connections. */
 const contexts = new WeakMap<TlsCommonConfig, SecureContext>();
@@ -13,14 +13,20 @@ const contexts = new WeakMap<TlsCommonConfig, SecureContext>();
 export function secureContext(config: TlsCommonConfig): SecureContext {
   let context = contexts.get(config);
   if (context === undefined) {
-    context = createSecureContext(contextOptions(config));
+    context = nodeTls().createSecureContext(contextOptions(config));
     contexts.set(config, context);
   }
   return context;
 }
 
 /** What the context is made from; tls.Server wants it in this form. */
-export function contextOptions(config: TlsCommonConfig): { cert: string[]; key: string[]; ca?: string; minVersion: 'TLSv1.2' | 'TLSv1.3'; maxVersion: 'TLSv1.2' | 'TLSv1.3' } {
+export function contextOptions(config: TlsCommonConfig): {
+  cert: string[];
+  key: string[];
+  ca?: string;
+  minVersion: 'TLSv1.2' | 'TLSv1.3';
+  maxVersion: 'TLSv1.2' | 'TLSv1.3';
+} {
   return {
     cert: config.certificates.map((certificate) => certificate.chainPem),
     key: config.certificates.map((certificate) => certificate.keyPem),
@@ -32,7 +38,8 @@ export function contextOptions(config: TlsCommonConfig): { cert: string[]; key: 
 
 /** Why this configuration cannot be used, in a few words for its author (never with key material), or null. */
 export function checkTls(config: TlsCommonConfig): string | null {
-  if (config.minVersion > config.maxVersion) return `the lowest TLS version (${config.minVersion}) is above the highest (${config.maxVersion})`;
+  if (config.minVersion > config.maxVersion)
+    return `the lowest TLS version (${config.minVersion}) is above the highest (${config.maxVersion})`;
   for (const [i, { chainPem, keyPem }] of config.certificates.entries()) {
     const where = config.certificates.length > 1 ? `certificate ${i + 1}` : 'the certificate';
     const fault = pemFault(chainPem);
@@ -55,6 +62,8 @@ export function checkTls(config: TlsCommonConfig): string | null {
 
 /** Node skips what it does not understand of a CA bundle: look at each block. */
 function pemFault(pem: string): string | null {
+  // Loaded here for the same reason as node:tls.
+  const { X509Certificate } = process.getBuiltinModule('node:crypto');
   const blocks = pem.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g);
   if (blocks === null) return 'no PEM block -----BEGIN CERTIFICATE----- was found';
   for (const [i, block] of blocks.entries()) {

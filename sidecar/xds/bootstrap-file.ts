@@ -1,6 +1,5 @@
 /** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
 import { BootstrapSchema, type Bootstrap } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ApiConfigSource_ApiType, ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
 import { toBinary } from '@bufbuild/protobuf';
@@ -29,33 +28,29 @@ export interface LoadedBootstrap {
 
 export type BootstrapResult = { readonly ok: true; readonly bootstrap: LoadedBootstrap } | { readonly ok: false; readonly faults: readonly string[] };
 
-/** Parses the text of a bootstrap file; `file` is how faults name it. */
-export function parseBootstrap(text: string, file: string, nowWallMs: number): BootstrapResult {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  if (document.errors.length > 0) {
-    return {
-      ok: false,
-      faults: document.errors.map((error) => {
-        const { line, col } = lines.linePos(error.pos[0]);
-        return `${file}:${line}:${col}: ${error.message}`;
-      }),
-    };
+/**
+ * Parses the text of a bootstrap file; `file` is how faults name it. The YAML library is loaded only when it is needed: for YAML, and to find the line of a fault.
+ */
+export async function parseBootstrap(text: string, file: string, nowWallMs: number): Promise<BootstrapResult> {
+  const value = plainJson(text);
+  if (value !== undefined) {
+    const result = decodeBootstrap(value, nowWallMs, () => '');
+    if (result.ok) return result;
   }
-  const where = (path: string): string => {
-    const offset = nodeOffset(document.contents, path);
-    if (offset === null) return file;
-    const { line, col } = lines.linePos(offset);
-    return `${file}:${line}:${col}`;
-  };
-  const named = (fault: Fault): string => `${where(fault.path)}: ${faultText(fault)}`;
-  let value: unknown;
+  const { parseYamlText } = await import('./yaml-text.ts');
+  const parsed = parseYamlText(text, file);
+  if (!parsed.ok) return parsed;
+  return decodeBootstrap(parsed.value, nowWallMs, (fault) => `${parsed.place(fault.path)}: ${faultText(fault)}`);
+}
+
+/** The value of a text that is JSON; undefined for everything else. */
+function plainJson(text: string): unknown {
+  if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    value = document.toJS({ maxAliasCount: 100 });
-  } catch (error) {
-    return { ok: false, faults: [`${file}: ${(error as Error).message}`] };
+    return JSON.parse(text);
+  } catch {
+    return undefined;
   }
-  return decodeBootstrap(value, nowWallMs, named);
 }
 
 /** The same from an object in proto JSON. */
@@ -151,26 +146,4 @@ function adsConfig(message: Bootstrap, clusters: ReadonlyMap<string, Configured<
     initialMetadata: (service?.initialMetadata ?? []).map(({ key, value }) => [key, value] as const),
     nodeOnFirstMessageOnly: source.setNodeOnFirstMessageOnly,
   };
-}
-
-/** Where in the text a field path stands; the nearest parent that is there. */
-function nodeOffset(root: unknown, path: string): number | null {
-  let node = root as Node | null;
-  for (const part of path.match(/[^.[\]"]+/g) ?? []) {
-    let next: unknown;
-    if (isSeq(node)) next = node.items[Number(part)];
-    else if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && (String(key.value) === part || snakeCase(String(key.value)) === part));
-      next = pair?.value;
-      // A scalar is best named by its own place, a missing value by its key's.
-      if (next === null || next === undefined) next = pair?.key;
-    }
-    if (next === null || next === undefined) break;
-    node = next as Node;
-  }
-  return node?.range?.[0] ?? null;
-}
-
-function snakeCase(name: string): string {
-  return name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
 }

@@ -2,7 +2,6 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Duration } from '@bufbuild/protobuf/wkt';
-import { RE2JS } from 're2js';
 import type { Address } from './api/envoy/config/core/v3/address_pb.js';
 import { type DataSource, HeaderValueOption_HeaderAppendAction, type HeaderValueOption } from './api/envoy/config/core/v3/base_pb.js';
 import type { StringMatcher } from './api/envoy/type/matcher/v3/string_pb.js';
@@ -10,6 +9,7 @@ import { headerName } from '../codec/header-name.ts';
 import type { SocketAddress } from '../config/listener-config.ts';
 import type { HeaderAdd, HeaderMutations, StringMatchConfig } from '../config/route-config.ts';
 import { noHeaderMutations } from '../config/route-config.ts';
+import { compileLinearRegex } from '../runtime/linear-regex.ts';
 import { at, type Faults } from './fault.ts';
 
 /** Milliseconds, or `fallback` when not set. Negative ones are a fault. */
@@ -66,7 +66,7 @@ export function dataSourceText(source: DataSource | undefined, path: string, fau
 /** A pattern in RE2 syntax, checked. */
 export function regexText(pattern: string, path: string, faults: Faults): string {
   try {
-    RE2JS.compile(pattern);
+    compileLinearRegex(pattern);
   } catch (error) {
     faults.add(path, `${JSON.stringify(pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`);
     return '';

@@ -5,7 +5,12 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../../codec/codec.ts';
 import { ProxyError } from '../../codec/proxy-error.ts';
-import type { ClusterConfig, EndpointConfig, LoadAssignmentConfig, LocalityConfig } from '../../config/cluster-config.ts';
+import type {
+  ClusterConfig,
+  EndpointConfig,
+  LoadAssignmentConfig,
+  LocalityConfig,
+} from '../../config/cluster-config.ts';
 import type { Configuration } from '../../config/configuration.ts';
 import { TimerWheel } from '../../runtime/timer-wheel.ts';
 import { StatStore } from '../../stats/stat-store.ts';
@@ -13,7 +18,8 @@ import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../../transpor
 import type { ClusterContext } from '../running-cluster.ts';
 import type { Cluster, Host, PendingStream, StreamRequest } from '../upstream.ts';
 
-const fault = (flag: 'UF' | 'UC'): ProxyError => new ProxyError({ flag, source: 'upstream', details: 'scripted', message: 'Scripted.', retry: 'unsent' });
+const fault = (flag: 'UF' | 'UC'): ProxyError =>
+  new ProxyError({ flag, source: 'upstream', details: 'scripted', message: 'Scripted.', retry: 'unsent' });
 
 export class ScriptedStream implements ClientStream {
   readonly connection: ScriptedCodec;
@@ -300,7 +306,14 @@ export class ScriptedUpstream {
 
 export function endpoint(address: string, more: Partial<EndpointConfig> = {}): EndpointConfig {
   const at = address.lastIndexOf(':');
-  return { address: { host: address.slice(0, at), port: Number(address.slice(at + 1)) }, weight: 1, health: 'healthy', hostname: '', metadata: {}, ...more };
+  return {
+    address: { host: address.slice(0, at), port: Number(address.slice(at + 1)) },
+    weight: 1,
+    health: 'healthy',
+    hostname: '',
+    metadata: {},
+    ...more,
+  };
 }
 
 export function locality(endpoints: readonly EndpointConfig[], more: Partial<LocalityConfig> = {}): LocalityConfig {
@@ -341,7 +354,10 @@ export function clusterConfig(more: Partial<ClusterConfig> = {}): ClusterConfig 
   };
 }
 
-export function configuration(clusters: readonly ClusterConfig[], assignments: Readonly<Record<string, LoadAssignmentConfig>> = {}): Configuration {
+export function configuration(
+  clusters: readonly ClusterConfig[],
+  assignments: Readonly<Record<string, LoadAssignmentConfig>> = {},
+): Configuration {
   const origin = { version: '1', origin: 'dynamic', updatedWallMs: 0, raw: new Uint8Array() } as const;
   return {
     listeners: new Map(),

@@ -20,9 +20,20 @@ export async function socketPair(tls = false): Promise<SocketPair> {
   let near: Socket = connect({ host: '127.0.0.1', port, allowHalfOpen: true });
   let [far] = (await accepted) as [Socket];
   if (tls) {
-    const common = { certificates: [orders], trustedCaPem: caPem, subjectAltNames: [], alpn: [], minVersion: 'TLSv1.3', maxVersion: 'TLSv1.3' } as const;
+    const common = {
+      certificates: [orders],
+      trustedCaPem: caPem,
+      subjectAltNames: [],
+      alpn: [],
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    } as const;
     far = new TLSSocket(far, { isServer: true, secureContext: secureContext(common) });
-    near = connectTls({ socket: near, secureContext: secureContext({ ...common, certificates: [] }), checkServerIdentity: () => undefined });
+    near = connectTls({
+      socket: near,
+      secureContext: secureContext({ ...common, certificates: [] }),
+      checkServerIdentity: () => undefined,
+    });
     await once(near, 'secureConnect');
   }
   far.on('error', () => {});

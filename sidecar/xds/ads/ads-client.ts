@@ -67,12 +67,12 @@ export class AdsClient implements TimerTarget {
   #stream: AdsStream | null = null;
   /** Counts streams: events of an old one are not heard. */
   #streamNumber = 0;
+  #streamOpenedMs = 0;
   #nodeSent = false;
   #responses = 0;
   #failures = 0;
   #closed = false;
   #initialized = false;
-  /** When the fetch timer was started for what is still missing; what is missing then is absent. */
   #published: Configuration | null = null;
   #lastGoodWallMs = 0;
   #connected = false;
@@ -100,7 +100,7 @@ export class AdsClient implements TimerTarget {
 
   start(): void {
     this.#deriveNames();
-    this.#publish();
+    this.#update();
     if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
     this.#connect();
   }
@@ -123,6 +123,7 @@ export class AdsClient implements TimerTarget {
 
   #connect(): void {
     const number = ++this.#streamNumber;
+    this.#streamOpenedMs = this.#init.clock.nowMs();
     this.#nodeSent = false;
     this.#responses = 0;
     for (const state of this.#states.values()) state.streamOpened();
@@ -204,7 +205,7 @@ export class AdsClient implements TimerTarget {
     this.#deriveNames();
     this.#send(state, nack);
     for (const other of this.#states.values()) if (other !== state) this.#ask(other);
-    this.#publish();
+    this.#update();
   }
 
   /** Tells changed subscriptions, or asks for the first time on this stream. */
@@ -249,8 +250,15 @@ export class AdsClient implements TimerTarget {
 
   // -- what follows from what --
 
-  /** EDS names come from clusters, RDS names from listeners: of both origins. */
-  #deriveNames(): void {
+  /** Publishes; what is in force then may need less than before, so names that nothing refers to any more are given up. */
+  #update(): void {
+    do this.#publish();
+    while (this.#deriveNames());
+    for (const state of this.#states.values()) this.#ask(state);
+  }
+
+  /** EDS names come from clusters, RDS names from listeners: of both origins. Says whether anything changed. */
+  #deriveNames(): boolean {
     const services = new Set<string>();
     for (const clusters of [this.#init.staticClusters, this.#clusters.resources as Map<string, Configured<ClusterConfig>>]) {
       for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') services.add(value.discovery.serviceName);
@@ -264,8 +272,10 @@ export class AdsClient implements TimerTarget {
       for (const { value } of this.#published.clusters.values()) if (value.discovery.kind === 'eds' && this.#clusters.resources.has(value.name)) services.add(value.discovery.serviceName);
       for (const { value } of this.#published.listeners.values()) if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
     }
+    const changed = !sameNames(services, this.#endpoints.wanted) || !sameNames(tables, this.#routes.wanted);
     this.#endpoints.want(services);
     this.#routes.want(tables);
+    return changed;
   }
 
   /**
@@ -331,15 +341,22 @@ export class AdsClient implements TimerTarget {
     return tables;
   }
 
-  /** Envoy's initial_fetch_timeout: what has not come by now does not hold up the rest. While there is no stream, nothing can be said to be missing (A57). */
+  /**
+   * Envoy's initial_fetch_timeout: what has not come by now does not hold up the rest. It counts from when this stream began: while there is none, nothing can be said
+   * to be missing (A57).
+   */
   #giveUpWaiting(): void {
-    if (this.#connected) {
-      for (const state of [this.#endpoints, this.#routes]) for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
-      if (!this.#clusters.answered) this.#clusters.answered = true;
-      if (!this.#listeners.answered) this.#listeners.answered = true;
-      this.#init.log.warn(`the control plane did not send everything within ${this.#init.initialFetchTimeoutMs / 1000} s; going on with what is here`);
-      this.#publish();
-    } else if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
+    const { wheel, clock, initialFetchTimeoutMs, log } = this.#init;
+    const leftMs = this.#stream === null ? initialFetchTimeoutMs : this.#streamOpenedMs + initialFetchTimeoutMs - clock.nowMs();
+    if (leftMs > 0) {
+      wheel.arm(this.#fetchTimer, leftMs);
+      return;
+    }
+    for (const state of [this.#endpoints, this.#routes]) for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
+    this.#clusters.answered = true;
+    this.#listeners.answered = true;
+    log.warn(`the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`);
+    this.#update();
   }
 }
 

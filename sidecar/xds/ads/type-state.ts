@@ -30,12 +30,18 @@ export class TypeState {
   /** Names that the server said do not exist, or that did not come in time: waiting for them is over. */
   readonly absent = new Set<string>();
 
+  #lastRefused = false;
+
   constructor(type: ResourceType) {
     this.type = type;
   }
 
-  /** A new stream: nonces do not survive it (xds.md C1.4). */
+  /**
+   * A new stream: nonces do not survive it (xds.md C1.4). After a refusal, part of which was taken (A46), what is held is no version of the server's:
+   * telling the last accepted one could keep it from sending.
+   */
   streamOpened(): void {
+    if (this.#lastRefused) this.version = '';
     this.asked = false;
     this.nonce = '';
     this.told = new Set();
@@ -47,14 +53,18 @@ export class TypeState {
     this.nonce = response.nonce;
     const faults: string[] = [];
     const seen = new Set<string>();
+    // Which one a resource is that cannot be read is not known: then none is taken for removed.
+    let unnamed = false;
     for (const resource of response.resources) {
       if (resource.typeUrl !== this.type.typeUrl) {
         faults.push(`${resource.typeUrl || 'an empty resource'} stands among ${this.type.typeUrl}`);
+        unnamed ||= resource.name === '';
         continue;
       }
       const decoded = this.#decode(resource.bytes);
       const name = resource.name || decoded.name;
-      if (seen.has(name)) {
+      if (name === '') unnamed = true;
+      else if (seen.has(name)) {
         faults.push(`${this.type.label} ${JSON.stringify(name)} is there twice`);
         continue;
       }
@@ -73,8 +83,9 @@ export class TypeState {
       }
     }
     for (const name of response.removed) this.#remove(name);
-    if (fullState) for (const name of [...this.resources.keys()]) if (!seen.has(name)) this.#remove(name);
-    if (faults.length === 0) this.version = response.version;
+    if (fullState && !unnamed) for (const name of [...this.resources.keys()]) if (!seen.has(name)) this.#remove(name);
+    this.#lastRefused = faults.length > 0;
+    if (!this.#lastRefused) this.version = response.version;
     return faults.join('\n');
   }
 
@@ -95,7 +106,7 @@ export class TypeState {
   #remove(name: string): void {
     this.resources.delete(name);
     this.refused.delete(name);
-    this.absent.add(name);
+    if (this.wanted.has(name)) this.absent.add(name);
   }
 
   /** Drops what is not wanted any more: deletion is implied when the parent stops referring (xds.md C1.6). */

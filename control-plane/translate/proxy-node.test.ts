@@ -1,0 +1,89 @@
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import { type ProxyNode, proxyKey, readProxyNode } from './proxy-node.ts';
+
+function read(init: MessageInitShape<typeof NodeSchema>): ProxyNode {
+  const result = readProxyNode(create(NodeSchema, { id: 'p1', cluster: 'shop/orders', ...init }));
+  if ('faults' in result) throw new Error(result.faults.join('\n'));
+  return result.proxy;
+}
+
+function faults(init: MessageInitShape<typeof NodeSchema>): readonly string[] {
+  const result = readProxyNode(create(NodeSchema, { id: 'p1', cluster: 'shop/orders', ...init }));
+  return 'faults' in result ? result.faults : [];
+}
+
+describe('kinds of clients (xds.md C3)', () => {
+  test('are told by user_agent_name', () => {
+    expect(read({ userAgentName: 'outrigger' }).kind).toBe('outrigger');
+    expect(read({ userAgentName: 'envoy' }).kind).toBe('envoy');
+    expect(read({ userAgentName: 'gRPC Node Pure JS' }).kind).toBe('grpc');
+    expect(read({ userAgentName: 'grpc-java' }).kind).toBe('grpc');
+    expect(read({ userAgentName: 'something else that names itself so' }).kind).toBe('envoy');
+  });
+});
+
+test('defaults are those of interfaces.md', () => {
+  expect(read({})).toMatchObject({
+    namespace: 'shop',
+    service: 'orders',
+    appPort: null,
+    outboundListen: { host: '127.0.0.1', port: 15_001 },
+    inboundListen: { host: '0.0.0.0', port: 15_006 },
+    zone: '',
+  });
+});
+
+test('metadata is taken as numbers or digits, addresses of both families', () => {
+  const proxy = read({
+    metadata: {
+      app_port: '9000',
+      outbound_listen: '[::1]:0',
+      inbound_listen: '10.0.0.1:8080',
+      zone: 'a',
+      labels: { v: '1' },
+      interception: 'NONE',
+      other: {},
+    },
+  });
+  expect(proxy).toMatchObject({
+    appPort: 9000,
+    outboundListen: { host: '::1', port: 0 },
+    inboundListen: { host: '10.0.0.1', port: 8080 },
+    zone: 'a',
+  });
+  expect(proxy.labels).toEqual(Object.assign(Object.create(null), { v: '1' }));
+  expect(read({ metadata: { app_port: 80 }, locality: { zone: 'b' } })).toMatchObject({ appPort: 80, zone: 'b' });
+});
+
+test('every fault is named by field path', () => {
+  expect(
+    faults({
+      id: '',
+      cluster: 'shop',
+      metadata: { interception: 'TPROXY', app_port: 0, outbound_listen: 'localhost:1', labels: { a: 1 }, zone: 1 },
+    }),
+  ).toEqual([
+    'node.id: is missing; each process needs one of its own',
+    'node.cluster: "shop" is not accepted; write it as namespace/service',
+    'node.metadata.interception: "TPROXY" is not supported yet; only NONE is',
+    'node.metadata.app_port: 0 is not a port number from 1 to 65535',
+    'node.metadata.outbound_listen: "localhost:1" is not an address; write it as 127.0.0.1:15001 or [::1]:15001',
+    'node.metadata.zone: 1 is not text',
+    'node.metadata.labels["a"]: is not text',
+  ]);
+});
+
+test('names of a prototype in metadata mean nothing (hardening.md)', () => {
+  expect(read({ metadata: { constructor: { app_port: 1 } } }).appPort).toBeNull();
+});
+
+test('a gRPC application may leave its cluster out', () => {
+  expect(read({ userAgentName: 'gRPC Go', cluster: '' })).toMatchObject({ namespace: 'default', service: '' });
+});
+
+test('proxies that differ only in who they are share a key', () => {
+  expect(proxyKey(read({ id: 'a' }))).toBe(proxyKey(read({ id: 'b' })));
+  expect(proxyKey(read({ metadata: { app_port: 1 } }))).not.toBe(proxyKey(read({})));
+});

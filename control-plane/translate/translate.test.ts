@@ -1,0 +1,224 @@
+import { join } from 'node:path';
+import { createRegistry, type DescMessage, fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
+import { describe, expect, test } from 'vitest';
+import { stringify } from 'yaml';
+import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import {
+  type RouteConfiguration,
+  RouteConfigurationSchema,
+} from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import type { Model } from '../model/model.ts';
+import { ModelBuilder } from '../model/model-builder.ts';
+import { parseFile } from '../source/parse-file.ts';
+import { checkResources } from './check-resources.ts';
+import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
+import { type ProxyResources, translate } from './translate.ts';
+
+const registry = createRegistry(HttpConnectionManagerSchema, HttpProtocolOptionsSchema, RouterSchema);
+const schemas: Readonly<Record<keyof ProxyResources, DescMessage>> = {
+  listeners: ListenerSchema,
+  routes: RouteConfigurationSchema,
+  clusters: ClusterSchema,
+  endpoints: ClusterLoadAssignmentSchema,
+};
+
+function sampleModel(): Model {
+  return new ModelBuilder().build({ resources: sampleResources(), instances: sampleInstances });
+}
+
+/** YAML, from the bytes, so that the golden files show what is sent. */
+function asYaml(resources: ProxyResources): string {
+  const shown = Object.fromEntries(
+    Object.entries(schemas).map(([type, schema]) => [
+      type,
+      [...resources[type as keyof ProxyResources].values()].map(({ bytes }) =>
+        toJson(schema, fromBinary(schema, bytes), { registry }),
+      ),
+    ]),
+  );
+  return stringify(shown, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+function table(resources: ProxyResources, name: string): RouteConfiguration {
+  return resources.routes.get(name)!.message as RouteConfiguration;
+}
+
+function hostOf(resources: ProxyResources, domain: string): RouteConfiguration['virtualHosts'][number] | undefined {
+  return table(resources, 'outbound').virtualHosts.find(({ domains }) => domains.includes(domain));
+}
+
+function modelOf(yaml: string): Model {
+  const { resources, faults } = parseFile('test.yaml', yaml);
+  expect(faults).toEqual([]);
+  return new ModelBuilder().build({ resources, instances: [] });
+}
+
+describe('golden files', () => {
+  for (const kind of ['envoy', 'outrigger', 'grpc'] as const) {
+    test(`${kind} is sent what golden/${kind}.yaml says`, async () => {
+      const resources = translate(sampleModel(), proxy(kind));
+      expect(checkResources(resources)).toEqual([]);
+      await expect(asYaml(resources)).toMatchFileSnapshot(join(import.meta.dirname, `golden/${kind}.yaml`));
+    });
+  }
+});
+
+test('the same model gives the same bytes and versions, whoever builds it', () => {
+  const a = translate(sampleModel(), proxy('envoy'));
+  const b = translate(sampleModel(), proxy('envoy'));
+  for (const type of Object.keys(schemas) as Array<keyof ProxyResources>) {
+    for (const [name, resource] of a[type]) {
+      expect(b[type].get(name)!.version).toBe(resource.version);
+      expect(toBinary(schemas[type], fromBinary(schemas[type], resource.bytes))).toEqual(resource.bytes);
+    }
+  }
+});
+
+test('one changed endpoint encodes one load assignment; everything else stays the same object', () => {
+  const builder = new ModelBuilder();
+  const resources = sampleResources();
+  const node = proxy('outrigger');
+  const before = translate(builder.build({ resources, instances: sampleInstances }), node);
+  const instances = [...sampleInstances.slice(1), instance('storefront', '10.0.0.99')];
+  const after = translate(builder.build({ resources, instances }), node);
+  expect(
+    [...after.listeners, ...after.routes, ...after.clusters].every(([name, resource]) =>
+      [before.listeners, before.routes, before.clusters].some((map) => map.get(name) === resource),
+    ),
+  ).toBe(true);
+  expect(
+    [...after.endpoints].filter(([name, resource]) => before.endpoints.get(name) !== resource).map(([name]) => name),
+  ).toEqual(['outbound|80||storefront.shop']);
+});
+
+describe('outbound virtual hosts', () => {
+  test('answer to the short name only in the namespace of the service', () => {
+    const own = translate(sampleModel(), proxy('envoy'));
+    const other = translate(
+      sampleModel(),
+      proxy('envoy', { namespace: 'office', cluster: 'office/desk', service: 'desk' }),
+    );
+    expect(hostOf(own, 'payments')!.domains).toEqual([
+      'payments',
+      'payments:80',
+      'payments.shop',
+      'payments.shop:80',
+      'payments.shop.svc.cluster.local',
+      'payments.shop.svc.cluster.local:80',
+    ]);
+    expect(hostOf(other, 'payments')).toBeUndefined();
+    expect(hostOf(other, 'payments.shop')!.name).toBe('payments.shop:80');
+  });
+
+  test('without a port lead to port 80, or to the first that is routed', () => {
+    const resources = translate(sampleModel(), proxy('envoy'));
+    expect(hostOf(resources, 'orders')!.name).toBe('orders.shop:8080');
+    expect(hostOf(resources, 'orders:8081')!.domains).not.toContain('orders');
+    expect(hostOf(resources, 'orders:5432')).toBeUndefined();
+  });
+
+  test('a consumer route holds for callers of its namespace only (GEP-1426)', () => {
+    const resources = translate(
+      sampleModel(),
+      proxy('envoy', { namespace: 'office', cluster: 'office/desk', service: 'desk' }),
+    );
+    expect(hostOf(resources, 'orders.shop:8080')!.routes.map(({ name }) => name)).toEqual([
+      'office/slow-orders#rule-0',
+    ]);
+    expect(hostOf(resources, 'orders.shop:8081')!.routes.length).toBeGreaterThan(3);
+    expect(checkResources(resources)).toEqual([]);
+  });
+
+  test('a service without routes goes to its own endpoints, gRPC without a timeout, HTTP with 15 s', () => {
+    const resources = translate(
+      modelOf(
+        '{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: a}, spec: {ports: [{name: g, port: 1, appProtocol: grpc}, {name: h, port: 2}, {name: h2, port: 3, appProtocol: http2}]}}',
+      ),
+      proxy('envoy'),
+    );
+    const routes = (port: number): unknown[] =>
+      hostOf(resources, `a.default:${port}`)!.routes.map(({ match, action }) => [
+        match!.grpc !== undefined,
+        action.case === 'route'
+          ? [Number(action.value.timeout!.seconds), action.value.maxStreamDuration !== undefined]
+          : null,
+      ]);
+    expect(routes(1)).toEqual([[false, [0, true]]]);
+    expect(routes(2)).toEqual([[false, [15, false]]]);
+    expect(routes(3)).toEqual([
+      [true, [0, true]],
+      [false, [15, false]],
+    ]);
+  });
+});
+
+const protocol = (service: string, appPort: number): string | undefined => {
+  const cluster = translate(
+    sampleModel(),
+    proxy('envoy', { service, cluster: `shop/${service}`, appPort }),
+  ).clusters.get(`inbound|${appPort}||`)!;
+  const options = fromBinary(
+    HttpProtocolOptionsSchema,
+    fromBinary(ClusterSchema, cluster.bytes).typedExtensionProtocolOptions[
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions'
+    ]!.value,
+  );
+  const { upstreamProtocolOptions } = options;
+  return upstreamProtocolOptions.case === 'explicitHttpConfig'
+    ? upstreamProtocolOptions.value.protocolConfig.case
+    : upstreamProtocolOptions.case;
+};
+
+describe('inbound', () => {
+  test('needs an application port', () => {
+    const resources = translate(sampleModel(), proxy('envoy', { appPort: null }));
+    expect([...resources.listeners.keys()]).toEqual(['outbound']);
+    expect(checkResources(resources)).toEqual([]);
+  });
+
+  test('speaks what the port that targets the application speaks, and passes on what comes when nobody knows', () => {
+    expect(protocol('payments', 9000)).toBe('http2ProtocolOptions');
+    expect(protocol('storefront', 9000)).toBe('httpProtocolOptions');
+    expect(protocol('orders', 9081)).toBe('http2ProtocolOptions');
+    expect(protocol('orders', 1)).toBe('useDownstreamProtocolConfig');
+    expect(protocol('nobody', 1)).toBe('useDownstreamProtocolConfig');
+  });
+});
+
+describe('proxyless gRPC', () => {
+  test('finds listeners by name, with and without the port', () => {
+    const { listeners } = translate(sampleModel(), proxy('grpc'));
+    expect([...listeners.keys()]).toEqual(
+      expect.arrayContaining([
+        'payments.shop:80',
+        'payments.shop',
+        'orders.shop:8080',
+        'orders.shop',
+        'orders.shop:8081',
+      ]),
+    );
+  });
+
+  test('is sent no field that it refuses or ignores (xds.md C2)', () => {
+    const text = asYaml(translate(sampleModel(), proxy('grpc')));
+    for (const field of [
+      'pathSeparatedPrefix',
+      'queryParameters',
+      'directResponse',
+      'redirect',
+      'LEAST_REQUEST',
+      'typedExtensionProtocolOptions',
+      'requestHeadersToAdd',
+      ' timeout:',
+      ':method',
+      'trace-bin',
+    ]) {
+      expect(text).not.toContain(field);
+    }
+  });
+});

@@ -1,0 +1,108 @@
+/** Encoded resources for tests of the ADS client, made with the whole of Envoy's API: a number in each tells one version from another. */
+import { create, toBinary } from '@bufbuild/protobuf';
+import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
+import { Cluster_DiscoveryType, ClusterSchema } from '../../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema } from '../../../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../../../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { RouterSchema } from '../../../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { HttpConnectionManagerSchema } from '../../../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+
+export const typeUrls = {
+  cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
+  endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
+  listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
+  routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+} as const;
+
+const ads = { resourceApiVersion: 2, configSourceSpecifier: { case: 'ads', value: {} } } as const;
+
+/** An EDS cluster; its connect timeout is `number` seconds. */
+export function clusterBytes(name: string, number: number, serviceName = name): Uint8Array {
+  const message = create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+    edsClusterConfig: { serviceName, edsConfig: ads },
+    connectTimeout: { seconds: BigInt(number), nanos: 0 },
+  });
+  return toBinary(ClusterSchema, message);
+}
+
+/** A cluster of a kind that the sidecar does not take. */
+export function invalidClusterBytes(name: string, number: number): Uint8Array {
+  const message = create(ClusterSchema, {
+    name,
+    clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.ORIGINAL_DST },
+    connectTimeout: { seconds: BigInt(number), nanos: 0 },
+  });
+  return toBinary(ClusterSchema, message);
+}
+
+/** One host, at port 1000 + `number`. */
+export function endpointsBytes(clusterName: string, number: number): Uint8Array {
+  const socketAddress = { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: 1000 + number } } as const;
+  const message = create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: [
+      {
+        loadBalancingWeight: 1,
+        lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: { address: { case: 'socketAddress', value: socketAddress } } } } }],
+      },
+    ],
+  });
+  return toBinary(ClusterLoadAssignmentSchema, message);
+}
+
+/** The host is given by a name, which the sidecar refuses in EDS. */
+export function invalidEndpointsBytes(clusterName: string, number: number): Uint8Array {
+  const pipe = { case: 'pipe', value: { path: `/run/${number}` } } as const;
+  const message = create(ClusterLoadAssignmentSchema, {
+    clusterName,
+    endpoints: [{ lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: { address: pipe } } } }] }],
+  });
+  return toBinary(ClusterLoadAssignmentSchema, message);
+}
+
+/** Listens on port 2000 + `number`, with routes by RDS. */
+export function listenerBytes(name: string, number: number, routeConfigName: string): Uint8Array {
+  const manager = create(HttpConnectionManagerSchema, {
+    statPrefix: name,
+    routeSpecifier: { case: 'rds', value: { routeConfigName, configSource: ads } },
+    httpFilters: [{ name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: anyPack(RouterSchema, create(RouterSchema)) } }],
+  });
+  return listener(name, number, { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) });
+}
+
+export function invalidListenerBytes(name: string, number: number): Uint8Array {
+  return listener(name, number, { case: undefined });
+}
+
+function listener(name: string, number: number, configType: { case: 'typedConfig'; value: Any } | { case: undefined }): Uint8Array {
+  const socketAddress = { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: 2000 + number } } as const;
+  const message = create(ListenerSchema, {
+    name,
+    address: { address: { case: 'socketAddress', value: socketAddress } },
+    filterChains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', configType }] }],
+  });
+  return toBinary(ListenerSchema, message);
+}
+
+/** Sends everything to `cluster`; the virtual host is named by `number`. */
+export function routesBytes(name: string, number: number, cluster: string): Uint8Array {
+  const message = create(RouteConfigurationSchema, {
+    name,
+    virtualHosts: [
+      {
+        name: `version-${number}`,
+        domains: ['*'],
+        routes: [{ match: { pathSpecifier: { case: 'prefix', value: '/' } }, action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } } }],
+      },
+    ],
+  });
+  return toBinary(RouteConfigurationSchema, message);
+}
+
+/** A virtual host without a name. */
+export function invalidRoutesBytes(name: string): Uint8Array {
+  return toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, { name, virtualHosts: [{ name: '', domains: ['*'] }] }));
+}

@@ -23,7 +23,7 @@ export const usage = `npm run bench -- [options]
   --peers A,B           of ${allPeers.join(', ')}; all by default
   --scenarios A,B       by name, as the report lists them; "start" is ready time and idle memory; all by default
   --rounds N            turns of each peer (3; quick: 2)
-  --window SECONDS      length of a turn (4; quick: 1.5)
+  --window SECONDS      length of a turn (4; quick: 2), whole as the load generators want it
   --out DIR             where report.md, report.json and chart.svg go (bench/results)
   --help`;
 
@@ -40,7 +40,7 @@ export function readOptions(args: readonly string[], scenarioIds: readonly strin
     peers: peers.length === 0 ? allPeers : allPeers.filter((peer) => peers.includes(peer)),
     scenarios: list(values.scenarios, [...scenarioIds, 'start'], 'scenario'),
     outFolder: values.out ?? join(dirname(fileURLToPath(import.meta.url)), 'results'),
-    timing: { warmUpSeconds: quick ? 1 : 3, windowSeconds: positive(values.window, quick ? 1.5 : 4, '--window'), rounds: positive(values.rounds, quick ? 2 : 3, '--rounds') },
+    timing: { warmUpSeconds: quick ? 1 : 3, windowSeconds: positive(values.window, quick ? 2 : 4, '--window'), rounds: positive(values.rounds, quick ? 2 : 3, '--rounds') },
     starts: quick ? 2 : 5,
   };
 }
@@ -82,6 +82,6 @@ function list(text: string | undefined, known: readonly string[], what: string):
 function positive(text: string | undefined, byDefault: number, flag: string): number {
   if (text === undefined) return byDefault;
   const number = Number(text);
-  if (!(number > 0)) throw new UsageError(`${flag}: ${JSON.stringify(text)} is not a number above 0`);
+  if (!Number.isInteger(number) || number < 1) throw new UsageError(`${flag}: ${JSON.stringify(text)} is not a whole number above 0`);
   return number;
 }

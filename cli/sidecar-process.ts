@@ -21,8 +21,9 @@ export interface SidecarProcess {
   readonly ended: Promise<number>;
 }
 
-/** The V8 flags that bin/outrigger gives the sidecar too: a small young generation, as sidecars are multiplied by every process. */
-export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1'];
+/** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
+export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot'];
+export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 export function startSidecar(flags: readonly string[]): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
@@ -30,6 +31,7 @@ export function startSidecar(flags: readonly string[]): SidecarProcess {
   const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
+    env: { ...process.env, ...sidecarEnvironment },
   });
   const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))));
   const ready = new Promise<SidecarReady>((resolve, reject) => {

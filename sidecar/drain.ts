@@ -8,13 +8,16 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from './runtime/timer-w
 
 /** What is drained; the listener manager. */
 export interface Drainable {
-  drain(): void;
+  /** Connections of listeners of that direction end after their next answer; listeners go on accepting. */
+  drain(direction: 'inbound' | 'outbound' | 'unspecified'): void;
   /** Requests that are not finished; connections without any end by themselves. */
   readonly activeStreams: number;
   readonly activeConnections: number;
 }
 
 const checkMs = 50;
+/** Callers hear a moment later that this instance is gone; who still comes meanwhile is served. */
+const settleMs = 500;
 
 export class Drain implements TimerTarget {
   readonly #listeners: Drainable;
@@ -23,6 +26,7 @@ export class Drain implements TimerTarget {
   readonly #log: Log;
   readonly #timer: WheelTimer;
   readonly #deadlineMs: number;
+  readonly #earliestMs: number;
   readonly #done: () => void;
 
   constructor(listeners: Drainable, drainTimeMs: number, clock: Clock, wheel: TimerWheel, log: Log, done: () => void) {
@@ -33,13 +37,17 @@ export class Drain implements TimerTarget {
     this.#done = done;
     this.#deadlineMs = clock.nowMs() + drainTimeMs;
     this.#timer = new WheelTimer(this);
-    listeners.drain();
+    this.#earliestMs = clock.nowMs() + Math.min(drainTimeMs, settleMs);
+    // Outbound goes on: the application finishes its own work through it, and closes its connections when it is done.
+    listeners.drain('inbound');
+    listeners.drain('unspecified');
     this.onTimer();
   }
 
   onTimer(): void {
     const open = this.#listeners.activeConnections;
-    if (open > 0 && this.#clock.nowMs() < this.#deadlineMs) {
+    const now = this.#clock.nowMs();
+    if (now < this.#earliestMs || (open > 0 && now < this.#deadlineMs)) {
       this.#wheel.arm(this.#timer, checkMs);
       return;
     }

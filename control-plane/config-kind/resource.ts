@@ -41,7 +41,7 @@ export interface ServicePortSpec {
   readonly protocol: AppProtocol;
 }
 
-export interface StaticEndpoint {
+interface StaticEndpoint {
   /** IP literal. */
   readonly address: string;
   /** Null: the port's target port. */

@@ -5,7 +5,7 @@ import { headerName } from './header-filter.ts';
 import type { ValueMatch } from './resource.ts';
 
 /** Why a pattern is not RE2, or null. */
-export function regexFault(pattern: string): string | null {
+function regexFault(pattern: string): string | null {
   try {
     RE2JS.compile(pattern);
     return null;

@@ -5,7 +5,7 @@ export function keepIdentity<T>(before: T | undefined, now: T): T {
   return before !== undefined && equalData(before, now) ? before : now;
 }
 
-export function equalData(a: unknown, b: unknown): boolean {
+function equalData(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a)) return Array.isArray(b) && equalLists(a, b, equalData);

@@ -91,12 +91,12 @@ interface AttachedRouteBase {
   readonly createdAt: string;
 }
 
-export interface AttachedHttpRoute extends AttachedRouteBase {
+interface AttachedHttpRoute extends AttachedRouteBase {
   readonly kind: 'HTTPRoute';
   readonly rules: readonly AttachedHttpRule[];
 }
 
-export interface AttachedGrpcRoute extends AttachedRouteBase {
+interface AttachedGrpcRoute extends AttachedRouteBase {
   readonly kind: 'GRPCRoute';
   readonly rules: readonly AttachedGrpcRule[];
 }

@@ -1,5 +1,4 @@
 /** Checks before a push (xds.md C3): a proxy's resources must be consistent among themselves. What this finds is a bug of ours, never a user's. */
-import type { Message } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Cluster, Cluster_DiscoveryType } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
@@ -14,59 +13,86 @@ import type { EncodedResource } from './encoded-resource.ts';
 import { missingBackendCluster } from './resource-names.ts';
 import type { ProxyResources } from './translate.ts';
 
+/** What a check needs to know of one resource: its own faults, and the names that it refers to. Found once per resource, as most of them are the same for every proxy. */
+interface Facts {
+  readonly faults: readonly string[];
+  /** Route configurations of a listener, clusters of a route configuration (with a route that leads there), the load assignment of an EDS cluster. */
+  readonly references: ReadonlyMap<string, string>;
+}
+
 /** Every inconsistency, in words; empty: fine. */
 export function checkResources({ listeners, routes, clusters, endpoints }: ProxyResources): readonly string[] {
   const faults: string[] = [];
-  const managers = new Map<string, HttpConnectionManager[]>();
-  for (const [name, listener] of messages<Listener>('listener', listeners, faults))
-    managers.set(name, managersOf(listener));
-  const tables = messages<RouteConfiguration>('route configuration', routes, faults);
-  const assignments = messages<ClusterLoadAssignment>('load assignment', endpoints, faults);
-
   const usedTables = new Set<string>();
-  for (const [name, list] of managers) {
-    for (const { routeSpecifier } of list) {
-      if (routeSpecifier.case !== 'rds') continue;
-      usedTables.add(routeSpecifier.value.routeConfigName);
-      if (!routes.has(routeSpecifier.value.routeConfigName))
-        faults.push(
-          `listener ${name} refers to route configuration ${routeSpecifier.value.routeConfigName}, which is not there`,
-        );
+  for (const [name, resource] of listeners) {
+    for (const table of factsOf('listener', name, resource, listenerFacts, faults).keys()) {
+      usedTables.add(table);
+      if (!routes.has(table))
+        faults.push(`listener ${name} refers to route configuration ${table}, which is not there`);
     }
   }
-  for (const name of routes.keys())
+  for (const [name, resource] of routes) {
     if (!usedTables.has(name)) faults.push(`no listener refers to route configuration ${name}`);
-
-  for (const [name, table] of tables) checkTable(name, table, clusters, faults);
-
-  const usedAssignments = new Set<string>();
-  for (const [name, cluster] of messages<Cluster>('cluster', clusters, faults)) {
-    if (cluster.clusterDiscoveryType.value !== Cluster_DiscoveryType.EDS) continue;
-    const serviceName = cluster.edsClusterConfig?.serviceName || name;
-    usedAssignments.add(serviceName);
-    if (!endpoints.has(serviceName))
-      faults.push(`cluster ${name} refers to load assignment ${serviceName}, which is not there`);
+    for (const [cluster, route] of factsOf('route configuration', name, resource, tableFacts, faults)) {
+      if (!clusters.has(cluster) && cluster !== missingBackendCluster)
+        faults.push(`route ${route} of ${name} leads to cluster ${cluster}, which is not there`);
+    }
   }
-  for (const name of endpoints.keys())
+  const usedAssignments = new Set<string>();
+  for (const [name, resource] of clusters) {
+    for (const assignment of factsOf('cluster', name, resource, clusterFacts, faults).keys()) {
+      usedAssignments.add(assignment);
+      if (!endpoints.has(assignment))
+        faults.push(`cluster ${name} refers to load assignment ${assignment}, which is not there`);
+    }
+  }
+  for (const [name, resource] of endpoints) {
+    factsOf('load assignment', name, resource, assignmentFacts, faults);
     if (!usedAssignments.has(name)) faults.push(`no cluster refers to load assignment ${name}`);
-  for (const [name, assignment] of assignments) checkAssignment(name, assignment, faults);
+  }
   return faults;
 }
 
-/** The messages by name; the name in the message must be the one that it is filed under. */
-function messages<T extends Message>(
+const kept = new WeakMap<EncodedResource, Facts>();
+
+/** Adds the resource's own faults and gives its references. The name in the message must be the one that it is filed under. */
+function factsOf(
   what: string,
-  resources: ReadonlyMap<string, EncodedResource>,
+  name: string,
+  resource: EncodedResource,
+  find: (name: string, message: never) => Facts,
   faults: string[],
-): Map<string, T> {
-  const found = new Map<string, T>();
-  for (const [name, { name: own, message }] of resources) {
+): ReadonlyMap<string, string> {
+  let facts = kept.get(resource);
+  if (facts === undefined) {
+    const { message } = resource;
     const inside =
       (message as { name?: string; clusterName?: string }).clusterName ?? (message as { name?: string }).name;
-    if (own !== name || inside !== name) faults.push(`${what} ${name} is named ${JSON.stringify(inside)} inside`);
-    found.set(name, message as T);
+    const found = find(resource.name, message as never);
+    facts =
+      inside === resource.name
+        ? found
+        : {
+            faults: [`${what} ${resource.name} is named ${JSON.stringify(inside)} inside`, ...found.faults],
+            references: found.references,
+          };
+    kept.set(resource, facts);
   }
-  return found;
+  if (resource.name !== name) faults.push(`${what} ${resource.name} is filed under ${name}`);
+  faults.push(...facts.faults);
+  return facts.references;
+}
+
+function listenerFacts(name: string, listener: Listener): Facts {
+  const references = new Map<string, string>();
+  for (const { routeSpecifier } of managersOf(listener))
+    if (routeSpecifier.case === 'rds') references.set(routeSpecifier.value.routeConfigName, name);
+  return { faults: [], references };
+}
+
+function clusterFacts(name: string, cluster: Cluster): Facts {
+  const byEds = cluster.clusterDiscoveryType.value === Cluster_DiscoveryType.EDS;
+  return { faults: [], references: new Map(byEds ? [[cluster.edsClusterConfig?.serviceName || name, name]] : []) };
 }
 
 function managersOf({ filterChains, apiListener }: Listener): HttpConnectionManager[] {
@@ -82,12 +108,9 @@ function managersOf({ filterChains, apiListener }: Listener): HttpConnectionMana
   });
 }
 
-function checkTable(
-  name: string,
-  table: RouteConfiguration,
-  clusters: ReadonlyMap<string, EncodedResource>,
-  faults: string[],
-): void {
+function tableFacts(name: string, table: RouteConfiguration): Facts {
+  const faults: string[] = [];
+  const references = new Map<string, string>();
   const hosts = new Set<string>();
   const domains = new Set<string>();
   for (const host of table.virtualHosts) {
@@ -97,13 +120,9 @@ function checkTable(
       if (domains.has(domain)) faults.push(`route configuration ${name} has the domain ${domain} twice`);
       domains.add(domain);
     }
-    for (const route of host.routes) {
-      for (const cluster of clustersOf(route)) {
-        if (cluster !== missingBackendCluster && !clusters.has(cluster))
-          faults.push(`route ${route.name} of ${name} leads to cluster ${cluster}, which is not there`);
-      }
-    }
+    for (const route of host.routes) for (const cluster of clustersOf(route)) references.set(cluster, route.name);
   }
+  return { faults, references };
 }
 
 function clustersOf({ action }: Route): string[] {
@@ -113,7 +132,8 @@ function clustersOf({ action }: Route): string[] {
   return clusterSpecifier.case === 'weightedClusters' ? clusterSpecifier.value.clusters.map(({ name }) => name) : [];
 }
 
-function checkAssignment(name: string, { endpoints }: ClusterLoadAssignment, faults: string[]): void {
+function assignmentFacts(name: string, { endpoints }: ClusterLoadAssignment): Facts {
+  const faults: string[] = [];
   const localities = new Set<string>();
   const addresses = new Set<string>();
   const priorities = new Set<number>();
@@ -135,4 +155,5 @@ function checkAssignment(name: string, { endpoints }: ClusterLoadAssignment, fau
   }
   for (let priority = 0; priority < priorities.size; priority++)
     if (!priorities.has(priority)) faults.push(`load assignment ${name} has no priority ${priority}, but higher ones`);
+  return { faults, references: new Map() };
 }

@@ -2,10 +2,6 @@
 import { createHash } from 'node:crypto';
 import { create, type DescMessage, type Message, type MessageShape, toBinary } from '@bufbuild/protobuf';
 import { type Any, AnySchema } from '@bufbuild/protobuf/wkt';
-import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
-import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 
 export interface EncodedResource {
   readonly name: string;
@@ -17,13 +13,6 @@ export interface EncodedResource {
 }
 
 const typeUrlOf = (schema: DescMessage): string => `type.googleapis.com/${schema.typeName}`;
-
-export const typeUrls = {
-  listener: typeUrlOf(ListenerSchema),
-  route: typeUrlOf(RouteConfigurationSchema),
-  cluster: typeUrlOf(ClusterSchema),
-  endpoint: typeUrlOf(ClusterLoadAssignmentSchema),
-} as const;
 
 export function encodeResource<Schema extends DescMessage>(
   schema: Schema,

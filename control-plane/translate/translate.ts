@@ -3,12 +3,13 @@
  * change encodes one ClusterLoadAssignment and leaves every other resource the same object.
  */
 import type { AppProtocol } from '../config-kind/resource.ts';
-import type { Model, PortModel, PortRouting, ServiceModel } from '../model/model.ts';
+import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
 import { encodeInboundCluster, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener, encodeInboundListener, encodeOutboundListener } from './encode-listener.ts';
 import { encodeGrpcRoutes, encodeInboundRoutes, encodeOutboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
+import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
 import { grpcListenerName } from './resource-names.ts';
@@ -26,40 +27,46 @@ export interface ProxyResources {
 
 export function translate(model: Model, proxy: ProxyNode): ProxyResources {
   const services = visibleServices(model, proxy);
-  return proxy.kind === 'grpc' ? grpcResources(services, proxy) : proxyResources(model, services, proxy);
+  return proxy.kind === 'grpc' ? grpcResources(model, services, proxy) : proxyResources(model, services, proxy);
 }
 
 function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
-  const shared = sharedResources(services, proxy.kind);
+  const routings = routingsOf(model, services);
   const own = ownResources(proxy, appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort));
-  const outbound = outboundRoutes(services === model.services ? model.routings : routingsOf(services), proxy.namespace);
+  const clusters = outboundClusters(routings, proxy.kind);
+  const outbound = outboundRoutes(routings, proxy.namespace);
   return {
     listeners: own.listeners,
     routes: byName([outbound, ...own.routes]),
-    clusters: own.clusters.length === 0 ? shared.clusters : byName([...shared.clusters.values(), ...own.clusters]),
-    endpoints: shared.endpoints,
+    clusters: layered(proxy, clusters, own.clusters),
+    endpoints: endpointsOf(services, proxy.kind),
   };
 }
 
-function grpcResources(services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
-  const { clusters, endpoints } = sharedResources(services, 'grpc');
+function grpcResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
+  const routings = routingsOf(model, services);
   const listeners: EncodedResource[] = [];
   const routes: EncodedResource[] = [];
-  for (const { definition, routing } of routedPorts(services)) {
-    const table = encodeGrpcRoutes(routing, proxy.namespace);
-    routes.push(table);
-    listeners.push(...apiListeners(routing, definition.isDefault));
+  for (const routing of routings) {
+    if (!isRouted(routing)) continue;
+    routes.push(encodeGrpcRoutes(routing, proxy.namespace));
+    listeners.push(...apiListeners(routing.definition));
   }
-  return { listeners: byName(listeners), routes: byName(routes), clusters, endpoints };
+  return {
+    listeners: byName(listeners),
+    routes: byName(routes),
+    clusters: outboundClusters(routings, 'grpc'),
+    endpoints: endpointsOf(services, 'grpc'),
+  };
 }
 
-const keptApiListeners = new WeakMap<PortModel['definition'], readonly EncodedResource[]>();
+const keptApiListeners = new WeakMap<PortDefinition, readonly EncodedResource[]>();
 
 /** `service.namespace:port`, and `service.namespace` for the default port. */
-function apiListeners({ definition }: PortRouting, isDefault: boolean): readonly EncodedResource[] {
+function apiListeners(definition: PortDefinition): readonly EncodedResource[] {
   let listeners = keptApiListeners.get(definition);
   if (listeners === undefined) {
-    const { namespace, service, port } = definition;
+    const { namespace, service, port, isDefault } = definition;
     const routeName = grpcListenerName(namespace, service, port);
     listeners = [
       encodeApiListener(routeName, routeName),
@@ -70,41 +77,65 @@ function apiListeners({ definition }: PortRouting, isDefault: boolean): readonly
   return listeners;
 }
 
-interface SharedResources {
-  readonly clusters: ResourceMap;
-  readonly endpoints: ResourceMap;
+/** A value per kind of encoder, kept as long as the part of the model lives that it comes from. */
+class KeptByKind<Part extends object> {
+  readonly #kept = new WeakMap<Part, Map<boolean, ResourceMap>>();
+
+  get(part: Part, kind: ClientKind, make: (forGrpc: boolean) => readonly EncodedResource[]): ResourceMap {
+    let variants = this.#kept.get(part);
+    if (variants === undefined) {
+      variants = new Map();
+      this.#kept.set(part, variants);
+    }
+    const forGrpc = kind === 'grpc';
+    let resources = variants.get(forGrpc);
+    if (resources === undefined) {
+      resources = byName(make(forGrpc));
+      variants.set(forGrpc, resources);
+    }
+    return resources;
+  }
 }
 
-const keptShared = new WeakMap<ReadonlyMap<string, ServiceModel>, Map<boolean, SharedResources>>();
+const keptClusters = new KeptByKind<readonly PortRouting[]>();
+const keptEndpoints = new KeptByKind<ReadonlyMap<string, ServiceModel>>();
 
-/** Clusters and endpoints do not depend on who asks, only on the kind of client. */
-function sharedResources(services: ReadonlyMap<string, ServiceModel>, kind: ClientKind): SharedResources {
-  const forGrpc = kind === 'grpc';
-  let variants = keptShared.get(services);
-  if (variants === undefined) {
-    variants = new Map();
-    keptShared.set(services, variants);
-  }
-  let shared = variants.get(forGrpc);
-  if (shared === undefined) {
-    const ports = [...routedPorts(services)];
-    const clusters = ports.map(({ definition }) => encodeOutboundCluster(definition, kind));
-    const endpoints = ports.map(({ endpoints }) => encodeEndpoints(endpoints));
-    if (forGrpc) {
-      clusters.push(missingBackendForGrpc());
-      endpoints.push(missingBackendAssignment());
-    }
-    shared = { clusters: byName(clusters), endpoints: byName(endpoints) };
-    variants.set(forGrpc, shared);
-  }
-  return shared;
+/** The same map for every proxy of a kind, and as long as no definition of a port changes. */
+function outboundClusters(routings: readonly PortRouting[], kind: ClientKind): ResourceMap {
+  return keptClusters.get(routings, kind, (forGrpc) => [
+    ...routings.filter(isRouted).map(({ definition }) => encodeOutboundCluster(definition, kind)),
+    ...(forGrpc ? [missingBackendForGrpc()] : []),
+  ]);
+}
+
+function endpointsOf(services: ReadonlyMap<string, ServiceModel>, kind: ClientKind): ResourceMap {
+  return keptEndpoints.get(services, kind, (forGrpc) => [
+    ...[...services.values()].flatMap(({ ports }) =>
+      ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints)),
+    ),
+    ...(forGrpc ? [missingBackendAssignment()] : []),
+  ]);
+}
+
+const keptLayers = new WeakMap<
+  ProxyNode,
+  { readonly base: ResourceMap; readonly own: ResourceMap; readonly both: ResourceMap }
+>();
+
+/** Shared clusters and the proxy's own; the same object as long as both are. */
+function layered(proxy: ProxyNode, base: ResourceMap, own: ResourceMap): ResourceMap {
+  const kept = keptLayers.get(proxy);
+  if (kept !== undefined && kept.base === base && kept.own === own) return kept.both;
+  const both = new LayeredMap(base, own);
+  keptLayers.set(proxy, { base, own, both });
+  return both;
 }
 
 interface OwnResources {
   readonly protocol: AppProtocol | null;
   readonly listeners: ResourceMap;
   readonly routes: readonly EncodedResource[];
-  readonly clusters: readonly EncodedResource[];
+  readonly clusters: ResourceMap;
 }
 
 const keptOwn = new WeakMap<ProxyNode, OwnResources>();
@@ -116,12 +147,12 @@ function ownResources(proxy: ProxyNode, protocol: AppProtocol | null): OwnResour
   const { appPort, namespace, service } = proxy;
   const own: OwnResources =
     appPort === null
-      ? { protocol, listeners: byName([encodeOutboundListener(proxy)]), routes: [], clusters: [] }
+      ? { protocol, listeners: byName([encodeOutboundListener(proxy)]), routes: [], clusters: new Map() }
       : {
           protocol,
           listeners: kept?.listeners ?? byName([encodeOutboundListener(proxy), encodeInboundListener(proxy, appPort)]),
           routes: [encodeInboundRoutes(namespace, service, appPort, protocol)],
-          clusters: [encodeInboundCluster(appPort, protocol)],
+          clusters: byName([encodeInboundCluster(appPort, protocol)]),
         };
   keptOwn.set(proxy, own);
   return own;
@@ -153,13 +184,14 @@ function outboundRoutes(routings: readonly PortRouting[], namespace: string): En
   return table;
 }
 
-function* routedPorts(services: ReadonlyMap<string, ServiceModel>): Generator<PortModel> {
-  for (const { ports } of services.values())
-    for (const port of ports) if (port.definition.protocol !== 'tcp') yield port;
+function isRouted({ definition }: PortRouting): boolean {
+  return definition.protocol !== 'tcp';
 }
 
-function routingsOf(services: ReadonlyMap<string, ServiceModel>): PortRouting[] {
-  return [...services.values()].flatMap(({ ports }) => ports.map(({ routing }) => routing));
+function routingsOf(model: Model, services: ReadonlyMap<string, ServiceModel>): readonly PortRouting[] {
+  return services === model.services
+    ? model.routings
+    : [...services.values()].flatMap(({ ports }) => ports.map(({ routing }) => routing));
 }
 
 function byName(resources: readonly EncodedResource[]): Map<string, EncodedResource> {

@@ -13,7 +13,7 @@ import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
-import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
 import { StatStore } from '../stats/stat-store.ts';
@@ -313,6 +313,44 @@ describe('ClusterManager over real sockets', () => {
     await expect(fetchOver(cluster)).rejects.toThrow('none of the names wanted');
     expect(stats.counters.get('cluster.payments.ssl.connection_error')!.value).toBe(1);
   });
+
+  it.each(['http1', 'http2'] as const)(
+    'fails no request while endpoints and the cluster itself change all the time (%s)',
+    async (protocol) => {
+      const serve = (): HttpServer | Http2Server =>
+        protocol === 'http1'
+          ? createHttpServer((request, response) => void request.pipe(response))
+          : createHttp2Server((request, response) => void request.pipe(response));
+      const ports = [await listen(serve()), await listen(serve()), await listen(serve())];
+      const base = clusterConfig({ protocol, discovery: { kind: 'eds', serviceName: 'payments' } });
+      const { clusters } = run(ports[0]!, { protocol });
+      const endpointsOf = (round: number): LoadAssignmentConfig =>
+        assignment(
+          locality(
+            ports.filter((_, i) => round % 4 === 3 || i !== round % 3).map((port) => endpoint(`127.0.0.1:${port}`)),
+          ),
+        );
+      clusters.apply(configuration([base], { payments: endpointsOf(0) }));
+      const calls = { left: 600 };
+      let answered = 0;
+      const caller = async (): Promise<void> => {
+        while (calls.left-- > 0) {
+          const { text } = await fetchOver(clusters.cluster('payments')!, `request ${calls.left}`);
+          if (text.startsWith('request ')) answered++;
+        }
+      };
+      const all = Promise.all(Array.from({ length: 12 }, caller));
+      let round = 0;
+      while (calls.left > 0) {
+        round++;
+        clusters.apply(configuration([round % 5 === 0 ? { ...base } : base], { payments: endpointsOf(round) }));
+        await new Promise((resolve) => setImmediate(resolve));
+      }
+      await all;
+      expect(answered).toBe(600);
+      expect(clusters.leavingCount).toBeLessThan(600);
+    },
+  );
 
   it("keeps away from a node:http server's idle timeout by its Keep-Alive hint", async () => {
     const server = createHttpServer({ keepAliveTimeout: 1_000 }, (request, response) => void request.pipe(response));

@@ -52,6 +52,8 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   #gone = false;
   /** We ended it. */
   #endedHere = false;
+  /** Streams were running when we ended it. */
+  #cutStreams = false;
   #bytesReceived = 0;
   #bytesSent = 0;
 
@@ -90,6 +92,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   /** Ends it now; streams get onReset(error). */
   destroy(error: ProxyError): void {
     this.#endedHere = true;
+    this.#cutStreams = this.activeStreams > 0;
     if (this.codec !== null) this.codec.destroy(error);
     else if (!this.#gone) {
       this.#connecting?.cancel();
@@ -172,7 +175,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
       const now = this.#context.nowMs();
       this.pool.host.idle.onClose(now - this.idleSinceMs, now);
     }
-    this.#context.onConnectionGone(this.pool.host, remotely, error !== null);
+    this.#context.onConnectionGone(this.pool.host, remotely, remotely ? error !== null : this.#cutStreams);
     this.pool.onGone(this);
   }
 

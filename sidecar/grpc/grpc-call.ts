@@ -7,6 +7,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
+import { type Clock, systemClock } from '../runtime/clock.ts';
 import { frameMessage, MessageReader } from './grpc-message.ts';
 
 /** How a call ended: gRPC status code (0 is OK) and a sentence. */
@@ -28,6 +29,8 @@ export interface GrpcCallTarget {
   readonly authority: string;
   readonly metadata: ReadonlyArray<readonly [string, string]>;
   readonly maxMessageBytes: number;
+  /** For the cluster's `upstream_rq_time`; default: the system's. */
+  readonly clock?: Clock;
 }
 
 const unavailable = 14;
@@ -41,6 +44,12 @@ export class GrpcCall implements StreamRequest {
   readonly #reader: MessageReader;
   #pending: PendingStream | null = null;
   #stream: ClientStream | null = null;
+  /** Set while the cluster counts this call among its requests. */
+  #host: Host | null = null;
+  readonly #clock: Clock;
+  #startedMs = 0;
+  /** From the request to the response head: a stream's whole life says nothing of a host's speed. */
+  #headMs = 0;
   /** Messages sent before there was a stream. */
   #queue: Buffer[] = [];
   #halfClosed = false;
@@ -51,6 +60,7 @@ export class GrpcCall implements StreamRequest {
     this.#target = target;
     this.#owner = owner;
     this.#reader = new MessageReader(target.maxMessageBytes);
+    this.#clock = target.clock ?? systemClock;
   }
 
   /** Asks the cluster for a stream. Events may come from inside this call. */
@@ -78,11 +88,14 @@ export class GrpcCall implements StreamRequest {
     this.#ended = true;
     this.#pending?.cancel();
     this.#stream?.reset(cancelled);
+    this.#giveBack(-1);
   }
 
-  onStreamReady(stream: ClientStream, _host: Host, _reused: boolean): void {
+  onStreamReady(stream: ClientStream, host: Host, _reused: boolean): void {
     this.#pending = null;
     this.#stream = stream;
+    this.#host = host;
+    this.#startedMs = this.#clock.nowMs();
     const { authority, path, metadata } = this.#target;
     const fields = HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...metadata);
     stream.sendHead(new RequestHead('POST', 'http', authority, path, '2', fields), false);
@@ -101,7 +114,9 @@ export class GrpcCall implements StreamRequest {
   }
 
   onHead(head: ResponseHead, endStream: boolean): void {
+    if (this.#ended) return;
     this.#httpStatus = head.status;
+    this.#headMs = this.#clock.nowMs() - this.#startedMs;
     const type = head.fields.get('content-type') ?? '';
     if (head.status !== 200 || !type.startsWith('application/grpc')) {
       const end = { code: head.status === 200 ? unknown : unavailable, message: `the answer is HTTP ${head.status} with content-type ${JSON.stringify(type)}, not gRPC` };
@@ -132,6 +147,8 @@ export class GrpcCall implements StreamRequest {
   }
 
   onReset(error: ProxyError): void {
+    // The cluster's counters take 0 for a reset of the upstream.
+    this.#httpStatus = 0;
     this.#end({ code: unavailable, message: error.message });
   }
 
@@ -144,14 +161,25 @@ export class GrpcCall implements StreamRequest {
   }
 
   #endByTrailers(fields: HeaderFields): void {
-    const code = Number(fields.get('grpc-status') ?? unknown);
-    this.#end({ code: Number.isInteger(code) ? code : unknown, message: percentDecode(fields.get('grpc-message') ?? '') });
+    const text = fields.get('grpc-status') ?? '';
+    const message = percentDecode(fields.get('grpc-message') ?? '');
+    if (/^\d{1,3}$/.test(text)) this.#end({ code: Number(text), message });
+    else this.#end({ code: unknown, message: message || `the answer has no gRPC status (HTTP ${this.#httpStatus})` });
   }
 
   #end(status: GrpcStatus): void {
     if (this.#ended) return;
     this.#ended = true;
+    this.#giveBack(this.#httpStatus);
     this.#owner.onEnd(status);
+  }
+
+  /** Every stream that became ready holds a place among the cluster's requests (`max_requests`) until the cluster hears of its end. */
+  #giveBack(httpStatus: number): void {
+    if (this.#host === null) return;
+    const host = this.#host;
+    this.#host = null;
+    this.#target.cluster.onResponse(host, httpStatus, httpStatus > 0 ? this.#headMs : 0);
   }
 }
 

@@ -7,7 +7,7 @@ import { waitFor } from '../peers/started-program.ts';
 import { type Json, listener, routeConfiguration, staticBootstrap, staticCluster } from './envoy-resources.ts';
 import { peer, Stage } from './programs.ts';
 
-/** Every case of the client that needs neither TLS nor credentials. */
+/** Every case of the client that needs neither TLS nor credentials, but for pick_first_unary: it wants a server id, which this server does not send. */
 const cases = [
   'empty_unary',
   'large_unary',
@@ -23,7 +23,6 @@ const cases = [
   'custom_metadata',
   'unimplemented_method',
   'unimplemented_service',
-  'pick_first_unary',
   'rpc_soak',
   'channel_soak',
   'orca_per_rpc',

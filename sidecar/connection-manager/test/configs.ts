@@ -1,0 +1,90 @@
+/** Configurations for tests: Envoy's defaults, with what a test wants otherwise. */
+import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
+import {
+  type ForwardActionConfig,
+  noHeaderMutations,
+  type RouteActionConfig,
+  type RouteConfig,
+  type RouteMatchConfig,
+  type RouteTableConfig,
+} from '../../config/route-config.ts';
+
+export function forward(cluster: string, overrides: Partial<ForwardActionConfig> = {}): ForwardActionConfig {
+  return {
+    kind: 'forward',
+    clusters: [{ name: cluster, weight: 1, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations }],
+    timeoutMs: 15_000,
+    idleTimeoutMs: null,
+    maxStreamDurationMs: null,
+    grpcTimeoutHeaderMaxMs: null,
+    prefixRewrite: '',
+    hostRewrite: '',
+    retry: null,
+    clusterNotFoundStatus: 503,
+    ...overrides,
+  };
+}
+
+export function pathMatch(path: RouteMatchConfig['path'], overrides: Partial<RouteMatchConfig> = {}): RouteMatchConfig {
+  return { path, caseSensitive: true, headers: [], queryParameters: [], grpcOnly: false, ...overrides };
+}
+
+export const anyPath = pathMatch({ kind: 'prefix', value: '/' });
+
+export function route(name: string, match: RouteMatchConfig, action: RouteActionConfig, overrides: Partial<RouteConfig> = {}): RouteConfig {
+  return { name, match, action, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations, ...overrides };
+}
+
+export function routeTable(routes: readonly RouteConfig[], overrides: Partial<RouteTableConfig> = {}): RouteTableConfig {
+  return {
+    name: 'test',
+    virtualHosts: [{ name: 'all', domains: ['*'], routes, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations }],
+    requestHeaders: noHeaderMutations,
+    responseHeaders: noHeaderMutations,
+    ignorePortInHost: false,
+    ...overrides,
+  };
+}
+
+export function managerConfig(table: RouteTableConfig, overrides: Partial<HttpConnectionManagerConfig> = {}): HttpConnectionManagerConfig {
+  return {
+    statPrefix: 'test',
+    codec: 'auto',
+    routes: { kind: 'inline', table },
+    accessLogs: [],
+    connectionIdleTimeoutMs: 3_600_000,
+    maxConnectionDurationMs: 0,
+    maxStreamDurationMs: 0,
+    streamIdleTimeoutMs: 300_000,
+    requestTimeoutMs: 0,
+    requestHeadersTimeoutMs: 10_000,
+    drainTimeoutMs: 5_000,
+    maxHeadBytes: 65_536,
+    maxFields: 200,
+    http2: {
+      maxConcurrentStreams: 100,
+      initialStreamWindowBytes: 262_144,
+      initialConnectionWindowBytes: 1_048_576,
+      headerTableBytes: 4_096,
+      allowConnect: true,
+      keepAliveIntervalMs: 0,
+      keepAliveTimeoutMs: 0,
+    },
+    acceptHttp10: true,
+    serverName: 'outrigger',
+    serverHeaderTransformation: 'pass_through',
+    useRemoteAddress: false,
+    xffTrustedHops: 0,
+    skipXffAppend: false,
+    via: '',
+    generateRequestId: true,
+    preserveExternalRequestId: false,
+    alwaysSetRequestIdInResponse: false,
+    normalizePath: false,
+    mergeSlashes: false,
+    escapedSlashes: 'keep',
+    stripHostPort: 'none',
+    upgrades: { allowAll: true, allowed: [], denied: [] },
+    ...overrides,
+  };
+}

@@ -1,0 +1,91 @@
+/** An ActiveStream between fake peers, under a real connection manager, on manual time. */
+import { HeaderFields } from '../../codec/header-fields.ts';
+import { type HttpVersion, RequestHead, ResponseHead } from '../../codec/message-head.ts';
+import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
+import type { RouteConfig } from '../../config/route-config.ts';
+import { StatStore } from '../../stats/stat-store.ts';
+import { ActiveStream, type StreamConnection } from '../active-stream.ts';
+import { HttpConnectionManager } from '../http-connection-manager.ts';
+import type { DownstreamConnectionInfo, HttpContext } from '../http-context.ts';
+import { anyPath, forward, managerConfig, route, routeTable } from './configs.ts';
+import { FakeCluster, FakeServerStream } from './fake-peers.ts';
+import { ManualTime } from './manual-time.ts';
+
+export const connectionInfo: DownstreamConnectionInfo = {
+  listenerName: 'outbound',
+  direction: 'outbound',
+  secure: false,
+  alpn: '',
+  localAddress: '127.0.0.1:15001',
+  remoteAddress: '10.1.2.3:4567',
+};
+
+export class StreamRig implements StreamConnection {
+  readonly time = new ManualTime();
+  readonly stats = new StatStore();
+  readonly cluster = new FakeCluster();
+  readonly lines: string[] = [];
+  readonly downstream = new FakeServerStream();
+  readonly context: HttpContext;
+  readonly manager: HttpConnectionManager;
+  readonly info = connectionInfo;
+  readonly stream: ActiveStream;
+  /** How often the stream ended. */
+  ends = 0;
+  random = 0;
+
+  constructor(options: { routes?: readonly RouteConfig[]; config?: Partial<HttpConnectionManagerConfig>; bufferLimitBytes?: number } = {}) {
+    this.context = {
+      clusters: { cluster: (name) => (name === 'missing' ? undefined : this.cluster) },
+      routeTables: { routeTable: () => undefined },
+      stats: this.stats,
+      clock: this.time,
+      wheel: this.time.wheel,
+      random: () => this.random,
+      localService: 'shop/storefront',
+      accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
+    };
+    const routes = options.routes ?? [route('shop/orders#rule-0', anyPath, forward('outbound|80||orders.shop'))];
+    const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
+    const config = managerConfig(routeTable(routes), { accessLogs: logs, ...options.config });
+    this.manager = new HttpConnectionManager(config, this.context, 'outbound', options.bufferLimitBytes ?? 1_048_576);
+    this.stream = new ActiveStream(this, this.downstream);
+  }
+
+  streamEnded(): void {
+    this.ends++;
+  }
+
+  get logged(): Record<string, unknown> {
+    return JSON.parse(this.lines[0]!) as Record<string, unknown>;
+  }
+
+  counter(name: string): number {
+    return this.stats.counters.get(name)?.value ?? 0;
+  }
+
+  request(head: RequestHead = get('/'), endStream = true): this {
+    this.stream.onHead(head, endStream);
+    return this;
+  }
+}
+
+export function get(path: string, fields: HeaderFields = new HeaderFields(), version: HttpVersion = '1.1'): RequestHead {
+  return new RequestHead('GET', 'http', 'orders.shop', path, version, fields);
+}
+
+export function post(path: string, fields: HeaderFields = new HeaderFields()): RequestHead {
+  return new RequestHead('POST', 'http', 'orders.shop', path, '1.1', fields);
+}
+
+export function grpcCall(...pairs: ReadonlyArray<readonly [string, string]>): RequestHead {
+  return new RequestHead('POST', 'http', 'orders.shop', '/shop.Orders/Get', '2', HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...pairs));
+}
+
+export function answer(status: number, ...pairs: ReadonlyArray<readonly [string, string]>): ResponseHead {
+  return new ResponseHead(status, HeaderFields.of(...pairs));
+}
+
+export function bytes(text: string | number): Buffer {
+  return typeof text === 'number' ? Buffer.alloc(text, 'x') : Buffer.from(text);
+}

@@ -1,0 +1,178 @@
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import { afterEach, describe, expect, it } from 'vitest';
+import {
+  DeregisterRequestSchema,
+  DeregisterResponseSchema,
+  HeartbeatRequestSchema,
+  HeartbeatResponseSchema,
+  InstanceSchema,
+  RegisterRequestSchema,
+  RegisterResponseSchema,
+} from '../xds/api/outrigger/registry/v1/registry_pb.js';
+import { GrpcPeer, type PeerCall } from '../grpc/test/grpc-peer.ts';
+import { Log } from '../runtime/log.ts';
+import { TimerWheel } from '../runtime/timer-wheel.ts';
+import { Registration } from './registration.ts';
+
+let peer: GrpcPeer | null = null;
+
+afterEach(async () => {
+  await peer?.close();
+  peer = null;
+});
+
+/** A registry that answers as told, on a clock that the test moves; every answered call is an event to wait for. */
+class Fixture {
+  readonly calls: string[] = [];
+  readonly log: string[] = [];
+  readonly registration: Registration;
+  /** Next answers by method: a status code; 0 is the default. */
+  readonly failures: Array<readonly [method: string, code: number]> = [];
+  nowMs = 0;
+  leases = 0;
+  readonly #wheel: TimerWheel;
+  #waiting: (() => void) | null = null;
+
+  constructor(to: GrpcPeer) {
+    const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
+    this.#wheel = new TimerWheel(clock, () => () => {});
+    const instance = create(InstanceSchema, { namespace: 'shop', service: 'orders', instanceId: 'a', address: '127.0.0.1', port: 15006 });
+    this.registration = new Registration(instance, {
+      clusters: to.clusters,
+      clusterName: 'xds',
+      wheel: this.#wheel,
+      random: () => 0.5,
+      log: new Log(clock, 'info', false, (line) => this.log.push(line)),
+    });
+  }
+
+  onMessage(call: PeerCall, message: Buffer): void {
+    const method = call.path.slice(call.path.lastIndexOf('/') + 1);
+    const failure = this.failures.findIndex(([name]) => name === method);
+    this.calls.push(`${method} ${describeRequest(method, message)}`.trim());
+    if (failure >= 0) call.end(this.failures.splice(failure, 1)[0]![1], 'told to fail');
+    else {
+      if (method === 'Register') call.send(toBinary(RegisterResponseSchema, create(RegisterResponseSchema, { leaseId: `lease-${++this.leases}`, ttlSeconds: 15 })));
+      if (method === 'Heartbeat') call.send(toBinary(HeartbeatResponseSchema, create(HeartbeatResponseSchema, { ttlSeconds: 15 })));
+      if (method === 'Deregister') call.send(toBinary(DeregisterResponseSchema, create(DeregisterResponseSchema)));
+      call.end(0);
+    }
+    this.#waiting?.();
+  }
+
+  /** Until the registry has had `count` calls and this side has its timer for the next. */
+  async until(count: number): Promise<void> {
+    while (this.calls.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
+    // The answer is on its way through real sockets: let the event loop turn until it is in.
+    for (let turn = 0; turn < 1_000 && this.#wheel.armedCount !== 1; turn++) await new Promise((resolve) => setImmediate(resolve));
+    while (this.#callUnderWay()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  #callUnderWay(): boolean {
+    return peer!.gauge('upstream_rq_active') > 0;
+  }
+
+  pass(ms: number): void {
+    this.nowMs += ms;
+    this.#wheel.advance();
+  }
+}
+
+function describeRequest(method: string, bytes: Buffer): string {
+  if (method === 'Register') {
+    const { instance, ttlSeconds } = fromBinary(RegisterRequestSchema, bytes);
+    return `${instance!.namespace}/${instance!.service} ${instance!.address}:${instance!.port} for ${ttlSeconds} s`;
+  }
+  return fromBinary(method === 'Heartbeat' ? HeartbeatRequestSchema : DeregisterRequestSchema, bytes).leaseId;
+}
+
+async function start(): Promise<Fixture> {
+  let fixture: Fixture | null = null;
+  peer = await GrpcPeer.start({ onMessage: (call, message) => fixture!.onMessage(call, message) });
+  fixture = new Fixture(peer);
+  return fixture;
+}
+
+describe('the registration of an instance', () => {
+  it('registers, then renews the lease at a third of its life', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    expect(fixture.registration.registered).toBe(true);
+    fixture.pass(4_900);
+    expect(fixture.calls).toHaveLength(1);
+    fixture.pass(200);
+    await fixture.until(2);
+    expect(fixture.calls).toEqual(['Register shop/orders 127.0.0.1:15006 for 15 s', 'Heartbeat lease-1']);
+  });
+
+  it('registers again when the control plane no longer knows the lease', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    fixture.failures.push(['Heartbeat', 5]);
+    fixture.pass(5_100);
+    await fixture.until(3);
+    fixture.pass(5_100);
+    await fixture.until(4);
+    expect(fixture.calls.slice(1).map((call) => call.replace(/ shop.*/, ''))).toEqual(['Heartbeat lease-1', 'Register', 'Heartbeat lease-2']);
+  });
+
+  it('tries again with growing pauses, and tells the first failure only', async () => {
+    const fixture = await start();
+    for (let i = 0; i < 3; i++) fixture.failures.push(['Register', 14]);
+    fixture.registration.start();
+    for (let calls = 1; calls <= 3; calls++) {
+      await fixture.until(calls);
+      expect(fixture.registration.registered).toBe(false);
+      fixture.pass(10_000);
+    }
+    await fixture.until(4);
+    expect(fixture.registration.registered).toBe(true);
+    expect(fixture.log.filter((line) => line.includes('could not register'))).toHaveLength(1);
+  });
+
+  it('keeps the lease through failures that are not about it', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    fixture.failures.push(['Heartbeat', 14]);
+    fixture.pass(5_100);
+    await fixture.until(2);
+    fixture.pass(2_000);
+    await fixture.until(3);
+    expect(fixture.calls.slice(1)).toEqual(['Heartbeat lease-1', 'Heartbeat lease-1']);
+  });
+
+  it('takes the instance out when it is closed', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    await fixture.registration.close();
+    expect(fixture.calls.at(-1)).toBe('Deregister lease-1');
+    fixture.pass(60_000);
+    expect(fixture.calls).toHaveLength(2);
+  });
+
+  it('closes at once when it never was registered', async () => {
+    const fixture = await start();
+    fixture.failures.push(['Register', 14]);
+    fixture.registration.start();
+    await fixture.until(1);
+    await fixture.registration.close();
+    expect(fixture.calls).toHaveLength(1);
+  });
+
+  it('does not hold up a shutdown when the control plane does not answer', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    peer!.clusters.destroyAll();
+    await fixture.registration.close();
+    expect(fixture.registration.registered).toBe(true);
+  });
+});

@@ -109,12 +109,26 @@ function checkScalar(type: ScalarType, value: unknown, path: string, faults: Fau
     case ScalarType.DOUBLE:
       if (typeof value !== 'number') faults.add(path, `${show(value)} is not a number`);
       break;
-    default: {
-      const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
-      const unsigned = type === ScalarType.UINT32 || type === ScalarType.UINT64 || type === ScalarType.FIXED32 || type === ScalarType.FIXED64;
-      if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0)) faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
-    }
+    default:
+      checkWhole(type, value, path, faults);
   }
+}
+
+const largest = new Map<ScalarType, number>([
+  [ScalarType.UINT32, 0xffff_ffff],
+  [ScalarType.FIXED32, 0xffff_ffff],
+  [ScalarType.INT32, 0x7fff_ffff],
+  [ScalarType.SINT32, 0x7fff_ffff],
+  [ScalarType.SFIXED32, 0x7fff_ffff],
+]);
+
+/** Whole numbers; those of 64 bits may be text, as proto JSON has them. */
+function checkWhole(type: ScalarType, value: unknown, path: string, faults: Faults): void {
+  const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
+  const unsigned = type === ScalarType.UINT32 || type === ScalarType.UINT64 || type === ScalarType.FIXED32 || type === ScalarType.FIXED64;
+  const limit = largest.get(type);
+  if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0)) faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
+  else if (limit !== undefined && (number > limit || number < -limit - 1)) faults.add(path, `${show(value)} is too large; ${limit} is the limit`);
 }
 
 function isObject(value: unknown): value is JsonObject {

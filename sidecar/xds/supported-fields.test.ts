@@ -1,0 +1,105 @@
+/** The table of supported fields against the whole of Envoy's API: nothing in it is made up, and nothing outside of it passes in silence. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { create, createRegistry, type DescField, type DescFile, type DescMessage, fromBinary, type Message, ScalarType, toBinary } from '@bufbuild/protobuf';
+import { reflect } from '@bufbuild/protobuf/reflect';
+import { describe, expect, it } from 'vitest';
+import { file_envoy_config_bootstrap_v3_bootstrap } from '../../proto/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { file_envoy_extensions_access_loggers_file_v3_file } from '../../proto/generated/envoy/extensions/access_loggers/file/v3/file_pb.js';
+import { file_envoy_extensions_access_loggers_stream_v3_stream } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { file_envoy_extensions_filters_http_router_v3_router } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
+import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
+import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { apiRegistry } from './api-registry.ts';
+import { checkFields } from './check-fields.ts';
+import { Faults } from './fault.ts';
+import { supportText } from './support-text.ts';
+import { supportedFields } from './supported-fields.ts';
+
+const whole = new Map<string, DescMessage>();
+collect(file_envoy_config_bootstrap_v3_bootstrap);
+collect(file_envoy_extensions_access_loggers_file_v3_file);
+collect(file_envoy_extensions_access_loggers_stream_v3_stream);
+collect(file_envoy_extensions_filters_http_router_v3_router);
+collect(file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector);
+collect(file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager);
+collect(file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer);
+collect(file_envoy_extensions_transport_sockets_tls_v3_tls);
+collect(file_envoy_extensions_upstreams_http_v3_http_protocol_options);
+
+function collect(file: DescFile): void {
+  for (const each of createRegistry(file)) if (each.kind === 'message') whole.set(each.typeName, each);
+  for (const dependency of file.dependencies) collect(dependency);
+}
+
+/** The sidecar's own, cut-down form of a message. */
+const taken = new Map<string, DescMessage>();
+for (const each of apiRegistry) if (each.kind === 'message') follow(each);
+
+function follow(schema: DescMessage): void {
+  if (taken.has(schema.typeName)) return;
+  taken.set(schema.typeName, schema);
+  for (const field of schema.fields) if (field.message !== undefined) follow(field.message);
+}
+
+/** The message with that field set, to as little as can be told from unset; a singular message is set to an empty one. */
+function withField(schema: DescMessage, field: DescField): Message {
+  const message = create(schema);
+  const view = reflect(schema, message);
+  if (field.fieldKind === 'scalar') view.set(field, scalar(field.scalar));
+  else if (field.fieldKind === 'enum') view.set(field, field.enum.values.find(({ number }) => number !== 0)?.number ?? 1);
+  else if (field.fieldKind === 'message') view.set(field, reflect(field.message));
+  else if (field.fieldKind === 'list') {
+    const value = field.listKind === 'scalar' ? scalar(field.scalar) : field.listKind === 'enum' ? 1 : reflect(field.message);
+    view.get(field).add(value as never);
+  } else {
+    const value = field.mapKind === 'scalar' ? scalar(field.scalar) : field.mapKind === 'enum' ? 1 : reflect(field.message);
+    view.get(field).set('key', value as never);
+  }
+  return message;
+}
+
+function scalar(type: ScalarType): unknown {
+  if (type === ScalarType.STRING) return 'x';
+  if (type === ScalarType.BOOL) return true;
+  if (type === ScalarType.BYTES) return new Uint8Array([1]);
+  return type === ScalarType.INT64 || type === ScalarType.UINT64 ? 1n : 1;
+}
+
+const tables = Object.entries(supportedFields);
+
+describe('the table of supported fields', () => {
+  it("names messages and fields of Envoy's API only", () => {
+    const madeUp = tables.flatMap(([name, fields]) => {
+      const schema = whole.get(name);
+      if (schema === undefined) return [name];
+      return Object.keys(fields).flatMap((field) => (schema.fields.some((each) => each.name === field) ? [] : [`${name}.${field}`]));
+    });
+    expect(madeUp).toEqual([]);
+  });
+
+  it('gives a reason for every field that is ignored', () => {
+    const bare = tables.flatMap(([name, fields]) => Object.entries(fields).flatMap(([field, note]) => (note === 'ignored' ? [`${name}.${field}`] : [])));
+    expect(bare).toEqual([]);
+  });
+
+  it.each(tables.filter(([name]) => taken.has(name)))('lets no other field of %s pass in silence, and says which it was', (name, fields) => {
+    const silent: string[] = [];
+    for (const field of whole.get(name)!.fields) {
+      if (Object.hasOwn(fields, field.name)) continue;
+      const bytes = toBinary(whole.get(name)!, withField(whole.get(name)!, field));
+      const faults = new Faults();
+      checkFields(taken.get(name)!, fromBinary(taken.get(name)!, bytes), 'here', faults);
+      const [fault] = faults.list;
+      if (faults.list.length !== 1 || fault!.path !== `here.${field.name}` || !fault!.message.includes('docs/xds-support.md')) silent.push(`${field.name}: ${JSON.stringify(faults.list)}`);
+    }
+    expect(silent).toEqual([]);
+  });
+
+  it('is what docs/xds-support.md says (else: node sidecar/xds/print-support.ts > docs/xds-support.md)', () => {
+    expect(readFileSync(join(import.meta.dirname, '../../docs/xds-support.md'), 'utf8')).toBe(supportText());
+  });
+});

@@ -83,7 +83,8 @@ export class AccessLogFiles implements AccessLogSinks {
   }
 
   open(sink: Parameters<AccessLogSinks['open']>[0]): LineWriter {
-    if (sink.kind === 'file') return this.#writer(this.#files, sink.path, (writer) => this.#openFile(sink.path, writer));
+    if (sink.kind === 'file')
+      return this.#writer(this.#files, sink.path, (writer) => this.#openFile(sink.path, writer));
     return this.#writer(this.#standard, sink.kind, () => (sink.kind === 'stdout' ? process.stdout : process.stderr));
   }
 

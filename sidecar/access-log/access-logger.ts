@@ -94,7 +94,9 @@ function lineFormat(config: AccessLogConfig): LineFormat {
       return (record) => withoutControls(format.text(record));
     }
     case 'json': {
-      const fields = config.format.fields.map(([name, text]) => [`${quoteJson(name)}:`, compileLogFormat(text)] as const);
+      const fields = config.format.fields.map(
+        ([name, text]) => [`${quoteJson(name)}:`, compileLogFormat(text)] as const,
+      );
       return (record) => {
         let line = '{';
         for (const [prefix, format] of fields) line += `${line === '{' ? '' : ','}${prefix}${format.json(record)}`;

@@ -104,20 +104,25 @@ function limited(piece: Piece, length: string | undefined): Piece {
 }
 
 function operator(name: string, argument: string | undefined): Piece {
-  if (name === 'START_TIME' && (argument === undefined || argument === '')) return (record) => new Date(record.startWallMs).toISOString();
+  if (name === 'START_TIME' && (argument === undefined || argument === ''))
+    return (record) => new Date(record.startWallMs).toISOString();
   if (argument !== undefined) {
     const [first = '', second] = argument.toLowerCase().split('?');
     switch (name) {
       case 'REQ':
-        return (record) => requestHeader(record, first) ?? (second === undefined ? null : requestHeader(record, second));
+        return (record) =>
+          requestHeader(record, first) ?? (second === undefined ? null : requestHeader(record, second));
       case 'RESP':
-        return (record) => responseHeader(record, first) ?? (second === undefined ? null : responseHeader(record, second));
+        return (record) =>
+          responseHeader(record, first) ?? (second === undefined ? null : responseHeader(record, second));
       case 'TRAILER':
-        return (record) => all(record.responseTrailers, first) ?? (second === undefined ? null : all(record.responseTrailers, second));
+        return (record) =>
+          all(record.responseTrailers, first) ?? (second === undefined ? null : all(record.responseTrailers, second));
     }
   }
   const found = argument === undefined ? simple.get(name) : undefined;
-  if (found === undefined) throw new Error(`%${name}${argument === undefined ? '' : `(${argument})`}% is not supported`);
+  if (found === undefined)
+    throw new Error(`%${name}${argument === undefined ? '' : `(${argument})`}% is not supported`);
   return found;
 }
 

@@ -5,11 +5,41 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import { anyPath, forward, pathMatch, route } from './test/configs.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
-const unsent = new ProxyError({ flag: 'UC', source: 'upstream', details: 'upstream_reset_before_response_started{connection_termination}', message: 'Gone.', retry: 'unsent' });
-const maybeSeen = new ProxyError({ flag: 'UC', source: 'upstream', details: 'upstream_reset_before_response_started{connection_termination}', message: 'Gone.', retry: 'idempotent' });
-const noHost = new ProxyError({ flag: 'UH', source: 'local', details: 'no_healthy_upstream', message: 'No healthy host.', retry: 'unsent' });
-const connectFailed = new ProxyError({ flag: 'UF', source: 'upstream', details: 'upstream_reset_before_response_started{connection_failure}', message: 'Refused.', retry: 'unsent' });
-const callerGone = new ProxyError({ flag: 'DC', source: 'downstream', details: 'downstream_remote_disconnect', message: 'Gone.', http2Code: 8 });
+const unsent = new ProxyError({
+  flag: 'UC',
+  source: 'upstream',
+  details: 'upstream_reset_before_response_started{connection_termination}',
+  message: 'Gone.',
+  retry: 'unsent',
+});
+const maybeSeen = new ProxyError({
+  flag: 'UC',
+  source: 'upstream',
+  details: 'upstream_reset_before_response_started{connection_termination}',
+  message: 'Gone.',
+  retry: 'idempotent',
+});
+const noHost = new ProxyError({
+  flag: 'UH',
+  source: 'local',
+  details: 'no_healthy_upstream',
+  message: 'No healthy host.',
+  retry: 'unsent',
+});
+const connectFailed = new ProxyError({
+  flag: 'UF',
+  source: 'upstream',
+  details: 'upstream_reset_before_response_started{connection_failure}',
+  message: 'Refused.',
+  retry: 'unsent',
+});
+const callerGone = new ProxyError({
+  flag: 'DC',
+  source: 'downstream',
+  details: 'downstream_remote_disconnect',
+  message: 'Gone.',
+  http2Code: 8,
+});
 
 function ended(rig: StreamRig): void {
   expect(rig.ends).toBe(1);
@@ -24,19 +54,45 @@ test('forwards a request and its answer, counts them and writes one line', () =>
   const rig = new StreamRig().request(get('/cart?x=1', HeaderFields.of(['Host', 'orders.shop'], ['Accept', '*/*'])));
   const up = rig.cluster.last;
   expect(up.log).toEqual(['head end']);
-  expect(up.sentFields.slice(0, 2)).toEqual([['Host', 'orders.shop'], ['Accept', '*/*']]);
+  expect(up.sentFields.slice(0, 2)).toEqual([
+    ['Host', 'orders.shop'],
+    ['Accept', '*/*'],
+  ]);
   rig.time.advance(16);
   up.receiver.onHead(answer(200, ['Server', 'app'], ['Content-Length', '2']), false);
   up.receiver.onData(bytes('ok'), true);
   expect(rig.downstream.log).toEqual(['head', 'data 2 end']);
-  expect(rig.downstream.head!.fields.pairs()).toEqual([['Server', 'app'], ['Content-Length', '2'], ['x-envoy-upstream-service-time', '16']]);
+  expect(rig.downstream.head!.fields.pairs()).toEqual([
+    ['Server', 'app'],
+    ['Content-Length', '2'],
+    ['x-envoy-upstream-service-time', '16'],
+  ]);
   ended(rig);
-  expect(rig.logged).toMatchObject({ status: 200, method: 'GET', path: '/cart?x=1', upstream_host: '10.0.0.1:80', cluster: 'outbound|80||orders.shop', attempts: 1, bytes_sent: 2, flags: null, details: 'via_upstream' });
+  expect(rig.logged).toMatchObject({
+    status: 200,
+    method: 'GET',
+    path: '/cart?x=1',
+    upstream_host: '10.0.0.1:80',
+    cluster: 'outbound|80||orders.shop',
+    attempts: 1,
+    bytes_sent: 2,
+    flags: null,
+    details: 'via_upstream',
+  });
   expect(rig.counter('http.test.downstream_rq_2xx')).toBe(1);
   expect(rig.cluster.outcomes).toEqual([200]);
   const labels = [...rig.stats.counters.values()].filter((counter) => counter.family === 'outrigger_requests_total');
   expect(labels.map((counter) => counter.labels)).toEqual([
-    { direction: 'outbound', source: 'shop/storefront', destination: 'orders.shop', route: 'shop/orders#rule-0', protocol: 'http1', code: '200', grpc_status: '', flags: '' },
+    {
+      direction: 'outbound',
+      source: 'shop/storefront',
+      destination: 'orders.shop',
+      route: 'shop/orders#rule-0',
+      protocol: 'http1',
+      code: '200',
+      grpc_status: '',
+      flags: '',
+    },
   ]);
 });
 
@@ -268,7 +324,11 @@ test('tells the next hop how long it has: x-envoy-expected-rq-timeout-ms, and wh
 });
 
 test('a trusted caller shortens the timeout, never lengthens it', () => {
-  for (const [asked, told] of [['200', '200'], ['60000', '1000'], ['soon', '1000']] as const) {
+  for (const [asked, told] of [
+    ['200', '200'],
+    ['60000', '1000'],
+    ['soon', '1000'],
+  ] as const) {
     const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { timeoutMs: 1000 }))] });
     rig.request(get('/', HeaderFields.of(['x-envoy-expected-rq-timeout-ms', asked])));
     expect(rig.cluster.last.sentFields).toContainEqual(['x-envoy-expected-rq-timeout-ms', told]);
@@ -278,7 +338,9 @@ test('a trusted caller shortens the timeout, never lengthens it', () => {
 });
 
 test('grpc-timeout within its cap is the timeout, and what the next hop is told; the answer is DEADLINE_EXCEEDED in trailers only', () => {
-  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { timeoutMs: 0, grpcTimeoutHeaderMaxMs: 5000 }))] });
+  const rig = new StreamRig({
+    routes: [route('r', anyPath, forward('orders', { timeoutMs: 0, grpcTimeoutHeaderMaxMs: 5000 }))],
+  });
   rig.request(grpcCall(['grpc-timeout', '250m']));
   expect(rig.cluster.last.sentFields).toContainEqual(['grpc-timeout', '250m']);
   rig.time.advance(270);
@@ -299,8 +361,14 @@ test('keeps te: trailers and trailers-only of gRPC, and labels its status', () =
 });
 
 test('a stream on which nothing moves ends with 504 SI, or 408 when the request is not whole', () => {
-  for (const [whole, status] of [[true, 504], [false, 408]] as const) {
-    const rig = new StreamRig({ config: { streamIdleTimeoutMs: 1000 }, routes: [route('r', anyPath, forward('orders', { timeoutMs: 0 }))] });
+  for (const [whole, status] of [
+    [true, 504],
+    [false, 408],
+  ] as const) {
+    const rig = new StreamRig({
+      config: { streamIdleTimeoutMs: 1000 },
+      routes: [route('r', anyPath, forward('orders', { timeoutMs: 0 }))],
+    });
     rig.request(post('/'), whole);
     rig.time.advance(900);
     if (!whole) rig.stream.onData(bytes('x'), false);
@@ -375,7 +443,10 @@ test('a denied upgrade is answered 403 (Envoy: upgrade_failed)', () => {
 });
 
 test('CONNECT that is accepted is a tunnel', () => {
-  const rig = new StreamRig().request(new RequestHead('CONNECT', 'http', 'orders.shop:443', '', '1.1', new HeaderFields()), false);
+  const rig = new StreamRig().request(
+    new RequestHead('CONNECT', 'http', 'orders.shop:443', '', '1.1', new HeaderFields()),
+    false,
+  );
   const up = rig.cluster.last;
   up.receiver.onHead(answer(200), false);
   rig.stream.onData(bytes('hello'), false);
@@ -411,8 +482,21 @@ test('a reply to HEAD has no body', () => {
 
 test('fixed answers and redirects come from the route', () => {
   const routes = [
-    route('fixed', pathMatch({ kind: 'exact', value: '/fixed' }), { kind: 'direct-response', status: 418, body: 'short and stout' }),
-    route('moved', anyPath, { kind: 'redirect', status: 302, scheme: 'https', host: '', port: 0, path: '', prefixRewrite: '', stripQuery: false }),
+    route('fixed', pathMatch({ kind: 'exact', value: '/fixed' }), {
+      kind: 'direct-response',
+      status: 418,
+      body: 'short and stout',
+    }),
+    route('moved', anyPath, {
+      kind: 'redirect',
+      status: 302,
+      scheme: 'https',
+      host: '',
+      port: 0,
+      path: '',
+      prefixRewrite: '',
+      stripQuery: false,
+    }),
   ];
   const fixed = new StreamRig({ routes }).request(get('/fixed'));
   expect([fixed.downstream.head!.status, fixed.downstream.body]).toEqual([418, 'short and stout']);

@@ -19,9 +19,9 @@ import { Router } from '../router/router.ts';
 import type { FilteredStream, StreamFilter } from '../router/stream-filter.ts';
 import { StreamLimits, type TimeLimit } from '../router/stream-limits.ts';
 import type { TimerTarget } from '../runtime/timer-wheel.ts';
-import { grpcHead, grpcStatusOfHttp, localReply, replyStatus } from './local-reply.ts';
-import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
+import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
+import { grpcHead, grpcStatusOfHttp, localReply, replyStatus } from './local-reply.ts';
 import { destinationOf, grpcStatusLabel } from './request-metrics.ts';
 
 const requestIdName = headerName('x-request-id');
@@ -238,7 +238,11 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
 
   #fixedAnswer(route: RouteEntry, { status, body: text }: DirectResponseActionConfig): void {
     if (this.grpc) {
-      this.sendOwnResponse(grpcHead(grpcStatusOfHttp(status), text.trim(), this.#connection.manager.config.serverName), null, 'direct_response');
+      this.sendOwnResponse(
+        grpcHead(grpcStatusOfHttp(status), text.trim(), this.#connection.manager.config.serverName),
+        null,
+        'direct_response',
+      );
       return;
     }
     const body = Buffer.from(text);
@@ -246,7 +250,11 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     const head = new ResponseHead(status, bodiless ? new Fields() : Fields.of(['content-length', String(body.length)]));
     if (body.length > 0 && !bodiless) head.fields.append(contentType, 'text/plain');
     for (const mutation of route.responseHeaders) mutation.apply(head.fields);
-    this.sendOwnResponse(head, bodiless || body.length === 0 || this.head.method === 'HEAD' ? null : body, 'direct_response');
+    this.sendOwnResponse(
+      head,
+      bodiless || body.length === 0 || this.head.method === 'HEAD' ? null : body,
+      'direct_response',
+    );
   }
 
   sendOwnResponse(head: ResponseHead, body: Buffer | null, details: string): void {
@@ -317,10 +325,24 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     switch (limit) {
       case 'duration':
         stats.maxDurations.value++;
-        return new ProxyError({ flag: 'UMSDR', source: 'local', details: 'max_duration_timeout', message: 'The request took longer than its maximum duration.', status, http2Code: cancelCode });
+        return new ProxyError({
+          flag: 'UMSDR',
+          source: 'local',
+          details: 'max_duration_timeout',
+          message: 'The request took longer than its maximum duration.',
+          status,
+          http2Code: cancelCode,
+        });
       case 'request':
         stats.requestTimeouts.value++;
-        return new ProxyError({ flag: 'DPE', source: 'downstream', details: 'request_overall_timeout', message: 'The request was not received whole in time.', status: 408, http2Code: cancelCode });
+        return new ProxyError({
+          flag: 'DPE',
+          source: 'downstream',
+          details: 'request_overall_timeout',
+          message: 'The request was not received whole in time.',
+          status: 408,
+          http2Code: cancelCode,
+        });
       case 'idle':
         stats.idleTimeouts.value++;
         return new ProxyError({
@@ -348,7 +370,9 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
-    const metrics = manager.metricsOf(this.route, this.target).set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
+    const metrics = manager
+      .metricsOf(this.route, this.target)
+      .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
     metrics.requests.value++;
     metrics.duration.record(durationMs);
     metrics.requestBytes.value += this.bytesReceived;
@@ -366,9 +390,17 @@ const date = headerName('date');
 const cancelCode = 8;
 
 /** For what still runs when a stream ended in order. */
-const over = new ProxyError({ flag: '', source: 'local', details: 'stream_over', message: 'The stream is over.', http2Code: cancelCode });
+const over = new ProxyError({
+  flag: '',
+  source: 'local',
+  details: 'stream_over',
+  message: 'The stream is over.',
+  http2Code: cancelCode,
+});
 
 function noRoute(head: RequestHead, waiting: boolean): ProxyError {
-  const message = waiting ? 'The routes of this listener have not come from the control plane yet.' : `No route matches host ${JSON.stringify(head.authority.slice(0, 128))} and this path.`;
+  const message = waiting
+    ? 'The routes of this listener have not come from the control plane yet.'
+    : `No route matches host ${JSON.stringify(head.authority.slice(0, 128))} and this path.`;
   return new ProxyError({ flag: 'NR', source: 'local', details: 'route_not_found', message });
 }

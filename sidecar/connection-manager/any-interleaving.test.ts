@@ -9,7 +9,20 @@ import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig
 
 type Step =
   | { readonly kind: 'data'; readonly size: number }
-  | { readonly kind: 'end' | 'trailers' | 'gone' | 'blocked' | 'ready' | 'connect' | 'up-info' | 'up-end' | 'up-trailers' | 'up-blocked' | 'up-ready' }
+  | {
+      readonly kind:
+        | 'end'
+        | 'trailers'
+        | 'gone'
+        | 'blocked'
+        | 'ready'
+        | 'connect'
+        | 'up-info'
+        | 'up-end'
+        | 'up-trailers'
+        | 'up-blocked'
+        | 'up-ready';
+    }
   | { readonly kind: 'connect-fails' | 'up-reset'; readonly retry: RetrySafety }
   | { readonly kind: 'up-head'; readonly status: number; readonly end: boolean }
   | { readonly kind: 'up-data'; readonly size: number }
@@ -20,7 +33,19 @@ const retry = fc.constantFrom<RetrySafety>('unsent', 'idempotent', 'never');
 const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constant('data' as const), size }),
   fc.record({
-    kind: fc.constantFrom('end', 'trailers', 'gone', 'blocked', 'ready', 'connect', 'up-info', 'up-end', 'up-trailers', 'up-blocked', 'up-ready'),
+    kind: fc.constantFrom(
+      'end',
+      'trailers',
+      'gone',
+      'blocked',
+      'ready',
+      'connect',
+      'up-info',
+      'up-end',
+      'up-trailers',
+      'up-blocked',
+      'up-ready',
+    ),
   }) as fc.Arbitrary<Step>,
   fc.record({ kind: fc.constant('connect' as const) }),
   fc.record({ kind: fc.constantFrom('connect-fails' as const, 'up-reset' as const), retry }),
@@ -67,7 +92,13 @@ class Player {
   }
 
   #error(retrySafety: RetrySafety): ProxyError {
-    return new ProxyError({ flag: 'UC', source: 'upstream', details: 'upstream_reset_before_response_started{connection_termination}', message: 'Gone.', retry: retrySafety });
+    return new ProxyError({
+      flag: 'UC',
+      source: 'upstream',
+      details: 'upstream_reset_before_response_started{connection_termination}',
+      message: 'Gone.',
+      retry: retrySafety,
+    });
   }
 
   play(next: Step): void {
@@ -84,7 +115,15 @@ class Player {
         if (cluster.waiting.length > 0) cluster.failWaiting(this.#error(next.retry));
         return;
       case 'gone':
-        if (this.#live) stream.onReset(new ProxyError({ flag: 'DC', source: 'downstream', details: 'downstream_remote_disconnect', message: 'Gone.' }));
+        if (this.#live)
+          stream.onReset(
+            new ProxyError({
+              flag: 'DC',
+              source: 'downstream',
+              details: 'downstream_remote_disconnect',
+              message: 'Gone.',
+            }),
+          );
         return;
       case 'blocked':
       case 'ready':
@@ -174,7 +213,9 @@ test('any interleaving of both sides, time and repeats ends the stream exactly o
       (kind, connectsAtOnce, reused, steps) => {
         const retryPolicy = { retryOn: ['reset-before-request', 'connect-failure'], maxRetries: 2, perTryTimeoutMs: 0 };
         const rig = new StreamRig({
-          routes: [route('r', anyPath, forward('orders', { timeoutMs: 4_000, grpcTimeoutHeaderMaxMs: 0, retry: retryPolicy }))],
+          routes: [
+            route('r', anyPath, forward('orders', { timeoutMs: 4_000, grpcTimeoutHeaderMaxMs: 0, retry: retryPolicy })),
+          ],
           config: { streamIdleTimeoutMs: 3_000, maxStreamDurationMs: 9_000 },
           bufferLimitBytes: 30_000,
         });

@@ -36,7 +36,13 @@ export function removeListed(fields: HeaderFields, connection: string): void {
 
 /** Nothing to do for what nearly every peer sends. */
 function isUsual(connection: string): boolean {
-  return connection === 'keep-alive' || connection === 'close' || connection === 'Keep-Alive' || connection === 'Upgrade' || connection === 'upgrade';
+  return (
+    connection === 'keep-alive' ||
+    connection === 'close' ||
+    connection === 'Keep-Alive' ||
+    connection === 'Upgrade' ||
+    connection === 'upgrade'
+  );
 }
 
 const kept: ReadonlySet<string> = new Set([

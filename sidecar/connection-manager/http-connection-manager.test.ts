@@ -63,7 +63,11 @@ async function raw(port: number, ...pieces: readonly string[]): Promise<string> 
 }
 
 function echo(request: IncomingMessage, response: http.ServerResponse): void {
-  response.writeHead(200, { 'X-Path': request.url!, 'X-Method': request.method!, 'X-Id': request.headers['x-request-id'] ?? '' });
+  response.writeHead(200, {
+    'X-Path': request.url!,
+    'X-Method': request.method!,
+    'X-Id': request.headers['x-request-id'] ?? '',
+  });
   request.pipe(response);
 }
 
@@ -90,13 +94,20 @@ test('keeps the case and order of header names from HTTP/1.1 to HTTP/1.1', async
     response.end();
   });
   const proxy = await proxyTo(app);
-  const text = await raw(proxy.port, 'GET / HTTP/1.1\r\nHOST: a\r\nX-One: 1\r\nx-TWO: 2\r\nConnection: close, X-One\r\n\r\n');
+  const text = await raw(
+    proxy.port,
+    'GET / HTTP/1.1\r\nHOST: a\r\nX-One: 1\r\nx-TWO: 2\r\nConnection: close, X-One\r\n\r\n',
+  );
   expect(seen.slice(0, 4)).toEqual(['HOST', 'a', 'x-TWO', '2']);
   expect(seen).not.toContain('X-One');
   expect(text).toContain('\r\nX-ZuErSt: 1\r\ncontent-LENGTH: 0\r\n');
 });
 
-for (const [down, up] of [['2', 'http1'], ['1.1', 'http2'], ['2', 'http2']] as const) {
+for (const [down, up] of [
+  ['2', 'http1'],
+  ['1.1', 'http2'],
+  ['2', 'http2'],
+] as const) {
   test(`HTTP/${down} to ${up}: body, trailers and status`, async () => {
     let app: number;
     if (up === 'http2') {
@@ -137,7 +148,11 @@ for (const [down, up] of [['2', 'http1'], ['1.1', 'http2'], ['2', 'http2']] as c
 
 test('finds HTTP/2 by its preface, also in pieces, and HTTP/1 that begins alike (RFC 9113 3.4)', async () => {
   const proxy = await proxyTo(await http1App(echo));
-  const text = await raw(proxy.port, 'P', 'UT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n');
+  const text = await raw(
+    proxy.port,
+    'P',
+    'UT /x HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\nConnection: close\r\n\r\n',
+  );
   expect(text).toContain('X-Method: PUT');
   const socket = connect(proxy.port, '127.0.0.1');
   closers.push(() => socket.destroy());
@@ -282,7 +297,9 @@ test('destroyAll ends every connection now', async () => {
   const request = http.get({ port: proxy.port, host: '127.0.0.1', agent: false });
   const failed = once(request, 'error').catch((error: unknown) => error);
   await expect.poll(() => proxy.manager.activeStreams).toBe(1);
-  proxy.manager.destroyAll(new ProxyError({ flag: 'LR', source: 'local', details: 'drain_time_exceeded', message: 'Bye.' }));
+  proxy.manager.destroyAll(
+    new ProxyError({ flag: 'LR', source: 'local', details: 'drain_time_exceeded', message: 'Bye.' }),
+  );
   await failed;
   await expect.poll(() => proxy.manager.activeConnections).toBe(0);
   expect(JSON.parse(proxy.lines[0]!)).toMatchObject({ flags: 'LR' });

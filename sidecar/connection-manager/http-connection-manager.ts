@@ -37,7 +37,12 @@ export class HttpConnectionManager {
   #draining = false;
 
   /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`. */
-  constructor(config: HttpConnectionManagerConfig, context: HttpContext, direction: DownstreamConnectionInfo['direction'], bufferLimitBytes: number) {
+  constructor(
+    config: HttpConnectionManagerConfig,
+    context: HttpContext,
+    direction: DownstreamConnectionInfo['direction'],
+    bufferLimitBytes: number,
+  ) {
     this.config = config;
     this.context = context;
     this.#direction = direction;
@@ -53,7 +58,12 @@ export class HttpConnectionManager {
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
     this.admission = new RequestAdmission(config);
     this.responseFields = new ResponseFields(config);
-    this.routerContext = { clusters: context.clusters, clock: context.clock, random: context.random, bufferLimitBytes: highWatermarkBytes };
+    this.routerContext = {
+      clusters: context.clusters,
+      clock: context.clock,
+      random: context.random,
+      bufferLimitBytes: highWatermarkBytes,
+    };
     this.#unrouted = this.#newMetrics('', '');
     this.#inlineTable = config.routes.kind === 'inline' ? new RouteTable(config.routes.table) : null;
   }

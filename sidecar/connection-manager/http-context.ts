@@ -25,7 +25,9 @@ export interface HttpContext {
 
 export interface AccessLogSinks {
   /** The writer of a sink; asking twice gives the same. Never blocks the data path: past a bound lines are dropped and counted. */
-  open(sink: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'stdout' } | { readonly kind: 'stderr' }): LineWriter;
+  open(
+    sink: { readonly kind: 'file'; readonly path: string } | { readonly kind: 'stdout' } | { readonly kind: 'stderr' },
+  ): LineWriter;
 }
 
 export interface LineWriter {

@@ -118,7 +118,12 @@ function grpcReply(error: ProxyError, context: ReplyContext): LocalReply {
 export function grpcHead(status: number, message: string, serverName: string): ResponseHead {
   return new ResponseHead(
     200,
-    HeaderFields.of(['content-type', 'application/grpc'], ['grpc-status', String(status)], ['grpc-message', percentEncode(message)], ['server', serverName]),
+    HeaderFields.of(
+      ['content-type', 'application/grpc'],
+      ['grpc-status', String(status)],
+      ['grpc-message', percentEncode(message)],
+      ['server', serverName],
+    ),
   );
 }
 
@@ -152,6 +157,10 @@ function textBody(error: ProxyError, context: ReplyContext): string {
 /** gRPC's percent encoding of grpc-message: everything but printable ASCII, and `%`. */
 function percentEncode(text: string): string {
   let out = '';
-  for (const byte of Buffer.from(text)) out += byte >= 0x20 && byte <= 0x7e && byte !== 0x25 ? String.fromCharCode(byte) : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
+  for (const byte of Buffer.from(text))
+    out +=
+      byte >= 0x20 && byte <= 0x7e && byte !== 0x25
+        ? String.fromCharCode(byte)
+        : `%${byte.toString(16).toUpperCase().padStart(2, '0')}`;
   return out;
 }

@@ -37,7 +37,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#startMs = context.clock.nowMs();
     this.#idleSinceMs = this.#startMs;
     this.#drainsAfterFirst = draining;
-    if (config.codec === 'http1' || (config.codec === 'auto' && info.alpn === 'http/1.1')) this.onProtocol('http1', null);
+    if (config.codec === 'http1' || (config.codec === 'auto' && info.alpn === 'http/1.1'))
+      this.onProtocol('http1', null);
     else if (config.codec === 'http2' || info.alpn === 'h2') this.onProtocol('http2', null);
     else this.#detection = new ProtocolDetection(socket, this);
     this.#armTimer(this.#startMs);
@@ -65,7 +66,12 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       });
     } else {
       stats.http2Connections.value++;
-      this.#codec = new Http2ServerConnection(this.#socket, this, limits, manager.http2Limits, { scheme, clock, wheel, firstBytes });
+      this.#codec = new Http2ServerConnection(this.#socket, this, limits, manager.http2Limits, {
+        scheme,
+        clock,
+        wheel,
+        firstBytes,
+      });
     }
     // Streams in the first bytes began while there was no codec here yet.
     if (this.#draining || (this.#drainsAfterFirst && this.#streams > 0)) this.#drainCodec();
@@ -131,7 +137,12 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     const { config, stats } = this.manager;
     const now = this.context.clock.nowMs();
     const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs } = config;
-    if (this.#detection !== null && requestHeadersTimeoutMs > 0 && this.#detection.begun && now - this.#startMs >= requestHeadersTimeoutMs) {
+    if (
+      this.#detection !== null &&
+      requestHeadersTimeoutMs > 0 &&
+      this.#detection.begun &&
+      now - this.#startMs >= requestHeadersTimeoutMs
+    ) {
       stats.requestTimeouts.value++;
       this.#socket.destroy();
       return;
@@ -155,8 +166,10 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     if (this.#closed) return;
     const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs } = this.manager.config;
     let delayMs = Infinity;
-    if (connectionIdleTimeoutMs > 0) delayMs = this.#streams > 0 ? connectionIdleTimeoutMs : this.#idleSinceMs + connectionIdleTimeoutMs - nowMs;
-    if (maxConnectionDurationMs > 0 && !this.#draining) delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
+    if (connectionIdleTimeoutMs > 0)
+      delayMs = this.#streams > 0 ? connectionIdleTimeoutMs : this.#idleSinceMs + connectionIdleTimeoutMs - nowMs;
+    if (maxConnectionDurationMs > 0 && !this.#draining)
+      delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
     if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);
     if (delayMs !== Infinity) this.context.wheel.arm(this.#timer, Math.max(1, delayMs));
   }

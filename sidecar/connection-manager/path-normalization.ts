@@ -26,7 +26,8 @@ export function normalizePath(target: string, rules: PathRules): NormalizedPath 
   const rest = query < 0 ? '' : target.slice(query);
   let redirect = false;
   if (rules.escapedSlashes !== 'keep' && /%2f|%5c/i.test(path)) {
-    if (rules.escapedSlashes === 'reject') return { kind: 'reject', message: 'The path has an escaped slash (%2F or %5C), which is refused here.' };
+    if (rules.escapedSlashes === 'reject')
+      return { kind: 'reject', message: 'The path has an escaped slash (%2F or %5C), which is refused here.' };
     path = path.replace(/%2f/gi, '/').replace(/%5c/gi, '\\');
     redirect = rules.escapedSlashes === 'unescape_and_redirect';
   }

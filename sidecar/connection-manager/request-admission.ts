@@ -46,9 +46,16 @@ export class RequestAdmission {
   admit(head: RequestHead, info: DownstreamConnectionInfo): ProxyError | ResponseHead | null {
     this.#walk(head, info);
     if (head.upgrade !== '' && !this.#upgradeAllowed(head.upgrade)) {
-      return new ProxyError({ flag: '', source: 'local', details: 'upgrade_failed', message: `Upgrade to ${head.upgrade.slice(0, 64)} is not allowed here.`, status: 403 });
+      return new ProxyError({
+        flag: '',
+        source: 'local',
+        details: 'upgrade_failed',
+        message: `Upgrade to ${head.upgrade.slice(0, 64)} is not allowed here.`,
+        status: 403,
+      });
     }
-    if (this.#config.stripHostPort !== 'none') stripPort(head, this.#config.stripHostPort === 'any' ? null : info.localAddress);
+    if (this.#config.stripHostPort !== 'none')
+      stripPort(head, this.#config.stripHostPort === 'any' ? null : info.localAddress);
     return this.#canonicalPath(head);
   }
 
@@ -195,6 +202,7 @@ function appendForwardedFor(fields: HeaderFields, address: string): void {
 /** `localAddress` null: any port goes; else only the listener's own. */
 function stripPort(head: RequestHead, localAddress: string | null): void {
   const match = /:\d*$/.exec(head.authority);
-  if (match === null || (localAddress !== null && localAddress.slice(localAddress.lastIndexOf(':')) !== match[0])) return;
+  if (match === null || (localAddress !== null && localAddress.slice(localAddress.lastIndexOf(':')) !== match[0]))
+    return;
   head.authority = head.authority.slice(0, match.index);
 }

@@ -14,7 +14,14 @@ export class RequestMetricSet {
   readonly requestBytes: Counter;
   readonly responseBytes: Counter;
 
-  constructor(store: StatStore, scope: RequestMetricScope, protocol: 'http1' | 'http2', status: number, grpcStatus: string, flag: string) {
+  constructor(
+    store: StatStore,
+    scope: RequestMetricScope,
+    protocol: 'http1' | 'http2',
+    status: number,
+    grpcStatus: string,
+    flag: string,
+  ) {
     this.protocol = protocol;
     this.status = status;
     this.grpcStatus = grpcStatus;
@@ -46,7 +53,8 @@ export class RequestMetrics {
     const sets = this.#sets;
     for (let i = 0; i < sets.length; i++) {
       const set = sets[i]!;
-      if (set.status !== status || set.protocol !== protocol || set.grpcStatus !== grpcStatus || set.flag !== flag) continue;
+      if (set.status !== status || set.protocol !== protocol || set.grpcStatus !== grpcStatus || set.flag !== flag)
+        continue;
       if (i > 0) {
         sets[i] = sets[0]!;
         sets[0] = set;

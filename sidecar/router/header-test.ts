@@ -9,7 +9,10 @@ export type HeadTest = (head: RequestHead) => boolean;
 export function compileHeaderTest(config: HeaderMatchConfig): HeadTest {
   const { name, test, invert, treatMissingAsEmpty } = config;
   if (test.kind === 'present') return (head) => ((headerValue(head, name) !== undefined) === test.present) !== invert;
-  const matches: StringMatcher = test.kind === 'string' ? compileStringMatcher(test.match) : (value) => /^[+-]?\d+$/.test(value) && Number(value) >= test.start && Number(value) < test.end;
+  const matches: StringMatcher =
+    test.kind === 'string'
+      ? compileStringMatcher(test.match)
+      : (value) => /^[+-]?\d+$/.test(value) && Number(value) >= test.start && Number(value) < test.end;
   return (head) => {
     const value = headerValue(head, name) ?? (treatMissingAsEmpty ? '' : undefined);
     // A missing header matches nothing, inverted or not (Envoy).
@@ -45,7 +48,10 @@ function headerValue(head: RequestHead, name: string): string | undefined {
 
 /** Every matcher must find its parameter; of one that stands there twice, the first counts. */
 export function compileQueryTest(configs: readonly QueryMatchConfig[]): HeadTest {
-  const tests = configs.map(({ name, test }) => ({ name, matches: test.kind === 'present' ? () => true : compileStringMatcher(test.match) }));
+  const tests = configs.map(({ name, test }) => ({
+    name,
+    matches: test.kind === 'present' ? () => true : compileStringMatcher(test.match),
+  }));
   return (head) => {
     const at = head.path.indexOf('?');
     // A plus sign is itself: these are not form fields.

@@ -4,7 +4,12 @@ import type { RedirectActionConfig, RouteMatchConfig } from '../config/route-con
 import { rewritePath } from './path-rewrite.ts';
 
 /** The value of `location`. A changed scheme or host drops the port that the caller named, unless one is configured (Envoy). */
-export function redirectLocation(action: RedirectActionConfig, matched: RouteMatchConfig['path'], head: RequestHead, secure: boolean): string {
+export function redirectLocation(
+  action: RedirectActionConfig,
+  matched: RouteMatchConfig['path'],
+  head: RequestHead,
+  secure: boolean,
+): string {
   const scheme = action.scheme === '' ? (secure ? 'https' : head.scheme) : action.scheme;
   const portAt = /:\d*$/.exec(head.authority)?.index ?? head.authority.length;
   const host = action.host === '' ? head.authority.slice(0, portAt) : action.host;

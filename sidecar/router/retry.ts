@@ -38,12 +38,24 @@ export interface FailedAttempt {
 export function mayRepeatFreely(error: ProxyError, attempt: FailedAttempt): boolean {
   if (error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM') return false;
   if (error.retry === 'unsent') return attempt.freeRetries < maxFreeUnsent;
-  return error.retry === 'idempotent' && attempt.reused && attempt.freeRetries < maxFreeIdempotent && idempotentMethods.has(attempt.method);
+  return (
+    error.retry === 'idempotent' &&
+    attempt.reused &&
+    attempt.freeRetries < maxFreeIdempotent &&
+    idempotentMethods.has(attempt.method)
+  );
 }
 
 /** A repeat that the route's policy asks for. */
 export function policyAsks(policy: RetryPolicyConfig, error: ProxyError, connected: boolean): boolean {
-  if (error.retry !== 'unsent' || error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM') return false;
+  if (
+    error.retry !== 'unsent' ||
+    error.flag === 'UH' ||
+    error.flag === 'UO' ||
+    error.flag === 'NC' ||
+    error.flag === 'OM'
+  )
+    return false;
   return connected
     ? policy.retryOn.includes('refused-stream') || policy.retryOn.includes('reset-before-request')
     : policy.retryOn.includes('connect-failure') || policy.retryOn.includes('reset-before-request');
@@ -54,5 +66,5 @@ const maxBackoffMs = 250;
 
 /** Full jitter over an interval that doubles: Envoy's default back-off (25 ms base, 250 ms at most). */
 export function backoffMs(retry: number, random: Random): number {
-  return random() * Math.min(maxBackoffMs, baseBackoffMs * (2 ** retry));
+  return random() * Math.min(maxBackoffMs, baseBackoffMs * 2 ** retry);
 }

@@ -81,10 +81,14 @@ function compilePath(config: RouteConfig): StringMatcher {
   const { length } = wanted;
   switch (path.kind) {
     case 'exact':
-      return caseSensitive ? (value) => value === wanted : (value) => value.length === length && value.toLowerCase() === wanted;
+      return caseSensitive
+        ? (value) => value === wanted
+        : (value) => value.length === length && value.toLowerCase() === wanted;
     case 'prefix':
       if (length === 0 || wanted === '/') return anyPath;
-      return caseSensitive ? (value) => value.startsWith(wanted) : (value) => value.slice(0, length).toLowerCase() === wanted;
+      return caseSensitive
+        ? (value) => value.startsWith(wanted)
+        : (value) => value.slice(0, length).toLowerCase() === wanted;
     case 'separated-prefix':
       return (value) => {
         if (value.length > length && value.charCodeAt(length) !== 47) return false;

@@ -21,8 +21,16 @@ export class RouteIndex {
     for (const [at, { config }] of routes.entries()) {
       const { path, caseSensitive } = config.match;
       if (path.kind === 'regex' || path.value === '' || path.value === '/') this.#always.push(at);
-      else if (path.kind === 'exact') (caseSensitive ? this.#exact : this.#foldedExact).add(caseSensitive ? path.value : path.value.toLowerCase(), at);
-      else (caseSensitive ? this.#prefixes : this.#foldedPrefixes).add(caseSensitive ? path.value : path.value.toLowerCase(), at);
+      else if (path.kind === 'exact')
+        (caseSensitive ? this.#exact : this.#foldedExact).add(
+          caseSensitive ? path.value : path.value.toLowerCase(),
+          at,
+        );
+      else
+        (caseSensitive ? this.#prefixes : this.#foldedPrefixes).add(
+          caseSensitive ? path.value : path.value.toLowerCase(),
+          at,
+        );
     }
   }
 

@@ -18,8 +18,14 @@ export class VirtualHost {
 
   constructor(config: VirtualHostConfig, table: RouteTableConfig) {
     this.name = config.name;
-    const request = compact(HeaderMutation.compile(config.requestHeaders), HeaderMutation.compile(table.requestHeaders));
-    const response = compact(HeaderMutation.compile(config.responseHeaders), HeaderMutation.compile(table.responseHeaders));
+    const request = compact(
+      HeaderMutation.compile(config.requestHeaders),
+      HeaderMutation.compile(table.requestHeaders),
+    );
+    const response = compact(
+      HeaderMutation.compile(config.responseHeaders),
+      HeaderMutation.compile(table.responseHeaders),
+    );
     this.#routes = config.routes.map((route) => new RouteEntry(route, request, response));
     this.#index = config.routes.length >= indexFrom ? new RouteIndex(this.#routes) : null;
   }

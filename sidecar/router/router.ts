@@ -98,7 +98,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (action.hostRewrite !== '') head.authority = action.hostRewrite;
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
-    if (action.maxStreamDurationMs !== null) limits.durationDueMs = action.maxStreamDurationMs > 0 ? stream.startMs + action.maxStreamDurationMs : Infinity;
+    if (action.maxStreamDurationMs !== null)
+      limits.durationDueMs = action.maxStreamDurationMs > 0 ? stream.startMs + action.maxStreamDurationMs : Infinity;
     this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
     if (this.#timeoutMs > 0) this.#tellDeadline(head.fields, this.#timeoutMs);
     if (endStream) this.#onRequestEnd(stream.startMs);
@@ -158,7 +159,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** What is left of the deadline goes with the request, so that nobody works longer than somebody waits. */
   #tellDeadline(fields: HeaderFields, leftMs: number): void {
     fields.set(names.expectedTimeout, String(Math.max(1, Math.ceil(leftMs))));
-    if (this.#stream.grpc && this.#action.grpcTimeoutHeaderMaxMs !== null) fields.set(names.grpcTimeout, formatGrpcTimeout(leftMs));
+    if (this.#stream.grpc && this.#action.grpcTimeoutHeaderMaxMs !== null)
+      fields.set(names.grpcTimeout, formatGrpcTimeout(leftMs));
   }
 
   // -- attempts --
@@ -169,7 +171,13 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const cluster = this.#context.clusters.cluster(name);
     if (cluster === undefined) {
       stream.fail(
-        new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message: `There is no cluster ${name}.`, status: this.#action.clusterNotFoundStatus }),
+        new ProxyError({
+          flag: 'NC',
+          source: 'local',
+          details: 'cluster_not_found',
+          message: `There is no cluster ${name}.`,
+          status: this.#action.clusterNotFoundStatus,
+        }),
       );
       return;
     }
@@ -208,7 +216,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       return;
     }
     if (!this.#bodyGone) {
-      const failed = { method: this.#head!.method, reused: attempt.reused, connected: attempt.stream !== null, freeRetries: this.#freeRetries };
+      const failed = {
+        method: this.#head!.method,
+        reused: attempt.reused,
+        connected: attempt.stream !== null,
+        freeRetries: this.#freeRetries,
+      };
       if (mayRepeatFreely(error, failed)) {
         this.#freeRetries++;
         stream.onRetry('connection');
@@ -219,7 +232,14 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       if (retry !== null && policyAsks(retry, error, failed.connected)) {
         if (this.#retryByPolicy(attempt, retry.maxRetries)) return;
         stream.fail(
-          new ProxyError({ flag: 'URX', source: error.source, details: error.details, message: `${error.message} ${stream.attempts} attempts were made.`, status: error.status, http2Code: error.http2Code }),
+          new ProxyError({
+            flag: 'URX',
+            source: error.source,
+            details: error.details,
+            message: `${error.message} ${stream.attempts} attempts were made.`,
+            status: error.status,
+            http2Code: error.http2Code,
+          }),
         );
         return;
       }
@@ -246,7 +266,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
     const now = this.#context.clock.nowMs();
-    if (this.#timeoutMs > 0 && this.#requestEnded) this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - now);
+    if (this.#timeoutMs > 0 && this.#requestEnded)
+      this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - now);
     this.#begin(now);
   }
 
@@ -283,7 +304,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.limits.routeDueMs = Infinity;
     } else this.#state = stateResponding;
     if (this.#requestEnded || tunnel) {
-      stream.upstreamServiceTimeMs = Math.max(0, Math.round(now - (this.#requestEndedMs < 0 ? stream.startMs : this.#requestEndedMs)));
+      stream.upstreamServiceTimeMs = Math.max(
+        0,
+        Math.round(now - (this.#requestEndedMs < 0 ? stream.startMs : this.#requestEndedMs)),
+      );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
     const { responseHeaders } = stream.target!;
@@ -372,7 +396,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       this.#stream.onRetry('policy');
       const { fields } = this.#head!;
       fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-      if (this.#timeoutMs > 0 && this.#requestEnded) this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - nowMs);
+      if (this.#timeoutMs > 0 && this.#requestEnded)
+        this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - nowMs);
       this.#begin(nowMs);
       return;
     }
@@ -401,7 +426,13 @@ const nothingTried = Object.freeze({ triedHosts: null });
 /** RFC 9113 7. */
 const cancelCode = 8;
 
-const cutShort = new ProxyError({ flag: 'LR', source: 'local', details: 'request_cut_short', message: 'The response ended before the request was whole.', http2Code: cancelCode });
+const cutShort = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'request_cut_short',
+  message: 'The response ended before the request was whole.',
+  http2Code: cancelCode,
+});
 
 const before = 'upstream_reset_before_response_started';
 

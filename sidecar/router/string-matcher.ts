@@ -1,6 +1,7 @@
 /** Compiled string matchers of routes: exact, prefix, suffix, contains, and regular expressions in linear time (RE2). */
-import { compileLinearRegex } from '../runtime/linear-regex.ts';
+
 import type { StringMatchConfig } from '../config/route-config.ts';
+import { compileLinearRegex } from '../runtime/linear-regex.ts';
 
 export type StringMatcher = (value: string) => boolean;
 

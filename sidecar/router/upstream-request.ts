@@ -80,7 +80,11 @@ export class UpstreamRequest implements StreamRequest {
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
     if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, false);
-    this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome, nowMs - this.#startMs);
+    this.cluster.onResponse(
+      this.host!,
+      this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome,
+      nowMs - this.#startMs,
+    );
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */

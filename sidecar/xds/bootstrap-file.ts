@@ -119,7 +119,8 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
 function usesAds(listeners: ReadonlyMap<string, Configured<ListenerConfig>>, clusters: ReadonlyMap<string, Configured<ClusterConfig>>): boolean {
   for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') return true;
   for (const { value } of listeners.values()) {
-    for (const chain of value.filterChains) if (chain.httpConnectionManager?.routes.kind === 'rds') return true;
+    const chains = value.defaultFilterChain === null ? value.filterChains : [...value.filterChains, value.defaultFilterChain];
+    if (chains.some((chain) => chain.httpConnectionManager?.routes.kind === 'rds')) return true;
   }
   return false;
 }

@@ -13,7 +13,7 @@ import type { Http2Options } from '../config/listener-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { upstreamTls } from './decode-tls.ts';
-import { durationMs, socketAddress } from './decode-value.ts';
+import { bounded, durationMs, socketAddress } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 const httpOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
@@ -33,15 +33,16 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     connectTimeoutMs,
     tls: upstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
     protocol: protocol(message, options),
-    http2: http2Options(http2Settings(message, options)),
+    http2: http2Settings(message, options, path, faults),
     limits: thresholds(message.circuitBreakers),
     idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxConnectionDurationMs: durationMs(common?.maxConnectionDuration, 0, at(optionsPath, 'max_connection_duration'), faults),
     maxHeadBytes: defaultHttpLimits.maxHeadBytes,
-    maxFields: common?.maxHeadersCount ?? defaultHttpLimits.maxFields,
+    maxFields: bounded(common?.maxHeadersCount, defaultHttpLimits.maxFields, 1, 0xffff_ffff, at(optionsPath, 'max_headers_count'), faults),
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? 1024 * 1024,
-    panicThresholdPercent: message.commonLbConfig?.healthyPanicThreshold?.value ?? 50,
+    panicThresholdPercent: bounded(message.commonLbConfig?.healthyPanicThreshold?.value, 50, 0, 100, at(path, 'common_lb_config.healthy_panic_threshold.value'), faults),
+    localityWeighted: message.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig',
   });
 }
 
@@ -105,23 +106,30 @@ function protocol(message: Cluster, options: HttpProtocolOptions | null): Cluste
   return message.http2ProtocolOptions === undefined ? 'http1' : 'http2';
 }
 
-function http2Settings(message: Cluster, options: HttpProtocolOptions | null): Http2ProtocolOptions | undefined {
+function http2Settings(message: Cluster, options: HttpProtocolOptions | null, path: string, faults: Faults): Http2Options {
   const upstream = options?.upstreamProtocolOptions;
-  if (upstream?.case === 'useDownstreamProtocolConfig') return upstream.value.http2ProtocolOptions;
-  if (upstream?.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === 'http2ProtocolOptions') return upstream.value.protocolConfig.value;
-  return message.http2ProtocolOptions;
+  const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"]`;
+  if (upstream?.case === 'useDownstreamProtocolConfig') return http2Options(upstream.value.http2ProtocolOptions, `${optionsPath}.use_downstream_protocol_config.http2_protocol_options`, faults);
+  if (upstream?.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === 'http2ProtocolOptions') {
+    return http2Options(upstream.value.protocolConfig.value, `${optionsPath}.explicit_http_config.http2_protocol_options`, faults);
+  }
+  return http2Options(message.http2ProtocolOptions, at(path, 'http2_protocol_options'), faults);
 }
 
-export function http2Options(message: Http2ProtocolOptions | undefined): Http2Options {
-  const quiet = { list: [], add: () => {}, any: false } as unknown as Faults;
+/** RFC 9113 6.5.2 and 6.9.1 bound the numbers; Envoy's rules are narrower for the windows. */
+export function http2Options(message: Http2ProtocolOptions | undefined, path: string, faults: Faults): Http2Options {
+  const most = 0x7fff_ffff;
+  const keepalive = message?.connectionKeepalive;
+  const keepalivePath = at(path, 'connection_keepalive');
+  if (keepalive !== undefined && keepalive.timeout === undefined) faults.add(at(keepalivePath, 'timeout'), 'is missing');
   return Object.freeze({
-    maxConcurrentStreams: message?.maxConcurrentStreams ?? defaultHttp2Limits.maxConcurrentStreams,
-    initialStreamWindowBytes: message?.initialStreamWindowSize ?? defaultHttp2Limits.initialStreamWindowBytes,
-    initialConnectionWindowBytes: message?.initialConnectionWindowSize ?? defaultHttp2Limits.initialConnectionWindowBytes,
+    maxConcurrentStreams: bounded(message?.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams, 1, most, at(path, 'max_concurrent_streams'), faults),
+    initialStreamWindowBytes: bounded(message?.initialStreamWindowSize, defaultHttp2Limits.initialStreamWindowBytes, 65_535, most, at(path, 'initial_stream_window_size'), faults),
+    initialConnectionWindowBytes: bounded(message?.initialConnectionWindowSize, defaultHttp2Limits.initialConnectionWindowBytes, 65_535, most, at(path, 'initial_connection_window_size'), faults),
     headerTableBytes: message?.hpackTableSize ?? defaultHttp2Limits.headerTableBytes,
     allowConnect: true,
-    keepAliveIntervalMs: durationMs(message?.connectionKeepalive?.interval, 0, '', quiet),
-    keepAliveTimeoutMs: durationMs(message?.connectionKeepalive?.timeout, 0, '', quiet),
+    keepAliveIntervalMs: durationMs(keepalive?.interval, 0, at(keepalivePath, 'interval'), faults),
+    keepAliveTimeoutMs: durationMs(keepalive?.timeout, 0, at(keepalivePath, 'timeout'), faults),
   });
 }
 
@@ -149,7 +157,7 @@ function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faul
     region: message.locality?.region ?? '',
     zone: message.locality?.zone ?? '',
     subZone: message.locality?.subZone ?? '',
-    weight: message.loadBalancingWeight ?? 0,
+    weight: bounded(message.loadBalancingWeight, 0, 1, 0xffff_ffff, at(path, 'load_balancing_weight'), faults),
     priority: message.priority,
     endpoints: message.lbEndpoints.map((endpoint, i) => decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults)),
   };

@@ -23,7 +23,7 @@ import { http2Options } from './decode-cluster.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { decodeRouteTable } from './decode-route.ts';
 import { downstreamTls } from './decode-tls.ts';
-import { durationMs, socketAddress } from './decode-value.ts';
+import { bounded, durationMs, socketAddress } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -58,7 +58,7 @@ function filterChain(message: FilterChain, path: string, faults: Faults): Filter
   return {
     name: message.name,
     match: {
-      destinationPort: match?.destinationPort ?? null,
+      destinationPort: match?.destinationPort === undefined ? null : bounded(match.destinationPort, 0, 1, 65_535, at(path, 'filter_chain_match.destination_port'), faults),
       serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
       transportProtocol: transport === 'tls' || transport === 'raw_buffer' ? transport : '',
       applicationProtocols: match?.applicationProtocols ?? [],
@@ -91,6 +91,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
   if (message.codecType === HttpConnectionManager_CodecType.HTTP3) faults.add(at(path, 'codec_type'), 'HTTP3 is not supported; see docs/xds-support.md');
   if (durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults) !== 0) faults.add(at(path, 'request_timeout'), 'is not supported above 0; see docs/xds-support.md');
   httpFilters(message, path, faults);
+  for (const [i, { upgradeType }] of message.upgradeConfigs.entries()) if (upgradeType === '') faults.add(at(at(at(path, 'upgrade_configs'), i), 'upgrade_type'), 'must not be empty');
   return Object.freeze({
     statPrefix: message.statPrefix.replaceAll(':', '_'),
     codec: message.codecType === HttpConnectionManager_CodecType.HTTP1 ? 'http1' : message.codecType === HttpConnectionManager_CodecType.HTTP2 ? 'http2' : 'auto',
@@ -103,9 +104,9 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     requestTimeoutMs: 0,
     requestHeadersTimeoutMs: durationMs(message.requestHeadersTimeout, 10_000, at(path, 'request_headers_timeout'), faults),
     drainTimeoutMs: durationMs(message.drainTimeout, 5_000, at(path, 'drain_timeout'), faults),
-    maxHeadBytes: (message.maxRequestHeadersKb ?? defaultHttpLimits.maxHeadBytes / 1024) * 1024,
-    maxFields: common?.maxHeadersCount ?? defaultHttpLimits.maxFields,
-    http2: http2Options(message.http2ProtocolOptions),
+    maxHeadBytes: bounded(message.maxRequestHeadersKb, defaultHttpLimits.maxHeadBytes / 1024, 1, 8192, at(path, 'max_request_headers_kb'), faults) * 1024,
+    maxFields: bounded(common?.maxHeadersCount, defaultHttpLimits.maxFields, 1, 0xffff_ffff, at(commonPath, 'max_headers_count'), faults),
+    http2: http2Options(message.http2ProtocolOptions, at(path, 'http2_protocol_options'), faults),
     // proto3 cannot tell false from unset here: HTTP/1.0 is always taken (needs-and-defaults.md 17).
     acceptHttp10: true,
     serverName: message.serverName === '' ? 'outrigger' : message.serverName,

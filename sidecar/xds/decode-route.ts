@@ -4,6 +4,7 @@ import type {
   HeaderMatcher,
   QueryParameterMatcher,
   RedirectAction,
+  RetryPolicy,
   Route,
   RouteAction,
   RouteMatch,
@@ -18,6 +19,7 @@ import {
   noHeaderMutations,
   type QueryMatchConfig,
   type RedirectActionConfig,
+  type RetryPolicyConfig,
   type RouteActionConfig,
   type RouteConfig,
   type RouteMatchConfig,
@@ -25,6 +27,7 @@ import {
   type VirtualHostConfig,
   type WeightedClusterConfig,
 } from '../config/route-config.ts';
+import { honouredRetryConditions } from '../router/retry.ts';
 import { dataSourceText, durationMs, headerMutations, regexText, stringMatch } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -106,10 +109,13 @@ function headerMatch(message: HeaderMatcher, path: string, faults: Faults): Head
     case 'exactMatch':
       return { ...base, test: { kind: 'string', match: { kind: 'exact', value: specifier.value, ignoreCase: false } } };
     case 'prefixMatch':
+      nonEmpty(specifier.value, at(path, 'prefix_match'), faults);
       return { ...base, test: { kind: 'string', match: { kind: 'prefix', value: specifier.value, ignoreCase: false } } };
     case 'suffixMatch':
+      nonEmpty(specifier.value, at(path, 'suffix_match'), faults);
       return { ...base, test: { kind: 'string', match: { kind: 'suffix', value: specifier.value, ignoreCase: false } } };
     case 'containsMatch':
+      nonEmpty(specifier.value, at(path, 'contains_match'), faults);
       return { ...base, test: { kind: 'string', match: { kind: 'contains', value: specifier.value, ignoreCase: false } } };
     case 'safeRegexMatch':
       return { ...base, test: { kind: 'string', match: { kind: 'regex', value: regexText(specifier.value.regex, at(path, 'safe_regex_match.regex'), faults) } } };
@@ -125,10 +131,16 @@ function headerMatch(message: HeaderMatcher, path: string, faults: Faults): Head
   }
 }
 
+function nonEmpty(value: string, path: string, faults: Faults): void {
+  if (value === '') faults.add(path, 'must not be empty');
+}
+
 function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
   const specifier = message.queryParameterMatchSpecifier;
   if (specifier.case === 'stringMatch') return { name: message.name, test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) } };
+  // Envoy looks for the parameter whatever the value says; it is not the opposite that `false` would get.
+  if (specifier.case === 'presentMatch' && !specifier.value) faults.add(at(path, 'present_match'), 'only true is supported; see docs/xds-support.md');
   return { name: message.name, test: { kind: 'present' } };
 }
 
@@ -137,6 +149,7 @@ function action(message: Route, path: string, faults: Faults): RouteActionConfig
     case 'route':
       return forward(message.action.value, at(path, 'route'), faults);
     case 'redirect':
+      if (message.action.value.portRedirect > 65_535) faults.add(at(path, 'redirect.port_redirect'), `${message.action.value.portRedirect} is not a port (0 to 65535)`);
       return redirect(message.action.value);
     case 'directResponse': {
       const { status, body } = message.action.value;
@@ -166,9 +179,17 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
         : durationMs(message.maxStreamDuration.grpcTimeoutHeaderMax, 0, at(path, 'max_stream_duration.grpc_timeout_header_max'), faults),
     prefixRewrite: message.prefixRewrite,
     hostRewrite: message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
-    retry: null,
+    retry: message.retryPolicy === undefined ? null : retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
     clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),
   };
+}
+
+function retryPolicy(message: RetryPolicy, path: string, faults: Faults): RetryPolicyConfig {
+  const retryOn = message.retryOn.split(',').map((condition) => condition.trim());
+  for (const condition of retryOn) {
+    if (!honouredRetryConditions.includes(condition)) faults.add(at(path, 'retry_on'), `${JSON.stringify(condition)} is not supported; see docs/xds-support.md`);
+  }
+  return { retryOn, maxRetries: message.numRetries ?? 1, perTryTimeoutMs: 0 };
 }
 
 function clusterNotFoundStatus(code: RouteAction_ClusterNotFoundResponseCode): number {

@@ -23,6 +23,13 @@ export function durationMs(duration: Duration | undefined, fallback: number, pat
   return ms;
 }
 
+/** Adds a fault unless `value` lies between `least` and `most`; gives the value, or `fallback` when it is not set. */
+export function bounded(value: number | undefined, fallback: number, least: number, most: number, path: string, faults: Faults): number {
+  if (value === undefined) return fallback;
+  if (value < least || value > most) faults.add(path, `${value} is not between ${least} and ${most}`);
+  return value;
+}
+
 export function socketAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
   const none = { host: '127.0.0.1', port: 0 };
   if (address?.address.case !== 'socketAddress') {

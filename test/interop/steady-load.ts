@@ -9,7 +9,7 @@ export interface LoadSummary {
   readonly instances: ReadonlyMap<string, number>;
 }
 
-export class SteadyLoad {
+class SteadyLoad {
   readonly #port: number;
   readonly #question: Question;
   readonly #workers: Promise<void>[];
@@ -44,4 +44,15 @@ export class SteadyLoad {
       await new Promise((resolve) => setTimeout(resolve, 4));
     }
   }
+}
+
+/** Runs `work` under the load; the load ends with it, also when it fails. */
+export async function underSteadyLoad(port: number, question: Question, work: () => Promise<void>): Promise<LoadSummary> {
+  const load = new SteadyLoad(port, question);
+  try {
+    await work();
+  } finally {
+    await load.stop();
+  }
+  return load.stop();
 }

@@ -31,14 +31,24 @@ export function pathMatch(path: RouteMatchConfig['path'], overrides: Partial<Rou
 
 export const anyPath = pathMatch({ kind: 'prefix', value: '/' });
 
-export function route(name: string, match: RouteMatchConfig, action: RouteActionConfig, overrides: Partial<RouteConfig> = {}): RouteConfig {
+export function route(
+  name: string,
+  match: RouteMatchConfig,
+  action: RouteActionConfig,
+  overrides: Partial<RouteConfig> = {},
+): RouteConfig {
   return { name, match, action, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations, ...overrides };
 }
 
-export function routeTable(routes: readonly RouteConfig[], overrides: Partial<RouteTableConfig> = {}): RouteTableConfig {
+export function routeTable(
+  routes: readonly RouteConfig[],
+  overrides: Partial<RouteTableConfig> = {},
+): RouteTableConfig {
   return {
     name: 'test',
-    virtualHosts: [{ name: 'all', domains: ['*'], routes, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations }],
+    virtualHosts: [
+      { name: 'all', domains: ['*'], routes, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations },
+    ],
     requestHeaders: noHeaderMutations,
     responseHeaders: noHeaderMutations,
     ignorePortInHost: false,
@@ -46,7 +56,10 @@ export function routeTable(routes: readonly RouteConfig[], overrides: Partial<Ro
   };
 }
 
-export function managerConfig(table: RouteTableConfig, overrides: Partial<HttpConnectionManagerConfig> = {}): HttpConnectionManagerConfig {
+export function managerConfig(
+  table: RouteTableConfig,
+  overrides: Partial<HttpConnectionManagerConfig> = {},
+): HttpConnectionManagerConfig {
   return {
     statPrefix: 'test',
     codec: 'auto',

@@ -3,7 +3,13 @@
  * call, none after the end) and check what they are told.
  */
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from '../../cluster/upstream.ts';
-import type { ClientConnection, ClientStream, ResponseReceiver, ServerConnection, ServerStream } from '../../codec/codec.ts';
+import type {
+  ClientConnection,
+  ClientStream,
+  ResponseReceiver,
+  ServerConnection,
+  ServerStream,
+} from '../../codec/codec.ts';
 import type { HeaderFields } from '../../codec/header-fields.ts';
 import type { RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { ProxyError } from '../../codec/proxy-error.ts';

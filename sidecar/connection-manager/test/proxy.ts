@@ -30,7 +30,12 @@ export class Proxy {
     const wheel = new TimerWheel(systemClock);
     this.#clusters = new ClusterManager({ stats: this.stats, clock: systemClock, wheel, random: Math.random });
     const cluster = configured(clusterConfig(upstreamPort, protocol));
-    this.#clusters.apply({ listeners: new Map(), clusters: new Map([['app', cluster]]), routeTables: new Map(), assignments: new Map() });
+    this.#clusters.apply({
+      listeners: new Map(),
+      clusters: new Map([['app', cluster]]),
+      routeTables: new Map(),
+      assignments: new Map(),
+    });
     const table = routeTable(routes ?? [route('r', anyPath, forward('app'))]);
     const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
     this.manager = new HttpConnectionManager(
@@ -88,11 +93,23 @@ function configured<T>(value: T): Configured<T> {
 }
 
 function clusterConfig(port: number, protocol: ClusterConfig['protocol']): ClusterConfig {
-  const endpoint = { address: { host: '127.0.0.1', port }, weight: 1, health: 'healthy', hostname: '', metadata: {} } as const;
+  const endpoint = {
+    address: { host: '127.0.0.1', port },
+    weight: 1,
+    health: 'healthy',
+    hostname: '',
+    metadata: {},
+  } as const;
   return {
     name: 'app',
     statName: 'app',
-    discovery: { kind: 'static', assignment: { clusterName: 'app', localities: [{ region: '', zone: '', subZone: '', weight: 1, priority: 0, endpoints: [endpoint] }] } },
+    discovery: {
+      kind: 'static',
+      assignment: {
+        clusterName: 'app',
+        localities: [{ region: '', zone: '', subZone: '', weight: 1, priority: 0, endpoints: [endpoint] }],
+      },
+    },
     loadBalancing: { kind: 'round-robin' },
     connectTimeoutMs: 1000,
     tls: null,

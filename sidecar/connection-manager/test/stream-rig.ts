@@ -34,7 +34,13 @@ export class StreamRig implements StreamConnection {
   ends = 0;
   random = 0;
 
-  constructor(options: { routes?: readonly RouteConfig[]; config?: Partial<HttpConnectionManagerConfig>; bufferLimitBytes?: number } = {}) {
+  constructor(
+    options: {
+      routes?: readonly RouteConfig[];
+      config?: Partial<HttpConnectionManagerConfig>;
+      bufferLimitBytes?: number;
+    } = {},
+  ) {
     this.context = {
       clusters: { cluster: (name) => (name === 'missing' ? undefined : this.cluster) },
       routeTables: { routeTable: () => undefined },
@@ -70,7 +76,11 @@ export class StreamRig implements StreamConnection {
   }
 }
 
-export function get(path: string, fields: HeaderFields = new HeaderFields(), version: HttpVersion = '1.1'): RequestHead {
+export function get(
+  path: string,
+  fields: HeaderFields = new HeaderFields(),
+  version: HttpVersion = '1.1',
+): RequestHead {
   return new RequestHead('GET', 'http', 'orders.shop', path, version, fields);
 }
 
@@ -79,7 +89,14 @@ export function post(path: string, fields: HeaderFields = new HeaderFields()): R
 }
 
 export function grpcCall(...pairs: ReadonlyArray<readonly [string, string]>): RequestHead {
-  return new RequestHead('POST', 'http', 'orders.shop', '/shop.Orders/Get', '2', HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...pairs));
+  return new RequestHead(
+    'POST',
+    'http',
+    'orders.shop',
+    '/shop.Orders/Get',
+    '2',
+    HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...pairs),
+  );
 }
 
 export function answer(status: number, ...pairs: ReadonlyArray<readonly [string, string]>): ResponseHead {

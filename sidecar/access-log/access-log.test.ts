@@ -1,0 +1,211 @@
+import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import { ManualTime } from '../connection-manager/test/manual-time.ts';
+import { connectionInfo, get } from '../connection-manager/test/stream-rig.ts';
+import { Log } from '../runtime/log.ts';
+import { StatStore } from '../stats/stat-store.ts';
+import { AccessLogFiles } from './access-log-sink.ts';
+import { AccessLogger } from './access-logger.ts';
+import { compileLogFormat } from './log-format.ts';
+import type { LoggedStream } from './log-record.ts';
+
+function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
+  return {
+    head: get('/rewritten', HeaderFields.of(['User-Agent', 'curl'], ['X-Two', 'a'], ['x-two', 'b'])),
+    originalPath: '/asked?for',
+    version: '1.1',
+    requestId: 'id-1',
+    status: 200,
+    flag: '',
+    details: 'via_upstream',
+    grpcStatus: '',
+    bytesReceived: 3,
+    bytesSent: 5,
+    attempts: 1,
+    upstreamHost: '10.0.0.1:80',
+    upstreamServiceTimeMs: 7,
+    route: { name: 'r' },
+    target: { name: 'outbound|80||orders.shop' },
+    responseHead: { fields: HeaderFields.of(['X-Cache', 'hit']) },
+    responseTrailers: null,
+    ...overrides,
+  };
+}
+
+function logged(
+  format: AccessLogConfig['format'],
+  stream: LoggedStream = finished(),
+  filter: AccessLogConfig['filter'] = 'all',
+): string | undefined {
+  const lines: string[] = [];
+  const logger = new AccessLogger(
+    { sink: { kind: 'stdout' }, format, filter },
+    { accessLogSinks: { open: () => ({ writeLine: (line) => lines.push(line) }) }, clock: new ManualTime() },
+  );
+  logger.write(stream, connectionInfo, 12.3456);
+  return lines[0];
+}
+
+test('the default line has every field, null where there is nothing', () => {
+  expect(JSON.parse(logged({ kind: 'default' })!)).toEqual({
+    start_time: new Date(1_790_000_001_000 - 12.3456).toISOString(),
+    method: 'GET',
+    path: '/asked?for',
+    authority: 'orders.shop',
+    protocol: 'HTTP/1.1',
+    status: 200,
+    flags: null,
+    details: 'via_upstream',
+    grpc_status: null,
+    bytes_received: 3,
+    bytes_sent: 5,
+    duration_ms: 12.346,
+    upstream_service_time_ms: 7,
+    upstream_host: '10.0.0.1:80',
+    cluster: 'outbound|80||orders.shop',
+    route: 'r',
+    attempts: 1,
+    request_id: 'id-1',
+    user_agent: 'curl',
+    x_forwarded_for: null,
+    downstream_remote: '10.1.2.3:4567',
+    downstream_local: '127.0.0.1:15001',
+    listener: 'outbound',
+  });
+});
+
+test('nothing that a caller sends breaks a line or reaches a terminal raw (hardening.md)', () => {
+  const hostile = '"\\\n\r\u001b[2J\u007f\u009b31m\u2028';
+  const stream = finished({
+    originalPath: `/${hostile}`,
+    head: get(`/${hostile}`, HeaderFields.of(['user-agent', hostile])),
+  });
+  const formats: AccessLogConfig['format'][] = [
+    { kind: 'default' },
+    {
+      kind: 'json',
+      fields: [
+        ['path', '%REQ(:PATH)%'],
+        ['mixed', 'x %REQ(USER-AGENT)%'],
+      ],
+    },
+    { kind: 'text', text: '%REQ(:PATH)% %REQ(USER-AGENT)%\n' },
+  ];
+  for (const format of formats) {
+    const line = logged(format, stream)!;
+    // oxlint-disable-next-line no-control-regex -- control characters are what is looked for
+    expect(line).not.toMatch(/[\u0000-\u001f\u007f-\u009f\u2028]/);
+    if (format.kind === 'default') expect(JSON.parse(line)).toMatchObject({ path: `/${hostile}`, user_agent: hostile });
+  }
+});
+
+test("Envoy's operators, in text and in JSON with numbers", () => {
+  const text =
+    '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_SENT% %DURATION% %REQ(X-TWO)% %REQ(NONE):3% %RESP(X-CACHE):2% 100%%';
+  expect(logged({ kind: 'text', text })).toMatch(
+    /^\[2026-.*Z\] "GET \/asked\?for HTTP\/1\.1" 200 - 5 12 a,b - hi 100%$/,
+  );
+  const line = logged(
+    {
+      kind: 'json',
+      fields: [
+        ['code', '%RESPONSE_CODE%'],
+        ['flags', '%RESPONSE_FLAGS%'],
+        ['both', '%ROUTE_NAME% %UPSTREAM_HOST%'],
+        ['grpc', '%GRPC_STATUS%'],
+        ['plain', 'text'],
+      ],
+    },
+    finished({ grpcStatus: '14' }),
+  );
+  expect(JSON.parse(line!)).toEqual({
+    code: 200,
+    flags: null,
+    both: 'r 10.0.0.1:80',
+    grpc: 'Unavailable',
+    plain: 'text',
+  });
+});
+
+test.each([
+  '%NOPE%',
+  '%REQ%',
+  '%REQ(',
+  'a % b',
+  '%START_TIME(%Y)%',
+  '%DYNAMIC_METADATA(a:b)%',
+  '%__PROTO__%',
+  '%CONSTRUCTOR%',
+])('refuses %s, by name', (format) => {
+  expect(() => compileLogFormat(format)).toThrow('not supported');
+});
+
+test('filter errors: status 500 and above, or any flag', () => {
+  const line = (overrides: Partial<LoggedStream>): boolean =>
+    logged({ kind: 'default' }, finished(overrides), 'errors') !== undefined;
+  expect([
+    line({}),
+    line({ status: 404 }),
+    line({ status: 500 }),
+    line({ status: 404, flag: 'NR' }),
+    line({ flag: 'DC' }),
+  ]).toEqual([false, false, true, true, true]);
+});
+
+test('a request that never became a stream is logged too', () => {
+  const lines: string[] = [];
+  const logger = new AccessLogger(
+    { sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'errors' },
+    { accessLogSinks: { open: () => ({ writeLine: (line) => lines.push(line) }) }, clock: new ManualTime() },
+  );
+  logger.writeRefusal(
+    new ProxyError({ flag: 'DPE', source: 'downstream', details: 'http1.codec_error', message: 'Bad.', status: 400 }),
+    'http1',
+    connectionInfo,
+  );
+  expect(JSON.parse(lines[0]!)).toMatchObject({ status: 400, flags: 'DPE', method: null, protocol: 'HTTP/1.1' });
+});
+
+const folder = mkdtempSync(join(tmpdir(), 'outrigger-log-'));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+test('appends to a file, and to a new one after reopen (SIGUSR1, logrotate)', async () => {
+  const path = join(folder, 'access.log');
+  const files = new AccessLogFiles(new StatStore(), quiet);
+  const writer = files.open({ kind: 'file', path });
+  expect(files.open({ kind: 'file', path })).toBe(writer);
+  writer.writeLine('one');
+  await files.close();
+  renameSync(path, `${path}.1`);
+  files.reopen();
+  writer.writeLine('two');
+  await files.close();
+  expect([readFileSync(`${path}.1`, 'utf8'), readFileSync(path, 'utf8')]).toEqual(['one\n', 'two\n']);
+});
+
+test('past a bound lines are dropped and counted, not kept', () => {
+  const stats = new StatStore();
+  const writer = new AccessLogFiles(stats, quiet).open({ kind: 'file', path: join(folder, 'full.log') });
+  const line = 'x'.repeat(100_000);
+  for (let i = 0; i < 20; i++) writer.writeLine(line);
+  expect(stats.counters.get('access_log_file.write_total_buffered')!.value).toBe(10);
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(10);
+});
+
+test('a file that cannot be opened costs lines, not the process, and is tried again', async () => {
+  const stats = new StatStore();
+  const errors: string[] = [];
+  const files = new AccessLogFiles(stats, new Log(new ManualTime(), 'info', true, (line) => errors.push(line)));
+  const writer = files.open({ kind: 'file', path: join(folder, 'no', 'such', 'folder.log') });
+  writer.writeLine('one');
+  await files.close();
+  expect(errors[0]).toContain('lines are lost until it can be written');
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
+});
+
+const quiet = new Log(new ManualTime(), 'off', true, () => {});

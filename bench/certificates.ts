@@ -14,18 +14,61 @@ const backendName = 'backend.bench';
 export function makeCertificates(folder: string): Certificates {
   const file = (name: string): string => join(folder, name);
   const newKey = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes'];
-  openssl(['req', '-x509', ...newKey, '-keyout', file('ca.key'), '-out', file('ca.pem'), '-days', '2', '-subj', '/CN=outrigger benchmark CA']);
+  openssl([
+    'req',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    file('ca.key'),
+    '-out',
+    file('ca.pem'),
+    '-days',
+    '2',
+    '-subj',
+    '/CN=outrigger benchmark CA',
+  ]);
   for (const [name, host] of [
     ['backend', backendName],
     ['proxy', 'proxy.bench'],
   ] as const) {
     writeFileSync(file(`${name}.ext`), `subjectAltName=DNS:${host}\nextendedKeyUsage=serverAuth,clientAuth\n`);
-    openssl(['req', '-new', ...newKey, '-keyout', file(`${name}.key`), '-out', file(`${name}.csr`), '-subj', `/CN=${host}`]);
-    openssl(['x509', '-req', '-in', file(`${name}.csr`), '-CA', file('ca.pem'), '-CAkey', file('ca.key'), '-CAcreateserial', '-days', '2', '-extfile', file(`${name}.ext`), '-out', file(`${name}.pem`)]);
+    openssl([
+      'req',
+      '-new',
+      ...newKey,
+      '-keyout',
+      file(`${name}.key`),
+      '-out',
+      file(`${name}.csr`),
+      '-subj',
+      `/CN=${host}`,
+    ]);
+    openssl([
+      'x509',
+      '-req',
+      '-in',
+      file(`${name}.csr`),
+      '-CA',
+      file('ca.pem'),
+      '-CAkey',
+      file('ca.key'),
+      '-CAcreateserial',
+      '-days',
+      '2',
+      '-extfile',
+      file(`${name}.ext`),
+      '-out',
+      file(`${name}.pem`),
+    ]);
   }
   return {
     backend: { certificateFile: file('backend.pem'), keyFile: file('backend.key'), caFile: file('ca.pem') },
-    proxy: { caFile: file('ca.pem'), certificateFile: file('proxy.pem'), keyFile: file('proxy.key'), serverName: backendName },
+    proxy: {
+      caFile: file('ca.pem'),
+      certificateFile: file('proxy.pem'),
+      keyFile: file('proxy.key'),
+      serverName: backendName,
+    },
   };
 }
 

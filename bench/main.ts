@@ -56,8 +56,12 @@ async function main(options: BenchOptions): Promise<void> {
     writeFileSync(join(options.outFolder, 'chart.svg'), svgChart(report));
     console.log(markdown);
     tell(`wrote report.md, report.json and chart.svg to ${options.outFolder}`);
-    const ours = report.scenarios.flatMap((scenario) => scenario.results.filter((result) => result.peer === 'outrigger'));
-    const measured = report.scenarios.flatMap((scenario) => scenario.results).some((result) => result.failure === '') || report.starts.some((start) => start.failure === '');
+    const ours = report.scenarios.flatMap((scenario) =>
+      scenario.results.filter((result) => result.peer === 'outrigger'),
+    );
+    const measured =
+      report.scenarios.flatMap((scenario) => scenario.results).some((result) => result.failure === '') ||
+      report.starts.some((start) => start.failure === '');
     if (!measured || ours.some((result) => result.failure !== '')) process.exitCode = 1;
   } finally {
     await cleanUp();
@@ -78,8 +82,14 @@ async function measure(options: BenchOptions, folder: string): Promise<BenchRepo
     }
   }
   const certificates = makeCertificates(folder);
-  const backends: Backends = { nginx: await startNginxBackend(folder, certificates), go: await startGoBackend(), proxyTls: certificates.proxy, folder };
-  const wanted = (id: string, inQuick: boolean): boolean => (options.scenarios.length > 0 ? options.scenarios.includes(id) : inQuick || !options.quick);
+  const backends: Backends = {
+    nginx: await startNginxBackend(folder, certificates),
+    go: await startGoBackend(),
+    proxyTls: certificates.proxy,
+    folder,
+  };
+  const wanted = (id: string, inQuick: boolean): boolean =>
+    options.scenarios.length > 0 ? options.scenarios.includes(id) : inQuick || !options.quick;
   const starts = wanted('start', true) ? await runStarts(present, backends, options.starts, tell) : [];
   const reports: ScenarioReport[] = [];
   for (const scenario of scenarios) {

@@ -40,7 +40,11 @@ export function readOptions(args: readonly string[], scenarioIds: readonly strin
     peers: peers.length === 0 ? allPeers : allPeers.filter((peer) => peers.includes(peer)),
     scenarios: list(values.scenarios, [...scenarioIds, 'start'], 'scenario'),
     outFolder: values.out ?? join(dirname(fileURLToPath(import.meta.url)), 'results'),
-    timing: { warmUpSeconds: quick ? 1 : 3, windowSeconds: positive(values.window, quick ? 2 : 4, '--window'), rounds: positive(values.rounds, quick ? 2 : 3, '--rounds') },
+    timing: {
+      warmUpSeconds: quick ? 1 : 3,
+      windowSeconds: positive(values.window, quick ? 2 : 4, '--window'),
+      rounds: positive(values.rounds, quick ? 2 : 3, '--rounds'),
+    },
     starts: quick ? 2 : 5,
   };
 }
@@ -82,6 +86,7 @@ function list(text: string | undefined, known: readonly string[], what: string):
 function positive(text: string | undefined, byDefault: number, flag: string): number {
   if (text === undefined) return byDefault;
   const number = Number(text);
-  if (!Number.isInteger(number) || number < 1) throw new UsageError(`${flag}: ${JSON.stringify(text)} is not a whole number above 0`);
+  if (!Number.isInteger(number) || number < 1)
+    throw new UsageError(`${flag}: ${JSON.stringify(text)} is not a whole number above 0`);
   return number;
 }

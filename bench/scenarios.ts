@@ -7,7 +7,7 @@ import { runAutocannon } from './load/autocannon.ts';
 import { hasGhz, runGhz } from './load/ghz.ts';
 import { type H2Load, hasH2load, runH2load } from './load/h2load.ts';
 import type { LoadResult } from './load/load-result.ts';
-import { hasWrk, type Http1Load, runWrk } from './load/wrk.ts';
+import { type Http1Load, hasWrk, runWrk } from './load/wrk.ts';
 import type { ProxySetup, UpstreamTls } from './proxy.ts';
 
 export interface Backends {
@@ -41,14 +41,44 @@ const mebibyte = 1 << 20;
 const bodyBytes = 10 * mebibyte;
 export const fixedRate = 6000;
 
-const plainHttp1 = (backends: Backends): ScenarioSetup => ({ downstream: 'http1', upstream: 'http1', upstreamPort: backends.nginx.http1Port, tls: null, routes: 1 });
-const tlsHttp1 = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.nginx.tlsPort, tls: backends.proxyTls });
-const plainHttp2 = (backends: Backends): ScenarioSetup => ({ downstream: 'http2', upstream: 'http2', upstreamPort: backends.nginx.http2Port, tls: null, routes: 1 });
+const plainHttp1 = (backends: Backends): ScenarioSetup => ({
+  downstream: 'http1',
+  upstream: 'http1',
+  upstreamPort: backends.nginx.http1Port,
+  tls: null,
+  routes: 1,
+});
+const tlsHttp1 = (backends: Backends): ScenarioSetup => ({
+  ...plainHttp1(backends),
+  upstreamPort: backends.nginx.tlsPort,
+  tls: backends.proxyTls,
+});
+const plainHttp2 = (backends: Backends): ScenarioSetup => ({
+  downstream: 'http2',
+  upstream: 'http2',
+  upstreamPort: backends.nginx.http2Port,
+  tls: null,
+  routes: 1,
+});
 const bodies = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.go.httpPort });
-const grpc = (backends: Backends): ScenarioSetup => ({ downstream: 'grpc', upstream: 'grpc', upstreamPort: backends.go.grpcPort, tls: null, routes: 1 });
+const grpc = (backends: Backends): ScenarioSetup => ({
+  downstream: 'grpc',
+  upstream: 'grpc',
+  upstreamPort: backends.go.grpcPort,
+  tls: null,
+  routes: 1,
+});
 
 function http1Load(port: number, seconds: number, load: Partial<Http1Load>, path = '/'): Promise<LoadResult> {
-  const whole: Http1Load = { url: `http://127.0.0.1:${port}${path}`, connections: 64, seconds, method: 'GET', bodyBytes: 0, answerBytes, ...load };
+  const whole: Http1Load = {
+    url: `http://127.0.0.1:${port}${path}`,
+    connections: 64,
+    seconds,
+    method: 'GET',
+    bodyBytes: 0,
+    answerBytes,
+    ...load,
+  };
   return hasWrk() ? runWrk(whole) : runAutocannon(whole, 0);
 }
 
@@ -69,8 +99,17 @@ function http2Load(port: number, seconds: number, load: Partial<H2Load>, path = 
 
 function rated(port: number, seconds: number, protocol: 'http1' | 'http2'): Promise<LoadResult> {
   // The first second of the log is not counted.
-  if (hasH2load()) return http2Load(port, seconds + 1, { protocol, connections: protocol === 'http1' ? 60 : 4, streams: protocol === 'http1' ? 1 : 100, rate: fixedRate });
-  return runAutocannon({ url: `http://127.0.0.1:${port}/`, connections: 60, seconds, method: 'GET', bodyBytes: 0, answerBytes }, fixedRate);
+  if (hasH2load())
+    return http2Load(port, seconds + 1, {
+      protocol,
+      connections: protocol === 'http1' ? 60 : 4,
+      streams: protocol === 'http1' ? 1 : 100,
+      rate: fixedRate,
+    });
+  return runAutocannon(
+    { url: `http://127.0.0.1:${port}/`, connections: 60, seconds, method: 'GET', bodyBytes: 0, answerBytes },
+    fixedRate,
+  );
 }
 
 const none = (): string | null => null;
@@ -91,12 +130,35 @@ function grpcBodyFile(backends: Backends, name: string, message: Buffer): string
   return file;
 }
 
-const saturation = { kind: 'saturation', unit: 'request', unitsPerRequest: 1, inQuick: false, goal: null, missing: none } as const;
+const saturation = {
+  kind: 'saturation',
+  unit: 'request',
+  unitsPerRequest: 1,
+  inQuick: false,
+  goal: null,
+  missing: none,
+} as const;
 const latency = { ...saturation, kind: 'latency' } as const;
 
 export const scenarios: readonly Scenario[] = [
-  { ...saturation, id: 'http1', title: 'HTTP/1.1, 64 connections, 1 KiB', inQuick: true, goal: 0.7, setup: plainHttp1, load: (port, seconds) => http1Load(port, seconds, {}) },
-  { ...saturation, id: 'http1-mtls', title: 'HTTP/1.1, upstream over mutual TLS 1.3', inQuick: true, goal: 0.7, setup: tlsHttp1, load: (port, seconds) => http1Load(port, seconds, {}) },
+  {
+    ...saturation,
+    id: 'http1',
+    title: 'HTTP/1.1, 64 connections, 1 KiB',
+    inQuick: true,
+    goal: 0.7,
+    setup: plainHttp1,
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-mtls',
+    title: 'HTTP/1.1, upstream over mutual TLS 1.3',
+    inQuick: true,
+    goal: 0.7,
+    setup: tlsHttp1,
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
   {
     ...saturation,
     id: 'http2',
@@ -120,7 +182,11 @@ export const scenarios: readonly Scenario[] = [
       http2Load(
         port,
         seconds,
-        { bodyFile: grpcBodyFile(backends, 'unary', Buffer.from([0x10, unaryAnswerBytes])), headers: grpcHeaders, answerBytes: 5 + unaryAnswerBytes },
+        {
+          bodyFile: grpcBodyFile(backends, 'unary', Buffer.from([0x10, unaryAnswerBytes])),
+          headers: grpcHeaders,
+          answerBytes: 5 + unaryAnswerBytes,
+        },
         '/grpc.testing.TestService/UnaryCall',
       ),
   },
@@ -131,7 +197,14 @@ export const scenarios: readonly Scenario[] = [
     setup: grpc,
     missing: needsGhz,
     load: (port, seconds) =>
-      runGhz({ target: `127.0.0.1:${port}`, call: 'grpc.testing.TestService/UnaryCall', message: { response_size: unaryAnswerBytes }, concurrency: 64, connections: 4, seconds }),
+      runGhz({
+        target: `127.0.0.1:${port}`,
+        call: 'grpc.testing.TestService/UnaryCall',
+        message: { response_size: unaryAnswerBytes },
+        concurrency: 64,
+        connections: 4,
+        seconds,
+      }),
   },
   {
     ...saturation,
@@ -166,7 +239,8 @@ export const scenarios: readonly Scenario[] = [
     unitsPerRequest: 10,
     goal: 1.25,
     setup: bodies,
-    load: (port, seconds) => http1Load(port, seconds, { connections: 8, answerBytes: bodyBytes }, `/bytes/${bodyBytes}`),
+    load: (port, seconds) =>
+      http1Load(port, seconds, { connections: 8, answerBytes: bodyBytes }, `/bytes/${bodyBytes}`),
   },
   {
     ...saturation,
@@ -177,12 +251,54 @@ export const scenarios: readonly Scenario[] = [
     goal: 1.25,
     setup: bodies,
     missing: () => (hasWrk() ? null : 'wrk is missing, and autocannon is not handed bodies of 10 MiB'),
-    load: (port, seconds) => http1Load(port, seconds, { method: 'POST', connections: 8, bodyBytes, answerBytes: 1 }, '/sink'),
+    load: (port, seconds) =>
+      http1Load(port, seconds, { method: 'POST', connections: 8, bodyBytes, answerBytes: 1 }, '/sink'),
   },
-  { ...saturation, id: 'routes-1000', title: 'HTTP/1.1, the last of 1,000 routes', setup: (backends) => ({ ...plainHttp1(backends), routes: 1000 }), load: (port, seconds) => http1Load(port, seconds, {}) },
-  { ...saturation, id: 'connections-1', title: 'HTTP/1.1, one connection', setup: plainHttp1, load: (port, seconds) => http1Load(port, seconds, { connections: 1 }) },
-  { ...saturation, id: 'connections-500', title: 'HTTP/1.1, 500 connections', setup: plainHttp1, load: (port, seconds) => http1Load(port, seconds, { connections: 500 }) },
-  { ...latency, id: 'latency-http1', title: `HTTP/1.1 at ${fixedRate} requests/s`, inQuick: true, goal: 1, setup: plainHttp1, load: (port, seconds) => rated(port, seconds, 'http1') },
-  { ...latency, id: 'latency-http1-mtls', title: `HTTP/1.1, upstream over mutual TLS 1.3, at ${fixedRate} requests/s`, goal: 1, setup: tlsHttp1, load: (port, seconds) => rated(port, seconds, 'http1') },
-  { ...latency, id: 'latency-http2', title: `HTTP/2 at ${fixedRate} requests/s`, goal: 1, setup: plainHttp2, missing: needsH2load, load: (port, seconds) => rated(port, seconds, 'http2') },
+  {
+    ...saturation,
+    id: 'routes-1000',
+    title: 'HTTP/1.1, the last of 1,000 routes',
+    setup: (backends) => ({ ...plainHttp1(backends), routes: 1000 }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'connections-1',
+    title: 'HTTP/1.1, one connection',
+    setup: plainHttp1,
+    load: (port, seconds) => http1Load(port, seconds, { connections: 1 }),
+  },
+  {
+    ...saturation,
+    id: 'connections-500',
+    title: 'HTTP/1.1, 500 connections',
+    setup: plainHttp1,
+    load: (port, seconds) => http1Load(port, seconds, { connections: 500 }),
+  },
+  {
+    ...latency,
+    id: 'latency-http1',
+    title: `HTTP/1.1 at ${fixedRate} requests/s`,
+    inQuick: true,
+    goal: 1,
+    setup: plainHttp1,
+    load: (port, seconds) => rated(port, seconds, 'http1'),
+  },
+  {
+    ...latency,
+    id: 'latency-http1-mtls',
+    title: `HTTP/1.1, upstream over mutual TLS 1.3, at ${fixedRate} requests/s`,
+    goal: 1,
+    setup: tlsHttp1,
+    load: (port, seconds) => rated(port, seconds, 'http1'),
+  },
+  {
+    ...latency,
+    id: 'latency-http2',
+    title: `HTTP/2 at ${fixedRate} requests/s`,
+    goal: 1,
+    setup: plainHttp2,
+    missing: needsH2load,
+    load: (port, seconds) => rated(port, seconds, 'http2'),
+  },
 ];

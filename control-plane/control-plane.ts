@@ -28,7 +28,7 @@ import { systemSourceClock } from './source/source-clock.ts';
 import { CsdsService } from './xds-server/csds-service.ts';
 import { XdsService } from './xds-server/xds-service.ts';
 
-export interface HostPort {
+interface HostPort {
   readonly host: string;
   readonly port: number;
 }
@@ -69,7 +69,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   let state: SourceState | null = null;
   const rebuild = (): void => {
     if (state === null) return;
+    const before = model;
     model = builder.build({ resources: state.resources, instances: registry.instances });
+    logWarnings(log, model, before);
     snapshots.setModel(model);
   };
   const registry = new Registry({ store, nowMs: () => performance.now(), after, onChange: rebuild });
@@ -184,6 +186,13 @@ function portFault(flag: string, { host, port }: HostPort, error: NodeJS.ErrnoEx
 
 function isLoopback(host: string): boolean {
   return host === 'localhost' || host === '::1' || host.startsWith('127.');
+}
+
+/** What stands in the configuration and comes to nothing: told once, when it begins. */
+function logWarnings(log: Logger, model: Model, before: Model | null): void {
+  const text = ({ resource, place, message }: Model['warnings'][number]): string => `${place === '' ? '' : `${place}: `}${resource}: ${message}`;
+  const known = new Set((before?.warnings ?? []).map(text));
+  for (const line of model.warnings.map(text)) if (!known.has(line)) log.warn(line);
 }
 
 /** Tells new faults and warnings; a broken file's last good content stays in force. */

@@ -44,7 +44,10 @@ ${nginxTemporaryFolders(home)}
 }
 `;
   writeFileSync(join(home, 'nginx.conf'), configuration);
-  const started = new StartedProgram('nginx backend', onLoadCore([program, '-p', home, '-c', join(home, 'nginx.conf'), '-e', join(home, 'error.log')]));
+  const started = new StartedProgram(
+    'nginx backend',
+    onLoadCore([program, '-p', home, '-c', join(home, 'nginx.conf'), '-e', join(home, 'error.log')]),
+  );
   await waitFor('the nginx backend', 10_000, async () => {
     started.failIfEnded();
     return fetch(`http://127.0.0.1:${http1Port}/`).then(
@@ -63,5 +66,7 @@ export function nginxPreamble(home: string): string {
 }
 
 export function nginxTemporaryFolders(home: string): string {
-  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((kind) => `  ${kind}_temp_path ${home}/${kind};`).join('\n');
+  return ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
+    .map((kind) => `  ${kind}_temp_path ${home}/${kind};`)
+    .join('\n');
 }

@@ -48,7 +48,12 @@ export async function runGhz(load: GrpcLoad): Promise<LoadResult> {
     ],
     load.seconds * 1000 + 30_000,
   );
-  const report = JSON.parse(output.slice(output.indexOf('{'))) as { count: number; total: number; statusCodeDistribution: Record<string, number>; errorDistribution?: Record<string, number> };
+  const report = JSON.parse(output.slice(output.indexOf('{'))) as {
+    count: number;
+    total: number;
+    statusCodeDistribution: Record<string, number>;
+    errorDistribution?: Record<string, number>;
+  };
   const good = report.statusCodeDistribution['OK'] ?? 0;
   return {
     requests: report.count,

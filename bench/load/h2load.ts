@@ -31,7 +31,17 @@ const discardedMicros = 1_000_000;
 export async function runH2load(load: H2Load): Promise<LoadResult> {
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-h2load-'));
   const logFile = join(folder, 'requests');
-  const command = [peerPath('h2load')!, '-c', String(load.connections), '-m', String(load.streams), '-t', '1', '-D', String(load.seconds)];
+  const command = [
+    peerPath('h2load')!,
+    '-c',
+    String(load.connections),
+    '-m',
+    String(load.streams),
+    '-t',
+    '1',
+    '-D',
+    String(load.seconds),
+  ];
   if (load.protocol === 'http1') command.push('--h1');
   if (load.rate > 0) command.push('--rps', String(load.rate / load.connections), '--log-file', logFile);
   if (load.bodyFile !== null) command.push('-d', load.bodyFile);
@@ -45,11 +55,15 @@ export async function runH2load(load: H2Load): Promise<LoadResult> {
 }
 
 function readReport(output: string, load: H2Load, latenciesMicros: Float64Array): LoadResult {
-  const counts = /requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(output);
+  const counts =
+    /requests: \d+ total, \d+ started, (\d+) done, (\d+) succeeded, (\d+) failed, (\d+) errored, (\d+) timeout/.exec(
+      output,
+    );
   const statuses = /status codes: (\d+) 2xx, (\d+) 3xx, (\d+) 4xx, (\d+) 5xx/.exec(output);
   const dataBytes = /\((\d+)\) data/.exec(output);
   const seconds = /finished in ([\d.]+)(s|ms|us)/.exec(output);
-  if (counts === null || statuses === null || dataBytes === null || seconds === null) throw new Error(`h2load printed no report: ${output.slice(-500)}`);
+  if (counts === null || statuses === null || dataBytes === null || seconds === null)
+    throw new Error(`h2load printed no report: ${output.slice(-500)}`);
   const done = Number(counts[1]);
   const bad = Number(statuses[2]) + Number(statuses[3]) + Number(statuses[4]);
   const lost = Number(counts[4]) + Number(counts[5]);

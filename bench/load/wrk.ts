@@ -25,18 +25,40 @@ export function hasWrk(): boolean {
 export async function runWrk(load: Http1Load): Promise<LoadResult> {
   const output = await runTool(
     'wrk',
-    [peerPath('wrk')!, '-t', '1', '-c', String(load.connections), '-d', String(load.seconds), '--timeout', '10', '-s', script, load.url, '--', load.method, String(load.bodyBytes)],
+    [
+      peerPath('wrk')!,
+      '-t',
+      '1',
+      '-c',
+      String(load.connections),
+      '-d',
+      String(load.seconds),
+      '--timeout',
+      '10',
+      '-s',
+      script,
+      load.url,
+      '--',
+      load.method,
+      String(load.bodyBytes),
+    ],
     load.seconds * 1000 + 30_000,
   );
   const line = /^REPORT (.*)$/m.exec(output);
   if (line === null) throw new Error(`wrk printed no report: ${output.slice(-500)}`);
-  const report = JSON.parse(line[1]!) as Record<'requests' | 'micros' | 'bytes' | 'connect' | 'read' | 'write' | 'status' | 'timeout', number>;
+  const report = JSON.parse(line[1]!) as Record<
+    'requests' | 'micros' | 'bytes' | 'connect' | 'read' | 'write' | 'status' | 'timeout',
+    number
+  >;
   const kinds = (['connect', 'read', 'write', 'status', 'timeout'] as const).filter((kind) => report[kind] > 0);
   const short = report.bytes < report.requests * load.answerBytes;
   return {
     requests: report.requests,
     failures: kinds.reduce((sum, kind) => sum + report[kind], 0) + (short ? 1 : 0),
-    failureText: [...kinds.map((kind) => `${report[kind]} ${kind} errors`), ...(short ? ['answers were shorter than they should be'] : [])].join(', '),
+    failureText: [
+      ...kinds.map((kind) => `${report[kind]} ${kind} errors`),
+      ...(short ? ['answers were shorter than they should be'] : []),
+    ].join(', '),
     seconds: report.micros / 1e6,
     tool: 'wrk',
     latenciesMicros: noLatencies,

@@ -13,7 +13,8 @@ function processTree(pid: number): number[] {
   for (let i = 0; i < found.length; i++) {
     const parent = found[i]!;
     for (const task of list(`/proc/${parent}/task`)) {
-      for (const child of read(`/proc/${parent}/task/${task}/children`).split(' ')) if (child !== '') found.push(Number(child));
+      for (const child of read(`/proc/${parent}/task/${task}/children`).split(' '))
+        if (child !== '') found.push(Number(child));
     }
   }
   return found;
@@ -34,7 +35,8 @@ export function cpuMicros(pid: number): number {
 /** Resident memory of the whole tree now, in bytes. Pages that parent and child share count once for each. */
 export function residentBytes(pid: number): number {
   let bytes = 0;
-  for (const id of processTree(pid)) bytes += Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${id}/status`))?.[1] ?? 0) * 1024;
+  for (const id of processTree(pid))
+    bytes += Number(/^VmRSS:\s+(\d+) kB/m.exec(read(`/proc/${id}/status`))?.[1] ?? 0) * 1024;
   return bytes;
 }
 

@@ -37,7 +37,13 @@ export interface Timing {
 
 const sampleIntervalMs = 100;
 
-export async function runScenario(scenario: Scenario, peers: readonly ProxyPeer[], backends: Backends, timing: Timing, tell: (text: string) => void): Promise<PeerResult[]> {
+export async function runScenario(
+  scenario: Scenario,
+  peers: readonly ProxyPeer[],
+  backends: Backends,
+  timing: Timing,
+  tell: (text: string) => void,
+): Promise<PeerResult[]> {
   const contestants: Contestant[] = [];
   try {
     for (const peer of peers) contestants.push(await Contestant.start(scenario, peer, backends));
@@ -65,7 +71,14 @@ class Contestant {
   #failure: string;
   #tool = '';
 
-  constructor(scenario: Scenario, peer: ProxyPeer, backends: Backends, port: number, proxy: RunningProxy | null, failure: string) {
+  constructor(
+    scenario: Scenario,
+    peer: ProxyPeer,
+    backends: Backends,
+    port: number,
+    proxy: RunningProxy | null,
+    failure: string,
+  ) {
     this.#scenario = scenario;
     this.peer = peer;
     this.#backends = backends;
@@ -81,7 +94,13 @@ class Contestant {
     if (refusal !== null) return new Contestant(scenario, peer, backends, listenPort, null, refusal);
     // A peer without an HTTP/2 client meets the same answers over HTTP/1.1.
     const fallsBack = peer.id === 'nginx' && wanted.upstream === 'http2';
-    const setup = { ...wanted, ...(fallsBack ? { upstream: 'http1' as const, upstreamPort: backends.nginx.http1Port } : {}), listenPort, adminPort, folder: backends.folder };
+    const setup = {
+      ...wanted,
+      ...(fallsBack ? { upstream: 'http1' as const, upstreamPort: backends.nginx.http1Port } : {}),
+      listenPort,
+      adminPort,
+      folder: backends.folder,
+    };
     try {
       return new Contestant(scenario, peer, backends, listenPort, await peer.start(setup), '');
     } catch (error) {
@@ -112,8 +131,10 @@ class Contestant {
     const elapsedMicros = (performance.now() - startedMs) * 1000;
     const cpu = cpuMicros(pid) - cpuBefore;
     this.#tool = load.tool;
-    if (this.#proxy.program.ended !== null) this.#failure = `the proxy ended (${this.#proxy.program.ended}): ${this.#proxy.program.output.slice(-300)}`;
-    else if (load.failures > 0) this.#failure = `${load.failures} of ${load.requests} requests failed: ${load.failureText}`;
+    if (this.#proxy.program.ended !== null)
+      this.#failure = `the proxy ended (${this.#proxy.program.ended}): ${this.#proxy.program.output.slice(-300)}`;
+    else if (load.failures > 0)
+      this.#failure = `${load.failures} of ${load.requests} requests failed: ${load.failureText}`;
     else if (load.requests === 0) this.#failure = 'no request was answered';
     if (this.#failure !== '' || !counts) return;
     const sorted = load.latenciesMicros.toSorted();
@@ -132,12 +153,20 @@ class Contestant {
   summary(): string {
     if (this.#failure !== '') return `FAILED: ${this.#failure}`;
     const last = this.#rounds.at(-1)!;
-    const latency = last.p99Micros === null || this.#scenario.kind !== 'latency' ? '' : `, p50 ${last.p50Micros} µs, p99 ${last.p99Micros} µs`;
+    const latency =
+      last.p99Micros === null || this.#scenario.kind !== 'latency'
+        ? ''
+        : `, p50 ${last.p50Micros} µs, p99 ${last.p99Micros} µs`;
     return `${last.cpuMicrosPerUnit.toFixed(1)} µs of CPU per ${this.#scenario.unit}, ${Math.round(last.requestsPerSecond)} requests/s, core ${Math.round(last.coreShare * 100)} %${latency}`;
   }
 
   result(): PeerResult {
-    return { peer: this.peer.id, rounds: this.#failure === '' ? this.#rounds : [], failure: this.#failure, tool: this.#tool };
+    return {
+      peer: this.peer.id,
+      rounds: this.#failure === '' ? this.#rounds : [],
+      failure: this.#failure,
+      tool: this.#tool,
+    };
   }
 
   async stop(): Promise<void> {

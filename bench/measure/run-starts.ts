@@ -14,8 +14,18 @@ export interface StartResult {
 /** Long enough for what a proxy does once after it is ready. */
 const settleMs = 1500;
 
-export async function runStarts(peers: readonly ProxyPeer[], backends: Backends, rounds: number, tell: (text: string) => void): Promise<StartResult[]> {
-  const results = peers.map((peer) => ({ peer: peer.id, readyMs: [] as number[], residentIdleBytes: [] as number[], failure: '' }));
+export async function runStarts(
+  peers: readonly ProxyPeer[],
+  backends: Backends,
+  rounds: number,
+  tell: (text: string) => void,
+): Promise<StartResult[]> {
+  const results = peers.map((peer) => ({
+    peer: peer.id,
+    readyMs: [] as number[],
+    residentIdleBytes: [] as number[],
+    failure: '',
+  }));
   for (let round = 0; round < rounds; round++) {
     for (const [index, peer] of peers.entries()) {
       const result = results[index]!;
@@ -37,7 +47,9 @@ export async function runStarts(peers: readonly ProxyPeer[], backends: Backends,
         result.readyMs.push(proxy.readyMs);
         result.residentIdleBytes.push(residentBytes(proxy.program.pid));
         await proxy.program.stop();
-        tell(`start: round ${round + 1} of ${rounds}, ${peer.id} ready after ${proxy.readyMs.toFixed(0)} ms, ${(result.residentIdleBytes.at(-1)! / 2 ** 20).toFixed(0)} MiB idle`);
+        tell(
+          `start: round ${round + 1} of ${rounds}, ${peer.id} ready after ${proxy.readyMs.toFixed(0)} ms, ${(result.residentIdleBytes.at(-1)! / 2 ** 20).toFixed(0)} MiB idle`,
+        );
       } catch (error) {
         result.failure = (error as Error).message;
         tell(`start: ${peer.id} FAILED: ${result.failure}`);

@@ -4,7 +4,12 @@ import { percentile, ratioSpread, spread } from './statistics.ts';
 describe('statistics of the benchmark', () => {
   it('takes percentiles by nearest rank', () => {
     const values = Array.from({ length: 100 }, (_, index) => index + 1);
-    expect([percentile(values, 0.5), percentile(values, 0.99), percentile(values, 0.999), percentile(values, 0)]).toEqual([50, 99, 100, 1]);
+    expect([
+      percentile(values, 0.5),
+      percentile(values, 0.99),
+      percentile(values, 0.999),
+      percentile(values, 0),
+    ]).toEqual([50, 99, 100, 1]);
     expect(percentile([], 0.5)).toBeNull();
   });
 

@@ -23,5 +23,7 @@ export function spread(values: readonly number[]): Spread | null {
 /** Round by round, as rounds lie close together in time: median, least and greatest of `values[i] / reference[i]`. */
 export function ratioSpread(values: readonly number[], reference: readonly number[]): Spread | null {
   const rounds = Math.min(values.length, reference.length);
-  return spread(Array.from({ length: rounds }, (_, i) => values[i]! / reference[i]!).filter((ratio) => Number.isFinite(ratio)));
+  return spread(
+    Array.from({ length: rounds }, (_, i) => values[i]! / reference[i]!).filter((ratio) => Number.isFinite(ratio)),
+  );
 }

@@ -1,9 +1,10 @@
 /** Runs one load generator to its end on the load core, and hands back what it printed. */
-import { StartedProgram } from '../../test/peers/started-program.ts';
-import { onLoadCore } from './cores.ts';
+
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { StartedProgram } from '../../test/peers/started-program.ts';
+import { onLoadCore } from './cores.ts';
 
 /** Standard output and error together. Kills the tool after `limitMs`. */
 export async function runTool(name: string, command: readonly string[], limitMs: number): Promise<string> {

@@ -9,7 +9,10 @@ export function envoyBootstrap(setup: ProxySetup): string {
   return stringify({
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(setup.adminPort) },
-    static_resources: { listeners: [listener(setup)], clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup)) },
+    static_resources: {
+      listeners: [listener(setup)],
+      clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup)),
+    },
   });
 }
 
@@ -19,7 +22,12 @@ function listener(setup: ProxySetup): unknown {
     stat_prefix: 'bench',
     codec_type: setup.downstream === 'http1' ? 'HTTP1' : 'HTTP2',
     route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup) }] },
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': type('extensions.filters.http.router.v3.Router') } }],
+    http_filters: [
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': type('extensions.filters.http.router.v3.Router') },
+      },
+    ],
   };
   return {
     name: 'bench',
@@ -36,7 +44,10 @@ function routes(setup: ProxySetup): unknown[] {
     ],
   };
   return [
-    { match: { prefix: '/', headers: [{ name: 'x-tenant', string_match: { exact: 'other' } }] }, route: { cluster: 'other' } },
+    {
+      match: { prefix: '/', headers: [{ name: 'x-tenant', string_match: { exact: 'other' } }] },
+      route: { cluster: 'other' },
+    },
     ...otherRoutePrefixes(setup).map((prefix) => ({ match: { prefix }, route: { cluster: 'other' } })),
     { match: { prefix: '/' }, route: { weighted_clusters: weighted, timeout: '0s' } },
   ];
@@ -47,7 +58,10 @@ function cluster(name: string, setup: ProxySetup): unknown {
     name,
     type: 'STATIC',
     connect_timeout: '1s',
-    load_assignment: { cluster_name: name, endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(setup.upstreamPort) } }] }] },
+    load_assignment: {
+      cluster_name: name,
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(setup.upstreamPort) } }] }],
+    },
     ...(setup.upstream === 'http1' ? {} : { typed_extension_protocol_options: http2Options }),
     ...(setup.tls === null ? {} : { transport_socket: transportSocket(setup.tls) }),
   };
@@ -68,8 +82,13 @@ function transportSocket(tls: NonNullable<ProxySetup['tls']>): unknown {
       sni: tls.serverName,
       common_tls_context: {
         tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
-        tls_certificates: [{ certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } }],
-        validation_context: { trusted_ca: { filename: tls.caFile }, match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: tls.serverName } }] },
+        tls_certificates: [
+          { certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } },
+        ],
+        validation_context: {
+          trusted_ca: { filename: tls.caFile },
+          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: tls.serverName } }],
+        },
       },
     },
   };

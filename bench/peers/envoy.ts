@@ -17,7 +17,8 @@ export const envoy: ProxyPeer = {
   notes: '',
   missing: () => (peerPath('envoy') === null ? 'node test/peers/install.ts envoy gets it' : null),
   refuses: () => null,
-  version: () => /\/([\d.]+)\//.exec(spawnSync(peerPath('envoy')!, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? 'unknown',
+  version: () =>
+    /\/([\d.]+)\//.exec(spawnSync(peerPath('envoy')!, ['--version'], { encoding: 'utf8' }).stdout)?.[1] ?? 'unknown',
   start: startEnvoy,
 };
 
@@ -26,6 +27,9 @@ async function startEnvoy(setup: ProxySetup): Promise<RunningProxy> {
   writeFileSync(file, envoyBootstrap(setup));
   const baseId = String((process.pid % 20_000) * 100 + started++);
   const startedMs = performance.now();
-  const program = new StartedProgram('envoy', onProxyCore([peerPath('envoy')!, '-c', file, '--concurrency', '1', '--base-id', baseId, '-l', 'warning']));
+  const program = new StartedProgram(
+    'envoy',
+    onProxyCore([peerPath('envoy')!, '-c', file, '--concurrency', '1', '--base-id', baseId, '-l', 'warning']),
+  );
   return { program, readyMs: await timeToOk(program, setup.adminPort, '/ready', startedMs) };
 }

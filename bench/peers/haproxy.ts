@@ -5,7 +5,13 @@ import { join } from 'node:path';
 import { peerPath } from '../../test/peers/peer-path.ts';
 import { StartedProgram } from '../../test/peers/started-program.ts';
 import { onProxyCore } from '../measure/cores.ts';
-import { firstClusterWeight, otherRoutePrefixes, type ProxyPeer, type ProxySetup, type RunningProxy } from '../proxy.ts';
+import {
+  firstClusterWeight,
+  otherRoutePrefixes,
+  type ProxyPeer,
+  type ProxySetup,
+  type RunningProxy,
+} from '../proxy.ts';
 import { timeToConnect, timeToOk } from './readiness.ts';
 
 export const haproxy: ProxyPeer = {
@@ -13,7 +19,8 @@ export const haproxy: ProxyPeer = {
   notes: 'counts metrics per frontend, backend and server, without histograms',
   missing: () => (peerPath('haproxy') === null ? 'node test/peers/install.ts haproxy gets it' : null),
   refuses: () => null,
-  version: () => /version (\S+)/.exec(spawnSync(peerPath('haproxy')!, ['-v'], { encoding: 'utf8' }).stdout)?.[1] ?? 'unknown',
+  version: () =>
+    /version (\S+)/.exec(spawnSync(peerPath('haproxy')!, ['-v'], { encoding: 'utf8' }).stdout)?.[1] ?? 'unknown',
   start: startHaproxy,
 };
 
@@ -22,7 +29,10 @@ async function startHaproxy(setup: ProxySetup): Promise<RunningProxy> {
   writeFileSync(file, configuration(setup));
   const startedMs = performance.now();
   const program = new StartedProgram('haproxy', onProxyCore([peerPath('haproxy')!, '-db', '-f', file]));
-  const readyMs = setup.downstream === 'http1' ? await timeToOk(program, setup.listenPort, '/', startedMs) : await timeToConnect(program, setup.listenPort, startedMs);
+  const readyMs =
+    setup.downstream === 'http1'
+      ? await timeToOk(program, setup.listenPort, '/', startedMs)
+      : await timeToConnect(program, setup.listenPort, startedMs);
   return { program, readyMs };
 }
 
@@ -30,8 +40,11 @@ function configuration(setup: ProxySetup): string {
   const protocol = setup.upstream === 'http1' ? '' : ' proto h2';
   const { tls } = setup;
   const secure =
-    tls === null ? '' : ` ssl verify required ca-file ${tls.caFile} crt ${pemFile(tls, setup.folder)} ssl-min-ver TLSv1.3 sni str(${tls.serverName}) verifyhost ${tls.serverName}`;
-  const backend = (name: string): string => `backend ${name}\n  http-reuse always\n  server one 127.0.0.1:${setup.upstreamPort}${protocol}${secure} pool-max-conn -1 pool-purge-delay 1h`;
+    tls === null
+      ? ''
+      : ` ssl verify required ca-file ${tls.caFile} crt ${pemFile(tls, setup.folder)} ssl-min-ver TLSv1.3 sni str(${tls.serverName}) verifyhost ${tls.serverName}`;
+  const backend = (name: string): string =>
+    `backend ${name}\n  http-reuse always\n  server one 127.0.0.1:${setup.upstreamPort}${protocol}${secure} pool-max-conn -1 pool-purge-delay 1h`;
   return `
 global
   nbthread 1

@@ -6,15 +6,23 @@ import { peerPath } from '../../test/peers/peer-path.ts';
 import { StartedProgram } from '../../test/peers/started-program.ts';
 import { nginxPreamble, nginxTemporaryFolders } from '../backend/nginx-backend.ts';
 import { onProxyCore } from '../measure/cores.ts';
-import { firstClusterWeight, otherRoutePrefixes, type ProxyPeer, type ProxySetup, type RunningProxy } from '../proxy.ts';
+import {
+  firstClusterWeight,
+  otherRoutePrefixes,
+  type ProxyPeer,
+  type ProxySetup,
+  type RunningProxy,
+} from '../proxy.ts';
 import { timeToConnect, timeToOk } from './readiness.ts';
 
 export const nginx: ProxyPeer = {
   id: 'nginx',
-  notes: 'counts no metrics per route or upstream; has no HTTP/2 client except for gRPC, so HTTP/2 goes upstream as HTTP/1.1',
+  notes:
+    'counts no metrics per route or upstream; has no HTTP/2 client except for gRPC, so HTTP/2 goes upstream as HTTP/1.1',
   missing: () => (peerPath('nginx') === null ? 'node test/peers/install.ts nginx gets it' : null),
   refuses: () => null,
-  version: () => /nginx\/(\S+)/.exec(spawnSync(peerPath('nginx')!, ['-v'], { encoding: 'utf8' }).stderr)?.[1] ?? 'unknown',
+  version: () =>
+    /nginx\/(\S+)/.exec(spawnSync(peerPath('nginx')!, ['-v'], { encoding: 'utf8' }).stderr)?.[1] ?? 'unknown',
   start: startNginx,
 };
 
@@ -23,8 +31,14 @@ async function startNginx(setup: ProxySetup): Promise<RunningProxy> {
   mkdirSync(home);
   writeFileSync(join(home, 'nginx.conf'), configuration(setup, home));
   const startedMs = performance.now();
-  const program = new StartedProgram('nginx', onProxyCore([peerPath('nginx')!, '-p', home, '-c', join(home, 'nginx.conf'), '-e', join(home, 'error.log')]));
-  const readyMs = setup.downstream === 'http1' ? await timeToOk(program, setup.listenPort, '/', startedMs) : await timeToConnect(program, setup.listenPort, startedMs);
+  const program = new StartedProgram(
+    'nginx',
+    onProxyCore([peerPath('nginx')!, '-p', home, '-c', join(home, 'nginx.conf'), '-e', join(home, 'error.log')]),
+  );
+  const readyMs =
+    setup.downstream === 'http1'
+      ? await timeToOk(program, setup.listenPort, '/', startedMs)
+      : await timeToConnect(program, setup.listenPort, startedMs);
   return { program, readyMs };
 }
 
@@ -34,7 +48,8 @@ function configuration(setup: ProxySetup, home: string): string {
     if (grpc) return `grpc_pass grpc://${upstream};`;
     return `proxy_pass ${setup.tls === null ? 'http' : 'https'}://${upstream};`;
   };
-  const upstream = (name: string): string => `  upstream ${name} { server 127.0.0.1:${setup.upstreamPort}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h; }`;
+  const upstream = (name: string): string =>
+    `  upstream ${name} { server 127.0.0.1:${setup.upstreamPort}; keepalive 1024; keepalive_requests 1000000000; keepalive_timeout 1h; }`;
   const listen = setup.downstream === 'http1' ? '' : ' http2';
   return `
 ${nginxPreamble(home)}

@@ -23,6 +23,9 @@ async function startOutrigger(setup: ProxySetup): Promise<RunningProxy> {
   const file = join(setup.folder, 'outrigger.yaml');
   writeFileSync(file, envoyBootstrap(setup));
   const startedMs = performance.now();
-  const program = new StartedProgram('outrigger', onProxyCore([join(root, 'bin', 'outrigger'), 'sidecar', '--bootstrap', file]));
+  const program = new StartedProgram(
+    'outrigger',
+    onProxyCore([join(root, 'bin', 'outrigger'), 'sidecar', '--bootstrap', file]),
+  );
   return { program, readyMs: await timeToOk(program, setup.adminPort, '/ready', startedMs) };
 }

@@ -6,13 +6,20 @@ const intervalMs = 2;
 const limitMs = 20_000;
 
 /** Waits for a 200 to `GET path` on a port; returns milliseconds since `startedMs` (performance.now() just before the program was started). */
-export async function timeToOk(program: StartedProgram, port: number, path: string, startedMs: number): Promise<number> {
+export async function timeToOk(
+  program: StartedProgram,
+  port: number,
+  path: string,
+  startedMs: number,
+): Promise<number> {
   await waitFor(
     `${program.name} to be ready`,
     limitMs,
     async () => {
       program.failIfEnded();
-      return (await statusLine(port, `GET ${path} HTTP/1.1\r\nhost: ready\r\nconnection: close\r\n\r\n`)).startsWith('HTTP/1.1 200');
+      return (await statusLine(port, `GET ${path} HTTP/1.1\r\nhost: ready\r\nconnection: close\r\n\r\n`)).startsWith(
+        'HTTP/1.1 200',
+      );
     },
     intervalMs,
   );

@@ -33,6 +33,7 @@ export function mainFigure(scenario: ScenarioReport, round: RoundFigures): numbe
 
 /** A peer's figure over Envoy's, round by round; null where either has none. */
 export function ratioToEnvoy(scenario: ScenarioReport, peer: PeerId): Spread | null {
-  const figures = (id: PeerId): number[] => scenario.results.find((result) => result.peer === id)?.rounds.map((round) => mainFigure(scenario, round)) ?? [];
+  const figures = (id: PeerId): number[] =>
+    scenario.results.find((result) => result.peer === id)?.rounds.map((round) => mainFigure(scenario, round)) ?? [];
   return ratioSpread(figures(peer), figures('envoy'));
 }

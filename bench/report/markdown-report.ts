@@ -20,9 +20,16 @@ export function markdownReport(report: BenchReport): string {
 
 function conditions(report: BenchReport): string[] {
   const { machine, timing } = report;
-  const cores = machine.pinned ? 'The proxy has core 1 to itself; load and backend share core 0.' : 'Nothing was pinned to a core (one core, or no taskset): compare with care.';
-  const others = machine.loadBefore > 0.5 ? ` **Others were working on the machine (load average ${machine.loadBefore}) when the run began.**` : '';
-  const stoodIn = report.scenarios.filter((scenario) => scenario.results.some((result) => result.tool === 'autocannon')).map((scenario) => scenario.id);
+  const cores = machine.pinned
+    ? 'The proxy has core 1 to itself; load and backend share core 0.'
+    : 'Nothing was pinned to a core (one core, or no taskset): compare with care.';
+  const others =
+    machine.loadBefore > 0.5
+      ? ` **Others were working on the machine (load average ${machine.loadBefore}) when the run began.**`
+      : '';
+  const stoodIn = report.scenarios
+    .filter((scenario) => scenario.results.some((result) => result.tool === 'autocannon'))
+    .map((scenario) => scenario.id);
   return [
     '',
     `${machine.processor}, ${machine.cores} cores, ${machine.memoryGib} GiB, ${machine.system}, Linux ${machine.kernel}, Node ${machine.node}. ${cores}${others}`,
@@ -33,8 +40,14 @@ function conditions(report: BenchReport): string[] {
     '',
     ...report.peers.map(({ peer, version, notes }) => `- ${peer} ${version}${notes === '' ? '' : `: ${notes}`}`),
     ...report.absent.map(({ peer, why }) => `- ${peer}: not here; ${why}`),
-    ...(stoodIn.length === 0 ? [] : [`- autocannon stood in for wrk or h2load in ${stoodIn.join(', ')}: it uses more CPU than the proxies, so throughput there says little`]),
-    ...report.scenarios.filter((scenario) => scenario.leftOut !== '').map((scenario) => `- ${scenario.id}: left out; ${scenario.leftOut}`),
+    ...(stoodIn.length === 0
+      ? []
+      : [
+          `- autocannon stood in for wrk or h2load in ${stoodIn.join(', ')}: it uses more CPU than the proxies, so throughput there says little`,
+        ]),
+    ...report.scenarios
+      .filter((scenario) => scenario.leftOut !== '')
+      .map((scenario) => `- ${scenario.id}: left out; ${scenario.leftOut}`),
   ];
 }
 
@@ -89,7 +102,10 @@ function memory(report: BenchReport): string[] {
     '',
     `| scenario | ${peers.join(' | ')} |`,
     `|---|${peers.map(() => '---|').join('')}`,
-    ...scenarios.map((scenario) => `| ${scenario.id} | ${peers.map((peer) => memoryText(scenario.results.find((result) => result.peer === peer))).join(' | ')} |`),
+    ...scenarios.map(
+      (scenario) =>
+        `| ${scenario.id} | ${peers.map((peer) => memoryText(scenario.results.find((result) => result.peer === peer))).join(' | ')} |`,
+    ),
   ];
 }
 
@@ -103,7 +119,9 @@ function memoryText(result: PeerResult | undefined): string {
 function details(scenario: ScenarioReport): string[] {
   if (scenario.leftOut !== '') return [];
   const fixed = scenario.kind === 'latency';
-  const head = fixed ? '| proxy | p50 µs | p99 µs | p99.9 µs | CPU µs per request | requests/s |' : `| proxy | CPU µs per ${scenario.unit} | requests/s | share of its core |`;
+  const head = fixed
+    ? '| proxy | p50 µs | p99 µs | p99.9 µs | CPU µs per request | requests/s |'
+    : `| proxy | CPU µs per ${scenario.unit} | requests/s | share of its core |`;
   return [
     '',
     `## ${scenario.id}: ${scenario.title}`,
@@ -112,7 +130,8 @@ function details(scenario: ScenarioReport): string[] {
     head.replace(/[^|]+/g, '---'),
     ...scenario.results.map((result) => {
       if (result.failure !== '') return `| ${result.peer} | ${oneLine(result.failure)} |${fixed ? ' | | | |' : ' | |'}`;
-      const of = (pick: (round: PeerResult['rounds'][number]) => number | null, digits: number): string => figureText(spread(result.rounds.map(pick).filter((value) => value !== null)), digits);
+      const of = (pick: (round: PeerResult['rounds'][number]) => number | null, digits: number): string =>
+        figureText(spread(result.rounds.map(pick).filter((value) => value !== null)), digits);
       const cpu = of((round) => round.cpuMicrosPerUnit, scenario.unit === 'MiB' ? 0 : 1);
       const rate = of((round) => round.requestsPerSecond, 0);
       return fixed
@@ -123,13 +142,17 @@ function details(scenario: ScenarioReport): string[] {
 }
 
 function ratioText(ratio: Spread): string {
-  return ratio.min === ratio.max ? ratio.median.toFixed(2) : `**${ratio.median.toFixed(2)}** (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`;
+  return ratio.min === ratio.max
+    ? ratio.median.toFixed(2)
+    : `**${ratio.median.toFixed(2)}** (${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)})`;
 }
 
 function figureText(figure: Spread | null, digits: number): string {
   if (figure === null) return '–';
   const text = (value: number): string => value.toFixed(digits);
-  return text(figure.min) === text(figure.max) ? text(figure.median) : `${text(figure.median)} (${text(figure.min)}–${text(figure.max)})`;
+  return text(figure.min) === text(figure.max)
+    ? text(figure.median)
+    : `${text(figure.median)} (${text(figure.min)}–${text(figure.max)})`;
 }
 
 /** Fit for a table cell. */

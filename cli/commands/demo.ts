@@ -38,6 +38,7 @@ class ShopDemo {
   readonly #children = new Set<ChildProcess>();
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'outrigger-demo-'));
   readonly #load = new Load(storefrontPort);
+  #controlPlane: ChildProcess | null = null;
   #instances: RunningInstance[] = [];
   #controlPlaneMs = 0;
   #stopping = false;
@@ -53,7 +54,10 @@ class ShopDemo {
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#stop());
     try {
       await checkPorts();
-      await Promise.race([this.#start(), stopped]);
+      const started = this.#start();
+      // Stopped meanwhile: what is under way then fails, and nobody asks.
+      started.catch(() => {});
+      await Promise.race([started, stopped]);
       if (this.#instances.length === shop.length) {
         print(this.#welcome());
         this.#load.start(ordersPerSecond);
@@ -66,7 +70,7 @@ class ShopDemo {
       }
     } finally {
       this.#stopping = true;
-      this.#load.stop();
+      await this.#load.stop();
       await this.#stopAll();
       rmSync(this.#dataDir, { recursive: true, force: true });
     }
@@ -77,7 +81,7 @@ class ShopDemo {
   async #start(): Promise<void> {
     print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
     const began = performance.now();
-    this.#spawn('the control plane', process.execPath, [
+    this.#controlPlane = this.#spawn('the control plane', process.execPath, [
       join(import.meta.dirname, 'outrigger.js'),
       'control-plane',
       ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
@@ -127,13 +131,23 @@ class ShopDemo {
     });
   }
 
-  /** Applications first, so that their sidecars can finish what they carry; then everything else. */
+  /** Applications and their sidecars first, the control plane last: so none of them misses what it needs to end well. */
   async #stopAll(): Promise<void> {
-    for (const { app } of this.#instances) app.kill('SIGTERM');
-    for (const child of this.#children) child.kill('SIGTERM');
-    const deadline = performance.now() + 4_000;
-    while (this.#children.size > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const child of this.#children) child.kill('SIGKILL');
+    const others = [...this.#children].filter((child) => child !== this.#controlPlane);
+    for (const child of others) child.kill('SIGTERM');
+    await this.#gone(others, 4_000);
+    if (this.#controlPlane !== null) {
+      this.#controlPlane.kill('SIGTERM');
+      await this.#gone([this.#controlPlane], 2_000);
+    }
+  }
+
+  /** Waits for the end of processes; those that take too long are killed. */
+  async #gone(children: readonly ChildProcess[], limitMs: number): Promise<void> {
+    const running = (): readonly ChildProcess[] => children.filter((child) => this.#children.has(child));
+    const deadline = performance.now() + limitMs;
+    while (running().length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (const child of running()) child.kill('SIGKILL');
   }
 
   #welcome(): string {

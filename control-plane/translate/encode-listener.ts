@@ -1,7 +1,13 @@
 /** Listeners with the HTTP connection manager: `outbound` and `inbound` for proxies, one API listener per name for proxyless gRPC. Routes always come by RDS. */
 import { create } from '@bufbuild/protobuf';
+import {
+  type AccessLog,
+  AccessLogSchema,
+  ComparisonFilter_Op,
+} from '../../proto/generated/envoy/config/accesslog/v3/accesslog_pb.js';
 import { TrafficDirection } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import {
   type HttpConnectionManager,
@@ -72,10 +78,38 @@ function proxyManager({ kind }: ProxyNode, statPrefix: string, routeName: string
     maxRequestHeadersKb,
     streamIdleTimeout: durationOf(streamIdleTimeoutMs),
     requestHeadersTimeout: durationOf(requestHeadersTimeoutMs),
+    // A caller can name its request when it asks what became of it.
+    alwaysSetRequestIdInResponse: true,
+    accessLog: kind === 'outrigger' ? [errorLog()] : [],
     // An application's own Server header stays as it is.
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     // Our sidecar lets every upgrade pass when none is named; Envoy only those that are.
     upgradeConfigs: kind === 'envoy' ? [{ upgradeType: 'websocket' }] : [],
+  });
+}
+
+/** One JSON line on stderr for every answer that went wrong: 500 and above, or with a response flag. Our own format; Envoy's default is another. */
+function errorLog(): AccessLog {
+  const runtimeKey = 'outrigger.access_log.errors';
+  return create(AccessLogSchema, {
+    name: 'envoy.access_loggers.stderr',
+    configType: { case: 'typedConfig', value: packAny(StderrAccessLogSchema, create(StderrAccessLogSchema)) },
+    filter: {
+      filterSpecifier: {
+        case: 'orFilter',
+        value: {
+          filters: [
+            {
+              filterSpecifier: {
+                case: 'statusCodeFilter',
+                value: { comparison: { op: ComparisonFilter_Op.GE, value: { defaultValue: 500, runtimeKey } } },
+              },
+            },
+            { filterSpecifier: { case: 'responseFlagFilter', value: {} } },
+          ],
+        },
+      },
+    },
   });
 }
 

@@ -9,6 +9,7 @@ import {
   type RouteConfiguration,
   RouteConfigurationSchema,
 } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
@@ -19,7 +20,12 @@ import { checkResources } from './check-resources.ts';
 import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
-const registry = createRegistry(HttpConnectionManagerSchema, HttpProtocolOptionsSchema, RouterSchema);
+const registry = createRegistry(
+  StderrAccessLogSchema,
+  HttpConnectionManagerSchema,
+  HttpProtocolOptionsSchema,
+  RouterSchema,
+);
 const schemas: Readonly<Record<keyof ProxyResources, DescMessage>> = {
   listeners: ListenerSchema,
   routes: RouteConfigurationSchema,

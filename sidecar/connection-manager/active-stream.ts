@@ -62,6 +62,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   attempts = 0;
   upstreamHost = '';
   upstreamServiceTimeMs = -1;
+  endMs = -1;
   #requestEnded = false;
   #finished = false;
 
@@ -179,7 +180,6 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   sendResponseHead(head: ResponseHead, endStream: boolean): void {
     if (this.#finished) return;
     const { responseFields, config } = this.#connection.manager;
-    this.limits.touch();
     this.status = head.status;
     this.responseHead = head;
     responseFields.clean(head.fields, head.status === 101);
@@ -191,7 +191,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
 
   sendResponseData(chunk: Buffer, endStream: boolean): void {
     if (this.#finished) return;
-    this.limits.touch();
+    if (!endStream) this.limits.touch();
     this.bytesSent += chunk.length;
     this.#downstream.sendData(chunk, endStream);
     if (endStream && !this.#tunnel) this.#complete();
@@ -364,7 +364,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     this.limits.stop();
     const connection = this.#connection;
     const { manager } = connection;
-    const now = connection.context.clock.nowMs();
+    const now = this.endMs < 0 ? connection.context.clock.nowMs() : this.endMs;
     if (this.#filter !== null) this.#filter.onStreamEnd(error ?? over, now);
     const durationMs = now - this.startMs;
     manager.stats.count(this.status, durationMs);

@@ -103,7 +103,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
     if (this.#timeoutMs > 0) this.#tellDeadline(head.fields, this.#timeoutMs);
     if (endStream) this.#onRequestEnd(stream.startMs);
-    limits.arm();
+    limits.arm(stream.startMs);
     this.#begin(stream.startMs);
   }
 
@@ -152,7 +152,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#timeoutMs > 0 && this.#state !== stateTunnel) {
       const { limits } = this.#stream;
       limits.routeDueMs = this.#requestEndedMs + this.#timeoutMs;
-      limits.arm();
+      // With the head, everything is armed at once.
+      if (endMs < 0) limits.arm(this.#requestEndedMs);
     }
   }
 
@@ -297,6 +298,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { status, fields } = head;
     const request = this.#head!;
     const now = this.#context.clock.nowMs();
+    stream.limits.touch(now);
     const tunnel = request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101;
     if (tunnel) {
       // A tunnel has no request timeout; idleness still ends it.
@@ -337,6 +339,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** The response is whole; the request may not be, and is given up then. Told to the cluster before the caller hears the end, so that a connection is free for the next request. */
   #over(attempt: UpstreamRequest, nowMs: number): void {
     this.#state = stateOver;
+    this.#stream.endMs = nowMs;
     attempt.finish(nowMs, this.#requestEnded, cutShort);
     this.#releasePauses();
   }

@@ -39,6 +39,8 @@ export interface FilteredStream {
   upstreamHost: string;
   attempts: number;
   upstreamServiceTimeMs: number;
+  /** When the response was whole, on the clock; -1: not yet. Written by the router, which asks for the time anyway. */
+  endMs: number;
   sendInformational(head: ResponseHead): void;
   sendResponseHead(head: ResponseHead, endStream: boolean): void;
   sendResponseData(chunk: Buffer, endStream: boolean): void;

@@ -29,9 +29,9 @@ export class StreamLimits extends WheelTimer {
     this.#lastActivityMs = startMs;
   }
 
-  /** Something was sent or received. */
-  touch(): void {
-    if (this.#idleMs > 0) this.#lastActivityMs = this.#clock.nowMs();
+  /** Something was sent or received; `nowMs` where the caller knows it. */
+  touch(nowMs = -1): void {
+    if (this.#idleMs > 0) this.#lastActivityMs = nowMs < 0 ? this.#clock.nowMs() : nowMs;
   }
 
   set idleMs(idleMs: number) {
@@ -62,8 +62,8 @@ export class StreamLimits extends WheelTimer {
     this.#requestDueMs = atMs;
   }
 
-  /** To be called once after limits were set. Does nothing when the timer comes early enough already. */
-  arm(): void {
+  /** To be called once after limits were set; `nowMs` where the caller knows it. Does nothing when the timer comes early enough already. */
+  arm(nowMs = -1): void {
     if (this.#stopped) return;
     let dueMs = this.#idleMs > 0 ? this.#lastActivityMs + this.#idleMs : Infinity;
     if (this.#routeDueMs < dueMs) dueMs = this.#routeDueMs;
@@ -72,7 +72,7 @@ export class StreamLimits extends WheelTimer {
     if (this.#requestDueMs < dueMs) dueMs = this.#requestDueMs;
     if (dueMs === Infinity || (this.armed && this.#armedForMs <= dueMs)) return;
     this.#armedForMs = dueMs;
-    this.#wheel.arm(this, Math.max(0, dueMs - this.#clock.nowMs()));
+    this.#wheel.arm(this, Math.max(0, dueMs - (nowMs < 0 ? this.#clock.nowMs() : nowMs)));
   }
 
   /** Which limit has come by now, the weightiest first; null: none, and the timer is armed again. */
@@ -85,7 +85,7 @@ export class StreamLimits extends WheelTimer {
       return 'backoff';
     }
     if (this.#idleMs > 0 && nowMs - this.#lastActivityMs >= this.#idleMs) return 'idle';
-    this.arm();
+    this.arm(nowMs);
     return null;
   }
 

@@ -1,6 +1,6 @@
 /** Listener with the HTTP connection manager → ListenerConfig. */
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import type { AccessLog } from './api/envoy/config/accesslog/v3/accesslog_pb.js';
+import { type AccessLog, type AccessLogFilter, ComparisonFilter_Op } from './api/envoy/config/accesslog/v3/accesslog_pb.js';
 import { TrafficDirection } from './api/envoy/config/core/v3/base_pb.js';
 import type { SubstitutionFormatString } from './api/envoy/config/core/v3/substitution_format_string_pb.js';
 import type { Filter, FilterChain } from './api/envoy/config/listener/v3/listener_components_pb.js';
@@ -183,6 +183,21 @@ function escapedSlashes(action: HttpConnectionManager_PathWithEscapedSlashesActi
 }
 
 function accessLog(message: AccessLog, path: string, faults: Faults): AccessLogConfig {
+  return { ...accessLogSink(message, path, faults), filter: logFilter(message.filter, at(path, 'filter'), faults) };
+}
+
+/** Everything, or errors only: an answer of 500 or more, or one with a response flag. */
+function logFilter(message: AccessLogFilter | undefined, path: string, faults: Faults): AccessLogConfig['filter'] {
+  if (message === undefined) return 'all';
+  const { filterSpecifier } = message;
+  const parts = filterSpecifier.case === 'orFilter' ? filterSpecifier.value.filters.map((filter) => filter.filterSpecifier) : [];
+  const status = parts.some((part) => part.case === 'statusCodeFilter' && part.value.comparison?.op === ComparisonFilter_Op.GE && part.value.comparison.value?.defaultValue === 500);
+  const flags = parts.some((part) => part.case === 'responseFlagFilter');
+  if (!status || !flags || parts.length !== 2) faults.add(path, 'only the filter for errors is supported; see docs/xds-support.md');
+  return 'errors';
+}
+
+function accessLogSink(message: AccessLog, path: string, faults: Faults): Omit<AccessLogConfig, 'filter'> {
   const typed = message.configType.case === 'typedConfig' ? message.configType.value : undefined;
   const here = at(path, 'typed_config');
   const logger = typed === undefined ? undefined : anyUnpack(typed, apiRegistry);
@@ -191,17 +206,17 @@ function accessLog(message: AccessLog, path: string, faults: Faults): AccessLogC
       const file = logger as FileAccessLog;
       if (file.path === '') faults.add(at(here, 'path'), 'must not be empty');
       const sink: AccessLogConfig['sink'] = file.path === '/dev/stdout' ? { kind: 'stdout' } : file.path === '/dev/stderr' ? { kind: 'stderr' } : { kind: 'file', path: file.path };
-      return { sink, format: fileFormat(file, here, faults), filter: 'all' };
+      return { sink, format: fileFormat(file, here, faults) };
     }
     case 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog':
     case 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': {
       const format = (logger as StdoutAccessLog).accessLogFormat;
       const sink: AccessLogConfig['sink'] = { kind: logger.$typeName.includes('Stdout') ? 'stdout' : 'stderr' };
-      return { sink, format: format.case === undefined ? { kind: 'default' } : substitution(format.value, at(here, 'log_format'), faults), filter: 'all' };
+      return { sink, format: format.case === undefined ? { kind: 'default' } : substitution(format.value, at(here, 'log_format'), faults) };
     }
     default:
       if (typed === undefined) faults.add(here, 'is missing');
-      return { sink: { kind: 'stderr' }, format: { kind: 'default' }, filter: 'all' };
+      return { sink: { kind: 'stderr' }, format: { kind: 'default' } };
   }
 }
 

@@ -24,7 +24,9 @@ export function listener(options: ListenerOptions, routeConfiguration: Json): Js
 
 /** A listener that asks for its routes over ADS. */
 export function rdsListener(options: ListenerOptions, routeName: string): Json {
-  return listenerWith(options, { rds: { route_config_name: routeName, config_source: { ads: {}, resource_api_version: 'V3' } } });
+  return listenerWith(options, {
+    rds: { route_config_name: routeName, config_source: { ads: {}, resource_api_version: 'V3' } },
+  });
 }
 
 function listenerWith(options: ListenerOptions, routes: Json): Json {
@@ -33,7 +35,12 @@ function listenerWith(options: ListenerOptions, routes: Json): Json {
     stat_prefix: options.name,
     codec_type: options.codec ?? 'AUTO',
     ...routes,
-    http_filters: [{ name: 'envoy.filters.http.router', typed_config: { '@type': typeUrl('extensions.filters.http.router.v3.Router') } }],
+    http_filters: [
+      {
+        name: 'envoy.filters.http.router',
+        typed_config: { '@type': typeUrl('extensions.filters.http.router.v3.Router') },
+      },
+    ],
     ...options.manager,
   };
   return {
@@ -67,13 +74,26 @@ export function staticCluster(options: ClusterOptions, ports: readonly number[])
 }
 
 export function edsCluster(options: ClusterOptions): Json {
-  return { ...clusterBase(options), type: 'EDS', eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } } };
+  return {
+    ...clusterBase(options),
+    type: 'EDS',
+    eds_cluster_config: { eds_config: { ads: {}, resource_api_version: 'V3' } },
+  };
 }
 
 export function loadAssignment(cluster: string, ports: readonly number[]): Json {
   return {
     cluster_name: cluster,
-    endpoints: ports.length === 0 ? [] : [{ locality: {}, load_balancing_weight: 1, lb_endpoints: ports.map((port) => ({ endpoint: { address: loopback(port) } })) }],
+    endpoints:
+      ports.length === 0
+        ? []
+        : [
+            {
+              locality: {},
+              load_balancing_weight: 1,
+              lb_endpoints: ports.map((port) => ({ endpoint: { address: loopback(port) } })),
+            },
+          ],
   };
 }
 
@@ -97,12 +117,21 @@ function clusterBase(options: ClusterOptions): Json {
 export type XdsVariant = 'GRPC' | 'DELTA_GRPC';
 
 /** A bootstrap that takes everything from a control plane. */
-export function adsBootstrap(options: { readonly node: Json; readonly adminPort: number; readonly xdsPort: number; readonly variant: XdsVariant }): Json {
+export function adsBootstrap(options: {
+  readonly node: Json;
+  readonly adminPort: number;
+  readonly xdsPort: number;
+  readonly variant: XdsVariant;
+}): Json {
   return {
     node: options.node,
     admin: { address: loopback(options.adminPort) },
     dynamic_resources: {
-      ads_config: { api_type: options.variant, transport_api_version: 'V3', grpc_services: [{ envoy_grpc: { cluster_name: 'control_plane' } }] },
+      ads_config: {
+        api_type: options.variant,
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: 'control_plane' } }],
+      },
       lds_config: { ads: {}, resource_api_version: 'V3' },
       cds_config: { ads: {}, resource_api_version: 'V3' },
     },
@@ -110,7 +139,11 @@ export function adsBootstrap(options: { readonly node: Json; readonly adminPort:
   };
 }
 
-export function staticBootstrap(options: { readonly adminPort: number; readonly listeners: readonly Json[]; readonly clusters: readonly Json[] }): Json {
+export function staticBootstrap(options: {
+  readonly adminPort: number;
+  readonly listeners: readonly Json[];
+  readonly clusters: readonly Json[];
+}): Json {
   return {
     node: { id: 'interop', cluster: 'interop' },
     admin: { address: loopback(options.adminPort) },

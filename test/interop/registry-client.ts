@@ -1,0 +1,56 @@
+/** The registration API as a program beside the mesh would use it, for tests that move endpoints. */
+import { create } from '@bufbuild/protobuf';
+import { type Client, credentials, makeClientConstructor } from '@grpc/grpc-js';
+import {
+  DeregisterRequestSchema,
+  InstanceSchema,
+  RegisterRequestSchema,
+  type RegisterResponse,
+  RegistryService,
+} from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { grpcService } from '../../proto/grpc-service.ts';
+
+const deadlineMs = 5000;
+
+export class RegistryClient {
+  readonly #client: Client;
+  readonly #methods: ReturnType<typeof grpcService>;
+
+  constructor(port: number) {
+    this.#methods = grpcService(RegistryService);
+    const Registry = makeClientConstructor(this.#methods, 'Registry');
+    this.#client = new Registry(`127.0.0.1:${port}`, credentials.createInsecure());
+  }
+
+  /** Returns the lease. */
+  async register(service: string, instanceId: string, port: number): Promise<string> {
+    const instance = create(InstanceSchema, { namespace: 'shop', service, instanceId, address: '127.0.0.1', port });
+    const answer = await this.#call<RegisterResponse>(
+      'register',
+      create(RegisterRequestSchema, { instance, ttlSeconds: 60 }),
+    );
+    return answer.leaseId;
+  }
+
+  async deregister(leaseId: string): Promise<void> {
+    await this.#call('deregister', create(DeregisterRequestSchema, { leaseId }));
+  }
+
+  close(): void {
+    this.#client.close();
+  }
+
+  #call<Response>(name: string, message: unknown): Promise<Response> {
+    const method = Object.entries(this.#methods).find(([key]) => key.toLowerCase() === name)![1];
+    return new Promise((resolve, reject) => {
+      this.#client.makeUnaryRequest(
+        method.path,
+        method.requestSerialize,
+        method.responseDeserialize,
+        message,
+        { deadline: Date.now() + deadlineMs },
+        (error, answer) => (error === null ? resolve(answer as Response) : reject(error)),
+      );
+    });
+  }
+}

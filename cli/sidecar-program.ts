@@ -34,6 +34,7 @@ async function main(): Promise<void> {
     log,
     commandLine: Object.fromEntries(Object.entries(values)),
     onReady: () => {
+      shedStartUpGarbage();
       if (values.service !== undefined && !flags.noRegister) {
         registration = createRegistration(flags, sidecar, log);
         registration.start();
@@ -110,6 +111,12 @@ function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Re
     weight: 1,
   });
   return new Registration(instance, { clusters: sidecar.clusters, clusterName: controlPlaneCluster, wheel: sidecar.wheel, random: Math.random, log });
+}
+
+/** Reading the configuration leaves garbage that V8 would keep until much more came: one collection, a moment after the start, spares 3 to 4 MB. */
+function shedStartUpGarbage(): void {
+  const { gc } = globalThis;
+  if (gc !== undefined) setTimeout(() => void gc({ type: 'major', execution: 'async', flavor: 'last-resort' }), 300).unref();
 }
 
 function firstAddress(): string {

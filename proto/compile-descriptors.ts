@@ -78,7 +78,8 @@ export function compileDescriptors(includePaths: readonly string[], entries: rea
   const compiled = new Map<string, FileDescriptorProto>();
   for (const file of wellKnown) {
     compiled.set(file.name, file);
-    for (const message of file.messageType) symbols.set(`google.protobuf.${message.name}`, { kind: 'message', file: file.name });
+    for (const message of file.messageType)
+      symbols.set(`google.protobuf.${message.name}`, { kind: 'message', file: file.name });
     for (const type of file.enumType) symbols.set(`google.protobuf.${type.name}`, { kind: 'enum', file: file.name });
   }
   const visit = (path: string): void => {
@@ -112,7 +113,12 @@ function loadAll(includePaths: readonly string[], entries: readonly string[]): M
   return sources;
 }
 
-function collectSymbols(file: string, scope: string, namespace: protobuf.NamespaceBase, symbols: Map<string, Symbol>): void {
+function collectSymbols(
+  file: string,
+  scope: string,
+  namespace: protobuf.NamespaceBase,
+  symbols: Map<string, Symbol>,
+): void {
   for (const nested of namespace.nestedArray) {
     const name = scope === '' ? nested.name : `${scope}.${nested.name}`;
     if (nested instanceof protobuf.Type) {
@@ -143,7 +149,11 @@ function compileFile(source: SourceFile, symbols: ReadonlyMap<string, Symbol>): 
 }
 
 /** Protobuf's scoping: the innermost enclosing scope in which the name is found. */
-function resolveName(name: string, scope: string, symbols: ReadonlyMap<string, Symbol>): { fullName: string; symbol: Symbol } | null {
+function resolveName(
+  name: string,
+  scope: string,
+  symbols: ReadonlyMap<string, Symbol>,
+): { fullName: string; symbol: Symbol } | null {
   if (name.startsWith('.')) {
     const symbol = symbols.get(name.slice(1));
     return symbol === undefined ? null : { fullName: name.slice(1), symbol };
@@ -162,7 +172,11 @@ function compileMessage(type: protobuf.Type, scope: string, resolve: Resolve): D
   const fullName = scope === '' ? type.name : `${scope}.${type.name}`;
   const message = create(DescriptorProtoSchema, { name: type.name });
   const oneofs = [...type.oneofsArray].sort((a, b) => Number(isSynthetic(a)) - Number(isSynthetic(b)));
-  for (const oneof of oneofs) message.oneofDecl.push({ $typeName: 'google.protobuf.OneofDescriptorProto', name: oneof.name } as (typeof message.oneofDecl)[number]);
+  for (const oneof of oneofs)
+    message.oneofDecl.push({
+      $typeName: 'google.protobuf.OneofDescriptorProto',
+      name: oneof.name,
+    } as (typeof message.oneofDecl)[number]);
   for (const field of type.fieldsArray) {
     const compiled = compileField(field, fullName, resolve, message);
     const oneof = oneofs.findIndex((candidate) => candidate.oneof.includes(field.name));
@@ -184,17 +198,28 @@ function isSynthetic(oneof: protobuf.OneOf): boolean {
   return oneof.oneof.length === 1 && oneof.name === `_${oneof.oneof[0]!}`;
 }
 
-function compileField(field: protobuf.Field, scope: string, resolve: Resolve, message: DescriptorProto): FieldDescriptorProto {
+function compileField(
+  field: protobuf.Field,
+  scope: string,
+  resolve: Resolve,
+  message: DescriptorProto,
+): FieldDescriptorProto {
   const compiled = create(FieldDescriptorProtoSchema, {
     name: field.name,
     number: field.id,
-    label: field.repeated || field instanceof protobuf.MapField ? FieldDescriptorProto_Label.REPEATED : FieldDescriptorProto_Label.OPTIONAL,
+    label:
+      field.repeated || field instanceof protobuf.MapField
+        ? FieldDescriptorProto_Label.REPEATED
+        : FieldDescriptorProto_Label.OPTIONAL,
     jsonName: jsonName(field.name),
   });
   if (field instanceof protobuf.MapField) {
     const entryName = `${pascalCase(field.name)}Entry`;
     const entry = create(DescriptorProtoSchema, { name: entryName, options: { mapEntry: true } });
-    entry.field.push(plainField('key', 1, field.keyType, scope, resolve), plainField('value', 2, field.type, scope, resolve));
+    entry.field.push(
+      plainField('key', 1, field.keyType, scope, resolve),
+      plainField('value', 2, field.type, scope, resolve),
+    );
     message.nestedType.push(entry);
     compiled.type = FieldDescriptorProto_Type.MESSAGE;
     compiled.typeName = `.${scope}.${entryName}`;
@@ -205,7 +230,12 @@ function compileField(field: protobuf.Field, scope: string, resolve: Resolve, me
 }
 
 function plainField(name: string, number: number, type: string, scope: string, resolve: Resolve): FieldDescriptorProto {
-  const field = create(FieldDescriptorProtoSchema, { name, number, label: FieldDescriptorProto_Label.OPTIONAL, jsonName: name });
+  const field = create(FieldDescriptorProtoSchema, {
+    name,
+    number,
+    label: FieldDescriptorProto_Label.OPTIONAL,
+    jsonName: name,
+  });
   setType(field, type, scope, resolve);
   return field;
 }
@@ -224,7 +254,11 @@ function setType(field: FieldDescriptorProto, type: string, scope: string, resol
 function compileEnum(type: protobuf.Enum): EnumDescriptorProto {
   const compiled = create(EnumDescriptorProtoSchema, { name: type.name });
   for (const [name, number] of Object.entries(type.values)) {
-    compiled.value.push({ $typeName: 'google.protobuf.EnumValueDescriptorProto', name, number } as (typeof compiled.value)[number]);
+    compiled.value.push({
+      $typeName: 'google.protobuf.EnumValueDescriptorProto',
+      name,
+      number,
+    } as (typeof compiled.value)[number]);
   }
   return compiled;
 }

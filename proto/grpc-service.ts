@@ -7,7 +7,9 @@ type AnyMethod = MethodDefinition<Message, Message>;
 
 /** grpc-js's form of a service: methods by their name in lowerCamelCase. */
 export function grpcService(service: DescService): ServiceDefinition & Record<string, AnyMethod> {
-  return Object.fromEntries(service.methods.map((method) => [method.localName, grpcMethod(service, method)])) as ServiceDefinition & Record<string, AnyMethod>;
+  return Object.fromEntries(
+    service.methods.map((method) => [method.localName, grpcMethod(service, method)]),
+  ) as ServiceDefinition & Record<string, AnyMethod>;
 }
 
 function grpcMethod(service: DescService, method: DescMethod): AnyMethod {
@@ -29,8 +31,15 @@ export function reflectionPackage(services: readonly DescService[]): Record<stri
   for (const service of services) {
     const files = new Map<string, FileDescriptorProto>();
     collectFiles(service.file, files);
-    const fileDescriptorProtos = [...files.values()].map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file)));
-    const methods = Object.fromEntries(Object.entries(grpcService(service)).map(([name, method]) => [name, { ...method, requestType: { fileDescriptorProtos }, responseType: { fileDescriptorProtos } }]));
+    const fileDescriptorProtos = [...files.values()].map((file) =>
+      Buffer.from(toBinary(FileDescriptorProtoSchema, file)),
+    );
+    const methods = Object.fromEntries(
+      Object.entries(grpcService(service)).map(([name, method]) => [
+        name,
+        { ...method, requestType: { fileDescriptorProtos }, responseType: { fileDescriptorProtos } },
+      ]),
+    );
     definitions[service.typeName] = methods;
   }
   return definitions;

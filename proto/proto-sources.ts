@@ -4,7 +4,9 @@ import { join } from 'node:path';
 const modules = join(import.meta.dirname, '..', 'node_modules');
 
 export const includePaths: readonly string[] = [
-  ...['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((folder) => join(modules, '@grpc/grpc-js-xds/deps', folder)),
+  ...['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((folder) =>
+    join(modules, '@grpc/grpc-js-xds/deps', folder),
+  ),
   import.meta.dirname,
 ];
 

@@ -3,7 +3,13 @@
  * that were cut, so that one that comes all the same can be called by its name.
  */
 import { clone } from '@bufbuild/protobuf';
-import { type DescriptorProto, type EnumDescriptorProto, FieldDescriptorProto_Label, type FileDescriptorProto, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
+import {
+  type DescriptorProto,
+  type EnumDescriptorProto,
+  FieldDescriptorProto_Label,
+  type FileDescriptorProto,
+  FileDescriptorProtoSchema,
+} from '@bufbuild/protobuf/wkt';
 
 export interface PruneRules {
   /** Full names of messages to begin with. */
@@ -23,7 +29,9 @@ const wellKnown = 'google.protobuf.';
 export function pruneDescriptors(files: readonly FileDescriptorProto[], rules: PruneRules): Pruned {
   const messages = new Map<string, { message: DescriptorProto; file: string }>();
   const enums = new Map<string, string>();
-  const copies = files.map((file) => (file.package === 'google.protobuf' ? file : clone(FileDescriptorProtoSchema, file)));
+  const copies = files.map((file) =>
+    file.package === 'google.protobuf' ? file : clone(FileDescriptorProtoSchema, file),
+  );
   for (const file of copies) {
     for (const message of file.messageType) index(message, file.package, file.name, messages, enums);
     for (const type of file.enumType) enums.set(`${file.package}.${type.name}`, file.name);
@@ -36,7 +44,9 @@ export function pruneDescriptors(files: readonly FileDescriptorProto[], rules: P
       kept.push(file);
       continue;
     }
-    file.messageType = file.messageType.filter((message) => cutNested(message, `${file.package}.${message.name}`, reached));
+    file.messageType = file.messageType.filter((message) =>
+      cutNested(message, `${file.package}.${message.name}`, reached),
+    );
     file.enumType = file.enumType.filter((type) => reached.has(`${file.package}.${type.name}`));
     file.service = [];
     if (file.messageType.length + file.enumType.length > 0) kept.push(file);
@@ -46,7 +56,13 @@ export function pruneDescriptors(files: readonly FileDescriptorProto[], rules: P
   return { files: kept, cut };
 }
 
-function index(message: DescriptorProto, scope: string, file: string, messages: Map<string, { message: DescriptorProto; file: string }>, enums: Map<string, string>): void {
+function index(
+  message: DescriptorProto,
+  scope: string,
+  file: string,
+  messages: Map<string, { message: DescriptorProto; file: string }>,
+  enums: Map<string, string>,
+): void {
   const name = `${scope}.${message.name}`;
   messages.set(name, { message, file });
   for (const nested of message.nestedType) index(nested, name, file, messages, enums);
@@ -54,7 +70,11 @@ function index(message: DescriptorProto, scope: string, file: string, messages: 
 }
 
 /** Removes fields that are not kept, follows those that are, and gives the full names of all messages and enums that were met. */
-function reach(rules: PruneRules, messages: ReadonlyMap<string, { message: DescriptorProto }>, cut: Record<string, Record<number, string>>): Set<string> {
+function reach(
+  rules: PruneRules,
+  messages: ReadonlyMap<string, { message: DescriptorProto }>,
+  cut: Record<string, Record<number, string>>,
+): Set<string> {
   const reached = new Set<string>();
   const pending = [...rules.roots];
   for (let name = pending.pop(); name !== undefined; name = pending.pop()) {
@@ -69,7 +89,12 @@ function reach(rules: PruneRules, messages: ReadonlyMap<string, { message: Descr
   return reached;
 }
 
-function cutFields(message: DescriptorProto, name: string, rules: PruneRules, cut: Record<string, Record<number, string>>): void {
+function cutFields(
+  message: DescriptorProto,
+  name: string,
+  rules: PruneRules,
+  cut: Record<string, Record<number, string>>,
+): void {
   const gone: Record<number, string> = {};
   const kept = message.field.filter((field) => {
     const keep = rules.keep(name, field.name);
@@ -78,8 +103,11 @@ function cutFields(message: DescriptorProto, name: string, rules: PruneRules, cu
   });
   if (Object.keys(gone).length > 0) cut[name] = gone;
   // Oneofs without fields go; the others move up.
-  const inOneof = (field: (typeof kept)[number]): boolean => field.label !== FieldDescriptorProto_Label.REPEATED && oneofOf.has(field);
-  const oneofOf = new Map(kept.filter((field) => Object.hasOwn(field, 'oneofIndex')).map((field) => [field, field.oneofIndex]));
+  const inOneof = (field: (typeof kept)[number]): boolean =>
+    field.label !== FieldDescriptorProto_Label.REPEATED && oneofOf.has(field);
+  const oneofOf = new Map(
+    kept.filter((field) => Object.hasOwn(field, 'oneofIndex')).map((field) => [field, field.oneofIndex]),
+  );
   const used = [...new Set(kept.filter(inOneof).map((field) => oneofOf.get(field)!))].sort((a, b) => a - b);
   for (const field of kept) if (inOneof(field)) field.oneofIndex = used.indexOf(oneofOf.get(field)!);
   message.oneofDecl = used.map((at) => message.oneofDecl[at]!);

@@ -3,7 +3,11 @@ import { spawnSync } from 'node:child_process';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { CodeGeneratorRequestSchema, CodeGeneratorResponseSchema, type FileDescriptorProto } from '@bufbuild/protobuf/wkt';
+import {
+  CodeGeneratorRequestSchema,
+  CodeGeneratorResponseSchema,
+  type FileDescriptorProto,
+} from '@bufbuild/protobuf/wkt';
 
 const plugin = join(import.meta.dirname, '..', 'node_modules/@bufbuild/protoc-gen-es/bin/protoc-gen-es');
 
@@ -14,7 +18,10 @@ export function writeGenerated(files: readonly FileDescriptorProto[], folder: st
     parameter: 'target=js+dts,import_extension=js',
     protoFile: [...files],
   });
-  const run = spawnSync(process.execPath, [plugin], { input: toBinary(CodeGeneratorRequestSchema, request), maxBuffer: 256 * 1024 * 1024 });
+  const run = spawnSync(process.execPath, [plugin], {
+    input: toBinary(CodeGeneratorRequestSchema, request),
+    maxBuffer: 256 * 1024 * 1024,
+  });
   if (run.status !== 0) throw new Error(`protoc-gen-es failed: ${run.stderr.toString()}`);
   const response = fromBinary(CodeGeneratorResponseSchema, run.stdout);
   if (response.error !== '') throw new Error(`protoc-gen-es: ${response.error}`);

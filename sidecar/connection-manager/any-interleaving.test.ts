@@ -66,11 +66,15 @@ class Player {
   #upOver = false;
   #tunnel = false;
   sent = '';
+  /** A POST met an end after which the service may have acted on it. */
+  mayHaveActed = false;
+  readonly #posts: boolean;
 
   constructor(rig: StreamRig, kind: 'get' | 'post' | 'grpc' | 'upgrade') {
     this.rig = rig;
     this.#requestEnded = kind === 'get';
     this.#upgrade = kind === 'upgrade';
+    this.#posts = kind === 'post' || kind === 'grpc';
     const head = kind === 'post' ? post('/') : kind === 'grpc' ? grpcCall(['grpc-timeout', '3S']) : get('/');
     if (kind === 'upgrade') head.upgrade = 'websocket';
     rig.request(head, kind === 'get');
@@ -170,6 +174,7 @@ class Player {
         this.#upOver = true;
         // A stream that is dead is not paused any more.
         up.pauses = 0;
+        if (this.#posts && next.retry !== 'unsent') this.mayHaveActed = true;
         receiver.onReset(this.#error(this.#upHead ? 'never' : next.retry));
         return;
       case 'up-info':
@@ -203,7 +208,7 @@ class Player {
   }
 }
 
-test('any interleaving of both sides, time and repeats ends the stream exactly once', () => {
+test('any interleaving of both sides, time and repeats ends the stream exactly once, and never posts twice', () => {
   fc.assert(
     fc.property(
       fc.constantFrom<'get' | 'post' | 'grpc' | 'upgrade'>('get', 'post', 'grpc', 'upgrade'),
@@ -223,7 +228,14 @@ test('any interleaving of both sides, time and repeats ends the stream exactly o
         rig.cluster.reused = reused;
         rig.random = 0.5;
         const player = new Player(rig, kind);
-        for (const next of steps) player.play(next);
+        for (const next of steps) {
+          const attempts = rig.cluster.contexts.length;
+          const acted = player.mayHaveActed;
+          player.play(next);
+          // Never a second POST.
+          if (acted) expect(rig.cluster.contexts.length).toBe(attempts);
+          else if (player.mayHaveActed) expect(rig.ends).toBe(1);
+        }
         const { downstream, cluster } = rig;
         // What went upstream is what came, from its beginning, on every attempt.
         for (const stream of cluster.streams) expect(player.sent.startsWith(stream.body)).toBe(true);

@@ -352,3 +352,27 @@ test('10 MiB pass while the reader is slow, within bounded memory', async () => 
   await once(socket, 'end');
   expect(read).toBeGreaterThan(total);
 });
+
+test('a connection on which nothing is asked is closed (idle timeout), also before its protocol is known', async () => {
+  const proxy = await proxyTo(await http1App(echo), { config: { connectionIdleTimeoutMs: 40 } });
+  expect(await raw(proxy.port)).toBe('');
+  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(proxy.stats.counters.get('http.test.downstream_cx_idle_timeout')!.value).toBe(2);
+  await expect.poll(() => proxy.manager.activeConnections).toBe(0);
+});
+
+test('a head that does not come to its end is answered 408, a preface cut off', async () => {
+  const proxy = await proxyTo(await http1App(echo), { config: { requestHeadersTimeoutMs: 40 } });
+  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow')).toMatch(/^HTTP\/1\.1 408 /);
+  const socket = connect(proxy.port, '127.0.0.1');
+  socket.on('error', () => {});
+  socket.write('PRI * HT');
+  await once(socket, 'close');
+  expect(proxy.stats.counters.get('http.test.downstream_rq_timeout')!.value).toBe(2);
+});
+
+test('a connection past its maximum duration is drained', async () => {
+  const proxy = await proxyTo(await http1App(echo), { config: { maxConnectionDurationMs: 40 } });
+  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  expect(proxy.stats.counters.get('http.test.downstream_cx_max_duration_reached')!.value).toBe(1);
+});

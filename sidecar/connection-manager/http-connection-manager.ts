@@ -36,7 +36,7 @@ export class HttpConnectionManager {
   readonly #unrouted: RequestMetrics;
   #draining = false;
 
-  /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`. */
+  /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`; 0: no limit of its own. */
   constructor(
     config: HttpConnectionManagerConfig,
     context: HttpContext,
@@ -47,7 +47,7 @@ export class HttpConnectionManager {
     this.context = context;
     this.#direction = direction;
     this.stats = new ManagerStats(context.stats, config.statPrefix);
-    const highWatermarkBytes = Math.min(bufferLimitBytes, mostBufferedBytes);
+    const highWatermarkBytes = bufferLimitBytes > 0 ? Math.min(bufferLimitBytes, mostBufferedBytes) : mostBufferedBytes;
     this.limits = Object.freeze({
       maxHeadBytes: config.maxHeadBytes,
       maxFields: config.maxFields,

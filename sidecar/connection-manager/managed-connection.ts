@@ -71,6 +71,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
         clock,
         wheel,
         firstBytes,
+        allowConnect: config.http2.allowConnect,
       });
     }
     // Streams in the first bytes began while there was no codec here yet.
@@ -152,12 +153,13 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       this.drain();
     }
     if (connectionIdleTimeoutMs > 0 && this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs) {
-      // A connection that was told to end and does not is as idle as one that was not.
-      if (!this.#draining) stats.connectionIdleTimeouts.value++;
+      // Told to end once already, it has had its time.
       if (this.#draining) this.#socket.destroy();
-      else this.drain();
-      if (this.#codec === null || this.#protocol === 'http1') return;
-      this.#idleSinceMs = now;
+      else {
+        stats.connectionIdleTimeouts.value++;
+        this.#idleSinceMs = now;
+        this.drain();
+      }
     }
     this.#armTimer(now);
   }

@@ -111,6 +111,23 @@ test('at the edge: control headers go, x-forwarded-for gets the peer, x-forwarde
   expect(admit.callerTimeoutMs).toBe(-1);
 });
 
+test('trusted hops before the edge say who the client is (xff_num_trusted_hops)', () => {
+  const client = (forwardedFor: string, xffTrustedHops: number): string | undefined => {
+    const head = get(
+      '/',
+      forwardedFor === '' ? new HeaderFields() : HeaderFields.of(['X-Forwarded-For', forwardedFor]),
+    );
+    admission({ useRemoteAddress: true, xffTrustedHops }).admit(head, connectionInfo);
+    return head.fields.get('x-envoy-external-address');
+  };
+  expect(client('6.6.6.6, 1.1.1.1, 2.2.2.2', 0)).toBe('10.1.2.3');
+  expect(client('6.6.6.6, 1.1.1.1, 2.2.2.2', 1)).toBe('2.2.2.2');
+  expect(client('6.6.6.6, 1.1.1.1, 2.2.2.2', 2)).toBe('1.1.1.1');
+  expect(client('1.1.1.1', 2)).toBe('10.1.2.3');
+  expect(client('nobody', 1)).toBe('10.1.2.3');
+  expect(client('', 1)).toBe('10.1.2.3');
+});
+
 test('inside the mesh: x-envoy-internal and x-forwarded-client-cert are never taken over; the timeout header is read', () => {
   const head = get(
     '/',

@@ -2,6 +2,7 @@
  * Makes a request's head fit to be routed: fields of this hop only and of untrusted callers go, x-request-id, x-forwarded-for, x-forwarded-proto and via come, path and host
  * get their one canonical form. One walk over the fields. Afterwards this holds what it found, until the next head: read it at once.
  */
+import { isIP } from 'node:net';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName, headerRole, wellKnown } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
@@ -137,13 +138,18 @@ export class RequestAdmission {
     this.callerTimeoutMs = expectedMs >= 0 ? expectedMs : upstreamMs;
     this.#identify(fields, idAt);
     if (connection !== '') removeListed(fields, connection);
-    if (edge) {
-      const address = withoutPort(info.remoteAddress);
-      if (!config.skipXffAppend) appendForwardedFor(fields, address);
-      fields.append(names.externalAddress, address);
-    }
+    if (edge) this.#tellAddress(fields, withoutPort(info.remoteAddress));
     if (!hasForwardedProto) fields.append(names.forwardedProto, info.secure ? 'https' : 'http');
     if (config.via !== '') fields.append(names.via, config.via);
+  }
+
+  /** The peer goes to the end of x-forwarded-for, the client that trusted hops before us saw into x-envoy-external-address (Envoy). */
+  #tellAddress(fields: HeaderFields, peer: string): void {
+    const { skipXffAppend, xffTrustedHops } = this.#config;
+    const before = xffTrustedHops > 0 || !skipXffAppend ? fields.getAll('x-forwarded-for').join(', ') : '';
+    const client = xffTrustedHops > 0 ? before.split(',').at(-xffTrustedHops)?.trim() : undefined;
+    if (!skipXffAppend) fields.set(names.forwardedFor, before === '' ? peer : `${before}, ${peer}`);
+    fields.append(names.externalAddress, client !== undefined && isIP(client) !== 0 ? client : peer);
   }
 
   /** `at`: where x-request-id stands, -1 for nowhere. */
@@ -192,11 +198,6 @@ function badPath(message: string): ProxyError {
 function withoutPort(address: string): string {
   const host = address.slice(0, address.lastIndexOf(':'));
   return host.startsWith('[') ? host.slice(1, -1) : host;
-}
-
-function appendForwardedFor(fields: HeaderFields, address: string): void {
-  const before = fields.getAll('x-forwarded-for');
-  fields.set(names.forwardedFor, before.length === 0 ? address : `${before.join(', ')}, ${address}`);
 }
 
 /** `localAddress` null: any port goes; else only the listener's own. */

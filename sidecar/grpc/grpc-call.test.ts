@@ -27,7 +27,13 @@ class RecordedCall {
     });
     const cluster = to.clusters.cluster('xds')!;
     this.call = new GrpcCall(
-      { cluster, path: '/test.Service/Method', authority: 'xds', metadata: [['x-tenant', 'blue']], maxMessageBytes: options.maxMessageBytes ?? 1024 },
+      {
+        cluster,
+        path: '/test.Service/Method',
+        authority: 'xds',
+        metadata: [['x-tenant', 'blue']],
+        maxMessageBytes: options.maxMessageBytes ?? 1024,
+      },
       {
         onMessage: (message) => {
           this.messages.push(message.toString());
@@ -58,7 +64,12 @@ describe("the sidecar's own gRPC calls", () => {
     expect(status).toEqual({ code: 0, message: '' });
     const [call] = peer!.calls;
     expect(call!.path).toBe('/test.Service/Method');
-    expect(call!.headers).toMatchObject({ ':method': 'POST', 'content-type': 'application/grpc', te: 'trailers', 'x-tenant': 'blue' });
+    expect(call!.headers).toMatchObject({
+      ':method': 'POST',
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'x-tenant': 'blue',
+    });
   });
 
   it('takes a status that comes in the head (trailers-only), with its message decoded', async () => {
@@ -67,13 +78,21 @@ describe("the sidecar's own gRPC calls", () => {
   });
 
   it('says so when the answer is not gRPC', async () => {
-    const { status } = await unary({ onCall: (call) => call.stream.respond({ ':status': 404, 'content-type': 'text/html' }, { endStream: true }) });
+    const { status } = await unary({
+      onCall: (call) => call.stream.respond({ ':status': 404, 'content-type': 'text/html' }, { endStream: true }),
+    });
     expect(status.code).not.toBe(0);
     expect(status.message).toContain('HTTP 404');
   });
 
   it('does not take an empty grpc-status for OK', async () => {
-    const { status } = await unary({ onCall: (call) => call.stream.respond({ ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '' }, { endStream: true }) });
+    const { status } = await unary({
+      onCall: (call) =>
+        call.stream.respond(
+          { ':status': 200, 'content-type': 'application/grpc', 'grpc-status': '' },
+          { endStream: true },
+        ),
+    });
     expect(status.code).toBe(2);
   });
 
@@ -94,7 +113,10 @@ describe("the sidecar's own gRPC calls", () => {
   });
 
   it('refuses a message over its limit and ends the call', async () => {
-    const { status, messages } = await unary({ onHalfClose: (call) => call.send(Buffer.alloc(200)) }, { maxMessageBytes: 100 });
+    const { status, messages } = await unary(
+      { onHalfClose: (call) => call.send(Buffer.alloc(200)) },
+      { maxMessageBytes: 100 },
+    );
     expect(messages).toEqual([]);
     expect(status.message).toContain('the limit is 100');
   });

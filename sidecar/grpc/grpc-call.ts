@@ -2,11 +2,12 @@
  * One gRPC call of the sidecar's own (bidirectional or unary), through a cluster of its own like any request: so it has that cluster's pools, TLS,
  * timeouts and statistics, and needs no gRPC library.
  */
+
+import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { frameMessage, MessageReader } from './grpc-message.ts';
 
@@ -36,7 +37,13 @@ export interface GrpcCallTarget {
 const unavailable = 14;
 const unknown = 2;
 
-const cancelled = new ProxyError({ flag: 'LR', source: 'local', details: 'local_cancel', message: 'The call was cancelled by this sidecar.', http2Code: 8 });
+const cancelled = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'local_cancel',
+  message: 'The call was cancelled by this sidecar.',
+  http2Code: 8,
+});
 
 export class GrpcCall implements StreamRequest {
   readonly #target: GrpcCallTarget;
@@ -119,7 +126,10 @@ export class GrpcCall implements StreamRequest {
     this.#headMs = this.#clock.nowMs() - this.#startedMs;
     const type = head.fields.get('content-type') ?? '';
     if (head.status !== 200 || !type.startsWith('application/grpc')) {
-      const end = { code: head.status === 200 ? unknown : unavailable, message: `the answer is HTTP ${head.status} with content-type ${JSON.stringify(type)}, not gRPC` };
+      const end = {
+        code: head.status === 200 ? unknown : unavailable,
+        message: `the answer is HTTP ${head.status} with content-type ${JSON.stringify(type)}, not gRPC`,
+      };
       if (!endStream) this.#stream?.reset(cancelled);
       this.#end(end);
     } else if (endStream) {
@@ -139,7 +149,8 @@ export class GrpcCall implements StreamRequest {
       this.#end({ code: 13, message: (error as Error).message });
       return;
     }
-    if (endStream) this.#end({ code: unknown, message: `the stream ended without a gRPC status (HTTP ${this.#httpStatus})` });
+    if (endStream)
+      this.#end({ code: unknown, message: `the stream ended without a gRPC status (HTTP ${this.#httpStatus})` });
   }
 
   onTrailers(trailers: HeaderFields): void {

@@ -30,7 +30,10 @@ export class MessageReader {
     const messages: Buffer[] = [];
     while (this.#buffered >= 5) {
       const head = this.#peek(5);
-      if (head[0] !== 0) throw new Error(head[0] === 1 ? 'a compressed message came, though none was asked for' : 'the message prefix is broken');
+      if (head[0] !== 0)
+        throw new Error(
+          head[0] === 1 ? 'a compressed message came, though none was asked for' : 'the message prefix is broken',
+        );
       const length = head.readUInt32BE(1);
       if (length > this.#maxBytes) throw new Error(`a message of ${length} bytes came; the limit is ${this.#maxBytes}`);
       if (this.#buffered < 5 + length) break;

@@ -1,5 +1,8 @@
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import { afterEach, describe, expect, it } from 'vitest';
+import { GrpcPeer, type PeerCall } from '../grpc/test/grpc-peer.ts';
+import { Log } from '../runtime/log.ts';
+import { TimerWheel } from '../runtime/timer-wheel.ts';
 import {
   DeregisterRequestSchema,
   DeregisterResponseSchema,
@@ -9,9 +12,6 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from '../xds/api/outrigger/registry/v1/registry_pb.js';
-import { GrpcPeer, type PeerCall } from '../grpc/test/grpc-peer.ts';
-import { Log } from '../runtime/log.ts';
-import { TimerWheel } from '../runtime/timer-wheel.ts';
 import { Registration } from './registration.ts';
 
 let peer: GrpcPeer | null = null;
@@ -36,7 +36,13 @@ class Fixture {
   constructor(to: GrpcPeer) {
     const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
     this.#wheel = new TimerWheel(clock, () => () => {});
-    const instance = create(InstanceSchema, { namespace: 'shop', service: 'orders', instanceId: 'a', address: '127.0.0.1', port: 15006 });
+    const instance = create(InstanceSchema, {
+      namespace: 'shop',
+      service: 'orders',
+      instanceId: 'a',
+      address: '127.0.0.1',
+      port: 15006,
+    });
     this.registration = new Registration(instance, {
       clusters: to.clusters,
       clusterName: 'xds',
@@ -52,8 +58,15 @@ class Fixture {
     this.calls.push(`${method} ${describeRequest(method, message)}`.trim());
     if (failure >= 0) call.end(this.failures.splice(failure, 1)[0]![1], 'told to fail');
     else {
-      if (method === 'Register') call.send(toBinary(RegisterResponseSchema, create(RegisterResponseSchema, { leaseId: `lease-${++this.leases}`, ttlSeconds: 15 })));
-      if (method === 'Heartbeat') call.send(toBinary(HeartbeatResponseSchema, create(HeartbeatResponseSchema, { ttlSeconds: 15 })));
+      if (method === 'Register')
+        call.send(
+          toBinary(
+            RegisterResponseSchema,
+            create(RegisterResponseSchema, { leaseId: `lease-${++this.leases}`, ttlSeconds: 15 }),
+          ),
+        );
+      if (method === 'Heartbeat')
+        call.send(toBinary(HeartbeatResponseSchema, create(HeartbeatResponseSchema, { ttlSeconds: 15 })));
       if (method === 'Deregister') call.send(toBinary(DeregisterResponseSchema, create(DeregisterResponseSchema)));
       call.end(0);
     }
@@ -68,7 +81,8 @@ class Fixture {
       });
     }
     // The answer is on its way through real sockets: let the event loop turn until it is in.
-    for (let turn = 0; turn < 1_000 && this.#wheel.armedCount !== 1; turn++) await new Promise((resolve) => setImmediate(resolve));
+    for (let turn = 0; turn < 1_000 && this.#wheel.armedCount !== 1; turn++)
+      await new Promise((resolve) => setImmediate(resolve));
     while (this.#callUnderWay()) await new Promise((resolve) => setImmediate(resolve));
   }
 
@@ -119,7 +133,11 @@ describe('the registration of an instance', () => {
     await fixture.until(3);
     fixture.pass(5_100);
     await fixture.until(4);
-    expect(fixture.calls.slice(1).map((call) => call.replace(/ shop.*/, ''))).toEqual(['Heartbeat lease-1', 'Register', 'Heartbeat lease-2']);
+    expect(fixture.calls.slice(1).map((call) => call.replace(/ shop.*/, ''))).toEqual([
+      'Heartbeat lease-1',
+      'Register',
+      'Heartbeat lease-2',
+    ]);
   });
 
   it('tries again with growing pauses, and tells the first failure only', async () => {

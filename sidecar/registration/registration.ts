@@ -4,6 +4,11 @@
  * the instance goes on serving meanwhile.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { ClusterLookup } from '../cluster/upstream.ts';
+import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
+import type { Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import {
   DeregisterRequestSchema,
   HeartbeatRequestSchema,
@@ -11,11 +16,6 @@ import {
   RegisterRequestSchema,
   RegisterResponseSchema,
 } from '../xds/api/outrigger/registry/v1/registry_pb.js';
-import type { ClusterLookup } from '../cluster/upstream.ts';
-import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
-import type { Random } from '../runtime/clock.ts';
-import type { Log } from '../runtime/log.ts';
-import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 
 const service = '/outrigger.registry.v1.RegistryService/';
 const notFound = 5;
@@ -69,7 +69,10 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     if (this.#leaseId === '') return Promise.resolve();
     return new Promise((resolve) => {
       this.#closing = resolve;
-      this.#begin('Deregister', toBinary(DeregisterRequestSchema, create(DeregisterRequestSchema, { leaseId: this.#leaseId })));
+      this.#begin(
+        'Deregister',
+        toBinary(DeregisterRequestSchema, create(DeregisterRequestSchema, { leaseId: this.#leaseId })),
+      );
     });
   }
 
@@ -79,7 +82,11 @@ export class Registration implements TimerTarget, GrpcCallOwner {
       this.#call = null;
       this.onEnd({ code: 4, message: `no answer within ${callTimeoutMs / 1000} s` });
     } else if (this.#leaseId === '') this.#register();
-    else this.#begin('Heartbeat', toBinary(HeartbeatRequestSchema, create(HeartbeatRequestSchema, { leaseId: this.#leaseId })));
+    else
+      this.#begin(
+        'Heartbeat',
+        toBinary(HeartbeatRequestSchema, create(HeartbeatRequestSchema, { leaseId: this.#leaseId })),
+      );
   }
 
   onMessage(message: Buffer): void {
@@ -116,12 +123,21 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
     const delayMs = status.code === invalidArgument ? maxBackoffMs : backoffMs;
     // The first failure is told; a control plane that is away for long does not fill the log.
-    if (this.#failures === 1) log.warn(`could not ${this.#leaseId === '' ? 'register' : 'renew the registration of'} ${name}: ${status.message}; trying again`);
+    if (this.#failures === 1)
+      log.warn(
+        `could not ${this.#leaseId === '' ? 'register' : 'renew the registration of'} ${name}: ${status.message}; trying again`,
+      );
     wheel.arm(this.#timer, delayMs);
   }
 
   #register(): void {
-    this.#begin('Register', toBinary(RegisterRequestSchema, create(RegisterRequestSchema, { instance: this.#instance, ttlSeconds: defaultTtlSeconds })));
+    this.#begin(
+      'Register',
+      toBinary(
+        RegisterRequestSchema,
+        create(RegisterRequestSchema, { instance: this.#instance, ttlSeconds: defaultTtlSeconds }),
+      ),
+    );
   }
 
   #begin(method: string, message: Uint8Array): void {
@@ -132,7 +148,10 @@ export class Registration implements TimerTarget, GrpcCallOwner {
       return;
     }
     this.#answer = null;
-    const call = new GrpcCall({ cluster, path: service + method, authority: clusterName, metadata: [], maxMessageBytes: 64 * 1024 }, this);
+    const call = new GrpcCall(
+      { cluster, path: service + method, authority: clusterName, metadata: [], maxMessageBytes: 64 * 1024 },
+      this,
+    );
     this.#call = call;
     wheel.arm(this.#deadline, callTimeoutMs);
     call.send(message);

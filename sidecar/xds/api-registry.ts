@@ -6,12 +6,18 @@ import { ClusterLoadAssignmentSchema } from './api/envoy/config/endpoint/v3/endp
 import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from './api/envoy/config/route/v3/route_pb.js';
 import { FileAccessLogSchema } from './api/envoy/extensions/access_loggers/file/v3/file_pb.js';
-import { StderrAccessLogSchema, StdoutAccessLogSchema } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import {
+  StderrAccessLogSchema,
+  StdoutAccessLogSchema,
+} from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
-import { DownstreamTlsContextSchema, UpstreamTlsContextSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 
 export const apiRegistry = createRegistry(

@@ -68,14 +68,29 @@ async function faultsOf(text: string): Promise<readonly string[]> {
 
 describe('a bootstrap file', () => {
   it('gives listeners and clusters in our own form', async () => {
-    const { config } = await load(`admin: { address: { socket_address: { address: 127.0.0.1, port_value: 15000 } } }\nstatic_resources:\n  listeners:${listener}\n  clusters:${cluster}`);
+    const { config } = await load(
+      `admin: { address: { socket_address: { address: 127.0.0.1, port_value: 15000 } } }\nstatic_resources:\n  listeners:${listener}\n  clusters:${cluster}`,
+    );
     expect(config.admin).toEqual({ host: '127.0.0.1', port: 15000 });
     const [web] = config.listeners;
     expect(web).toMatchObject({ name: 'web', address: { host: '127.0.0.1', port: 8080 }, defaultFilterChain: null });
     const { routes } = web!.filterChains[0]!.httpConnectionManager;
-    expect(routes).toMatchObject({ kind: 'inline', table: { name: 'main', virtualHosts: [{ name: 'all', domains: ['*'] }] } });
-    if (routes.kind === 'inline') expect(routes.table.virtualHosts[0]!.routes[0]!.action).toMatchObject({ kind: 'forward', timeoutMs: 2_000, clusters: [{ name: 'orders' }] });
-    expect(config.clusters[0]).toMatchObject({ name: 'orders', connectTimeoutMs: 250, protocol: 'http1', discovery: { kind: 'static' } });
+    expect(routes).toMatchObject({
+      kind: 'inline',
+      table: { name: 'main', virtualHosts: [{ name: 'all', domains: ['*'] }] },
+    });
+    if (routes.kind === 'inline')
+      expect(routes.table.virtualHosts[0]!.routes[0]!.action).toMatchObject({
+        kind: 'forward',
+        timeoutMs: 2_000,
+        clusters: [{ name: 'orders' }],
+      });
+    expect(config.clusters[0]).toMatchObject({
+      name: 'orders',
+      connectTimeoutMs: 250,
+      protocol: 'http1',
+      discovery: { kind: 'static' },
+    });
     expect(config.ads).toBeNull();
   });
 
@@ -83,10 +98,19 @@ describe('a bootstrap file', () => {
     const { config } = await load(
       JSON.stringify({
         staticResources: {
-          clusters: [{ name: 'c', type: 'EDS', edsClusterConfig: { edsConfig: { ads: {}, resourceApiVersion: 'V3' } } }, { name: 'x', type: 'STATIC', http2ProtocolOptions: {}, loadAssignment: { clusterName: 'x' } }],
+          clusters: [
+            { name: 'c', type: 'EDS', edsClusterConfig: { edsConfig: { ads: {}, resourceApiVersion: 'V3' } } },
+            { name: 'x', type: 'STATIC', http2ProtocolOptions: {}, loadAssignment: { clusterName: 'x' } },
+          ],
         },
         node: { id: 'a' },
-        dynamicResources: { adsConfig: { apiType: 'GRPC', transportApiVersion: 'V3', grpcServices: [{ envoyGrpc: { clusterName: 'x' } }] } },
+        dynamicResources: {
+          adsConfig: {
+            apiType: 'GRPC',
+            transportApiVersion: 'V3',
+            grpcServices: [{ envoyGrpc: { clusterName: 'x' } }],
+          },
+        },
       }),
     );
     expect(config.clusters[0]!.discovery).toEqual({ kind: 'eds', serviceName: 'c' });
@@ -117,20 +141,29 @@ describe('a bootstrap file', () => {
       'envoy.yaml:5:22: static_resources.clusters[0].connect_timeout: "2sec" is not a duration; write it as 2s or 0.25s',
       'envoy.yaml:6:23: static_resources.clusters[0].dns_refresh_rate: is not supported; see docs/xds-support.md',
       'envoy.yaml:7:16: static_resources.clusters[0].lb_polizy: there is no such field in envoy.config.cluster.v3.Cluster',
-      expect.stringMatching(/^envoy\.yaml:10:11: static_resources\.clusters\[1\]\.type: "STATICC" is not one of STATIC, /),
+      expect.stringMatching(
+        /^envoy\.yaml:10:11: static_resources\.clusters\[1\]\.type: "STATICC" is not one of STATIC, /,
+      ),
     ]);
   });
 
   it('names an unsupported HTTP filter by its path', async () => {
-    const lua = listener.replace('http_filters:\n', 'http_filters:\n          - { name: envoy.filters.http.lua, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua } }\n');
+    const lua = listener.replace(
+      'http_filters:\n',
+      'http_filters:\n          - { name: envoy.filters.http.lua, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua } }\n',
+    );
     const [fault] = await faultsOf(`static_resources:\n  listeners:${lua}`);
-    expect(fault).toMatch(/^envoy\.yaml:\d+:\d+: static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\.http_filters\[0\].*lua.* is not supported; see docs\/xds-support\.md$/i);
+    expect(fault).toMatch(
+      /^envoy\.yaml:\d+:\d+: static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\.http_filters\[0\].*lua.* is not supported; see docs\/xds-support\.md$/i,
+    );
   });
 
   it('refuses an unsupported field that is set to an empty message', async () => {
-    expect(await faultsOf(`static_resources:\n  listeners:${listener.replace('- name: web', '- name: web\n    api_listener: {}')}`)).toEqual([
-      expect.stringContaining('static_resources.listeners[0].api_listener: is not supported'),
-    ]);
+    expect(
+      await faultsOf(
+        `static_resources:\n  listeners:${listener.replace('- name: web', '- name: web\n    api_listener: {}')}`,
+      ),
+    ).toEqual([expect.stringContaining('static_resources.listeners[0].api_listener: is not supported')]);
   });
 
   it('takes ignored fields with all that is in them', async () => {
@@ -145,13 +178,18 @@ static_resources:
   });
 
   it('says where YAML itself is broken', async () => {
-    expect(await faultsOf('static_resources:\n  clusters: [\n')).toEqual([expect.stringMatching(/^envoy\.yaml:\d+:\d+: /)]);
-    expect(await faultsOf('node: { id: a }\nnode: { id: b }\n')).toEqual([expect.stringMatching(/^envoy\.yaml:2:\d+: .*unique/)]);
+    expect(await faultsOf('static_resources:\n  clusters: [\n')).toEqual([
+      expect.stringMatching(/^envoy\.yaml:\d+:\d+: /),
+    ]);
+    expect(await faultsOf('node: { id: a }\nnode: { id: b }\n')).toEqual([
+      expect.stringMatching(/^envoy\.yaml:2:\d+: .*unique/),
+    ]);
   });
 
   it('does not let aliases blow up', async () => {
     const lines = ['a0: &a0 [x, x, x, x, x, x, x, x, x, x]'];
-    for (let i = 1; i < 9; i++) lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(', ')}]`);
+    for (let i = 1; i < 9; i++)
+      lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(', ')}]`);
     expect(await faultsOf(lines.join('\n'))).toEqual([expect.stringContaining('envoy.yaml')]);
   });
 
@@ -161,24 +199,88 @@ static_resources:
   });
 
   it.each([
-    ['an ADS cluster that is not there', `${dynamic}static_resources: { clusters: [] }`, 'grpc_services[0].envoy_grpc.cluster_name: "control-plane" is not one of the static clusters'],
-    ['an ADS cluster without HTTP/2', `${dynamic}static_resources:\n  clusters:${cluster.replaceAll('orders', 'control-plane')}`, 'does not speak HTTP/2'],
-    ['ADS without a node id', `${dynamic.replace('id: a, ', '')}static_resources:\n  clusters:${controlPlane}`, 'node.id: is needed'],
-    ['resources by ADS without ads_config', 'node: { id: a }\ndynamic_resources: { cds_config: { ads: {}, resource_api_version: V3 } }', 'dynamic_resources.ads_config: is missing'],
-    ['another source than ADS', 'dynamic_resources: { cds_config: { path: /etc/cds.yaml } }', 'cds_config.path: is not supported'],
-    ['two clusters of one name', `static_resources:\n  clusters:${cluster}${cluster}`, 'clusters[1].name: "orders" is the name of another cluster too'],
-    ['two listeners of one name', `static_resources:\n  listeners:${listener}${listener}`, 'listeners[1].name: "web" is the name of another listener too'],
-    ['an address that is a name', `static_resources:\n  clusters:${cluster.replace('address: 127.0.0.1', 'address: orders.local')}`, '"orders.local" is not an IP address'],
+    [
+      'an ADS cluster that is not there',
+      `${dynamic}static_resources: { clusters: [] }`,
+      'grpc_services[0].envoy_grpc.cluster_name: "control-plane" is not one of the static clusters',
+    ],
+    [
+      'an ADS cluster without HTTP/2',
+      `${dynamic}static_resources:\n  clusters:${cluster.replaceAll('orders', 'control-plane')}`,
+      'does not speak HTTP/2',
+    ],
+    [
+      'ADS without a node id',
+      `${dynamic.replace('id: a, ', '')}static_resources:\n  clusters:${controlPlane}`,
+      'node.id: is needed',
+    ],
+    [
+      'resources by ADS without ads_config',
+      'node: { id: a }\ndynamic_resources: { cds_config: { ads: {}, resource_api_version: V3 } }',
+      'dynamic_resources.ads_config: is missing',
+    ],
+    [
+      'another source than ADS',
+      'dynamic_resources: { cds_config: { path: /etc/cds.yaml } }',
+      'cds_config.path: is not supported',
+    ],
+    [
+      'two clusters of one name',
+      `static_resources:\n  clusters:${cluster}${cluster}`,
+      'clusters[1].name: "orders" is the name of another cluster too',
+    ],
+    [
+      'two listeners of one name',
+      `static_resources:\n  listeners:${listener}${listener}`,
+      'listeners[1].name: "web" is the name of another listener too',
+    ],
+    [
+      'an address that is a name',
+      `static_resources:\n  clusters:${cluster.replace('address: 127.0.0.1', 'address: orders.local')}`,
+      '"orders.local" is not an IP address',
+    ],
     ['a port that is none', `static_resources:\n  clusters:${cluster.replace('9000', '90000')}`, '90000 is not a port'],
-    ['a negative duration', `static_resources:\n  clusters:${cluster.replace('0.25s', '-1s')}`, 'connect_timeout: -1000 ms is not a usable duration'],
-    ['a connect timeout of nothing', `static_resources:\n  clusters:${cluster.replace('0.25s', '0s')}`, 'connect_timeout: must be above 0'],
-    ['text for a number', `static_resources:\n  clusters:${cluster.replace('9000', 'http')}`, 'port_value: "http" is not a whole number from 0'],
+    [
+      'a negative duration',
+      `static_resources:\n  clusters:${cluster.replace('0.25s', '-1s')}`,
+      'connect_timeout: -1000 ms is not a usable duration',
+    ],
+    [
+      'a connect timeout of nothing',
+      `static_resources:\n  clusters:${cluster.replace('0.25s', '0s')}`,
+      'connect_timeout: must be above 0',
+    ],
+    [
+      'text for a number',
+      `static_resources:\n  clusters:${cluster.replace('9000', 'http')}`,
+      'port_value: "http" is not a whole number from 0',
+    ],
     ['a list for a mapping', 'static_resources: []', 'static_resources: [] is not a mapping'],
-    ['a typed_config without a type', `static_resources:\n  listeners:${listener.replace(/"@type": type.googleapis.com\/envoy.extensions.filters.network[^\n]*/, 'nothing: 1')}`, 'typed_config: needs "@type"'],
-    ['no router', `static_resources:\n  listeners:${listener.replace(/http_filters:[^]*/, '')}`, 'http_filters: needs envoy.filters.http.router'],
-    ['a domain twice', `static_resources:\n  listeners:${listener.replace('["*"]', '["a.example", "A.example"]')}`, 'domains[1]: "A.example" belongs to virtual host "all" already'],
-    ['a star in the middle of a domain', `static_resources:\n  listeners:${listener.replace('["*"]', '["a.*.example"]')}`, 'a * may stand at one end'],
-    ['a value that is too large for its field', `static_resources:\n  clusters:${cluster.replace('connect_timeout: 0.25s', 'per_connection_buffer_limit_bytes: 5000000000')}`, 'per_connection_buffer_limit_bytes: 5000000000'],
+    [
+      'a typed_config without a type',
+      `static_resources:\n  listeners:${listener.replace(/"@type": type.googleapis.com\/envoy.extensions.filters.network[^\n]*/, 'nothing: 1')}`,
+      'typed_config: needs "@type"',
+    ],
+    [
+      'no router',
+      `static_resources:\n  listeners:${listener.replace(/http_filters:[^]*/, '')}`,
+      'http_filters: needs envoy.filters.http.router',
+    ],
+    [
+      'a domain twice',
+      `static_resources:\n  listeners:${listener.replace('["*"]', '["a.example", "A.example"]')}`,
+      'domains[1]: "A.example" belongs to virtual host "all" already',
+    ],
+    [
+      'a star in the middle of a domain',
+      `static_resources:\n  listeners:${listener.replace('["*"]', '["a.*.example"]')}`,
+      'a * may stand at one end',
+    ],
+    [
+      'a value that is too large for its field',
+      `static_resources:\n  clusters:${cluster.replace('connect_timeout: 0.25s', 'per_connection_buffer_limit_bytes: 5000000000')}`,
+      'per_connection_buffer_limit_bytes: 5000000000',
+    ],
   ])('refuses %s', async (_what, text, message) => {
     expect((await faultsOf(text)).join('\n')).toContain(message);
   });

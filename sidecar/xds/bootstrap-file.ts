@@ -1,14 +1,13 @@
 /** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
-import { fromJson, type JsonValue } from '@bufbuild/protobuf';
-import { BootstrapSchema, type Bootstrap } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
-import { ApiConfigSource_ApiType, ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
-import { toBinary } from '@bufbuild/protobuf';
-import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
-import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
+import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import { type Bootstrap, BootstrapSchema } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import { ApiConfigSource_ApiType, ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
+import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
 import { checkJson } from './check-json.ts';
@@ -26,7 +25,9 @@ export interface LoadedBootstrap {
   readonly message: Bootstrap;
 }
 
-export type BootstrapResult = { readonly ok: true; readonly bootstrap: LoadedBootstrap } | { readonly ok: false; readonly faults: readonly string[] };
+export type BootstrapResult =
+  | { readonly ok: true; readonly bootstrap: LoadedBootstrap }
+  | { readonly ok: false; readonly faults: readonly string[] };
 
 /**
  * Parses the text of a bootstrap file; `file` is how faults name it. The YAML library is loaded only when it is needed: for YAML, and to find the line of a fault.
@@ -54,7 +55,11 @@ function plainJson(text: string): unknown {
 }
 
 /** The same from an object in proto JSON. */
-export function decodeBootstrap(value: unknown, nowWallMs: number, named: (fault: Fault) => string = faultText): BootstrapResult {
+export function decodeBootstrap(
+  value: unknown,
+  nowWallMs: number,
+  named: (fault: Fault) => string = faultText,
+): BootstrapResult {
   const faults = new Faults();
   const refuse = (): BootstrapResult => ({ ok: false, faults: faults.list.map(named) });
   checkJson(BootstrapSchema, value, '', faults);
@@ -78,24 +83,41 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
   for (const [i, each] of (message.staticResources?.listeners ?? []).entries()) {
     const path = at(at(here, 'listeners'), i);
     const value = decodeListener(each, path, faults);
-    if (listeners.has(value.name)) faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another listener too`);
-    listeners.set(value.name, { value, version: '', origin: 'static', updatedWallMs, raw: toBinary(ListenerSchema, each) });
+    if (listeners.has(value.name))
+      faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another listener too`);
+    listeners.set(value.name, {
+      value,
+      version: '',
+      origin: 'static',
+      updatedWallMs,
+      raw: toBinary(ListenerSchema, each),
+    });
   }
   const clusters = new Map<string, Configured<ClusterConfig>>();
   for (const [i, each] of (message.staticResources?.clusters ?? []).entries()) {
     const path = at(at(here, 'clusters'), i);
     const value = decodeCluster(each, path, faults);
-    if (clusters.has(value.name)) faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another cluster too`);
-    clusters.set(value.name, { value, version: '', origin: 'static', updatedWallMs, raw: toBinary(ClusterSchema, each) });
+    if (clusters.has(value.name))
+      faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another cluster too`);
+    clusters.set(value.name, {
+      value,
+      version: '',
+      origin: 'static',
+      updatedWallMs,
+      raw: toBinary(ClusterSchema, each),
+    });
   }
   const dynamic = message.dynamicResources;
   const ads = adsConfig(message, clusters, faults);
   if (dynamic?.ldsConfig !== undefined) adsOnly(dynamic.ldsConfig, 'dynamic_resources.lds_config', faults);
   if (dynamic?.cdsConfig !== undefined) adsOnly(dynamic.cdsConfig, 'dynamic_resources.cds_config', faults);
-  const dynamicUse = dynamic?.ldsConfig !== undefined || dynamic?.cdsConfig !== undefined || usesAds(listeners, clusters);
-  if (ads === null && dynamicUse) faults.add('dynamic_resources.ads_config', 'is missing, though resources are to come by ADS');
+  const dynamicUse =
+    dynamic?.ldsConfig !== undefined || dynamic?.cdsConfig !== undefined || usesAds(listeners, clusters);
+  if (ads === null && dynamicUse)
+    faults.add('dynamic_resources.ads_config', 'is missing, though resources are to come by ADS');
   const node = message.node;
-  if (ads !== null && (node === undefined || node.id === '')) faults.add('node.id', 'is needed to talk to a control plane');
+  if (ads !== null && (node === undefined || node.id === ''))
+    faults.add('node.id', 'is needed to talk to a control plane');
   const config: BootstrapConfig = Object.freeze({
     node: {
       id: node?.id ?? '',
@@ -111,36 +133,56 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
     ads,
     listenersByAds: dynamic?.ldsConfig !== undefined,
     clustersByAds: dynamic?.cdsConfig !== undefined,
-    initialFetchTimeoutMs: durationMs(dynamic?.ldsConfig?.initialFetchTimeout, 15_000, 'dynamic_resources.lds_config.initial_fetch_timeout', faults),
+    initialFetchTimeoutMs: durationMs(
+      dynamic?.ldsConfig?.initialFetchTimeout,
+      15_000,
+      'dynamic_resources.lds_config.initial_fetch_timeout',
+      faults,
+    ),
   });
   return { config, listeners, clusters, message };
 }
 
-function usesAds(listeners: ReadonlyMap<string, Configured<ListenerConfig>>, clusters: ReadonlyMap<string, Configured<ClusterConfig>>): boolean {
+function usesAds(
+  listeners: ReadonlyMap<string, Configured<ListenerConfig>>,
+  clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
+): boolean {
   for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') return true;
   for (const { value } of listeners.values()) {
-    const chains = value.defaultFilterChain === null ? value.filterChains : [...value.filterChains, value.defaultFilterChain];
+    const chains =
+      value.defaultFilterChain === null ? value.filterChains : [...value.filterChains, value.defaultFilterChain];
     if (chains.some((chain) => chain.httpConnectionManager?.routes.kind === 'rds')) return true;
   }
   return false;
 }
 
-function adsConfig(message: Bootstrap, clusters: ReadonlyMap<string, Configured<ClusterConfig>>, faults: Faults): AdsConfig | null {
+function adsConfig(
+  message: Bootstrap,
+  clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
+  faults: Faults,
+): AdsConfig | null {
   const source = message.dynamicResources?.adsConfig;
   if (source === undefined) return null;
   const path = 'dynamic_resources.ads_config';
   const variant = source.apiType === ApiConfigSource_ApiType.DELTA_GRPC ? 'delta' : 'sotw';
-  if (source.apiType !== ApiConfigSource_ApiType.GRPC && source.apiType !== ApiConfigSource_ApiType.DELTA_GRPC) faults.add(at(path, 'api_type'), 'must be GRPC or DELTA_GRPC');
+  if (source.apiType !== ApiConfigSource_ApiType.GRPC && source.apiType !== ApiConfigSource_ApiType.DELTA_GRPC)
+    faults.add(at(path, 'api_type'), 'must be GRPC or DELTA_GRPC');
   if (source.transportApiVersion !== ApiVersion.V3) faults.add(at(path, 'transport_api_version'), 'must be V3');
   const servicesPath = at(path, 'grpc_services');
-  if (source.grpcServices.length !== 1) faults.add(servicesPath, `there are ${source.grpcServices.length}; exactly one is supported`);
+  if (source.grpcServices.length !== 1)
+    faults.add(servicesPath, `there are ${source.grpcServices.length}; exactly one is supported`);
   const service = source.grpcServices[0];
   const target = service?.targetSpecifier.case === 'envoyGrpc' ? service.targetSpecifier.value : undefined;
   const clusterName = target?.clusterName ?? '';
   const cluster = clusters.get(clusterName);
   const clusterPath = `${at(servicesPath, 0)}.envoy_grpc.cluster_name`;
-  if (cluster === undefined) faults.add(clusterPath, `${JSON.stringify(clusterName)} is not one of the static clusters`);
-  else if (cluster.value.protocol !== 'http2') faults.add(clusterPath, `cluster ${JSON.stringify(clusterName)} does not speak HTTP/2, which gRPC needs; give it explicit_http_config.http2_protocol_options`);
+  if (cluster === undefined)
+    faults.add(clusterPath, `${JSON.stringify(clusterName)} is not one of the static clusters`);
+  else if (cluster.value.protocol !== 'http2')
+    faults.add(
+      clusterPath,
+      `cluster ${JSON.stringify(clusterName)} does not speak HTTP/2, which gRPC needs; give it explicit_http_config.http2_protocol_options`,
+    );
   return {
     variant,
     clusterName,

@@ -2,11 +2,11 @@
  * Walks a message and reports every field that is set and that the sidecar does not take, by its path, also inside `Any`. So an unsupported field is never silence.
  */
 import { type DescField, type DescMessage, isFieldSet, type Message } from '@bufbuild/protobuf';
-import { anyUnpack, type Any } from '@bufbuild/protobuf/wkt';
-import { at, type Faults } from './fault.ts';
-import { supportedFields, wholeMessages } from './supported-fields.ts';
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { apiRegistry } from './api-registry.ts';
 import { cutFieldName } from './cut-fields.ts';
+import { at, type Faults } from './fault.ts';
+import { supportedFields, wholeMessages } from './supported-fields.ts';
 
 const seeDocs = 'is not supported; see docs/xds-support.md';
 
@@ -36,7 +36,8 @@ function checkValue(field: DescField, message: Message, path: string, faults: Fa
   else if (field.fieldKind === 'list' && field.listKind === 'message') {
     for (const [i, item] of (value as Message[]).entries()) checkMessage(field.message, item, at(path, i), faults);
   } else if (field.fieldKind === 'map' && field.mapKind === 'message') {
-    for (const [key, item] of Object.entries(value as Record<string, Message>)) checkMessage(field.message, item, `${path}["${key}"]`, faults);
+    for (const [key, item] of Object.entries(value as Record<string, Message>))
+      checkMessage(field.message, item, `${path}["${key}"]`, faults);
   }
 }
 

@@ -14,7 +14,8 @@ type JsonObject = Record<string, unknown>;
 export function checkJson(schema: DescMessage, value: unknown, path: string, faults: Faults): void {
   switch (schema.typeName) {
     case 'google.protobuf.Duration':
-      if (typeof value !== 'string' || !/^-?\d+(?:\.\d{1,9})?s$/.test(value)) faults.add(path, `${show(value)} is not a duration; write it as 2s or 0.25s`);
+      if (typeof value !== 'string' || !/^-?\d+(?:\.\d{1,9})?s$/.test(value))
+        faults.add(path, `${show(value)} is not a duration; write it as 2s or 0.25s`);
       return;
     case 'google.protobuf.Any':
       checkAny(value, path, faults);
@@ -35,13 +36,24 @@ export function checkJson(schema: DescMessage, value: unknown, path: string, fau
     faults.add(path, `${show(value)} is not a mapping`);
     return;
   }
+  const chosen = new Map<string, string>();
   for (const [key, inner] of Object.entries(value)) {
     if (key === '@type') continue;
     const field = schema.fields.find((candidate) => candidate.name === key || candidate.jsonName === key);
     if (field === undefined) {
       const known = isCutField(schema.typeName, key);
-      faults.add(at(path, key), known ? 'is not supported; see docs/xds-support.md' : `there is no such field in ${schema.typeName}`);
-    } else if (inner !== null && supportedFields[schema.typeName]?.[field.name]?.startsWith('ignored') !== true) checkField(field, inner, at(path, field.name), faults);
+      faults.add(
+        at(path, key),
+        known ? 'is not supported; see docs/xds-support.md' : `there is no such field in ${schema.typeName}`,
+      );
+      continue;
+    }
+    if (inner === null) continue;
+    const other = field.oneof === undefined ? undefined : chosen.get(field.oneof.name);
+    if (other !== undefined) faults.add(at(path, field.name), `cannot stand beside ${other}: one of them`);
+    else if (field.oneof !== undefined) chosen.set(field.oneof.name, field.name);
+    if (supportedFields[schema.typeName]?.[field.name]?.startsWith('ignored') !== true)
+      checkField(field, inner, at(path, field.name), faults);
   }
 }
 
@@ -87,12 +99,16 @@ function checkAny(value: unknown, path: string, faults: Faults): void {
   }
   const typeName = type.slice(type.lastIndexOf('/') + 1);
   const schema = apiRegistry.getMessage(typeName);
-  if (schema === undefined || supportedFields[typeName] === undefined) faults.add(path, `${typeName} is not supported; see docs/xds-support.md`);
+  if (schema === undefined || supportedFields[typeName] === undefined)
+    faults.add(path, `${typeName} is not supported; see docs/xds-support.md`);
   else checkJson(schema, value, path, faults);
 }
 
 function checkEnum(type: DescEnum, value: unknown, path: string, faults: Faults): void {
-  const known = typeof value === 'number' ? type.values.some((each) => each.number === value) : type.values.some((each) => each.name === value);
+  const known =
+    typeof value === 'number'
+      ? type.values.some((each) => each.number === value)
+      : type.values.some((each) => each.name === value);
   if (!known) faults.add(path, `${show(value)} is not one of ${type.values.map((each) => each.name).join(', ')}`);
 }
 
@@ -125,10 +141,16 @@ const largest = new Map<ScalarType, number>([
 /** Whole numbers; those of 64 bits may be text, as proto JSON has them. */
 function checkWhole(type: ScalarType, value: unknown, path: string, faults: Faults): void {
   const number = typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value;
-  const unsigned = type === ScalarType.UINT32 || type === ScalarType.UINT64 || type === ScalarType.FIXED32 || type === ScalarType.FIXED64;
+  const unsigned =
+    type === ScalarType.UINT32 ||
+    type === ScalarType.UINT64 ||
+    type === ScalarType.FIXED32 ||
+    type === ScalarType.FIXED64;
   const limit = largest.get(type);
-  if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0)) faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
-  else if (limit !== undefined && (number > limit || number < -limit - 1)) faults.add(path, `${show(value)} is too large; ${limit} is the limit`);
+  if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0))
+    faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
+  else if (limit !== undefined && (number > limit || number < -limit - 1))
+    faults.add(path, `${show(value)} is too large; ${limit} is the limit`);
 }
 
 function isObject(value: unknown): value is JsonObject {

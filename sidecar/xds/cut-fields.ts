@@ -10,5 +10,7 @@ export function cutFieldName(message: string, number: number): string | null {
 
 /** Whether Envoy's API has a field of that name (or its lowerCamelCase form) that is cut here. */
 export function isCutField(message: string, name: string): boolean {
-  return Object.values(cut[message] ?? {}).some((field) => field === name || field.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()) === name);
+  return Object.values(cut[message] ?? {}).some(
+    (field) => field === name || field.replace(/_(.)/g, (_, letter: string) => letter.toUpperCase()) === name,
+  );
 }

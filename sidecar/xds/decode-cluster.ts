@@ -1,15 +1,21 @@
 /** Cluster → ClusterConfig, ClusterLoadAssignment → LoadAssignmentConfig. */
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
+import type {
+  CircuitBreakerThresholds,
+  ClusterConfig,
+  EndpointConfig,
+  LoadAssignmentConfig,
+  LocalityConfig,
+} from '../config/cluster-config.ts';
+import type { Http2Options } from '../config/listener-config.ts';
 import type { CircuitBreakers } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
 import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
 import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
 import type { LbEndpoint, LocalityLbEndpoints } from './api/envoy/config/endpoint/v3/endpoint_components_pb.js';
 import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
-import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
-import type { CircuitBreakerThresholds, ClusterConfig, EndpointConfig, LoadAssignmentConfig, LocalityConfig } from '../config/cluster-config.ts';
-import type { Http2Options } from '../config/listener-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { upstreamTls } from './decode-tls.ts';
@@ -37,11 +43,30 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     limits: thresholds(message.circuitBreakers),
     idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
-    maxConnectionDurationMs: durationMs(common?.maxConnectionDuration, 0, at(optionsPath, 'max_connection_duration'), faults),
+    maxConnectionDurationMs: durationMs(
+      common?.maxConnectionDuration,
+      0,
+      at(optionsPath, 'max_connection_duration'),
+      faults,
+    ),
     maxHeadBytes: defaultHttpLimits.maxHeadBytes,
-    maxFields: bounded(common?.maxHeadersCount, defaultHttpLimits.maxFields, 1, 0xffff_ffff, at(optionsPath, 'max_headers_count'), faults),
+    maxFields: bounded(
+      common?.maxHeadersCount,
+      defaultHttpLimits.maxFields,
+      1,
+      0xffff_ffff,
+      at(optionsPath, 'max_headers_count'),
+      faults,
+    ),
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? 1024 * 1024,
-    panicThresholdPercent: bounded(message.commonLbConfig?.healthyPanicThreshold?.value, 50, 0, 100, at(path, 'common_lb_config.healthy_panic_threshold.value'), faults),
+    panicThresholdPercent: bounded(
+      message.commonLbConfig?.healthyPanicThreshold?.value,
+      50,
+      0,
+      100,
+      at(path, 'common_lb_config.healthy_panic_threshold.value'),
+      faults,
+    ),
     localityWeighted: message.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig',
   });
 }
@@ -58,7 +83,10 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
       faults.add(at(path, 'load_assignment'), 'a STATIC cluster needs its endpoints here');
       return empty;
     }
-    return { kind: 'static', assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults) };
+    return {
+      kind: 'static',
+      assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults),
+    };
   }
   if (type.value === Cluster_DiscoveryType.EDS) {
     const eds = message.edsClusterConfig;
@@ -75,14 +103,18 @@ function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterC
     case Cluster_LbPolicy.ROUND_ROBIN:
       return { kind: 'round-robin' };
     case Cluster_LbPolicy.LEAST_REQUEST: {
-      const choiceCount = message.lbConfig.case === 'leastRequestLbConfig' ? (message.lbConfig.value.choiceCount ?? 2) : 2;
+      const choiceCount =
+        message.lbConfig.case === 'leastRequestLbConfig' ? (message.lbConfig.value.choiceCount ?? 2) : 2;
       if (choiceCount < 2) faults.add(at(path, 'least_request_lb_config.choice_count'), 'must be at least 2');
       return { kind: 'least-request', choiceCount };
     }
     case Cluster_LbPolicy.RANDOM:
       return { kind: 'random' };
     default:
-      faults.add(at(path, 'lb_policy'), `${Cluster_LbPolicy[message.lbPolicy] ?? message.lbPolicy} is not supported; see docs/xds-support.md`);
+      faults.add(
+        at(path, 'lb_policy'),
+        `${Cluster_LbPolicy[message.lbPolicy] ?? message.lbPolicy} is not supported; see docs/xds-support.md`,
+      );
       return { kind: 'round-robin' };
   }
 }
@@ -90,7 +122,10 @@ function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterC
 function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {
   for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
     if (key !== httpOptionsKey) {
-      faults.add(`${at(path, 'typed_extension_protocol_options')}["${key}"]`, 'is not supported; see docs/xds-support.md');
+      faults.add(
+        `${at(path, 'typed_extension_protocol_options')}["${key}"]`,
+        'is not supported; see docs/xds-support.md',
+      );
       continue;
     }
     const options = anyUnpack(any, apiRegistry);
@@ -102,16 +137,31 @@ function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtoc
 function protocol(message: Cluster, options: HttpProtocolOptions | null): ClusterConfig['protocol'] {
   const upstream = options?.upstreamProtocolOptions;
   if (upstream?.case === 'useDownstreamProtocolConfig') return 'same-as-downstream';
-  if (upstream?.case === 'explicitHttpConfig') return upstream.value.protocolConfig.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
+  if (upstream?.case === 'explicitHttpConfig')
+    return upstream.value.protocolConfig.case === 'http2ProtocolOptions' ? 'http2' : 'http1';
   return message.http2ProtocolOptions === undefined ? 'http1' : 'http2';
 }
 
-function http2Settings(message: Cluster, options: HttpProtocolOptions | null, path: string, faults: Faults): Http2Options {
+function http2Settings(
+  message: Cluster,
+  options: HttpProtocolOptions | null,
+  path: string,
+  faults: Faults,
+): Http2Options {
   const upstream = options?.upstreamProtocolOptions;
   const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"]`;
-  if (upstream?.case === 'useDownstreamProtocolConfig') return http2Options(upstream.value.http2ProtocolOptions, `${optionsPath}.use_downstream_protocol_config.http2_protocol_options`, faults);
+  if (upstream?.case === 'useDownstreamProtocolConfig')
+    return http2Options(
+      upstream.value.http2ProtocolOptions,
+      `${optionsPath}.use_downstream_protocol_config.http2_protocol_options`,
+      faults,
+    );
   if (upstream?.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === 'http2ProtocolOptions') {
-    return http2Options(upstream.value.protocolConfig.value, `${optionsPath}.explicit_http_config.http2_protocol_options`, faults);
+    return http2Options(
+      upstream.value.protocolConfig.value,
+      `${optionsPath}.explicit_http_config.http2_protocol_options`,
+      faults,
+    );
   }
   return http2Options(message.http2ProtocolOptions, at(path, 'http2_protocol_options'), faults);
 }
@@ -121,11 +171,33 @@ export function http2Options(message: Http2ProtocolOptions | undefined, path: st
   const most = 0x7fff_ffff;
   const keepalive = message?.connectionKeepalive;
   const keepalivePath = at(path, 'connection_keepalive');
-  if (keepalive !== undefined && keepalive.timeout === undefined) faults.add(at(keepalivePath, 'timeout'), 'is missing');
+  if (keepalive !== undefined && keepalive.timeout === undefined)
+    faults.add(at(keepalivePath, 'timeout'), 'is missing');
   return Object.freeze({
-    maxConcurrentStreams: bounded(message?.maxConcurrentStreams, defaultHttp2Limits.maxConcurrentStreams, 1, most, at(path, 'max_concurrent_streams'), faults),
-    initialStreamWindowBytes: bounded(message?.initialStreamWindowSize, defaultHttp2Limits.initialStreamWindowBytes, 65_535, most, at(path, 'initial_stream_window_size'), faults),
-    initialConnectionWindowBytes: bounded(message?.initialConnectionWindowSize, defaultHttp2Limits.initialConnectionWindowBytes, 65_535, most, at(path, 'initial_connection_window_size'), faults),
+    maxConcurrentStreams: bounded(
+      message?.maxConcurrentStreams,
+      defaultHttp2Limits.maxConcurrentStreams,
+      1,
+      most,
+      at(path, 'max_concurrent_streams'),
+      faults,
+    ),
+    initialStreamWindowBytes: bounded(
+      message?.initialStreamWindowSize,
+      defaultHttp2Limits.initialStreamWindowBytes,
+      65_535,
+      most,
+      at(path, 'initial_stream_window_size'),
+      faults,
+    ),
+    initialConnectionWindowBytes: bounded(
+      message?.initialConnectionWindowSize,
+      defaultHttp2Limits.initialConnectionWindowBytes,
+      65_535,
+      most,
+      at(path, 'initial_connection_window_size'),
+      faults,
+    ),
     headerTableBytes: message?.hpackTableSize ?? defaultHttp2Limits.headerTableBytes,
     allowConnect: true,
     keepAliveIntervalMs: durationMs(keepalive?.interval, 0, at(keepalivePath, 'interval'), faults),
@@ -159,7 +231,9 @@ function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faul
     subZone: message.locality?.subZone ?? '',
     weight: bounded(message.loadBalancingWeight, 0, 1, 0xffff_ffff, at(path, 'load_balancing_weight'), faults),
     priority: message.priority,
-    endpoints: message.lbEndpoints.map((endpoint, i) => decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults)),
+    endpoints: message.lbEndpoints.map((endpoint, i) =>
+      decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults),
+    ),
   };
 }
 
@@ -169,7 +243,8 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults): Endp
   if (weight < 1) faults.add(at(path, 'load_balancing_weight'), 'must be at least 1');
   const metadata: Record<string, string> = Object.create(null) as Record<string, string>;
   for (const [namespace, values] of Object.entries(message.metadata?.filterMetadata ?? {})) {
-    for (const [key, value] of Object.entries(values)) metadata[`${namespace}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
+    for (const [key, value] of Object.entries(values))
+      metadata[`${namespace}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
   }
   return {
     address: socketAddress(endpoint?.address, at(path, 'endpoint.address'), faults),

@@ -4,6 +4,12 @@ import { at, type Faults } from './fault.ts';
 
 export function adsOnly(source: ConfigSource | undefined, path: string, faults: Faults): void {
   const specifier = source?.configSourceSpecifier.case;
-  if (specifier !== 'ads' && specifier !== 'self') faults.add(path, 'only ads: {} is supported; see docs/xds-support.md');
-  if (source !== undefined && source.resourceApiVersion !== ApiVersion.V3 && source.resourceApiVersion !== ApiVersion.AUTO) faults.add(at(path, 'resource_api_version'), 'only V3 is supported');
+  if (specifier !== 'ads' && specifier !== 'self')
+    faults.add(path, 'only ads: {} is supported; see docs/xds-support.md');
+  if (
+    source !== undefined &&
+    source.resourceApiVersion !== ApiVersion.V3 &&
+    source.resourceApiVersion !== ApiVersion.AUTO
+  )
+    faults.add(at(path, 'resource_api_version'), 'only V3 is supported');
 }

@@ -1,6 +1,14 @@
 /** Listener with the HTTP connection manager → ListenerConfig. */
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
-import { type AccessLog, type AccessLogFilter, ComparisonFilter_Op } from './api/envoy/config/accesslog/v3/accesslog_pb.js';
+import { compileLogFormat } from '../access-log/log-format.ts';
+import { defaultHttpLimits } from '../codec/limits.ts';
+import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type { FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig } from '../config/listener-config.ts';
+import {
+  type AccessLog,
+  type AccessLogFilter,
+  ComparisonFilter_Op,
+} from './api/envoy/config/accesslog/v3/accesslog_pb.js';
 import { TrafficDirection } from './api/envoy/config/core/v3/base_pb.js';
 import type { SubstitutionFormatString } from './api/envoy/config/core/v3/substitution_format_string_pb.js';
 import type { Filter, FilterChain } from './api/envoy/config/listener/v3/listener_components_pb.js';
@@ -14,10 +22,6 @@ import {
   HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
 } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import { compileLogFormat } from '../access-log/log-format.ts';
-import { defaultHttpLimits } from '../codec/limits.ts';
-import type { AccessLogConfig } from '../config/access-log-config.ts';
-import type { FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig } from '../config/listener-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { http2Options } from './decode-cluster.ts';
 import { adsOnly } from './decode-config-source.ts';
@@ -31,46 +35,80 @@ const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3
 export function decodeListener(message: Listener, path: string, faults: Faults): ListenerConfig {
   const address = socketAddress(message.address, at(path, 'address'), faults);
   const chains = message.filterChains.map((chain, i) => filterChain(chain, at(at(path, 'filter_chains'), i), faults));
-  if (chains.length === 0 && message.defaultFilterChain === undefined) faults.add(at(path, 'filter_chains'), 'needs at least one filter chain');
+  if (chains.length === 0 && message.defaultFilterChain === undefined)
+    faults.add(at(path, 'filter_chains'), 'needs at least one filter chain');
   const matches = new Set<string>();
   for (const [i, chain] of chains.entries()) {
     const key = JSON.stringify(chain.match);
-    if (matches.has(key)) faults.add(`${at(at(path, 'filter_chains'), i)}.filter_chain_match`, 'is the same as that of another filter chain');
+    if (matches.has(key))
+      faults.add(
+        `${at(at(path, 'filter_chains'), i)}.filter_chain_match`,
+        'is the same as that of another filter chain',
+      );
     matches.add(key);
   }
   return Object.freeze({
     name: message.name === '' ? `${address.host}:${address.port}` : message.name,
     address,
-    direction: message.trafficDirection === TrafficDirection.INBOUND ? 'inbound' : message.trafficDirection === TrafficDirection.OUTBOUND ? 'outbound' : 'unspecified',
+    direction:
+      message.trafficDirection === TrafficDirection.INBOUND
+        ? 'inbound'
+        : message.trafficDirection === TrafficDirection.OUTBOUND
+          ? 'outbound'
+          : 'unspecified',
     filterChains: chains,
-    defaultFilterChain: message.defaultFilterChain === undefined ? null : filterChain(message.defaultFilterChain, at(path, 'default_filter_chain'), faults),
+    defaultFilterChain:
+      message.defaultFilterChain === undefined
+        ? null
+        : filterChain(message.defaultFilterChain, at(path, 'default_filter_chain'), faults),
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? 1024 * 1024,
     // Only tls_inspector gets past check-fields.ts.
     inspectTls: message.listenerFilters.length > 0,
-    listenerFiltersTimeoutMs: durationMs(message.listenerFiltersTimeout, 15_000, at(path, 'listener_filters_timeout'), faults),
+    listenerFiltersTimeoutMs: durationMs(
+      message.listenerFiltersTimeout,
+      15_000,
+      at(path, 'listener_filters_timeout'),
+      faults,
+    ),
   });
 }
 
 function filterChain(message: FilterChain, path: string, faults: Faults): FilterChainConfig {
   const match = message.filterChainMatch;
   const transport = match?.transportProtocol ?? '';
-  if (transport !== '' && transport !== 'raw_buffer' && transport !== 'tls') faults.add(at(path, 'filter_chain_match.transport_protocol'), `${JSON.stringify(transport)} is neither raw_buffer nor tls`);
+  if (transport !== '' && transport !== 'raw_buffer' && transport !== 'tls')
+    faults.add(
+      at(path, 'filter_chain_match.transport_protocol'),
+      `${JSON.stringify(transport)} is neither raw_buffer nor tls`,
+    );
   return {
     name: message.name,
     match: {
-      destinationPort: match?.destinationPort === undefined ? null : bounded(match.destinationPort, 0, 1, 65_535, at(path, 'filter_chain_match.destination_port'), faults),
+      destinationPort:
+        match?.destinationPort === undefined
+          ? null
+          : bounded(match.destinationPort, 0, 1, 65_535, at(path, 'filter_chain_match.destination_port'), faults),
       serverNames: (match?.serverNames ?? []).map((name) => name.toLowerCase()),
       transportProtocol: transport === 'tls' || transport === 'raw_buffer' ? transport : '',
       applicationProtocols: match?.applicationProtocols ?? [],
     },
     tls: downstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
     httpConnectionManager: onlyFilter(message.filters, at(path, 'filters'), faults),
-    handshakeTimeoutMs: durationMs(message.transportSocketConnectTimeout, 10_000, at(path, 'transport_socket_connect_timeout'), faults),
+    handshakeTimeoutMs: durationMs(
+      message.transportSocketConnectTimeout,
+      10_000,
+      at(path, 'transport_socket_connect_timeout'),
+      faults,
+    ),
   };
 }
 
 function onlyFilter(filters: readonly Filter[], path: string, faults: Faults): HttpConnectionManagerConfig {
-  if (filters.length !== 1) faults.add(path, `there are ${filters.length} network filters; exactly one, the HTTP connection manager, is supported`);
+  if (filters.length !== 1)
+    faults.add(
+      path,
+      `there are ${filters.length} network filters; exactly one, the HTTP connection manager, is supported`,
+    );
   const filter = filters[0];
   const typed = filter?.configType.case === 'typedConfig' ? filter.configType.value : undefined;
   const here = at(at(path, 0), 'typed_config');
@@ -88,24 +126,57 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
   const common = message.commonHttpProtocolOptions;
   const commonPath = at(path, 'common_http_protocol_options');
   if (message.statPrefix === '') faults.add(at(path, 'stat_prefix'), 'must not be empty');
-  if (message.codecType === HttpConnectionManager_CodecType.HTTP3) faults.add(at(path, 'codec_type'), 'HTTP3 is not supported; see docs/xds-support.md');
-  if (durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults) !== 0) faults.add(at(path, 'request_timeout'), 'is not supported above 0; see docs/xds-support.md');
+  if (message.codecType === HttpConnectionManager_CodecType.HTTP3)
+    faults.add(at(path, 'codec_type'), 'HTTP3 is not supported; see docs/xds-support.md');
+  if (durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults) !== 0)
+    faults.add(at(path, 'request_timeout'), 'is not supported above 0; see docs/xds-support.md');
   httpFilters(message, path, faults);
-  for (const [i, { upgradeType }] of message.upgradeConfigs.entries()) if (upgradeType === '') faults.add(at(at(at(path, 'upgrade_configs'), i), 'upgrade_type'), 'must not be empty');
+  for (const [i, { upgradeType }] of message.upgradeConfigs.entries())
+    if (upgradeType === '') faults.add(at(at(at(path, 'upgrade_configs'), i), 'upgrade_type'), 'must not be empty');
   return Object.freeze({
     statPrefix: message.statPrefix.replaceAll(':', '_'),
-    codec: message.codecType === HttpConnectionManager_CodecType.HTTP1 ? 'http1' : message.codecType === HttpConnectionManager_CodecType.HTTP2 ? 'http2' : 'auto',
+    codec:
+      message.codecType === HttpConnectionManager_CodecType.HTTP1
+        ? 'http1'
+        : message.codecType === HttpConnectionManager_CodecType.HTTP2
+          ? 'http2'
+          : 'auto',
     routes: routes(message, path, faults),
     accessLogs: message.accessLog.map((log, i) => accessLog(log, at(at(path, 'access_log'), i), faults)),
     connectionIdleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(commonPath, 'idle_timeout'), faults),
-    maxConnectionDurationMs: durationMs(common?.maxConnectionDuration, 0, at(commonPath, 'max_connection_duration'), faults),
+    maxConnectionDurationMs: durationMs(
+      common?.maxConnectionDuration,
+      0,
+      at(commonPath, 'max_connection_duration'),
+      faults,
+    ),
     maxStreamDurationMs: durationMs(common?.maxStreamDuration, 0, at(commonPath, 'max_stream_duration'), faults),
     streamIdleTimeoutMs: durationMs(message.streamIdleTimeout, 300_000, at(path, 'stream_idle_timeout'), faults),
     requestTimeoutMs: 0,
-    requestHeadersTimeoutMs: durationMs(message.requestHeadersTimeout, 10_000, at(path, 'request_headers_timeout'), faults),
+    requestHeadersTimeoutMs: durationMs(
+      message.requestHeadersTimeout,
+      10_000,
+      at(path, 'request_headers_timeout'),
+      faults,
+    ),
     drainTimeoutMs: durationMs(message.drainTimeout, 5_000, at(path, 'drain_timeout'), faults),
-    maxHeadBytes: bounded(message.maxRequestHeadersKb, defaultHttpLimits.maxHeadBytes / 1024, 1, 8192, at(path, 'max_request_headers_kb'), faults) * 1024,
-    maxFields: bounded(common?.maxHeadersCount, defaultHttpLimits.maxFields, 1, 0xffff_ffff, at(commonPath, 'max_headers_count'), faults),
+    maxHeadBytes:
+      bounded(
+        message.maxRequestHeadersKb,
+        defaultHttpLimits.maxHeadBytes / 1024,
+        1,
+        8192,
+        at(path, 'max_request_headers_kb'),
+        faults,
+      ) * 1024,
+    maxFields: bounded(
+      common?.maxHeadersCount,
+      defaultHttpLimits.maxFields,
+      1,
+      0xffff_ffff,
+      at(commonPath, 'max_headers_count'),
+      faults,
+    ),
     http2: http2Options(message.http2ProtocolOptions, at(path, 'http2_protocol_options'), faults),
     // proto3 cannot tell false from unset here: HTTP/1.0 is always taken (needs-and-defaults.md 17).
     acceptHttp10: true,
@@ -121,18 +192,27 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     normalizePath: message.normalizePath ?? false,
     mergeSlashes: message.mergeSlashes,
     escapedSlashes: escapedSlashes(message.pathWithEscapedSlashesAction),
-    stripHostPort: message.stripMatchingHostPort ? 'matching' : message.stripPortMode.case === 'stripAnyHostPort' && message.stripPortMode.value ? 'any' : 'none',
+    stripHostPort: message.stripMatchingHostPort
+      ? 'matching'
+      : message.stripPortMode.case === 'stripAnyHostPort' && message.stripPortMode.value
+        ? 'any'
+        : 'none',
     upgrades: {
       allowAll: message.upgradeConfigs.length === 0,
-      allowed: message.upgradeConfigs.filter((upgrade) => upgrade.enabled ?? true).map((upgrade) => upgrade.upgradeType.toLowerCase()),
-      denied: message.upgradeConfigs.filter((upgrade) => upgrade.enabled === false).map((upgrade) => upgrade.upgradeType.toLowerCase()),
+      allowed: message.upgradeConfigs
+        .filter((upgrade) => upgrade.enabled ?? true)
+        .map((upgrade) => upgrade.upgradeType.toLowerCase()),
+      denied: message.upgradeConfigs
+        .filter((upgrade) => upgrade.enabled === false)
+        .map((upgrade) => upgrade.upgradeType.toLowerCase()),
     },
   });
 }
 
 function routes(message: HttpConnectionManager, path: string, faults: Faults): HttpConnectionManagerConfig['routes'] {
   const specifier = message.routeSpecifier;
-  if (specifier.case === 'routeConfig') return { kind: 'inline', table: decodeRouteTable(specifier.value, at(path, 'route_config'), faults) };
+  if (specifier.case === 'routeConfig')
+    return { kind: 'inline', table: decodeRouteTable(specifier.value, at(path, 'route_config'), faults) };
   if (specifier.case === 'rds') {
     const here = at(path, 'rds');
     if (specifier.value.routeConfigName === '') faults.add(at(here, 'route_config_name'), 'must not be empty');
@@ -154,7 +234,8 @@ function httpFilters(message: HttpConnectionManager, path: string, faults: Fault
       continue;
     }
     const router = anyUnpack(typed, apiRegistry) as Router | undefined;
-    if (router?.suppressEnvoyHeaders === true) faults.add(`${filterPath}.typed_config.suppress_envoy_headers`, 'is not supported; see docs/xds-support.md');
+    if (router?.suppressEnvoyHeaders === true)
+      faults.add(`${filterPath}.typed_config.suppress_envoy_headers`, 'is not supported; see docs/xds-support.md');
     if (i !== message.httpFilters.length - 1) faults.add(filterPath, 'the router must be the last filter, once');
   }
 }
@@ -165,11 +246,16 @@ function serverHeader(message: HttpConnectionManager): HttpConnectionManagerConf
       return 'append_if_absent';
     default:
       // OVERWRITE is Envoy's default and cannot be told from unset: only a server_name asks for it here.
-      return message.serverName === '' || message.serverHeaderTransformation === HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH ? 'pass_through' : 'overwrite';
+      return message.serverName === '' ||
+        message.serverHeaderTransformation === HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH
+        ? 'pass_through'
+        : 'overwrite';
   }
 }
 
-function escapedSlashes(action: HttpConnectionManager_PathWithEscapedSlashesAction): HttpConnectionManagerConfig['escapedSlashes'] {
+function escapedSlashes(
+  action: HttpConnectionManager_PathWithEscapedSlashesAction,
+): HttpConnectionManagerConfig['escapedSlashes'] {
   switch (action) {
     case HttpConnectionManager_PathWithEscapedSlashesAction.REJECT_REQUEST:
       return 'reject';
@@ -190,10 +276,17 @@ function accessLog(message: AccessLog, path: string, faults: Faults): AccessLogC
 function logFilter(message: AccessLogFilter | undefined, path: string, faults: Faults): AccessLogConfig['filter'] {
   if (message === undefined) return 'all';
   const { filterSpecifier } = message;
-  const parts = filterSpecifier.case === 'orFilter' ? filterSpecifier.value.filters.map((filter) => filter.filterSpecifier) : [];
-  const status = parts.some((part) => part.case === 'statusCodeFilter' && part.value.comparison?.op === ComparisonFilter_Op.GE && part.value.comparison.value?.defaultValue === 500);
+  const parts =
+    filterSpecifier.case === 'orFilter' ? filterSpecifier.value.filters.map((filter) => filter.filterSpecifier) : [];
+  const status = parts.some(
+    (part) =>
+      part.case === 'statusCodeFilter' &&
+      part.value.comparison?.op === ComparisonFilter_Op.GE &&
+      part.value.comparison.value?.defaultValue === 500,
+  );
   const flags = parts.some((part) => part.case === 'responseFlagFilter');
-  if (!status || !flags || parts.length !== 2) faults.add(path, 'only the filter for errors is supported; see docs/xds-support.md');
+  if (!status || !flags || parts.length !== 2)
+    faults.add(path, 'only the filter for errors is supported; see docs/xds-support.md');
   return 'errors';
 }
 
@@ -205,14 +298,23 @@ function accessLogSink(message: AccessLog, path: string, faults: Faults): Omit<A
     case 'envoy.extensions.access_loggers.file.v3.FileAccessLog': {
       const file = logger as FileAccessLog;
       if (file.path === '') faults.add(at(here, 'path'), 'must not be empty');
-      const sink: AccessLogConfig['sink'] = file.path === '/dev/stdout' ? { kind: 'stdout' } : file.path === '/dev/stderr' ? { kind: 'stderr' } : { kind: 'file', path: file.path };
+      const sink: AccessLogConfig['sink'] =
+        file.path === '/dev/stdout'
+          ? { kind: 'stdout' }
+          : file.path === '/dev/stderr'
+            ? { kind: 'stderr' }
+            : { kind: 'file', path: file.path };
       return { sink, format: fileFormat(file, here, faults) };
     }
     case 'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog':
     case 'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': {
       const format = (logger as StdoutAccessLog).accessLogFormat;
       const sink: AccessLogConfig['sink'] = { kind: logger.$typeName.includes('Stdout') ? 'stdout' : 'stderr' };
-      return { sink, format: format.case === undefined ? { kind: 'default' } : substitution(format.value, at(here, 'log_format'), faults) };
+      return {
+        sink,
+        format:
+          format.case === undefined ? { kind: 'default' } : substitution(format.value, at(here, 'log_format'), faults),
+      };
     }
     default:
       if (typed === undefined) faults.add(here, 'is missing');
@@ -240,7 +342,11 @@ function substitution(message: SubstitutionFormatString, path: string, faults: F
     case 'textFormat':
       return textFormat(format.value, at(path, 'text_format'), faults);
     case 'textFormatSource':
-      return textFormat(format.value.specifier.case === 'inlineString' ? format.value.specifier.value : '', at(path, 'text_format_source.inline_string'), faults);
+      return textFormat(
+        format.value.specifier.case === 'inlineString' ? format.value.specifier.value : '',
+        at(path, 'text_format_source.inline_string'),
+        faults,
+      );
     case 'jsonFormat':
       return jsonFormat(format.value, at(path, 'json_format'), faults);
     default:
@@ -253,7 +359,11 @@ function textFormat(text: string, path: string, faults: Faults): AccessLogConfig
   return text === '' ? { kind: 'default' } : { kind: 'text', text };
 }
 
-function jsonFormat(fields: Readonly<Record<string, unknown>>, path: string, faults: Faults): AccessLogConfig['format'] {
+function jsonFormat(
+  fields: Readonly<Record<string, unknown>>,
+  path: string,
+  faults: Faults,
+): AccessLogConfig['format'] {
   const pairs: Array<readonly [string, string]> = [];
   for (const [name, value] of Object.entries(fields)) {
     if (typeof value !== 'string') faults.add(at(path, name), 'only text values are supported');

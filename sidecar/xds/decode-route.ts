@@ -1,18 +1,5 @@
 /** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
-import { RedirectAction_RedirectResponseCode } from './api/envoy/config/route/v3/route_components_pb.js';
-import type {
-  HeaderMatcher,
-  QueryParameterMatcher,
-  RedirectAction,
-  RetryPolicy,
-  Route,
-  RouteAction,
-  RouteMatch,
-  VirtualHost,
-  WeightedCluster_ClusterWeight,
-} from './api/envoy/config/route/v3/route_components_pb.js';
-import { RouteAction_ClusterNotFoundResponseCode } from './api/envoy/config/route/v3/route_components_pb.js';
-import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+
 import {
   type ForwardActionConfig,
   type HeaderMatchConfig,
@@ -28,6 +15,22 @@ import {
   type WeightedClusterConfig,
 } from '../config/route-config.ts';
 import { honouredRetryConditions } from '../router/retry.ts';
+import type {
+  HeaderMatcher,
+  QueryParameterMatcher,
+  RedirectAction,
+  RetryPolicy,
+  Route,
+  RouteAction,
+  RouteMatch,
+  VirtualHost,
+  WeightedCluster_ClusterWeight,
+} from './api/envoy/config/route/v3/route_components_pb.js';
+import {
+  RedirectAction_RedirectResponseCode,
+  RouteAction_ClusterNotFoundResponseCode,
+} from './api/envoy/config/route/v3/route_components_pb.js';
+import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
 import { dataSourceText, durationMs, headerMutations, regexText, stringMatch } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -36,21 +39,36 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
   const names = new Set<string>();
   const virtualHosts = message.virtualHosts.map((host, i) => {
     const here = at(at(path, 'virtual_hosts'), i);
-    if (names.has(host.name)) faults.add(at(here, 'name'), `${JSON.stringify(host.name)} is the name of another virtual host too`);
+    if (names.has(host.name))
+      faults.add(at(here, 'name'), `${JSON.stringify(host.name)} is the name of another virtual host too`);
     names.add(host.name);
     return virtualHost(host, here, domains, faults);
   });
-  return Object.freeze({ name: message.name, virtualHosts, ...headerMutations(message, path, faults), ignorePortInHost: message.ignorePortInHostMatching });
+  return Object.freeze({
+    name: message.name,
+    virtualHosts,
+    ...headerMutations(message, path, faults),
+    ignorePortInHost: message.ignorePortInHostMatching,
+  });
 }
 
-function virtualHost(message: VirtualHost, path: string, domains: Map<string, string>, faults: Faults): VirtualHostConfig {
+function virtualHost(
+  message: VirtualHost,
+  path: string,
+  domains: Map<string, string>,
+  faults: Faults,
+): VirtualHostConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
   if (message.domains.length === 0) faults.add(at(path, 'domains'), 'needs at least one domain');
   for (const [i, domain] of message.domains.entries()) {
     const here = at(at(path, 'domains'), i);
     const lower = domain.toLowerCase();
     const taken = domains.get(lower);
-    if (taken !== undefined) faults.add(here, `${JSON.stringify(domain)} belongs to virtual host ${JSON.stringify(taken)} already; domains are unique in a route configuration`);
+    if (taken !== undefined)
+      faults.add(
+        here,
+        `${JSON.stringify(domain)} belongs to virtual host ${JSON.stringify(taken)} already; domains are unique in a route configuration`,
+      );
     domains.set(lower, message.name);
     const stars = domain.split('*').length - 1;
     if (domain === '' || stars > 1 || (stars === 1 && !domain.startsWith('*') && !domain.endsWith('*'))) {
@@ -66,19 +84,32 @@ function virtualHost(message: VirtualHost, path: string, domains: Map<string, st
 }
 
 function decodeRoute(message: Route, path: string, faults: Faults): RouteConfig {
-  return { name: message.name, match: routeMatch(message.match, at(path, 'match'), faults), action: action(message, path, faults), ...headerMutations(message, path, faults) };
+  return {
+    name: message.name,
+    match: routeMatch(message.match, at(path, 'match'), faults),
+    action: action(message, path, faults),
+    ...headerMutations(message, path, faults),
+  };
 }
 
 function routeMatch(message: RouteMatch | undefined, path: string, faults: Faults): RouteMatchConfig {
   if (message === undefined) {
     faults.add(path, 'is missing');
-    return { path: { kind: 'prefix', value: '/' }, caseSensitive: true, headers: [], queryParameters: [], grpcOnly: false };
+    return {
+      path: { kind: 'prefix', value: '/' },
+      caseSensitive: true,
+      headers: [],
+      queryParameters: [],
+      grpcOnly: false,
+    };
   }
   return {
     path: pathMatch(message, path, faults),
     caseSensitive: message.caseSensitive ?? true,
     headers: message.headers.map((header, i) => headerMatch(header, at(at(path, 'headers'), i), faults)),
-    queryParameters: message.queryParameters.map((query, i) => queryMatch(query, at(at(path, 'query_parameters'), i), faults)),
+    queryParameters: message.queryParameters.map((query, i) =>
+      queryMatch(query, at(at(path, 'query_parameters'), i), faults),
+    ),
     grpcOnly: message.grpc !== undefined,
   };
 }
@@ -91,7 +122,11 @@ function pathMatch(message: RouteMatch, path: string, faults: Faults): RouteMatc
     case 'path':
       return { kind: 'exact', value: pathSpecifier.value };
     case 'pathSeparatedPrefix':
-      if (!/^\/[^?#]*[^?#/]$/.test(pathSpecifier.value)) faults.add(at(path, 'path_separated_prefix'), `${JSON.stringify(pathSpecifier.value)} must begin with / and not end with it, without ? or #`);
+      if (!/^\/[^?#]*[^?#/]$/.test(pathSpecifier.value))
+        faults.add(
+          at(path, 'path_separated_prefix'),
+          `${JSON.stringify(pathSpecifier.value)} must begin with / and not end with it, without ? or #`,
+        );
       return { kind: 'separated-prefix', value: pathSpecifier.value };
     case 'safeRegex':
       return { kind: 'regex', value: regexText(pathSpecifier.value.regex, at(path, 'safe_regex.regex'), faults) };
@@ -103,26 +138,51 @@ function pathMatch(message: RouteMatch, path: string, faults: Faults): RouteMatc
 
 function headerMatch(message: HeaderMatcher, path: string, faults: Faults): HeaderMatchConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
-  const base = { name: message.name.toLowerCase(), invert: message.invertMatch, treatMissingAsEmpty: message.treatMissingHeaderAsEmpty };
+  const base = {
+    name: message.name.toLowerCase(),
+    invert: message.invertMatch,
+    treatMissingAsEmpty: message.treatMissingHeaderAsEmpty,
+  };
   const specifier = message.headerMatchSpecifier;
   switch (specifier.case) {
     case 'exactMatch':
       return { ...base, test: { kind: 'string', match: { kind: 'exact', value: specifier.value, ignoreCase: false } } };
     case 'prefixMatch':
       nonEmpty(specifier.value, at(path, 'prefix_match'), faults);
-      return { ...base, test: { kind: 'string', match: { kind: 'prefix', value: specifier.value, ignoreCase: false } } };
+      return {
+        ...base,
+        test: { kind: 'string', match: { kind: 'prefix', value: specifier.value, ignoreCase: false } },
+      };
     case 'suffixMatch':
       nonEmpty(specifier.value, at(path, 'suffix_match'), faults);
-      return { ...base, test: { kind: 'string', match: { kind: 'suffix', value: specifier.value, ignoreCase: false } } };
+      return {
+        ...base,
+        test: { kind: 'string', match: { kind: 'suffix', value: specifier.value, ignoreCase: false } },
+      };
     case 'containsMatch':
       nonEmpty(specifier.value, at(path, 'contains_match'), faults);
-      return { ...base, test: { kind: 'string', match: { kind: 'contains', value: specifier.value, ignoreCase: false } } };
+      return {
+        ...base,
+        test: { kind: 'string', match: { kind: 'contains', value: specifier.value, ignoreCase: false } },
+      };
     case 'safeRegexMatch':
-      return { ...base, test: { kind: 'string', match: { kind: 'regex', value: regexText(specifier.value.regex, at(path, 'safe_regex_match.regex'), faults) } } };
+      return {
+        ...base,
+        test: {
+          kind: 'string',
+          match: { kind: 'regex', value: regexText(specifier.value.regex, at(path, 'safe_regex_match.regex'), faults) },
+        },
+      };
     case 'stringMatch':
-      return { ...base, test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) } };
+      return {
+        ...base,
+        test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) },
+      };
     case 'rangeMatch':
-      return { ...base, test: { kind: 'range', start: Number(specifier.value.start), end: Number(specifier.value.end) } };
+      return {
+        ...base,
+        test: { kind: 'range', start: Number(specifier.value.start), end: Number(specifier.value.end) },
+      };
     case 'presentMatch':
       return { ...base, test: { kind: 'present', present: specifier.value } };
     default:
@@ -138,9 +198,14 @@ function nonEmpty(value: string, path: string, faults: Faults): void {
 function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
   const specifier = message.queryParameterMatchSpecifier;
-  if (specifier.case === 'stringMatch') return { name: message.name, test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) } };
+  if (specifier.case === 'stringMatch')
+    return {
+      name: message.name,
+      test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) },
+    };
   // Envoy looks for the parameter whatever the value says; it is not the opposite that `false` would get.
-  if (specifier.case === 'presentMatch' && !specifier.value) faults.add(at(path, 'present_match'), 'only true is supported; see docs/xds-support.md');
+  if (specifier.case === 'presentMatch' && !specifier.value)
+    faults.add(at(path, 'present_match'), 'only true is supported; see docs/xds-support.md');
   return { name: message.name, test: { kind: 'present' } };
 }
 
@@ -149,13 +214,22 @@ function action(message: Route, path: string, faults: Faults): RouteActionConfig
     case 'route':
       return forward(message.action.value, at(path, 'route'), faults);
     case 'redirect':
-      if (message.action.value.portRedirect > 65_535) faults.add(at(path, 'redirect.port_redirect'), `${message.action.value.portRedirect} is not a port (0 to 65535)`);
+      if (message.action.value.portRedirect > 65_535)
+        faults.add(
+          at(path, 'redirect.port_redirect'),
+          `${message.action.value.portRedirect} is not a port (0 to 65535)`,
+        );
       return redirect(message.action.value);
     case 'directResponse': {
       const { status, body } = message.action.value;
       const here = at(path, 'direct_response');
-      if (status < 200 || status > 599) faults.add(at(here, 'status'), `${status} is not an HTTP status from 200 to 599`);
-      return { kind: 'direct-response', status, body: body === undefined ? '' : dataSourceText(body, at(here, 'body'), faults) };
+      if (status < 200 || status > 599)
+        faults.add(at(here, 'status'), `${status} is not an HTTP status from 200 to 599`);
+      return {
+        kind: 'direct-response',
+        status,
+        body: body === undefined ? '' : dataSourceText(body, at(here, 'body'), faults),
+      };
     }
     default:
       // Another action was reported as unsupported already.
@@ -170,16 +244,30 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
     kind: 'forward',
     clusters: targetClusters(message, path, faults),
     timeoutMs: durationMs(message.timeout, 15_000, at(path, 'timeout'), faults),
-    idleTimeoutMs: message.idleTimeout === undefined ? null : durationMs(message.idleTimeout, 0, at(path, 'idle_timeout'), faults),
+    idleTimeoutMs:
+      message.idleTimeout === undefined ? null : durationMs(message.idleTimeout, 0, at(path, 'idle_timeout'), faults),
     maxStreamDurationMs:
-      message.maxStreamDuration?.maxStreamDuration === undefined ? null : durationMs(message.maxStreamDuration.maxStreamDuration, 0, at(path, 'max_stream_duration.max_stream_duration'), faults),
+      message.maxStreamDuration?.maxStreamDuration === undefined
+        ? null
+        : durationMs(
+            message.maxStreamDuration.maxStreamDuration,
+            0,
+            at(path, 'max_stream_duration.max_stream_duration'),
+            faults,
+          ),
     grpcTimeoutHeaderMaxMs:
       message.maxStreamDuration?.grpcTimeoutHeaderMax === undefined
         ? null
-        : durationMs(message.maxStreamDuration.grpcTimeoutHeaderMax, 0, at(path, 'max_stream_duration.grpc_timeout_header_max'), faults),
+        : durationMs(
+            message.maxStreamDuration.grpcTimeoutHeaderMax,
+            0,
+            at(path, 'max_stream_duration.grpc_timeout_header_max'),
+            faults,
+          ),
     prefixRewrite: message.prefixRewrite,
     hostRewrite: message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
-    retry: message.retryPolicy === undefined ? null : retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
+    retry:
+      message.retryPolicy === undefined ? null : retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
     clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),
   };
 }
@@ -187,7 +275,8 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
 function retryPolicy(message: RetryPolicy, path: string, faults: Faults): RetryPolicyConfig {
   const retryOn = message.retryOn.split(',').map((condition) => condition.trim());
   for (const condition of retryOn) {
-    if (!honouredRetryConditions.includes(condition)) faults.add(at(path, 'retry_on'), `${JSON.stringify(condition)} is not supported; see docs/xds-support.md`);
+    if (!honouredRetryConditions.includes(condition))
+      faults.add(at(path, 'retry_on'), `${JSON.stringify(condition)} is not supported; see docs/xds-support.md`);
   }
   return { retryOn, maxRetries: message.numRetries ?? 1, perTryTimeoutMs: 0 };
 }
@@ -201,14 +290,18 @@ function targetClusters(message: RouteAction, path: string, faults: Faults): rea
   const specifier = message.clusterSpecifier;
   if (specifier.case === 'cluster') {
     if (specifier.value === '') faults.add(at(path, 'cluster'), 'must not be empty');
-    return [{ name: specifier.value, weight: 1, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations }];
+    return [
+      { name: specifier.value, weight: 1, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations },
+    ];
   }
   if (specifier.case !== 'weightedClusters') {
     if (specifier.case === undefined) faults.add(path, 'needs cluster or weighted_clusters');
     return [];
   }
   const here = at(path, 'weighted_clusters');
-  const clusters = specifier.value.clusters.map((cluster, i) => weightedCluster(cluster, at(at(here, 'clusters'), i), faults));
+  const clusters = specifier.value.clusters.map((cluster, i) =>
+    weightedCluster(cluster, at(at(here, 'clusters'), i), faults),
+  );
   if (clusters.length === 0) faults.add(at(here, 'clusters'), 'needs at least one cluster');
   else if (clusters.every((cluster) => cluster.weight === 0)) faults.add(at(here, 'clusters'), 'the weights sum to 0');
   return clusters;
@@ -225,7 +318,8 @@ function redirect(message: RedirectAction): RedirectActionConfig {
   return {
     kind: 'redirect',
     status: redirectStatus(message.responseCode),
-    scheme: scheme.case === 'httpsRedirect' && scheme.value ? 'https' : scheme.case === 'schemeRedirect' ? scheme.value : '',
+    scheme:
+      scheme.case === 'httpsRedirect' && scheme.value ? 'https' : scheme.case === 'schemeRedirect' ? scheme.value : '',
     host: message.hostRedirect,
     port: message.portRedirect,
     path: rewrite.case === 'pathRedirect' ? rewrite.value : '',

@@ -1,12 +1,19 @@
 /** DownstreamTlsContext and UpstreamTlsContext → our TLS configuration. Certificates are loaded once here, so that what Node cannot use is a fault now. */
 import { X509Certificate } from 'node:crypto';
-import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Message } from '@bufbuild/protobuf';
-import type { TransportSocket } from './api/envoy/config/core/v3/base_pb.js';
-import { SubjectAltNameMatcher_SanType, TlsParameters_TlsProtocol } from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
-import type { CommonTlsContext, DownstreamTlsContext, UpstreamTlsContext } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { TlsClientConfig, TlsCommonConfig, TlsServerConfig } from '../config/tls-config.ts';
 import { checkTls } from '../transport/tls-context.ts';
+import type { TransportSocket } from './api/envoy/config/core/v3/base_pb.js';
+import {
+  SubjectAltNameMatcher_SanType,
+  TlsParameters_TlsProtocol,
+} from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type {
+  CommonTlsContext,
+  DownstreamTlsContext,
+  UpstreamTlsContext,
+} from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { dataSourceText } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
@@ -14,14 +21,23 @@ import { at, type Faults } from './fault.ts';
 const tls = 'envoy.extensions.transport_sockets.tls.v3.';
 
 /** Null for plaintext. */
-export function downstreamTls(socket: TransportSocket | undefined, path: string, faults: Faults): TlsServerConfig | null {
+export function downstreamTls(
+  socket: TransportSocket | undefined,
+  path: string,
+  faults: Faults,
+): TlsServerConfig | null {
   const message = unpack(socket, `${tls}DownstreamTlsContext`, path, faults) as DownstreamTlsContext | null;
   if (message === null) return null;
   const here = at(path, 'typed_config');
   const common = commonTls(message.commonTlsContext, at(here, 'common_tls_context'), faults);
-  if (common.certificates.length === 0) faults.add(at(here, 'common_tls_context.tls_certificates'), 'a TLS listener needs a certificate');
+  if (common.certificates.length === 0)
+    faults.add(at(here, 'common_tls_context.tls_certificates'), 'a TLS listener needs a certificate');
   const required = message.requireClientCertificate ?? false;
-  if (required && common.trustedCaPem === null) faults.add(at(here, 'common_tls_context.validation_context.trusted_ca'), 'is needed to verify the client certificates that are required');
+  if (required && common.trustedCaPem === null)
+    faults.add(
+      at(here, 'common_tls_context.validation_context.trusted_ca'),
+      'is needed to verify the client certificates that are required',
+    );
   return checked({ ...common, requireClientCertificate: required }, here, faults);
 }
 
@@ -30,7 +46,11 @@ export function upstreamTls(socket: TransportSocket | undefined, path: string, f
   const message = unpack(socket, `${tls}UpstreamTlsContext`, path, faults) as UpstreamTlsContext | null;
   if (message === null) return null;
   const here = at(path, 'typed_config');
-  return checked({ ...commonTls(message.commonTlsContext, at(here, 'common_tls_context'), faults), serverName: message.sni }, here, faults);
+  return checked(
+    { ...commonTls(message.commonTlsContext, at(here, 'common_tls_context'), faults), serverName: message.sni },
+    here,
+    faults,
+  );
 }
 
 function unpack(socket: TransportSocket | undefined, wanted: string, path: string, faults: Faults): Message | null {
@@ -43,7 +63,8 @@ function unpack(socket: TransportSocket | undefined, wanted: string, path: strin
   const message = anyUnpack(typed, apiRegistry);
   if (message?.$typeName === wanted) return message;
   // Unknown types were reported by check-fields.ts.
-  if (message !== undefined && message.$typeName !== 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer') faults.add(at(path, 'typed_config'), `${message.$typeName} does not belong here; ${wanted} does`);
+  if (message !== undefined && message.$typeName !== 'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer')
+    faults.add(at(path, 'typed_config'), `${message.$typeName} does not belong here; ${wanted} does`);
   return null;
 }
 
@@ -57,7 +78,10 @@ function commonTls(message: CommonTlsContext | undefined, path: string, faults: 
   const context = message?.validationContextType;
   const validation = context?.case === 'validationContext' ? context.value : undefined;
   const validationPath = at(path, 'validation_context');
-  const trustedCaPem = validation?.trustedCa === undefined ? null : dataSourceText(validation.trustedCa, at(validationPath, 'trusted_ca'), faults);
+  const trustedCaPem =
+    validation?.trustedCa === undefined
+      ? null
+      : dataSourceText(validation.trustedCa, at(validationPath, 'trusted_ca'), faults);
   if (trustedCaPem !== null) checkPem(trustedCaPem, at(validationPath, 'trusted_ca'), faults);
   return {
     certificates: (message?.tlsCertificates ?? []).map((certificate, i) => {
@@ -71,12 +95,23 @@ function commonTls(message: CommonTlsContext | undefined, path: string, faults: 
     subjectAltNames: (validation?.matchTypedSubjectAltNames ?? []).map((matcher, i) => {
       const here = at(at(validationPath, 'match_typed_subject_alt_names'), i);
       const pattern = matcher.matcher?.matchPattern;
-      if (pattern?.case !== 'exact' || matcher.matcher?.ignoreCase === true) faults.add(at(here, 'matcher'), 'only an exact match is supported');
+      if (pattern?.case !== 'exact' || matcher.matcher?.ignoreCase === true)
+        faults.add(at(here, 'matcher'), 'only an exact match is supported');
       return { type: sanType(matcher.sanType, here, faults), exact: pattern?.case === 'exact' ? pattern.value : '' };
     }),
     alpn: message?.alpnProtocols ?? [],
-    minVersion: version(message?.tlsParams?.tlsMinimumProtocolVersion, 'TLSv1.2', at(path, 'tls_params.tls_minimum_protocol_version'), faults),
-    maxVersion: version(message?.tlsParams?.tlsMaximumProtocolVersion, 'TLSv1.3', at(path, 'tls_params.tls_maximum_protocol_version'), faults),
+    minVersion: version(
+      message?.tlsParams?.tlsMinimumProtocolVersion,
+      'TLSv1.2',
+      at(path, 'tls_params.tls_minimum_protocol_version'),
+      faults,
+    ),
+    maxVersion: version(
+      message?.tlsParams?.tlsMaximumProtocolVersion,
+      'TLSv1.3',
+      at(path, 'tls_params.tls_maximum_protocol_version'),
+      faults,
+    ),
   };
 }
 
@@ -104,7 +139,12 @@ function sanType(type: SubjectAltNameMatcher_SanType, path: string, faults: Faul
   }
 }
 
-function version(protocol: TlsParameters_TlsProtocol | undefined, fallback: 'TLSv1.2' | 'TLSv1.3', path: string, faults: Faults): 'TLSv1.2' | 'TLSv1.3' {
+function version(
+  protocol: TlsParameters_TlsProtocol | undefined,
+  fallback: 'TLSv1.2' | 'TLSv1.3',
+  path: string,
+  faults: Faults,
+): 'TLSv1.2' | 'TLSv1.3' {
   switch (protocol) {
     case undefined:
     case TlsParameters_TlsProtocol.TLS_AUTO:

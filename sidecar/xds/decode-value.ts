@@ -2,14 +2,18 @@
 import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import type { Duration } from '@bufbuild/protobuf/wkt';
-import type { Address } from './api/envoy/config/core/v3/address_pb.js';
-import { type DataSource, HeaderValueOption_HeaderAppendAction, type HeaderValueOption } from './api/envoy/config/core/v3/base_pb.js';
-import type { StringMatcher } from './api/envoy/type/matcher/v3/string_pb.js';
 import { headerName } from '../codec/header-name.ts';
 import type { SocketAddress } from '../config/listener-config.ts';
 import type { HeaderAdd, HeaderMutations, StringMatchConfig } from '../config/route-config.ts';
 import { noHeaderMutations } from '../config/route-config.ts';
 import { compileLinearRegex } from '../runtime/linear-regex.ts';
+import type { Address } from './api/envoy/config/core/v3/address_pb.js';
+import {
+  type DataSource,
+  type HeaderValueOption,
+  HeaderValueOption_HeaderAppendAction,
+} from './api/envoy/config/core/v3/base_pb.js';
+import type { StringMatcher } from './api/envoy/type/matcher/v3/string_pb.js';
 import { at, type Faults } from './fault.ts';
 
 /** Milliseconds, or `fallback` when not set. Negative ones are a fault. */
@@ -24,7 +28,14 @@ export function durationMs(duration: Duration | undefined, fallback: number, pat
 }
 
 /** Adds a fault unless `value` lies between `least` and `most`; gives the value, or `fallback` when it is not set. */
-export function bounded(value: number | undefined, fallback: number, least: number, most: number, path: string, faults: Faults): number {
+export function bounded(
+  value: number | undefined,
+  fallback: number,
+  least: number,
+  most: number,
+  path: string,
+  faults: Faults,
+): number {
   if (value === undefined) return fallback;
   if (value < least || value > most) faults.add(path, `${value} is not between ${least} and ${most}`);
   return value;
@@ -61,7 +72,10 @@ export function dataSourceText(source: DataSource | undefined, path: string, fau
       try {
         return readFileSync(source.specifier.value, 'utf8');
       } catch (error) {
-        faults.add(at(path, 'filename'), `cannot read ${source.specifier.value}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
+        faults.add(
+          at(path, 'filename'),
+          `cannot read ${source.specifier.value}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`,
+        );
         return '';
       }
     default:
@@ -75,7 +89,10 @@ export function regexText(pattern: string, path: string, faults: Faults): string
   try {
     compileLinearRegex(pattern);
   } catch (error) {
-    faults.add(path, `${JSON.stringify(pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`);
+    faults.add(
+      path,
+      `${JSON.stringify(pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`,
+    );
     return '';
   }
   return pattern;
@@ -88,7 +105,8 @@ export function stringMatch(matcher: StringMatcher, path: string, faults: Faults
     case 'prefix':
     case 'suffix':
     case 'contains':
-      if (matchPattern.value === '' && matchPattern.case !== 'exact') faults.add(at(path, matchPattern.case), 'must not be empty');
+      if (matchPattern.value === '' && matchPattern.case !== 'exact')
+        faults.add(at(path, matchPattern.case), 'must not be empty');
       return { kind: matchPattern.case, value: matchPattern.value, ignoreCase };
     case 'safeRegex':
       return { kind: 'regex', value: regexText(matchPattern.value.regex, at(path, 'safe_regex.regex'), faults) };
@@ -105,19 +123,30 @@ interface HeaderOptions {
   readonly responseHeadersToRemove: readonly string[];
 }
 
-export function headerMutations(options: HeaderOptions, path: string, faults: Faults): { readonly requestHeaders: HeaderMutations; readonly responseHeaders: HeaderMutations } {
+export function headerMutations(
+  options: HeaderOptions,
+  path: string,
+  faults: Faults,
+): { readonly requestHeaders: HeaderMutations; readonly responseHeaders: HeaderMutations } {
   return {
     requestHeaders: mutations(options.requestHeadersToAdd, options.requestHeadersToRemove, path, 'request', faults),
     responseHeaders: mutations(options.responseHeadersToAdd, options.responseHeadersToRemove, path, 'response', faults),
   };
 }
 
-function mutations(add: readonly HeaderValueOption[], remove: readonly string[], path: string, side: 'request' | 'response', faults: Faults): HeaderMutations {
+function mutations(
+  add: readonly HeaderValueOption[],
+  remove: readonly string[],
+  path: string,
+  side: 'request' | 'response',
+  faults: Faults,
+): HeaderMutations {
   if (add.length === 0 && remove.length === 0) return noHeaderMutations;
   return Object.freeze({
     add: add.map((option, i) => headerAdd(option, at(at(path, `${side}_headers_to_add`), i), faults)),
     remove: remove.map((name, i) => {
-      if (!validHeaderName(name) || name.toLowerCase() === 'host') faults.add(at(at(path, `${side}_headers_to_remove`), i), `${JSON.stringify(name)} cannot be removed`);
+      if (!validHeaderName(name) || name.toLowerCase() === 'host')
+        faults.add(at(at(path, `${side}_headers_to_remove`), i), `${JSON.stringify(name)} cannot be removed`);
       return name.toLowerCase();
     }),
   });
@@ -126,12 +155,20 @@ function mutations(add: readonly HeaderValueOption[], remove: readonly string[],
 function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
   const name = option.header?.key ?? '';
   const value = option.header?.value ?? '';
-  if (!validHeaderName(name) || ['host', 'content-length', 'transfer-encoding', 'connection'].includes(name.toLowerCase())) {
+  if (
+    !validHeaderName(name) ||
+    ['host', 'content-length', 'transfer-encoding', 'connection'].includes(name.toLowerCase())
+  ) {
     faults.add(at(path, 'header.key'), `${JSON.stringify(name)} is not a header that can be added`);
   }
   // eslint-disable-next-line no-control-regex
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(value)) faults.add(at(path, 'header.value'), 'has a character that may not stand in a header value');
-  if (/%/.test(value.replaceAll('%%', ''))) faults.add(at(path, 'header.value'), `${JSON.stringify(value)} has a command operator (%…%), which is not supported here; see docs/xds-support.md`);
+  if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
+    faults.add(at(path, 'header.value'), 'has a character that may not stand in a header value');
+  if (/%/.test(value.replaceAll('%%', '')))
+    faults.add(
+      at(path, 'header.value'),
+      `${JSON.stringify(value)} has a command operator (%…%), which is not supported here; see docs/xds-support.md`,
+    );
   headerName(name);
   return { name, value, keepEmpty: option.keepEmptyValue, action: appendAction(option) };
 }

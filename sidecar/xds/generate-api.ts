@@ -18,11 +18,27 @@ const protocolRoots = [
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.discovery.v3.DeltaDiscoveryRequest',
   'envoy.service.discovery.v3.DeltaDiscoveryResponse',
-  ...['Instance', 'RegisterRequest', 'RegisterResponse', 'HeartbeatRequest', 'HeartbeatResponse', 'DeregisterRequest', 'DeregisterResponse'].map((name) => `outrigger.registry.v1.${name}`),
+  ...[
+    'Instance',
+    'RegisterRequest',
+    'RegisterResponse',
+    'HeartbeatRequest',
+    'HeartbeatResponse',
+    'DeregisterRequest',
+    'DeregisterResponse',
+  ].map((name) => `outrigger.registry.v1.${name}`),
 ];
 
 /** Fields of the protocol's messages that only make them larger. */
-const unneeded = new Set(['dynamic_parameters', 'dynamic_parameter_constraints', 'resource_locators_subscribe', 'resource_locators_unsubscribe', 'resource_locators', 'resource_errors', 'cache_control']);
+const unneeded = new Set([
+  'dynamic_parameters',
+  'dynamic_parameter_constraints',
+  'resource_locators_subscribe',
+  'resource_locators_unsubscribe',
+  'resource_locators',
+  'resource_errors',
+  'cache_control',
+]);
 
 const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFiles), {
   roots: [...Object.keys(supportedFields), ...protocolRoots],

@@ -1,7 +1,17 @@
 /** The table of supported fields against the whole of Envoy's API: nothing in it is made up, and nothing outside of it passes in silence. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { create, createRegistry, type DescField, type DescFile, type DescMessage, fromBinary, type Message, ScalarType, toBinary } from '@bufbuild/protobuf';
+import {
+  create,
+  createRegistry,
+  type DescField,
+  type DescFile,
+  type DescMessage,
+  fromBinary,
+  type Message,
+  ScalarType,
+  toBinary,
+} from '@bufbuild/protobuf';
 import { reflect } from '@bufbuild/protobuf/reflect';
 import { describe, expect, it } from 'vitest';
 import { file_envoy_config_bootstrap_v3_bootstrap } from '../../proto/generated/envoy/config/bootstrap/v3/bootstrap_pb.js';
@@ -50,13 +60,16 @@ function withField(schema: DescMessage, field: DescField): Message {
   const message = create(schema);
   const view = reflect(schema, message);
   if (field.fieldKind === 'scalar') view.set(field, scalar(field.scalar));
-  else if (field.fieldKind === 'enum') view.set(field, field.enum.values.find(({ number }) => number !== 0)?.number ?? 1);
+  else if (field.fieldKind === 'enum')
+    view.set(field, field.enum.values.find(({ number }) => number !== 0)?.number ?? 1);
   else if (field.fieldKind === 'message') view.set(field, reflect(field.message));
   else if (field.fieldKind === 'list') {
-    const value = field.listKind === 'scalar' ? scalar(field.scalar) : field.listKind === 'enum' ? 1 : reflect(field.message);
+    const value =
+      field.listKind === 'scalar' ? scalar(field.scalar) : field.listKind === 'enum' ? 1 : reflect(field.message);
     view.get(field).add(value as never);
   } else {
-    const value = field.mapKind === 'scalar' ? scalar(field.scalar) : field.mapKind === 'enum' ? 1 : reflect(field.message);
+    const value =
+      field.mapKind === 'scalar' ? scalar(field.scalar) : field.mapKind === 'enum' ? 1 : reflect(field.message);
     view.get(field).set('key', value as never);
   }
   return message;
@@ -76,28 +89,40 @@ describe('the table of supported fields', () => {
     const madeUp = tables.flatMap(([name, fields]) => {
       const schema = whole.get(name);
       if (schema === undefined) return [name];
-      return Object.keys(fields).flatMap((field) => (schema.fields.some((each) => each.name === field) ? [] : [`${name}.${field}`]));
+      return Object.keys(fields).flatMap((field) =>
+        schema.fields.some((each) => each.name === field) ? [] : [`${name}.${field}`],
+      );
     });
     expect(madeUp).toEqual([]);
   });
 
   it('gives a reason for every field that is ignored', () => {
-    const bare = tables.flatMap(([name, fields]) => Object.entries(fields).flatMap(([field, note]) => (note === 'ignored' ? [`${name}.${field}`] : [])));
+    const bare = tables.flatMap(([name, fields]) =>
+      Object.entries(fields).flatMap(([field, note]) => (note === 'ignored' ? [`${name}.${field}`] : [])),
+    );
     expect(bare).toEqual([]);
   });
 
-  it.each(tables.filter(([name]) => taken.has(name)))('lets no other field of %s pass in silence, and says which it was', (name, fields) => {
-    const silent: string[] = [];
-    for (const field of whole.get(name)!.fields) {
-      if (Object.hasOwn(fields, field.name)) continue;
-      const bytes = toBinary(whole.get(name)!, withField(whole.get(name)!, field));
-      const faults = new Faults();
-      checkFields(taken.get(name)!, fromBinary(taken.get(name)!, bytes), 'here', faults);
-      const [fault] = faults.list;
-      if (faults.list.length !== 1 || fault!.path !== `here.${field.name}` || !fault!.message.includes('docs/xds-support.md')) silent.push(`${field.name}: ${JSON.stringify(faults.list)}`);
-    }
-    expect(silent).toEqual([]);
-  });
+  it.each(tables.filter(([name]) => taken.has(name)))(
+    'lets no other field of %s pass in silence, and says which it was',
+    (name, fields) => {
+      const silent: string[] = [];
+      for (const field of whole.get(name)!.fields) {
+        if (Object.hasOwn(fields, field.name)) continue;
+        const bytes = toBinary(whole.get(name)!, withField(whole.get(name)!, field));
+        const faults = new Faults();
+        checkFields(taken.get(name)!, fromBinary(taken.get(name)!, bytes), 'here', faults);
+        const [fault] = faults.list;
+        if (
+          faults.list.length !== 1 ||
+          fault!.path !== `here.${field.name}` ||
+          !fault!.message.includes('docs/xds-support.md')
+        )
+          silent.push(`${field.name}: ${JSON.stringify(faults.list)}`);
+      }
+      expect(silent).toEqual([]);
+    },
+  );
 
   it('is what docs/xds-support.md says (else: node sidecar/xds/print-support.ts > docs/xds-support.md)', () => {
     expect(readFileSync(join(import.meta.dirname, '../../docs/xds-support.md'), 'utf8')).toBe(supportText());

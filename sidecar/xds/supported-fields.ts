@@ -28,7 +28,11 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     overload_manager: 'ignored: this process has limits of its own',
   },
   [`${config}.bootstrap.v3.Bootstrap.StaticResources`]: { listeners: '', clusters: '' },
-  [`${config}.bootstrap.v3.Bootstrap.DynamicResources`]: { lds_config: 'only ads', cds_config: 'only ads', ads_config: '' },
+  [`${config}.bootstrap.v3.Bootstrap.DynamicResources`]: {
+    lds_config: 'only ads',
+    cds_config: 'only ads',
+    ads_config: '',
+  },
   [`${config}.bootstrap.v3.Admin`]: {
     address: '',
     access_log: 'ignored: the admin endpoint writes no access log',
@@ -50,7 +54,12 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   },
   [`${config}.core.v3.Locality`]: { region: '', zone: '', sub_zone: '' },
   [`${config}.core.v3.Address`]: { socket_address: '' },
-  [`${config}.core.v3.SocketAddress`]: { protocol: 'only TCP', address: 'an IP address; localhost is taken as 127.0.0.1', port_value: '', ipv4_compat: 'ignored: Node binds as the system is set up' },
+  [`${config}.core.v3.SocketAddress`]: {
+    protocol: 'only TCP',
+    address: 'an IP address; localhost is taken as 127.0.0.1',
+    port_value: '',
+    ipv4_compat: 'ignored: Node binds as the system is set up',
+  },
   [`${config}.core.v3.ApiConfigSource`]: {
     api_type: 'GRPC or DELTA_GRPC',
     transport_api_version: 'only V3',
@@ -58,17 +67,33 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     set_node_on_first_message_only: '',
     rate_limit_settings: 'ignored: requests follow responses',
   },
-  [`${config}.core.v3.GrpcService`]: { envoy_grpc: '', initial_metadata: '', timeout: 'ignored: the stream has no end' },
+  [`${config}.core.v3.GrpcService`]: {
+    envoy_grpc: '',
+    initial_metadata: '',
+    timeout: 'ignored: the stream has no end',
+  },
   [`${config}.core.v3.GrpcService.EnvoyGrpc`]: { cluster_name: '', authority: '' },
   [`${config}.core.v3.HeaderValue`]: { key: '', value: '' },
   [`${config}.core.v3.HeaderValueOption`]: { header: '', append: '', append_action: '', keep_empty_value: '' },
-  [`${config}.core.v3.ConfigSource`]: { ads: '', self: 'as ads', resource_api_version: 'only V3', initial_fetch_timeout: '' },
+  [`${config}.core.v3.ConfigSource`]: {
+    ads: '',
+    self: 'as ads',
+    resource_api_version: 'only V3',
+    initial_fetch_timeout: '',
+  },
   [`${config}.core.v3.AggregatedConfigSource`]: {},
   [`${config}.core.v3.SelfConfigSource`]: { transport_api_version: '' },
-  [`${config}.core.v3.DataSource`]: { filename: 'read once, when the configuration arrives', inline_bytes: '', inline_string: '' },
+  [`${config}.core.v3.DataSource`]: {
+    filename: 'read once, when the configuration arrives',
+    inline_bytes: '',
+    inline_string: '',
+  },
   [`${config}.core.v3.TransportSocket`]: { name: '', typed_config: 'raw_buffer, or tls (see below)' },
   [`${config}.core.v3.TypedExtensionConfig`]: { name: '', typed_config: '' },
-  [`${config}.core.v3.Metadata`]: { filter_metadata: 'kept for dumps', typed_filter_metadata: 'ignored: nothing reads it' },
+  [`${config}.core.v3.Metadata`]: {
+    filter_metadata: 'kept for dumps',
+    typed_filter_metadata: 'ignored: nothing reads it',
+  },
   [`${config}.core.v3.RuntimeFractionalPercent`]: {},
   [`${config}.core.v3.Http1ProtocolOptions`]: {
     accept_http_10: 'default true here',
@@ -85,7 +110,12 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     allow_connect: 'ignored: extended CONNECT is always offered',
     connection_keepalive: '',
   },
-  [`${config}.core.v3.KeepaliveSettings`]: { interval: '', timeout: '', interval_jitter: 'ignored: pings are not in step anyway', connection_idle_interval: 'ignored: a ping is sent whether or not there was traffic' },
+  [`${config}.core.v3.KeepaliveSettings`]: {
+    interval: '',
+    timeout: '',
+    interval_jitter: 'ignored: pings are not in step anyway',
+    connection_idle_interval: 'ignored: a ping is sent whether or not there was traffic',
+  },
   [`${config}.core.v3.HttpProtocolOptions`]: {
     idle_timeout: '',
     max_connection_duration: '',
@@ -116,7 +146,12 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     transport_socket: '',
     transport_socket_connect_timeout: '',
   },
-  [`${config}.listener.v3.FilterChainMatch`]: { destination_port: '', server_names: '', transport_protocol: '', application_protocols: '' },
+  [`${config}.listener.v3.FilterChainMatch`]: {
+    destination_port: '',
+    server_names: '',
+    transport_protocol: '',
+    application_protocols: '',
+  },
   [`${config}.listener.v3.Filter`]: { name: '', typed_config: '' },
   'envoy.extensions.filters.listener.tls_inspector.v3.TlsInspector': {},
   [http]: {
@@ -151,13 +186,20 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     upgrade_configs: 'without any, every upgrade passes',
   },
   [`${http}.UpgradeConfig`]: { upgrade_type: '', enabled: '' },
-  'envoy.extensions.filters.network.http_connection_manager.v3.Rds': { route_config_name: '', config_source: 'only ads' },
+  'envoy.extensions.filters.network.http_connection_manager.v3.Rds': {
+    route_config_name: '',
+    config_source: 'only ads',
+  },
   'envoy.extensions.filters.network.http_connection_manager.v3.HttpFilter': { name: '', typed_config: '' },
   'envoy.extensions.filters.http.router.v3.Router': {
     suppress_envoy_headers: 'ignored when false, else refused',
     dynamic_stats: 'ignored: statistics are as they are',
   },
-  [`${config}.accesslog.v3.AccessLog`]: { name: '', typed_config: 'file, stdout, stderr', filter: 'only errors: or_filter of status_code_filter GE 500 and response_flag_filter without flags' },
+  [`${config}.accesslog.v3.AccessLog`]: {
+    name: '',
+    typed_config: 'file, stdout, stderr',
+    filter: 'only errors: or_filter of status_code_filter GE 500 and response_flag_filter without flags',
+  },
   [`${config}.accesslog.v3.AccessLogFilter`]: { status_code_filter: '', response_flag_filter: '', or_filter: '' },
   [`${config}.accesslog.v3.OrFilter`]: { filters: '' },
   [`${config}.accesslog.v3.StatusCodeFilter`]: { comparison: '' },
@@ -167,7 +209,11 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   'envoy.extensions.access_loggers.file.v3.FileAccessLog': { path: '', log_format: '', format: '', json_format: '' },
   'envoy.extensions.access_loggers.stream.v3.StdoutAccessLog': { log_format: '' },
   'envoy.extensions.access_loggers.stream.v3.StderrAccessLog': { log_format: '' },
-  [`${config}.core.v3.SubstitutionFormatString`]: { text_format: '', text_format_source: 'inline_string', json_format: 'flat, text values' },
+  [`${config}.core.v3.SubstitutionFormatString`]: {
+    text_format: '',
+    text_format_source: 'inline_string',
+    json_format: 'flat, text values',
+  },
 
   [`${config}.route.v3.RouteConfiguration`]: {
     name: '',
@@ -177,8 +223,22 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     validate_clusters: 'ignored: a missing cluster is answered when it is asked for',
     max_direct_response_body_size_bytes: 'ignored: bodies are read once, when the configuration arrives',
   },
-  [`${config}.route.v3.VirtualHost`]: { name: '', domains: '', routes: '', ...headerOptions, metadata: 'ignored: nothing reads it' },
-  [`${config}.route.v3.Route`]: { name: '', match: '', route: '', redirect: '', direct_response: '', ...headerOptions, metadata: 'ignored: nothing reads it' },
+  [`${config}.route.v3.VirtualHost`]: {
+    name: '',
+    domains: '',
+    routes: '',
+    ...headerOptions,
+    metadata: 'ignored: nothing reads it',
+  },
+  [`${config}.route.v3.Route`]: {
+    name: '',
+    match: '',
+    route: '',
+    redirect: '',
+    direct_response: '',
+    ...headerOptions,
+    metadata: 'ignored: nothing reads it',
+  },
   [`${config}.route.v3.RouteMatch`]: {
     prefix: '',
     path: '',
@@ -204,7 +264,14 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     treat_missing_header_as_empty: '',
   },
   [`${config}.route.v3.QueryParameterMatcher`]: { name: '', string_match: '', present_match: 'only true' },
-  'envoy.type.matcher.v3.StringMatcher': { exact: '', prefix: '', suffix: '', contains: '', safe_regex: '', ignore_case: '' },
+  'envoy.type.matcher.v3.StringMatcher': {
+    exact: '',
+    prefix: '',
+    suffix: '',
+    contains: '',
+    safe_regex: '',
+    ignore_case: '',
+  },
   'envoy.type.matcher.v3.RegexMatcher': { regex: '', google_re2: 'ignored: it is RE2 anyway' },
   'envoy.type.v3.Int64Range': { start: '', end: '' },
   [`${config}.route.v3.RouteAction`]: {
@@ -219,7 +286,10 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     priority: 'only DEFAULT',
     retry_policy: 'beside the safe retry that every request has',
   },
-  [`${config}.route.v3.RetryPolicy`]: { retry_on: 'connect-failure, refused-stream, reset-before-request', num_retries: 'default 1' },
+  [`${config}.route.v3.RetryPolicy`]: {
+    retry_on: 'connect-failure, refused-stream, reset-before-request',
+    num_retries: 'default 1',
+  },
   [`${config}.route.v3.RouteAction.MaxStreamDuration`]: { max_stream_duration: '', grpc_timeout_header_max: '' },
   [`${config}.route.v3.WeightedCluster`]: { clusters: '', total_weight: 'ignored: the sum of the weights counts' },
   [`${config}.route.v3.WeightedCluster.ClusterWeight`]: { name: '', weight: '', ...headerOptions },
@@ -259,33 +329,74 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig`]: {},
   'envoy.type.v3.Percent': { value: '' },
   [`${config}.cluster.v3.CircuitBreakers`]: { thresholds: '' },
-  [`${config}.cluster.v3.CircuitBreakers.Thresholds`]: { priority: 'HIGH is ignored: every request is DEFAULT', max_connections: '', max_pending_requests: '', max_requests: '', max_retries: '', track_remaining: 'ignored: what remains can always be seen' },
+  [`${config}.cluster.v3.CircuitBreakers.Thresholds`]: {
+    priority: 'HIGH is ignored: every request is DEFAULT',
+    max_connections: '',
+    max_pending_requests: '',
+    max_requests: '',
+    max_retries: '',
+    track_remaining: 'ignored: what remains can always be seen',
+  },
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
     common_http_protocol_options: '',
     explicit_http_config: '',
     use_downstream_protocol_config: '',
   },
-  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': { http_protocol_options: '', http2_protocol_options: '' },
-  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': { http_protocol_options: '', http2_protocol_options: '' },
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.ExplicitHttpConfig': {
+    http_protocol_options: '',
+    http2_protocol_options: '',
+  },
+  'envoy.extensions.upstreams.http.v3.HttpProtocolOptions.UseDownstreamHttpConfig': {
+    http_protocol_options: '',
+    http2_protocol_options: '',
+  },
 
   [`${config}.endpoint.v3.ClusterLoadAssignment`]: { cluster_name: '', endpoints: '', policy: '' },
   [`${config}.endpoint.v3.ClusterLoadAssignment.Policy`]: {
     overprovisioning_factor: 'ignored: a priority is used as long as it is above the panic threshold',
     weighted_priority_health: 'ignored: hosts count as healthy or not, whatever their weight',
   },
-  [`${config}.endpoint.v3.LocalityLbEndpoints`]: { locality: '', lb_endpoints: '', load_balancing_weight: '', priority: '', metadata: 'ignored: nothing reads it', proximity: 'ignored: Envoy has no use for it either' },
-  [`${config}.endpoint.v3.LbEndpoint`]: { endpoint: '', health_status: '', metadata: 'kept for dumps', load_balancing_weight: '' },
+  [`${config}.endpoint.v3.LocalityLbEndpoints`]: {
+    locality: '',
+    lb_endpoints: '',
+    load_balancing_weight: '',
+    priority: '',
+    metadata: 'ignored: nothing reads it',
+    proximity: 'ignored: Envoy has no use for it either',
+  },
+  [`${config}.endpoint.v3.LbEndpoint`]: {
+    endpoint: '',
+    health_status: '',
+    metadata: 'kept for dumps',
+    load_balancing_weight: '',
+  },
   [`${config}.endpoint.v3.Endpoint`]: { address: '', hostname: '' },
 
   'envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer': {},
-  [`${tls}.DownstreamTlsContext`]: { common_tls_context: '', require_client_certificate: '', session_timeout: 'ignored: sessions last as long as TLS lets them' },
-  [`${tls}.UpstreamTlsContext`]: { common_tls_context: '', sni: '', max_session_keys: 'ignored: one session is kept per host' },
+  [`${tls}.DownstreamTlsContext`]: {
+    common_tls_context: '',
+    require_client_certificate: '',
+    session_timeout: 'ignored: sessions last as long as TLS lets them',
+  },
+  [`${tls}.UpstreamTlsContext`]: {
+    common_tls_context: '',
+    sni: '',
+    max_session_keys: 'ignored: one session is kept per host',
+  },
   [`${tls}.CommonTlsContext`]: { tls_params: '', tls_certificates: '', validation_context: '', alpn_protocols: '' },
-  [`${tls}.TlsParameters`]: { tls_minimum_protocol_version: 'TLSv1_2 or TLSv1_3', tls_maximum_protocol_version: 'TLSv1_2 or TLSv1_3' },
+  [`${tls}.TlsParameters`]: {
+    tls_minimum_protocol_version: 'TLSv1_2 or TLSv1_3',
+    tls_maximum_protocol_version: 'TLSv1_2 or TLSv1_3',
+  },
   [`${tls}.TlsCertificate`]: { certificate_chain: '', private_key: '' },
   [`${tls}.CertificateValidationContext`]: { trusted_ca: '', match_typed_subject_alt_names: 'exact' },
   [`${tls}.SubjectAltNameMatcher`]: { san_type: '', matcher: 'exact' },
 };
 
 /** Messages of well-known types: taken whole. */
-export const wholeMessages: ReadonlySet<string> = new Set(['google.protobuf.Duration', 'google.protobuf.Struct', 'google.protobuf.Timestamp', 'google.protobuf.Empty']);
+export const wholeMessages: ReadonlySet<string> = new Set([
+  'google.protobuf.Duration',
+  'google.protobuf.Struct',
+  'google.protobuf.Timestamp',
+  'google.protobuf.Empty',
+]);

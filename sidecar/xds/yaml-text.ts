@@ -17,7 +17,8 @@ export function parseYamlText(text: string, file: string): YamlText {
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  if (document.errors.length > 0) return { ok: false, faults: document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`) };
+  if (document.errors.length > 0)
+    return { ok: false, faults: document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`) };
   try {
     // Aliases that multiply without end are refused here.
     const value: unknown = document.toJS({ maxAliasCount: 100 });
@@ -40,7 +41,9 @@ function nodeOffset(root: unknown, path: string): number | null {
     let next: unknown;
     if (isSeq(node)) next = node.items[Number(part)];
     else if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && (String(key.value) === part || snakeCase(String(key.value)) === part));
+      const pair = node.items.find(
+        ({ key }) => isScalar(key) && (String(key.value) === part || snakeCase(String(key.value)) === part),
+      );
       next = pair?.value;
       // A scalar is best named by its own place, a missing value by its key's.
       if (next === null || next === undefined) next = pair?.key;

@@ -1,5 +1,11 @@
 /** A gRPC server on node:http2, an implementation that is not ours, and a cluster of our own that leads to it: for tests of the sidecar's own calls. */
-import { createServer, type Http2Server, type IncomingHttpHeaders, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
+import {
+  createServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { ClusterManager } from '../../cluster/cluster-manager.ts';
 import { systemClock } from '../../runtime/clock.ts';
@@ -38,7 +44,12 @@ export class GrpcPeer {
     this.#server = server;
     this.#sessions = sessions;
     this.port = (server.address() as AddressInfo).port;
-    this.clusters = new ClusterManager({ stats: this.stats, clock: systemClock, wheel: this.wheel, random: Math.random });
+    this.clusters = new ClusterManager({
+      stats: this.stats,
+      clock: systemClock,
+      wheel: this.wheel,
+      random: Math.random,
+    });
     this.apply(this.port);
   }
 
@@ -46,7 +57,12 @@ export class GrpcPeer {
   apply(port: number): void {
     const result = decodeBootstrap(bootstrap(port), 0);
     if (!result.ok) throw new Error(result.faults.join('\n'));
-    this.clusters.apply({ listeners: new Map(), clusters: result.bootstrap.clusters, routeTables: new Map(), assignments: new Map() });
+    this.clusters.apply({
+      listeners: new Map(),
+      clusters: result.bootstrap.clusters,
+      routeTables: new Map(),
+      assignments: new Map(),
+    });
   }
 
   static async start(handler: PeerHandler): Promise<GrpcPeer> {
@@ -106,7 +122,8 @@ function peerCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Peer
     headers,
     stream,
     send(message) {
-      if (!stream.headersSent) stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
+      if (!stream.headersSent)
+        stream.respond({ ':status': 200, 'content-type': 'application/grpc' }, { waitForTrailers: true });
       stream.write(frameMessage(message));
     },
     end(code, message = '') {
@@ -121,7 +138,10 @@ function peerCall(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): Peer
 
 function bootstrap(port: number): unknown {
   const endpoint = { address: { socket_address: { address: '127.0.0.1', port_value: port } } };
-  const options = { '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions', explicit_http_config: { http2_protocol_options: {} } };
+  const options = {
+    '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    explicit_http_config: { http2_protocol_options: {} },
+  };
   return {
     static_resources: {
       clusters: [

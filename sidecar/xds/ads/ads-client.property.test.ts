@@ -16,10 +16,22 @@ import {
 } from './test/mesh-resources.ts';
 
 type Kind = keyof typeof typeUrls;
-const names: Readonly<Record<Kind, readonly string[]>> = { cluster: ['c0', 'c1', 'c2'], endpoints: ['e0', 'e1', 'e2'], listener: ['l0', 'l1'], routes: ['r0', 'r1'] };
+const names: Readonly<Record<Kind, readonly string[]>> = {
+  cluster: ['c0', 'c1', 'c2'],
+  endpoints: ['e0', 'e1', 'e2'],
+  listener: ['l0', 'l1'],
+  routes: ['r0', 'r1'],
+};
 
 type Step =
-  | { readonly do: 'set'; readonly kind: Kind; readonly index: number; readonly number: number; readonly refers: number; readonly valid: boolean }
+  | {
+      readonly do: 'set';
+      readonly kind: Kind;
+      readonly index: number;
+      readonly number: number;
+      readonly refers: number;
+      readonly valid: boolean;
+    }
   | { readonly do: 'remove'; readonly kind: Kind; readonly index: number }
   | { readonly do: 'push'; readonly kind: Kind }
   | { readonly do: 'to-server' | 'to-client' | 'break' | 'settle' }
@@ -29,16 +41,36 @@ const kind = fc.constantFrom<Kind>('cluster', 'endpoints', 'listener', 'routes')
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
-    arbitrary: fc.record({ do: fc.constant('set' as const), kind, index: fc.nat(2), number: fc.integer({ min: 1, max: 9 }), refers: fc.nat(2), valid: fc.constant(true) }),
+    arbitrary: fc.record({
+      do: fc.constant('set' as const),
+      kind,
+      index: fc.nat(2),
+      number: fc.integer({ min: 1, max: 9 }),
+      refers: fc.nat(2),
+      valid: fc.constant(true),
+    }),
   },
-  { weight: 1, arbitrary: fc.record({ do: fc.constant('set' as const), kind, index: fc.nat(2), number: fc.integer({ min: 1, max: 9 }), refers: fc.nat(2), valid: fc.constant(false) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      do: fc.constant('set' as const),
+      kind,
+      index: fc.nat(2),
+      number: fc.integer({ min: 1, max: 9 }),
+      refers: fc.nat(2),
+      valid: fc.constant(false),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('remove' as const), kind, index: fc.nat(2) }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('push' as const), kind }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('to-server' as const) }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('to-client' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('settle' as const) }) },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('break' as const) }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(10, 300, 5_000, 16_000) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ do: fc.constant('pass' as const), ms: fc.constantFrom(10, 300, 5_000, 16_000) }),
+  },
 );
 
 function bytesOf(which: Kind, name: string, number: number, refers: number, valid: boolean): Uint8Array {
@@ -86,7 +118,9 @@ function run(harness: ClientHarness, each: Step): void {
   }
 }
 
-const sections: ReadonlyArray<readonly [Kind, (configuration: Configuration) => ReadonlyMap<string, Configured<unknown>>]> = [
+const sections: ReadonlyArray<
+  readonly [Kind, (configuration: Configuration) => ReadonlyMap<string, Configured<unknown>>]
+> = [
   ['cluster', (configuration) => configuration.clusters],
   ['endpoints', (configuration) => configuration.assignments],
   ['listener', (configuration) => configuration.listeners],
@@ -127,18 +161,26 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
           const held = server.resources.get(typeUrls[which])!;
           for (const [name, resource] of held) {
             if (!wanted[which].has(name) || !resource.valid) continue;
-            expect([which, name, Buffer.from(of(configuration).get(name)?.raw ?? []).toString('hex')]).toEqual([which, name, Buffer.from(resource.bytes).toString('hex')]);
+            expect([which, name, Buffer.from(of(configuration).get(name)?.raw ?? []).toString('hex')]).toEqual([
+              which,
+              name,
+              Buffer.from(resource.bytes).toString('hex'),
+            ]);
           }
           for (const name of of(configuration).keys()) {
             expect(wanted[which]).toContain(name);
             // State of the world cannot say that endpoints or routes are gone (xds.md C1.6).
-            if (variant === 'delta' || which === 'cluster' || which === 'listener') expect([...held.keys()]).toContain(name);
+            if (variant === 'delta' || which === 'cluster' || which === 'listener')
+              expect([...held.keys()]).toContain(name);
           }
         }
         // Names asked for are those that the configuration in force refers to.
-        const services = [...configuration.clusters.values()].map(({ value }) => (value.discovery.kind === 'eds' ? value.discovery.serviceName : ''));
+        const services = [...configuration.clusters.values()].map(({ value }) =>
+          value.discovery.kind === 'eds' ? value.discovery.serviceName : '',
+        );
         expect([...wanted.endpoints].sort()).toEqual([...new Set(services)].sort());
-        for (let i = 1; i < harness.published.length; i++) checkIdentity(harness.published[i - 1]!, harness.published[i]!);
+        for (let i = 1; i < harness.published.length; i++)
+          checkIdentity(harness.published[i - 1]!, harness.published[i]!);
         expect(harness.initialized).toBe(1);
         expect(new Set(server.nodes)).toEqual(new Set(['node-1']));
       }),

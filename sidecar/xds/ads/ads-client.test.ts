@@ -6,7 +6,15 @@ import {
   DiscoveryResponseSchema,
 } from '../../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { ClientHarness } from './test/client-harness.ts';
-import { clusterBytes, endpointsBytes, invalidClusterBytes, invalidRoutesBytes, listenerBytes, routesBytes, typeUrls } from './test/mesh-resources.ts';
+import {
+  clusterBytes,
+  endpointsBytes,
+  invalidClusterBytes,
+  invalidRoutesBytes,
+  listenerBytes,
+  routesBytes,
+  typeUrls,
+} from './test/mesh-resources.ts';
 
 function sotwRequests(harness: ClientHarness, typeUrl: string): DiscoveryRequest[] {
   return harness.server.requests.filter((each): each is DiscoveryRequest => each.typeUrl === typeUrl);
@@ -37,7 +45,10 @@ function warm(variant: 'sotw' | 'delta', options: ConstructorParameters<typeof C
 describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
   it('asks for all clusters and listeners first, and for endpoints and routes once something refers to them', () => {
     const harness = warm(variant);
-    expect(harness.server.requests.slice(0, 2).map((each) => each.typeUrl)).toEqual([typeUrls.cluster, typeUrls.listener]);
+    expect(harness.server.requests.slice(0, 2).map((each) => each.typeUrl)).toEqual([
+      typeUrls.cluster,
+      typeUrls.listener,
+    ]);
     expect(harness.server.names(typeUrls.endpoints)).toEqual(new Set(['orders']));
     expect(harness.server.names(typeUrls.routes)).toEqual(new Set(['main']));
     expect([...harness.configuration.clusters.keys()]).toEqual(['orders']);
@@ -86,8 +97,11 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
     server.set(typeUrls.cluster, 'payments', clusterBytes('payments', 1));
     server.set(typeUrls.routes, 'main', routesBytes('main', 2, 'payments'));
     harness.settle();
-    expect([...harness.configuration.clusters.keys()]).toEqual(variant === 'delta' ? ['orders', 'payments'] : ['orders']);
-    if (variant === 'sotw') expect(harness.configuration.routeTables.get('main')!.value.virtualHosts[0]!.name).toBe('version-1');
+    expect([...harness.configuration.clusters.keys()]).toEqual(
+      variant === 'delta' ? ['orders', 'payments'] : ['orders'],
+    );
+    if (variant === 'sotw')
+      expect(harness.configuration.routeTables.get('main')!.value.virtualHosts[0]!.name).toBe('version-1');
     server.set(typeUrls.endpoints, 'payments', endpointsBytes('payments', 1));
     harness.settle();
     expect([...harness.configuration.clusters.keys()]).toEqual(['orders', 'payments']);
@@ -192,7 +206,12 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
   it('does not answer a response of a type that it did not ask for', () => {
     const harness = warm(variant);
     const before = harness.server.requests.length;
-    harness.inject(toBinary(DiscoveryResponseSchema, create(DiscoveryResponseSchema, { typeUrl: 'type.googleapis.com/envoy.config.unknown.v3.Thing' })));
+    harness.inject(
+      toBinary(
+        DiscoveryResponseSchema,
+        create(DiscoveryResponseSchema, { typeUrl: 'type.googleapis.com/envoy.config.unknown.v3.Thing' }),
+      ),
+    );
     harness.settle();
     expect(harness.server.requests.length).toBe(before);
     expect(harness.connected).toBe(true);
@@ -253,7 +272,12 @@ describe('the ADS client, sotw only', () => {
   it('refuses a response that has a name twice (xds.md C1.10)', () => {
     const harness = warm('sotw');
     const any = (bytes: Uint8Array) => ({ typeUrl: typeUrls.cluster, value: bytes });
-    const response = create(DiscoveryResponseSchema, { typeUrl: typeUrls.cluster, versionInfo: '9', nonce: 'x', resources: [any(clusterBytes('orders', 1)), any(clusterBytes('orders', 2))] });
+    const response = create(DiscoveryResponseSchema, {
+      typeUrl: typeUrls.cluster,
+      versionInfo: '9',
+      nonce: 'x',
+      resources: [any(clusterBytes('orders', 1)), any(clusterBytes('orders', 2))],
+    });
     harness.inject(toBinary(DiscoveryResponseSchema, response));
     harness.deliverToClient();
     while (harness.deliverToServer());
@@ -262,7 +286,12 @@ describe('the ADS client, sotw only', () => {
 
   it('removes nothing because of a resource whose name cannot be read', () => {
     const harness = warm('sotw');
-    const response = create(DiscoveryResponseSchema, { typeUrl: typeUrls.cluster, versionInfo: '9', nonce: 'x', resources: [{ typeUrl: typeUrls.cluster, value: new Uint8Array([0xff]) }] });
+    const response = create(DiscoveryResponseSchema, {
+      typeUrl: typeUrls.cluster,
+      versionInfo: '9',
+      nonce: 'x',
+      resources: [{ typeUrl: typeUrls.cluster, value: new Uint8Array([0xff]) }],
+    });
     harness.inject(toBinary(DiscoveryResponseSchema, response));
     harness.deliverToClient();
     while (harness.deliverToServer());
@@ -292,7 +321,9 @@ describe('the ADS client, delta only', () => {
     expect(harness.configuration.assignments.has('payments')).toBe(false);
     harness.server.set(typeUrls.endpoints, 'payments', endpointsBytes('payments', 3));
     harness.settle();
-    expect(harness.configuration.assignments.get('payments')!.value.localities[0]!.endpoints[0]!.address.port).toBe(1003);
+    expect(harness.configuration.assignments.get('payments')!.value.localities[0]!.endpoints[0]!.address.port).toBe(
+      1003,
+    );
   });
 
   it('answers with the nonce alone: names and versions are not told again', () => {

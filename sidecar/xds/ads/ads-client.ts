@@ -158,7 +158,10 @@ export class AdsClient implements TimerTarget {
       this.#failures++;
     }
     if (wasConnected || this.#failures === 1 || this.#failures % 10 === 0) {
-      const meanwhile = this.#lastGoodWallMs === 0 ? 'there is no configuration from it yet' : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
+      const meanwhile =
+        this.#lastGoodWallMs === 0
+          ? 'there is no configuration from it yet'
+          : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
       const text = `control plane (cluster ${this.#init.config.clusterName}): ${reason}; trying again in ${(delayMs / 1000).toFixed(1)} s, ${meanwhile}`;
       if (this.#responses > 0) log.info(text);
       else log.warn(text);
@@ -199,7 +202,9 @@ export class AdsClient implements TimerTarget {
       this.#lastGoodWallMs = clock.wallMs();
     } else {
       stats.counter(`${prefix}.update_rejected`).increment();
-      log.warn(`refused an update from the control plane, the configuration before goes on: ${nack.replaceAll('\n', ' | ')}`);
+      log.warn(
+        `refused an update from the control plane, the configuration before goes on: ${nack.replaceAll('\n', ' | ')}`,
+      );
     }
     // What the response refers to is asked for with the answer to it, so that the server sees one step after the other.
     this.#deriveNames();
@@ -240,7 +245,9 @@ export class AdsClient implements TimerTarget {
       names,
       subscribe: names.filter((name) => !state.told.has(name)),
       unsubscribe: state.type.wildcard ? [] : [...state.told].filter((name) => !state.wanted.has(name)),
-      initialVersions: first ? new Map([...state.resources].map(([name, { version }]) => [name, version])) : new Map<string, string>(),
+      initialVersions: first
+        ? new Map([...state.resources].map(([name, { version }]) => [name, version]))
+        : new Map<string, string>(),
     };
     state.asked = true;
     state.told = new Set(names);
@@ -260,17 +267,27 @@ export class AdsClient implements TimerTarget {
   /** EDS names come from clusters, RDS names from listeners: of both origins. Says whether anything changed. */
   #deriveNames(): boolean {
     const services = new Set<string>();
-    for (const clusters of [this.#init.staticClusters, this.#clusters.resources as Map<string, Configured<ClusterConfig>>]) {
-      for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') services.add(value.discovery.serviceName);
+    for (const clusters of [
+      this.#init.staticClusters,
+      this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
+    ]) {
+      for (const { value } of clusters.values())
+        if (value.discovery.kind === 'eds') services.add(value.discovery.serviceName);
     }
     const tables = new Set<string>();
-    for (const listeners of [this.#init.staticListeners, this.#listeners.resources as Map<string, Configured<ListenerConfig>>]) {
+    for (const listeners of [
+      this.#init.staticListeners,
+      this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
+    ]) {
       for (const { value } of listeners.values()) for (const name of routeNames(value)) tables.add(name);
     }
     // What the configuration in force still uses is kept until its successor is warm.
     if (this.#published !== null) {
-      for (const { value } of this.#published.clusters.values()) if (value.discovery.kind === 'eds' && this.#clusters.resources.has(value.name)) services.add(value.discovery.serviceName);
-      for (const { value } of this.#published.listeners.values()) if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
+      for (const { value } of this.#published.clusters.values())
+        if (value.discovery.kind === 'eds' && this.#clusters.resources.has(value.name))
+          services.add(value.discovery.serviceName);
+      for (const { value } of this.#published.listeners.values())
+        if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
     }
     const changed = !sameNames(services, this.#endpoints.wanted) || !sameNames(tables, this.#routes.wanted);
     this.#endpoints.want(services);
@@ -295,9 +312,11 @@ export class AdsClient implements TimerTarget {
         if (before !== undefined) clusters.set(name, before);
       }
     }
-    for (const { value } of this.#init.staticClusters.values()) if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
+    for (const { value } of this.#init.staticClusters.values())
+      if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
     const listeners = new Map(this.#init.staticListeners);
-    for (const { value } of this.#init.staticListeners.values()) if (!routeNames(value).every((name) => this.#routes.settled(name))) warm = false;
+    for (const { value } of this.#init.staticListeners.values())
+      if (!routeNames(value).every((name) => this.#routes.settled(name))) warm = false;
     for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
       if (listeners.has(name)) continue;
       if (routeNames(resource.value).every((table) => this.#routes.settled(table))) listeners.set(name, resource);
@@ -335,7 +354,10 @@ export class AdsClient implements TimerTarget {
     const tables = new Map<string, Configured<RouteTableConfig>>();
     for (const [name, table] of this.#routes.resources as Map<string, Configured<RouteTableConfig>>) {
       const before = this.#published?.routeTables.get(name);
-      const waits = before !== undefined && before !== table && clusterNames(table.value).some((cluster) => this.#clusters.resources.has(cluster) && !clusters.has(cluster));
+      const waits =
+        before !== undefined &&
+        before !== table &&
+        clusterNames(table.value).some((cluster) => this.#clusters.resources.has(cluster) && !clusters.has(cluster));
       tables.set(name, waits ? before : table);
     }
     return tables;
@@ -347,26 +369,37 @@ export class AdsClient implements TimerTarget {
    */
   #giveUpWaiting(): void {
     const { wheel, clock, initialFetchTimeoutMs, log } = this.#init;
-    const leftMs = this.#stream === null ? initialFetchTimeoutMs : this.#streamOpenedMs + initialFetchTimeoutMs - clock.nowMs();
+    const leftMs =
+      this.#stream === null ? initialFetchTimeoutMs : this.#streamOpenedMs + initialFetchTimeoutMs - clock.nowMs();
     if (leftMs > 0) {
       wheel.arm(this.#fetchTimer, leftMs);
       return;
     }
-    for (const state of [this.#endpoints, this.#routes]) for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
+    for (const state of [this.#endpoints, this.#routes])
+      for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
     this.#clusters.answered = true;
     this.#listeners.answered = true;
-    log.warn(`the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`);
+    log.warn(
+      `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
+    );
     this.#update();
   }
 }
 
 function routeNames(listener: ListenerConfig): string[] {
-  const chains = listener.defaultFilterChain === null ? listener.filterChains : [...listener.filterChains, listener.defaultFilterChain];
+  const chains =
+    listener.defaultFilterChain === null
+      ? listener.filterChains
+      : [...listener.filterChains, listener.defaultFilterChain];
   return chains.flatMap(({ httpConnectionManager: { routes } }) => (routes.kind === 'rds' ? [routes.name] : []));
 }
 
 function clusterNames(table: RouteTableConfig): string[] {
-  return table.virtualHosts.flatMap((host) => host.routes.flatMap(({ action }) => (action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [])));
+  return table.virtualHosts.flatMap((host) =>
+    host.routes.flatMap(({ action }) =>
+      action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [],
+    ),
+  );
 }
 
 function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
@@ -381,5 +414,10 @@ function sameConfiguration(a: Configuration, b: Configuration): boolean {
     for (const [name, value] of x) if (y.get(name) !== value) return false;
     return true;
   };
-  return same(a.listeners, b.listeners) && same(a.clusters, b.clusters) && same(a.routeTables, b.routeTables) && same(a.assignments, b.assignments);
+  return (
+    same(a.listeners, b.listeners) &&
+    same(a.clusters, b.clusters) &&
+    same(a.routeTables, b.routeTables) &&
+    same(a.assignments, b.assignments)
+  );
 }

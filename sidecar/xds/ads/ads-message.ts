@@ -1,9 +1,14 @@
 /** The messages of an ADS stream in both variants, brought to one shape: the rest of the client need not know which one it speaks. */
 import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
-import { NodeSchema } from '../api/envoy/config/core/v3/base_pb.js';
-import { DeltaDiscoveryRequestSchema, DeltaDiscoveryResponseSchema, DiscoveryRequestSchema, DiscoveryResponseSchema } from '../api/envoy/service/discovery/v3/discovery_pb.js';
-import { StatusSchema } from '../api/google/rpc/status_pb.js';
 import type { NodeConfig } from '../../config/bootstrap-config.ts';
+import { NodeSchema } from '../api/envoy/config/core/v3/base_pb.js';
+import {
+  DeltaDiscoveryRequestSchema,
+  DeltaDiscoveryResponseSchema,
+  DiscoveryRequestSchema,
+  DiscoveryResponseSchema,
+} from '../api/envoy/service/discovery/v3/discovery_pb.js';
+import { StatusSchema } from '../api/google/rpc/status_pb.js';
 
 /** A response of either variant. */
 export interface AdsResponse {
@@ -11,7 +16,12 @@ export interface AdsResponse {
   readonly nonce: string;
   /** SotW: of the whole type. Delta: `system_version_info`, for debugging only. */
   readonly version: string;
-  readonly resources: ReadonlyArray<{ readonly name: string; readonly version: string; readonly bytes: Uint8Array; readonly typeUrl: string }>;
+  readonly resources: ReadonlyArray<{
+    readonly name: string;
+    readonly version: string;
+    readonly bytes: Uint8Array;
+    readonly typeUrl: string;
+  }>;
   readonly removed: readonly string[];
 }
 
@@ -79,7 +89,12 @@ export const sotwVariant: AdsVariant = {
       typeUrl: message.typeUrl,
       nonce: message.nonce,
       version: message.versionInfo,
-      resources: message.resources.map((any) => ({ name: '', version: message.versionInfo, bytes: any.value, typeUrl: any.typeUrl })),
+      resources: message.resources.map((any) => ({
+        name: '',
+        version: message.versionInfo,
+        bytes: any.value,
+        typeUrl: any.typeUrl,
+      })),
       removed: [],
     };
   },

@@ -27,7 +27,8 @@ export class ClusterAdsTransport implements AdsTransport {
       { cluster, path, authority: clusterName, metadata: initialMetadata, maxMessageBytes },
       {
         onMessage: (message) => events.onMessage(message),
-        onEnd: ({ code, message }) => events.onEnd(code === 0 ? 'it ended the stream' : message || `gRPC status ${code}`),
+        onEnd: ({ code, message }) =>
+          events.onEnd(code === 0 ? 'it ended the stream' : message || `gRPC status ${code}`),
       },
     );
     // Asking for a stream may fail at once; the owner must have the object by then.

@@ -1,7 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { clusterType, endpointsType, listenerType, type ResourceType, routesType } from './resource-type.ts';
-import { clusterBytes, endpointsBytes, invalidClusterBytes, invalidEndpointsBytes, invalidListenerBytes, listenerBytes, routesBytes } from './test/mesh-resources.ts';
+import {
+  clusterBytes,
+  endpointsBytes,
+  invalidClusterBytes,
+  invalidEndpointsBytes,
+  invalidListenerBytes,
+  listenerBytes,
+  routesBytes,
+} from './test/mesh-resources.ts';
 
 const samples: ReadonlyArray<readonly [string, ResourceType, Uint8Array]> = [
   ['cluster', clusterType, clusterBytes('a', 1)],
@@ -15,23 +23,38 @@ describe('decoding a resource', () => {
     expect(type.decode(bytes)).toMatchObject({ ok: true, name: 'a' });
   });
 
-  it.each(samples)('of a damaged %s ends with a value or with faults, never with an exception', (_what, type, bytes) => {
-    const damage = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { maxLength: 4 });
-    fc.assert(
-      fc.property(damage, fc.nat(bytes.length), (changes, length) => {
-        const damaged = Uint8Array.from(bytes);
-        for (const [at, value] of changes) damaged[at] = value;
-        const result = type.decode(damaged.subarray(0, length));
-        if (result.ok) expect(result.name).not.toBe('');
-        else expect(result.faults.length).toBeGreaterThan(0);
-      }),
-      { numRuns: 400 },
-    );
-  });
+  it.each(samples)(
+    'of a damaged %s ends with a value or with faults, never with an exception',
+    (_what, type, bytes) => {
+      const damage = fc.array(fc.tuple(fc.nat(bytes.length - 1), fc.nat(255)), { maxLength: 4 });
+      fc.assert(
+        fc.property(damage, fc.nat(bytes.length), (changes, length) => {
+          const damaged = Uint8Array.from(bytes);
+          for (const [at, value] of changes) damaged[at] = value;
+          const result = type.decode(damaged.subarray(0, length));
+          if (result.ok) expect(result.name).not.toBe('');
+          else expect(result.faults.length).toBeGreaterThan(0);
+        }),
+        { numRuns: 400 },
+      );
+    },
+  );
 
   it('says which field is at fault, and keeps the name', () => {
-    expect(clusterType.decode(invalidClusterBytes('a', 1))).toEqual({ ok: false, name: 'a', faults: ['type: ORIGINAL_DST is not supported; see docs/xds-support.md'] });
-    expect(endpointsType.decode(invalidEndpointsBytes('a', 1))).toMatchObject({ ok: false, name: 'a', faults: ['endpoints[0].lb_endpoints[0].endpoint.address.pipe: is not supported; see docs/xds-support.md'] });
-    expect(listenerType.decode(invalidListenerBytes('a', 1))).toMatchObject({ ok: false, name: 'a', faults: ['filter_chains[0].filters[0].typed_config: is missing'] });
+    expect(clusterType.decode(invalidClusterBytes('a', 1))).toEqual({
+      ok: false,
+      name: 'a',
+      faults: ['type: ORIGINAL_DST is not supported; see docs/xds-support.md'],
+    });
+    expect(endpointsType.decode(invalidEndpointsBytes('a', 1))).toMatchObject({
+      ok: false,
+      name: 'a',
+      faults: ['endpoints[0].lb_endpoints[0].endpoint.address.pipe: is not supported; see docs/xds-support.md'],
+    });
+    expect(listenerType.decode(invalidListenerBytes('a', 1))).toMatchObject({
+      ok: false,
+      name: 'a',
+      faults: ['filter_chains[0].filters[0].typed_config: is missing'],
+    });
   });
 });

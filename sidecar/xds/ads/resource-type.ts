@@ -1,7 +1,10 @@
 /** The four kinds of resources that the sidecar asks for, and how each is decoded into our own types. */
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
 import { type Cluster, ClusterSchema } from '../api/envoy/config/cluster/v3/cluster_pb.js';
-import { type ClusterLoadAssignment, ClusterLoadAssignmentSchema } from '../api/envoy/config/endpoint/v3/endpoint_pb.js';
+import {
+  type ClusterLoadAssignment,
+  ClusterLoadAssignmentSchema,
+} from '../api/envoy/config/endpoint/v3/endpoint_pb.js';
 import { type Listener, ListenerSchema } from '../api/envoy/config/listener/v3/listener_pb.js';
 import { type RouteConfiguration, RouteConfigurationSchema } from '../api/envoy/config/route/v3/route_pb.js';
 import { checkFields } from '../check-fields.ts';
@@ -19,7 +22,9 @@ export interface ResourceType {
   decode(bytes: Uint8Array): DecodedResource;
 }
 
-export type DecodedResource = { readonly ok: true; readonly name: string; readonly value: unknown } | { readonly ok: false; readonly name: string; readonly faults: readonly string[] };
+export type DecodedResource =
+  | { readonly ok: true; readonly name: string; readonly value: unknown }
+  | { readonly ok: false; readonly name: string; readonly faults: readonly string[] };
 
 function resourceType<M extends Message>(
   label: ResourceType['label'],
@@ -50,10 +55,34 @@ function resourceType<M extends Message>(
   };
 }
 
-export const clusterType = resourceType<Cluster>('cluster', true, ClusterSchema, (message) => message.name, decodeCluster);
-export const endpointsType = resourceType<ClusterLoadAssignment>('endpoints', false, ClusterLoadAssignmentSchema, (message) => message.clusterName, decodeAssignment);
-export const listenerType = resourceType<Listener>('listener', true, ListenerSchema, (message) => message.name, decodeListener);
-export const routesType = resourceType<RouteConfiguration>('routes', false, RouteConfigurationSchema, (message) => message.name, decodeRouteTable);
+export const clusterType = resourceType<Cluster>(
+  'cluster',
+  true,
+  ClusterSchema,
+  (message) => message.name,
+  decodeCluster,
+);
+export const endpointsType = resourceType<ClusterLoadAssignment>(
+  'endpoints',
+  false,
+  ClusterLoadAssignmentSchema,
+  (message) => message.clusterName,
+  decodeAssignment,
+);
+export const listenerType = resourceType<Listener>(
+  'listener',
+  true,
+  ListenerSchema,
+  (message) => message.name,
+  decodeListener,
+);
+export const routesType = resourceType<RouteConfiguration>(
+  'routes',
+  false,
+  RouteConfigurationSchema,
+  (message) => message.name,
+  decodeRouteTable,
+);
 
 /** In the order in which they are asked for and applied: make before break. */
 export const resourceTypes: readonly ResourceType[] = [clusterType, endpointsType, listenerType, routesType];

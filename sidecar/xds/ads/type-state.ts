@@ -70,7 +70,9 @@ export class TypeState {
       }
       seen.add(name);
       if (decoded.ok && resource.name !== '' && resource.name !== decoded.name) {
-        faults.push(`resource ${JSON.stringify(resource.name)} holds ${this.type.label} ${JSON.stringify(decoded.name)}`);
+        faults.push(
+          `resource ${JSON.stringify(resource.name)} holds ${this.type.label} ${JSON.stringify(decoded.name)}`,
+        );
         continue;
       }
       // What was not asked for is ignored (xds.md C1.10).
@@ -100,7 +102,13 @@ export class TypeState {
     const before = this.resources.get(name);
     const same = before !== undefined && Buffer.compare(before.raw, raw) === 0;
     if (same && before.version === version) return;
-    this.resources.set(name, { value: same ? before.value : value, version, origin: 'dynamic', updatedWallMs: same ? before.updatedWallMs : updatedWallMs, raw });
+    this.resources.set(name, {
+      value: same ? before.value : value,
+      version,
+      origin: 'dynamic',
+      updatedWallMs: same ? before.updatedWallMs : updatedWallMs,
+      raw,
+    });
   }
 
   #remove(name: string): void {

@@ -10,7 +10,11 @@ export interface Decoded<T> {
   readonly faults: readonly string[];
 }
 
-export function decodeJson<S extends DescMessage, T>(schema: S, json: unknown, decode: (message: MessageShape<S>, path: string, faults: Faults) => T): Decoded<T> {
+export function decodeJson<S extends DescMessage, T>(
+  schema: S,
+  json: unknown,
+  decode: (message: MessageShape<S>, path: string, faults: Faults) => T,
+): Decoded<T> {
   const faults = new Faults();
   checkJson(schema, json, '', faults);
   if (faults.any) return { value: null, faults: faults.list.map(faultText) };

@@ -21,7 +21,10 @@ export class ClientHarness {
   #toServer: Uint8Array[] = [];
   #toClient: Uint8Array[] = [];
 
-  constructor(variant: 'sotw' | 'delta', options: { readonly random?: () => number; readonly initialFetchTimeoutMs?: number } = {}) {
+  constructor(
+    variant: 'sotw' | 'delta',
+    options: { readonly random?: () => number; readonly initialFetchTimeoutMs?: number } = {},
+  ) {
     this.server = new ModelControlPlane(variant === 'delta');
     const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
     this.#wheel = new TimerWheel(clock, () => () => {});
@@ -98,7 +101,8 @@ export class ClientHarness {
 
   /** The server sends what changed. */
   push(typeUrl?: string): void {
-    if (this.#events !== null) this.#toClient.push(...(typeUrl === undefined ? this.server.pushAll() : this.server.push(typeUrl)));
+    if (this.#events !== null)
+      this.#toClient.push(...(typeUrl === undefined ? this.server.pushAll() : this.server.push(typeUrl)));
   }
 
   /** The stream breaks; what was under way is lost. */

@@ -1,7 +1,10 @@
 /** Encoded resources for tests of the ADS client, made with the whole of Envoy's API: a number in each tells one version from another. */
 import { create, toBinary } from '@bufbuild/protobuf';
 import { type Any, anyPack } from '@bufbuild/protobuf/wkt';
-import { Cluster_DiscoveryType, ClusterSchema } from '../../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import {
+  Cluster_DiscoveryType,
+  ClusterSchema,
+} from '../../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from '../../../../proto/generated/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../../../../proto/generated/envoy/config/route/v3/route_pb.js';
@@ -46,7 +49,14 @@ export function endpointsBytes(clusterName: string, number: number): Uint8Array 
     endpoints: [
       {
         loadBalancingWeight: 1,
-        lbEndpoints: [{ hostIdentifier: { case: 'endpoint', value: { address: { address: { case: 'socketAddress', value: socketAddress } } } } }],
+        lbEndpoints: [
+          {
+            hostIdentifier: {
+              case: 'endpoint',
+              value: { address: { address: { case: 'socketAddress', value: socketAddress } } },
+            },
+          },
+        ],
       },
     ],
   });
@@ -68,7 +78,12 @@ export function listenerBytes(name: string, number: number, routeConfigName: str
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: name,
     routeSpecifier: { case: 'rds', value: { routeConfigName, configSource: ads } },
-    httpFilters: [{ name: 'envoy.filters.http.router', configType: { case: 'typedConfig', value: anyPack(RouterSchema, create(RouterSchema)) } }],
+    httpFilters: [
+      {
+        name: 'envoy.filters.http.router',
+        configType: { case: 'typedConfig', value: anyPack(RouterSchema, create(RouterSchema)) },
+      },
+    ],
   });
   return listener(name, number, { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) });
 }
@@ -77,7 +92,11 @@ export function invalidListenerBytes(name: string, number: number): Uint8Array {
   return listener(name, number, { case: undefined });
 }
 
-function listener(name: string, number: number, configType: { case: 'typedConfig'; value: Any } | { case: undefined }): Uint8Array {
+function listener(
+  name: string,
+  number: number,
+  configType: { case: 'typedConfig'; value: Any } | { case: undefined },
+): Uint8Array {
   const socketAddress = { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: 2000 + number } } as const;
   const message = create(ListenerSchema, {
     name,
@@ -95,7 +114,12 @@ export function routesBytes(name: string, number: number, cluster: string): Uint
       {
         name: `version-${number}`,
         domains: ['*'],
-        routes: [{ match: { pathSpecifier: { case: 'prefix', value: '/' } }, action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } } }],
+        routes: [
+          {
+            match: { pathSpecifier: { case: 'prefix', value: '/' } },
+            action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } },
+          },
+        ],
       },
     ],
   });
@@ -104,5 +128,8 @@ export function routesBytes(name: string, number: number, cluster: string): Uint
 
 /** A virtual host without a name. */
 export function invalidRoutesBytes(name: string): Uint8Array {
-  return toBinary(RouteConfigurationSchema, create(RouteConfigurationSchema, { name, virtualHosts: [{ name: '', domains: ['*'] }] }));
+  return toBinary(
+    RouteConfigurationSchema,
+    create(RouteConfigurationSchema, { name, virtualHosts: [{ name: '', domains: ['*'] }] }),
+  );
 }

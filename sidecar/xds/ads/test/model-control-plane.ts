@@ -36,7 +36,9 @@ export interface Nack {
 }
 
 export class ModelControlPlane {
-  readonly resources = new Map<string, Map<string, HeldResource>>(Object.values(typeUrls).map((typeUrl) => [typeUrl, new Map()]));
+  readonly resources = new Map<string, Map<string, HeldResource>>(
+    Object.values(typeUrls).map((typeUrl) => [typeUrl, new Map()]),
+  );
   readonly nacks: Nack[] = [];
   /** Node ids of first messages; '' when a stream began without a node. */
   readonly nodes: string[] = [];
@@ -77,18 +79,29 @@ export class ModelControlPlane {
 
   /** Takes a request in; what it makes necessary goes out at once. */
   onRequest(bytes: Uint8Array): Uint8Array[] {
-    const request = this.#delta ? fromBinary(DeltaDiscoveryRequestSchema, bytes) : fromBinary(DiscoveryRequestSchema, bytes);
+    const request = this.#delta
+      ? fromBinary(DeltaDiscoveryRequestSchema, bytes)
+      : fromBinary(DiscoveryRequestSchema, bytes);
     this.requests.push(request);
     if (this.#firstOfStream) this.nodes.push(request.node?.id ?? '');
     this.#firstOfStream = false;
-    if (request.errorDetail !== undefined) this.nacks.push({ typeUrl: request.typeUrl, message: request.errorDetail.message });
-    return request.$typeName === 'envoy.service.discovery.v3.DiscoveryRequest' ? this.#onSotw(request) : this.#onDelta(request);
+    if (request.errorDetail !== undefined)
+      this.nacks.push({ typeUrl: request.typeUrl, message: request.errorDetail.message });
+    return request.$typeName === 'envoy.service.discovery.v3.DiscoveryRequest'
+      ? this.#onSotw(request)
+      : this.#onDelta(request);
   }
 
   #subscription(typeUrl: string): { readonly subscription: Subscription; readonly first: boolean } {
     const before = this.#subscriptions.get(typeUrl);
     if (before !== undefined) return { subscription: before, first: false };
-    const subscription: Subscription = { wildcard: false, names: new Set(), sent: new Map(), nonce: '', sentVersion: '' };
+    const subscription: Subscription = {
+      wildcard: false,
+      names: new Set(),
+      sent: new Map(),
+      nonce: '',
+      sentVersion: '',
+    };
     this.#subscriptions.set(typeUrl, subscription);
     return { subscription, first: true };
   }
@@ -100,7 +113,8 @@ export class ModelControlPlane {
     if (first) subscription.wildcard = names.size === 0;
     const added = [...names].filter((name) => !subscription.names.has(name));
     subscription.names = names;
-    if (subscription.wildcard && first && request.versionInfo === this.#version(request.typeUrl)) subscription.sentVersion = request.versionInfo;
+    if (subscription.wildcard && first && request.versionInfo === this.#version(request.typeUrl))
+      subscription.sentVersion = request.versionInfo;
     if (subscription.wildcard) return first ? this.push(request.typeUrl) : [];
     for (const name of added) subscription.sent.delete(name);
     return added.length > 0 ? this.push(request.typeUrl) : [];
@@ -110,7 +124,8 @@ export class ModelControlPlane {
     const { subscription, first } = this.#subscription(request.typeUrl);
     if (first) {
       subscription.wildcard = request.resourceNamesSubscribe.length === 0;
-      for (const [name, version] of Object.entries(request.initialResourceVersions)) subscription.sent.set(name, version);
+      for (const [name, version] of Object.entries(request.initialResourceVersions))
+        subscription.sent.set(name, version);
     }
     for (const name of request.resourceNamesUnsubscribe) {
       subscription.names.delete(name);
@@ -123,7 +138,11 @@ export class ModelControlPlane {
     }
     if (!first && request.resourceNamesSubscribe.length === 0) return [];
     // Asked for everything by a client that has nothing, "there is nothing" is an answer too.
-    return this.#pushDelta(request.typeUrl, subscription, first && subscription.wildcard && subscription.sent.size === 0);
+    return this.#pushDelta(
+      request.typeUrl,
+      subscription,
+      first && subscription.wildcard && subscription.sent.size === 0,
+    );
   }
 
   #version(typeUrl: string): string {
@@ -144,8 +163,18 @@ export class ModelControlPlane {
   #pushSotw(typeUrl: string, subscription: Subscription): Uint8Array[] {
     const held = this.resources.get(typeUrl)!;
     const version = this.#version(typeUrl);
-    if (subscription.wildcard ? subscription.sentVersion === version : ![...subscription.names].some((name) => held.has(name) && held.get(name)!.version !== subscription.sent.get(name))) return [];
-    const chosen = [...held].filter(([name, { version: newest }]) => subscription.wildcard || (subscription.names.has(name) && subscription.sent.get(name) !== newest));
+    if (
+      subscription.wildcard
+        ? subscription.sentVersion === version
+        : ![...subscription.names].some(
+            (name) => held.has(name) && held.get(name)!.version !== subscription.sent.get(name),
+          )
+    )
+      return [];
+    const chosen = [...held].filter(
+      ([name, { version: newest }]) =>
+        subscription.wildcard || (subscription.names.has(name) && subscription.sent.get(name) !== newest),
+    );
     for (const [name, { version: newest }] of chosen) subscription.sent.set(name, newest);
     subscription.sentVersion = version;
     subscription.nonce = `n${++this.#counter}`;
@@ -162,7 +191,9 @@ export class ModelControlPlane {
     const held = this.resources.get(typeUrl)!;
     const wanted = (name: string): boolean => subscription.wildcard || subscription.names.has(name);
     const chosen = [...held].filter(([name, { version }]) => wanted(name) && subscription.sent.get(name) !== version);
-    const gone = new Set([...subscription.sent].filter(([name, version]) => version !== '' && !held.has(name)).map(([name]) => name));
+    const gone = new Set(
+      [...subscription.sent].filter(([name, version]) => version !== '' && !held.has(name)).map(([name]) => name),
+    );
     for (const name of subscription.names) if (!held.has(name) && subscription.sent.get(name) !== '') gone.add(name);
     if (chosen.length + gone.size === 0 && !always) return [];
     for (const [name, { version }] of chosen) subscription.sent.set(name, version);

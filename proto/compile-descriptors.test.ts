@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { toBinary } from '@bufbuild/protobuf';
@@ -58,14 +58,16 @@ describe('descriptors from .proto files', () => {
 
   it("agree with protobufjs' own resolution on every field of Envoy's API", () => {
     const root = new protobuf.Root();
+    // Files that only declare options are not in the package: they are skipped.
     root.resolvePath = (_origin, target) =>
-      includePaths.map((path) => join(path, target)).find((path) => protobuf.util.fs.existsSync(path)) ?? null;
+      [...includePaths, join(import.meta.dirname, '../node_modules/protobufjs')]
+        .map((path) => join(path, target))
+        .find((path) => existsSync(path)) ?? null;
     const files = compileDescriptors(includePaths, entryFiles).filter((file) => file.package !== 'google.protobuf');
-    const sources = files.map(
-      (file) => includePaths.map((path) => join(path, file.name)).find((path) => protobuf.util.fs.existsSync(path))!,
+    root.loadSync(
+      files.map((file) => file.name),
+      { keepCase: true },
     );
-    root.loadSync(sources, { keepCase: true });
-    root.resolveAll();
     let fields = 0;
     for (const [name, message] of messages(files)) {
       if (message.options?.mapEntry === true) continue;
@@ -75,7 +77,7 @@ describe('descriptors from .proto files', () => {
       );
       for (const field of message.field) {
         fields++;
-        const other = type.fields[field.name]!;
+        const other = type.fields[field.name]!.resolve();
         const resolved = other.resolvedType === null ? '' : other.resolvedType.fullName;
         const repeated = other.repeated || other instanceof protobuf.MapField;
         const typeName = other instanceof protobuf.MapField ? field.typeName : resolved;

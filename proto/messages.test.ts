@@ -42,7 +42,7 @@ const listener = {
                   routes: [
                     {
                       match: { prefix: '/' },
-                      route: { cluster: 'orders', timeout: '3.5s' },
+                      route: { cluster: 'orders', timeout: '3.500s' },
                       metadata: { filter_metadata: { a: { b: [1, 'c', null, { d: true }] } } },
                     },
                   ],

@@ -26,7 +26,7 @@ const shared: BuildOptions = {
 
 rmSync(dist, { recursive: true, force: true });
 await Promise.all([
-  build({ ...shared, entryPoints: { sidecar: 'cli/sidecar-program.ts' }, outdir: dist, splitting: true, chunkNames: 'sidecar-[name]-[hash]', minifyWhitespace: true, minifySyntax: true }),
+  build({ ...shared, entryPoints: { sidecar: 'cli/sidecar-program.ts' }, outdir: dist, splitting: true, chunkNames: 'sidecar-[name]-[hash]', minifyWhitespace: true, minifySyntax: true, minifyIdentifiers: false }),
   build({ ...shared, entryPoints: { outrigger: 'cli/program.ts' }, outdir: dist, splitting: true, chunkNames: 'outrigger-[name]-[hash]', packages: 'external' }),
 ]);
 writeFileSync(join(dist, 'package.json'), '{"type":"module"}\n');

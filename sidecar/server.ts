@@ -236,7 +236,7 @@ export class Sidecar implements AdminContext {
     this.#ads?.close();
     void this.listeners.closeAll().then(async () => {
       this.clusters.destroyAll();
-      this.accessLogs.flush();
+      await this.accessLogs.close();
       await Promise.all([this.#admin?.close(), this.#probe?.close()]);
       this.#options.onStopped();
     });

@@ -8,21 +8,20 @@
  */
 import type { RequestReceiver, ServerStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
-import { HeaderFields as Fields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
-import { type HttpVersion, type RequestHead, ResponseHead } from '../codec/message-head.ts';
+import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { DirectResponseActionConfig, RedirectActionConfig } from '../config/route-config.ts';
-import { redirectLocation } from '../router/redirect.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
 import type { FilteredStream, StreamFilter } from '../router/stream-filter.ts';
-import { StreamLimits, type TimeLimit } from '../router/stream-limits.ts';
+import { StreamLimits } from '../router/stream-limits.ts';
 import type { TimerTarget } from '../runtime/timer-wheel.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
-import { grpcHead, grpcStatusOfHttp, localReply, replyStatus } from './local-reply.ts';
+import { localReply, replyStatus } from './local-reply.ts';
 import { destinationOf, grpcStatusLabel } from './request-metrics.ts';
+import { routeAnswer } from './route-answer.ts';
+import { noRoute, overdue, streamOver } from './stream-faults.ts';
 
 const requestIdName = headerName('x-request-id');
 
@@ -107,7 +106,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     }
     this.route = route;
     if (route.forward === null) {
-      this.#answer(route);
+      const { head: answer, body } = routeAnswer(route, head, this.grpc, config.serverName, info.secure);
+      this.sendOwnResponse(answer, body, 'direct_response');
       return;
     }
     const router = new Router(this, route, manager.routerContext);
@@ -222,41 +222,6 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
 
   // -- answers of our own --
 
-  /** A redirect or a fixed answer, as the route says. */
-  #answer(route: RouteEntry): void {
-    const { action } = route.config;
-    if (action.kind === 'redirect') this.#redirect(route, action);
-    else this.#fixedAnswer(route, action as DirectResponseActionConfig);
-  }
-
-  #redirect(route: RouteEntry, action: RedirectActionConfig): void {
-    const location = redirectLocation(action, route.config.match.path, this.head, this.#connection.info.secure);
-    const head = new ResponseHead(action.status, Fields.of(['location', location], ['content-length', '0']));
-    for (const mutation of route.responseHeaders) mutation.apply(head.fields);
-    this.sendOwnResponse(head, null, 'direct_response');
-  }
-
-  #fixedAnswer(route: RouteEntry, { status, body: text }: DirectResponseActionConfig): void {
-    if (this.grpc) {
-      this.sendOwnResponse(
-        grpcHead(grpcStatusOfHttp(status), text.trim(), this.#connection.manager.config.serverName),
-        null,
-        'direct_response',
-      );
-      return;
-    }
-    const body = Buffer.from(text);
-    const bodiless = status === 204 || status === 304;
-    const head = new ResponseHead(status, bodiless ? new Fields() : Fields.of(['content-length', String(body.length)]));
-    if (body.length > 0 && !bodiless) head.fields.append(contentType, 'text/plain');
-    for (const mutation of route.responseHeaders) mutation.apply(head.fields);
-    this.sendOwnResponse(
-      head,
-      bodiless || body.length === 0 || this.head.method === 'HEAD' ? null : body,
-      'direct_response',
-    );
-  }
-
   sendOwnResponse(head: ResponseHead, body: Buffer | null, details: string): void {
     if (this.#finished) return;
     const { fields } = head;
@@ -314,45 +279,12 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
       if (!this.#finished) this.limits.arm();
     } else if (limit === 'route') {
       this.#filter!.onTimeLimit(limit, now);
-    } else this.fail(this.#overdue(limit));
-  }
-
-  /** The error of a limit that is the stream's own, counted. */
-  #overdue(limit: Exclude<TimeLimit, 'route' | 'backoff'>): ProxyError {
-    const { stats } = this.#connection.manager;
-    // Who has not sent its request yet is late itself; else the service is (Envoy).
-    const status = this.#requestEnded ? 504 : 408;
-    switch (limit) {
-      case 'duration':
-        stats.maxDurations.value++;
-        return new ProxyError({
-          flag: 'UMSDR',
-          source: 'local',
-          details: 'max_duration_timeout',
-          message: 'The request took longer than its maximum duration.',
-          status,
-          http2Code: cancelCode,
-        });
-      case 'request':
-        stats.requestTimeouts.value++;
-        return new ProxyError({
-          flag: 'DPE',
-          source: 'downstream',
-          details: 'request_overall_timeout',
-          message: 'The request was not received whole in time.',
-          status: 408,
-          http2Code: cancelCode,
-        });
-      case 'idle':
-        stats.idleTimeouts.value++;
-        return new ProxyError({
-          flag: 'SI',
-          source: 'local',
-          details: 'stream_idle_timeout',
-          message: `Nothing was sent in either direction for ${this.limits.idleMs / 1000} s.`,
-          status,
-          http2Code: cancelCode,
-        });
+    } else {
+      const { stats } = this.#connection.manager;
+      const counter =
+        limit === 'duration' ? stats.maxDurations : limit === 'request' ? stats.requestTimeouts : stats.idleTimeouts;
+      counter.value++;
+      this.fail(overdue(limit, this.#requestEnded, this.limits.idleMs));
     }
   }
 
@@ -365,7 +297,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     const connection = this.#connection;
     const { manager } = connection;
     const now = this.endMs < 0 ? connection.context.clock.nowMs() : this.endMs;
-    if (this.#filter !== null) this.#filter.onStreamEnd(error ?? over, now);
+    if (this.#filter !== null) this.#filter.onStreamEnd(error ?? streamOver, now);
     const durationMs = now - this.startMs;
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
@@ -383,24 +315,5 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   }
 }
 
-const contentType = headerName('content-type');
 const serverName = headerName('server');
 const date = headerName('date');
-/** RFC 9113 7. */
-const cancelCode = 8;
-
-/** For what still runs when a stream ended in order. */
-const over = new ProxyError({
-  flag: '',
-  source: 'local',
-  details: 'stream_over',
-  message: 'The stream is over.',
-  http2Code: cancelCode,
-});
-
-function noRoute(head: RequestHead, waiting: boolean): ProxyError {
-  const message = waiting
-    ? 'The routes of this listener have not come from the control plane yet.'
-    : `No route matches host ${JSON.stringify(head.authority.slice(0, 128))} and this path.`;
-  return new ProxyError({ flag: 'NR', source: 'local', details: 'route_not_found', message });
-}

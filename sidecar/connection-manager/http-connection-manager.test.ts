@@ -5,6 +5,7 @@ import http2 from 'node:http2';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { ProxyError } from '../codec/proxy-error.ts';
+import { anyPath, forward, route } from './test/configs.ts';
 import { Proxy, type ProxyOptions } from './test/proxy.ts';
 
 const closers: Array<() => unknown> = [];
@@ -375,4 +376,78 @@ test('a connection past its maximum duration is drained', async () => {
   const proxy = await proxyTo(await http1App(echo), { config: { maxConnectionDurationMs: 40 } });
   expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
   expect(proxy.stats.counters.get('http.test.downstream_cx_max_duration_reached')!.value).toBe(1);
+});
+
+for (const kind of ['its upstream', 'no route'] as const) {
+  test(`an upload that is refused early by ${kind} is answered, over HTTP/1.1 and HTTP/2`, async () => {
+    const app = await http1App((request, response) => {
+      response.writeHead(413, { 'content-length': '3' });
+      response.end('big');
+      request.resume();
+    });
+    const proxy = await proxyTo(app, kind === 'no route' ? { routes: [] } : {});
+    const status = kind === 'no route' ? 404 : 413;
+    // HTTP/1.1: the body never ends; the answer comes, then the connection closes.
+    const text = raw(
+      proxy.port,
+      `POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 100000000\r\n\r\n${'x'.repeat(300_000)}`,
+    );
+    expect(await text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
+    const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
+    closers.push(() => session.close());
+    const stream = session.request({ ':method': 'POST', ':path': '/' });
+    stream.on('error', () => {});
+    stream.write('x'.repeat(300_000));
+    const [headers] = await once(stream, 'response');
+    expect(headers[':status']).toBe(status);
+    stream.resume();
+    await once(stream, 'close');
+    expect(proxy.manager.activeStreams).toBe(0);
+    expect(proxy.lines.length).toBe(2);
+  });
+}
+
+test('gRPC over HTTP/2 on both sides: messages both ways, trailers, and a deadline that cuts the upstream off', async () => {
+  const cancelled = Promise.withResolvers<number>();
+  const server = http2.createServer();
+  server.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
+    if (headers[':path'] === '/s/Hang') {
+      stream.on('close', () => cancelled.resolve(stream.rstCode));
+      stream.on('error', () => {});
+      return;
+    }
+    stream.respond(
+      { 'content-type': 'application/grpc', 'x-deadline': headers['grpc-timeout'] },
+      { waitForTrailers: true },
+    );
+    stream.on('wantTrailers', () => stream.sendTrailers({ 'grpc-status': '3', 'grpc-message': 'no' }));
+    stream.pipe(stream);
+  });
+  const routes = [route('grpc', anyPath, forward('app', { timeoutMs: 0, grpcTimeoutHeaderMaxMs: 0 }))];
+  const proxy = await proxyTo(await listen(server), { protocol: 'http2', routes });
+  const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
+  closers.push(() => session.close());
+  const call = (path: string, timeout: string): http2.ClientHttp2Stream =>
+    session.request({
+      ':method': 'POST',
+      ':path': path,
+      'content-type': 'application/grpc',
+      te: 'trailers',
+      'grpc-timeout': timeout,
+    });
+  const echoed = call('/s/Echo', '10S');
+  const head = once(echoed, 'response');
+  const trailers = once(echoed, 'trailers');
+  echoed.write('one');
+  expect(String((await once(echoed, 'data'))[0])).toBe('one');
+  echoed.end('two');
+  expect(String((await once(echoed, 'data'))[0])).toBe('two');
+  expect((await head)[0]['x-deadline']).toBe('10000m');
+  expect((await trailers)[0]['grpc-status']).toBe('3');
+  const hanging = call('/s/Hang', '50m');
+  hanging.end('x');
+  const [answer] = await once(hanging, 'response');
+  expect([answer[':status'], answer['grpc-status']]).toEqual([200, '4']);
+  expect(await cancelled.promise).toBe(http2.constants.NGHTTP2_CANCEL);
+  expect(proxy.lines.map((line) => (JSON.parse(line) as { grpc_status: number }).grpc_status)).toEqual([3, 4]);
 });

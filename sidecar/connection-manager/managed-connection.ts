@@ -21,6 +21,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   #codec: ServerConnection | null = null;
   #detection: ProtocolDetection | null = null;
   #streams = 0;
+  /** Bytes that waited for the peer when the timer looked last and no stream was there. */
+  #unreadBytes = 0;
   #idleSinceMs: number;
   /** It was taken over while the manager drains: it ends after its first answer. */
   #drainsAfterFirst = false;
@@ -152,6 +154,11 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       stats.connectionMaxDurations.value++;
       this.drain();
     }
+    if (this.#stalled(now)) {
+      stats.idleTimeouts.value++;
+      this.#socket.destroy();
+      return;
+    }
     if (connectionIdleTimeoutMs > 0 && this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs) {
       // Told to end once already, it has had its time.
       if (this.#draining) this.#socket.destroy();
@@ -164,12 +171,24 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#armTimer(now);
   }
 
+  /** A whole answer lies here that its reader does not take: there is no stream any more whose idleness would end it. */
+  #stalled(nowMs: number): boolean {
+    const { streamIdleTimeoutMs } = this.manager.config;
+    const before = this.#unreadBytes;
+    this.#unreadBytes = this.#streams === 0 ? this.#socket.writableLength : 0;
+    const unchanged = before > 0 && this.#unreadBytes === before;
+    return unchanged && streamIdleTimeoutMs > 0 && nowMs - this.#idleSinceMs >= streamIdleTimeoutMs;
+  }
+
   #armTimer(nowMs: number): void {
     if (this.#closed) return;
-    const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs } = this.manager.config;
-    let delayMs = Infinity;
-    if (connectionIdleTimeoutMs > 0)
-      delayMs = this.#streams > 0 ? connectionIdleTimeoutMs : this.#idleSinceMs + connectionIdleTimeoutMs - nowMs;
+    const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs, streamIdleTimeoutMs } =
+      this.manager.config;
+    let delayMs = streamIdleTimeoutMs > 0 ? streamIdleTimeoutMs : Infinity;
+    if (connectionIdleTimeoutMs > 0) {
+      const idleSinceMs = this.#streams > 0 ? nowMs : this.#idleSinceMs;
+      delayMs = Math.min(delayMs, idleSinceMs + connectionIdleTimeoutMs - nowMs);
+    }
     if (maxConnectionDurationMs > 0 && !this.#draining)
       delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
     if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);

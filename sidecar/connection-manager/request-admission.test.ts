@@ -55,6 +55,23 @@ test('connection cannot remove what frames, routes or authorizes a message', () 
   );
 });
 
+test('x-forwarded-proto and x-request-id stand once', () => {
+  const head = get(
+    '/',
+    HeaderFields.of(
+      ['x-forwarded-proto', 'https'],
+      ['X-Request-Id', 'a'],
+      ['x-forwarded-proto', 'http'],
+      ['x-request-id', 'b'],
+    ),
+  );
+  admission().admit(head, connectionInfo);
+  expect(head.fields.pairs()).toEqual([
+    ['x-forwarded-proto', 'https'],
+    ['X-Request-Id', 'a'],
+  ]);
+});
+
 test('te without trailers goes', () => {
   expect(
     admitted([

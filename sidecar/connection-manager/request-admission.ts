@@ -97,7 +97,7 @@ export class RequestAdmission {
           case headerRole.forwardedProto:
             // Who is not trusted does not say how it came.
             drop = edge || hasForwardedProto;
-            hasForwardedProto = !drop;
+            if (!drop) hasForwardedProto = true;
             break;
           case headerRole.forwardedClientCert:
           case headerRole.internal:

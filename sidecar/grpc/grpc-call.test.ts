@@ -141,6 +141,15 @@ describe("the sidecar's own gRPC calls", () => {
     expect(peer.gauge('upstream_rq_active')).toBe(0);
   });
 
+  it('asks for nothing when it was cancelled before it began', async () => {
+    peer = await GrpcPeer.start({});
+    const recorded = new RecordedCall(peer);
+    recorded.call.cancel();
+    recorded.call.start();
+    expect(peer.gauge('upstream_rq_active') + peer.gauge('upstream_rq_pending_active')).toBe(0);
+    expect(peer.counter('upstream_rq_total') + peer.counter('upstream_rq_pending_total')).toBe(0);
+  });
+
   it("gives its place among the cluster's requests back however it ends", async () => {
     await unary({ onHalfClose: (call) => call.end(0) });
     expect(peer!.gauge('upstream_rq_active')).toBe(0);

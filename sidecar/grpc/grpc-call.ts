@@ -70,8 +70,9 @@ export class GrpcCall implements StreamRequest {
     this.#clock = target.clock ?? systemClock;
   }
 
-  /** Asks the cluster for a stream. Events may come from inside this call. */
+  /** Asks the cluster for a stream; nothing after cancel(). Events may come from inside this call. */
   start(): void {
+    if (this.#ended) return;
     const pending = this.#target.cluster.requestStream(this, { triedHosts: null }, '2');
     if (!this.#ended && this.#stream === null) this.#pending = pending;
   }

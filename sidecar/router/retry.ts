@@ -13,9 +13,11 @@
  * - `reset-before-request`: the request was not sent whole before the reset (`unsent`).
  * `per_try_timeout` is not honoured.
  */
+import type { Cluster, Host } from '../cluster/upstream.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { RetryPolicyConfig } from '../config/route-config.ts';
 import type { Random } from '../runtime/clock.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 
 /** Conditions of `retry_on` that are honoured. */
 export const honouredRetryConditions: readonly string[] = ['connect-failure', 'refused-stream', 'reset-before-request'];
@@ -25,46 +27,65 @@ const maxFreeIdempotent = 1;
 
 const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE']);
 
-export interface FailedAttempt {
-  readonly method: string;
-  /** Its connection had carried a request before. */
-  readonly reused: boolean;
-  /** A stream was had. */
-  readonly connected: boolean;
-  readonly freeRetries: number;
+/** What is done about a failed attempt: sent again at once, sent again after a pause, the policy is used up, or nothing. */
+export type RetryDecision = 'now' | 'later' | 'exhausted' | 'no';
+
+/** The repeats of one request. Made when its first attempt fails, so that others pay nothing. */
+export class RetryState {
+  readonly #policy: RetryPolicyConfig | null;
+  /** Hosts that were tried, for the balancer to avoid. */
+  readonly tried: Host[] = [];
+  #freeRetries = 0;
+  #policyRetries = 0;
+  /** Where a place among the retries is taken. */
+  #placeAt: Cluster | null = null;
+
+  constructor(policy: RetryPolicyConfig | null) {
+    this.#policy = policy;
+  }
+
+  decide(attempt: UpstreamRequest, method: string, error: ProxyError): RetryDecision {
+    // "There is nobody" and "it is too much" are answers, not accidents.
+    if (error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM') return 'no';
+    const { host } = attempt;
+    if (host !== null && !this.tried.includes(host)) this.tried.push(host);
+    if (this.#mayRepeatFreely(attempt, method, error)) {
+      this.#freeRetries++;
+      return 'now';
+    }
+    const policy = this.#policy;
+    if (policy === null || !policyAsks(policy, error, attempt.stream !== null)) return 'no';
+    if (this.#policyRetries >= policy.maxRetries) return 'exhausted';
+    if (this.#placeAt === null) {
+      if (!attempt.cluster.tryBeginRetry()) return 'exhausted';
+      this.#placeAt = attempt.cluster;
+    }
+    this.#policyRetries++;
+    return 'later';
+  }
+
+  #mayRepeatFreely(attempt: UpstreamRequest, method: string, error: ProxyError): boolean {
+    if (error.retry === 'unsent') return this.#freeRetries < maxFreeUnsent;
+    if (error.retry !== 'idempotent' || !attempt.reused || !idempotentMethods.has(method)) return false;
+    return this.#freeRetries < maxFreeIdempotent;
+  }
+
+  /** How long to wait after 'later': full jitter over an interval that doubles, as Envoy's default back-off (25 ms base, 250 ms at most). */
+  backoffMs(random: Random): number {
+    return random() * Math.min(maxBackoffMs, baseBackoffMs * 2 ** (this.#policyRetries - 1));
+  }
+
+  /** An answer came, or the stream is over. */
+  end(): void {
+    this.#placeAt?.endRetry();
+    this.#placeAt = null;
+  }
 }
 
-/** A repeat at no charge. Flags that say "there is nobody" or "it is too much" (UH, UO, NC) are answers, not accidents. */
-export function mayRepeatFreely(error: ProxyError, attempt: FailedAttempt): boolean {
-  if (error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM') return false;
-  if (error.retry === 'unsent') return attempt.freeRetries < maxFreeUnsent;
-  return (
-    error.retry === 'idempotent' &&
-    attempt.reused &&
-    attempt.freeRetries < maxFreeIdempotent &&
-    idempotentMethods.has(attempt.method)
-  );
-}
-
-/** A repeat that the route's policy asks for. */
-export function policyAsks(policy: RetryPolicyConfig, error: ProxyError, connected: boolean): boolean {
-  if (
-    error.retry !== 'unsent' ||
-    error.flag === 'UH' ||
-    error.flag === 'UO' ||
-    error.flag === 'NC' ||
-    error.flag === 'OM'
-  )
-    return false;
-  return connected
-    ? policy.retryOn.includes('refused-stream') || policy.retryOn.includes('reset-before-request')
-    : policy.retryOn.includes('connect-failure') || policy.retryOn.includes('reset-before-request');
+function policyAsks({ retryOn }: RetryPolicyConfig, error: ProxyError, connected: boolean): boolean {
+  if (error.retry !== 'unsent') return false;
+  return retryOn.includes('reset-before-request') || retryOn.includes(connected ? 'refused-stream' : 'connect-failure');
 }
 
 const baseBackoffMs = 25;
 const maxBackoffMs = 250;
-
-/** Full jitter over an interval that doubles: Envoy's default back-off (25 ms base, 250 ms at most). */
-export function backoffMs(retry: number, random: Random): number {
-  return random() * Math.min(maxBackoffMs, baseBackoffMs * 2 ** retry);
-}

@@ -6,19 +6,20 @@
  *                           ▲            │ failed without an answer
  *                           └── again ◀──┴──▶ fail: local reply or reset
  */
-import type { ClusterLookup, Host } from '../cluster/upstream.ts';
+import type { ClusterLookup } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
-import { ProxyError } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import { rewritePath } from './path-rewrite.ts';
 import { maxReplayBytes, RequestBody } from './request-body.ts';
 import { formatGrpcTimeout, requestTimeoutMs } from './request-timeout.ts';
-import { backoffMs, mayRepeatFreely, policyAsks } from './retry.ts';
+import { RetryState } from './retry.ts';
 import type { RouteEntry } from './route-entry.ts';
+import { afterStart, cutShort, noCluster, retriesExhausted, timedOut } from './router-faults.ts';
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
@@ -61,11 +62,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** A tunnel's other direction. */
   #responseEnded = false;
   #timeoutMs = 0;
-  #tried: Host[] | null = null;
-  #freeRetries = 0;
-  #policyRetries = 0;
-  /** A place among the cluster's retries is taken. */
-  #holdsRetryPlace = false;
+  /** Null until an attempt has failed. */
+  #retries: RetryState | null = null;
   /** Reasons why the caller's request is not read: the body waits for a connection, or the upstream is slow. */
   #bodyPaused = false;
   #upstreamPaused = false;
@@ -171,21 +169,13 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { name } = stream.target!;
     const cluster = this.#context.clusters.cluster(name);
     if (cluster === undefined) {
-      stream.fail(
-        new ProxyError({
-          flag: 'NC',
-          source: 'local',
-          details: 'cluster_not_found',
-          message: `There is no cluster ${name}.`,
-          status: this.#action.clusterNotFoundStatus,
-        }),
-      );
+      stream.fail(noCluster(name, this.#action.clusterNotFoundStatus));
       return;
     }
     stream.attempts++;
     const attempt = new UpstreamRequest(cluster, this, nowMs);
     this.#attempt = attempt;
-    attempt.start(this.#tried === null ? nothingTried : { triedHosts: this.#tried }, stream.version);
+    attempt.start(this.#retries === null ? nothingTried : { triedHosts: this.#retries.tried }, stream.version);
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
@@ -216,70 +206,35 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.fail(afterStart(error));
       return;
     }
-    if (!this.#bodyGone) {
-      const failed = {
-        method: this.#head!.method,
-        reused: attempt.reused,
-        connected: attempt.stream !== null,
-        freeRetries: this.#freeRetries,
-      };
-      if (mayRepeatFreely(error, failed)) {
-        this.#freeRetries++;
+    if (this.#bodyGone) {
+      stream.fail(error);
+      return;
+    }
+    this.#retries ??= new RetryState(this.#action.retry);
+    switch (this.#retries.decide(attempt, this.#head!.method, error)) {
+      case 'now':
         stream.onRetry('connection');
-        this.#again(attempt);
+        this.#again(this.#context.clock.nowMs());
         return;
-      }
-      const { retry } = this.#action;
-      if (retry !== null && policyAsks(retry, error, failed.connected)) {
-        if (this.#retryByPolicy(attempt, retry.maxRetries)) return;
-        stream.fail(
-          new ProxyError({
-            flag: 'URX',
-            source: error.source,
-            details: error.details,
-            message: `${error.message} ${stream.attempts} attempts were made.`,
-            status: error.status,
-            http2Code: error.http2Code,
-          }),
-        );
+      case 'later':
+        stream.limits.backoffDueMs = this.#context.clock.nowMs() + this.#retries.backoffMs(this.#context.random);
+        stream.limits.arm();
         return;
-      }
+      case 'exhausted':
+        stream.fail(retriesExhausted(error, stream.attempts));
+        return;
+      case 'no':
+        stream.fail(error);
     }
-    stream.fail(error);
   }
 
-  /** False: no more retries are allowed. */
-  #retryByPolicy(attempt: UpstreamRequest, most: number): boolean {
-    if (this.#policyRetries >= most) return false;
-    if (!this.#holdsRetryPlace) {
-      if (!attempt.cluster.tryBeginRetry()) return false;
-      this.#holdsRetryPlace = true;
-    }
-    this.#remember(attempt);
-    const { limits } = this.#stream;
-    limits.backoffDueMs = this.#context.clock.nowMs() + backoffMs(this.#policyRetries++, this.#context.random);
-    limits.arm();
-    return true;
-  }
-
-  #again(attempt: UpstreamRequest): void {
-    this.#remember(attempt);
+  #again(nowMs: number): void {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-    const now = this.#context.clock.nowMs();
-    if (this.#timeoutMs > 0 && this.#requestEnded)
-      this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - now);
-    this.#begin(now);
-  }
-
-  #remember(attempt: UpstreamRequest): void {
-    if (attempt.host !== null && this.#tried?.includes(attempt.host) !== true) (this.#tried ??= []).push(attempt.host);
-  }
-
-  #giveBackRetryPlace(): void {
-    if (!this.#holdsRetryPlace) return;
-    this.#holdsRetryPlace = false;
-    this.#attempt!.cluster.endRetry();
+    if (this.#timeoutMs > 0 && this.#requestEnded) {
+      this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - nowMs);
+    }
+    this.#begin(nowMs);
   }
 
   // -- the response --
@@ -292,7 +247,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
     const stream = this.#stream;
-    this.#giveBackRetryPlace();
+    this.#retries?.end();
     this.#body = null;
     this.#bodyGone = true;
     const { status, fields } = head;
@@ -397,22 +352,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#state === stateOver) return;
     if (kind === 'backoff') {
       this.#stream.onRetry('policy');
-      const { fields } = this.#head!;
-      fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-      if (this.#timeoutMs > 0 && this.#requestEnded)
-        this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - nowMs);
-      this.#begin(nowMs);
+      this.#again(nowMs);
       return;
     }
-    this.#stream.fail(
-      new ProxyError({
-        flag: 'UT',
-        source: 'upstream',
-        details: 'upstream_response_timeout',
-        message: `The service did not answer within ${Math.round(this.#timeoutMs)} ms.`,
-        http2Code: cancelCode,
-      }),
-    );
+    this.#stream.fail(timedOut(this.#timeoutMs));
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
@@ -420,33 +363,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#body = null;
     this.#bodyGone = true;
     this.#attempt?.cancel(error, nowMs);
-    this.#giveBackRetryPlace();
+    this.#retries?.end();
     this.#releasePauses();
   }
 }
 
 const nothingTried = Object.freeze({ triedHosts: null });
-/** RFC 9113 7. */
-const cancelCode = 8;
-
-const cutShort = new ProxyError({
-  flag: 'LR',
-  source: 'local',
-  details: 'request_cut_short',
-  message: 'The response ended before the request was whole.',
-  http2Code: cancelCode,
-});
-
-const before = 'upstream_reset_before_response_started';
-
-/** The same fault, told as one that met a response under way. */
-function afterStart(error: ProxyError): ProxyError {
-  if (!error.details.startsWith(before)) return error;
-  return new ProxyError({
-    flag: error.flag,
-    source: error.source,
-    details: `upstream_reset_after_response_started${error.details.slice(before.length)}`,
-    message: error.message,
-    http2Code: error.http2Code,
-  });
-}

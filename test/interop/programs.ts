@@ -1,5 +1,5 @@
 /** Starts the programs that the tests join: our sidecar and control plane, Envoy, go-control-plane, backends. Each comes back when it is ready. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -21,11 +21,15 @@ export function peer(name: PeerName): string {
 /** Programs and a folder of one test; `stop` ends them all, last started first. */
 export class Stage {
   readonly folder: string;
+  readonly #logs: string;
   readonly #programs: StartedProgram[] = [];
   #files = 0;
 
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'outrigger-interop-'));
+    // Apart from the configuration files, whose folder is watched.
+    this.#logs = join(this.folder, 'logs');
+    mkdirSync(this.#logs);
   }
 
   async stop(): Promise<void> {
@@ -36,7 +40,7 @@ export class Stage {
   start(name: string, command: readonly string[], env: Readonly<Record<string, string>> = {}): StartedProgram {
     const program = new StartedProgram(name, command, {
       env,
-      logFile: join(this.folder, `${name}-${this.#programs.length}.log`),
+      logFile: join(this.#logs, `${name}-${this.#programs.length}.log`),
     });
     this.#programs.push(program);
     return program;

@@ -1,6 +1,6 @@
 /** The registration API as a program beside the mesh would use it, for tests that move endpoints. */
-import { create } from '@bufbuild/protobuf';
-import { type Client, credentials, makeClientConstructor } from '@grpc/grpc-js';
+import { create, type Message } from '@bufbuild/protobuf';
+import { type Client, credentials, type MethodDefinition, makeClientConstructor } from '@grpc/grpc-js';
 import {
   DeregisterRequestSchema,
   InstanceSchema,
@@ -40,8 +40,8 @@ export class RegistryClient {
     this.#client.close();
   }
 
-  #call<Response>(name: string, message: unknown): Promise<Response> {
-    const method = Object.entries(this.#methods).find(([key]) => key.toLowerCase() === name)![1];
+  #call<Response>(name: string, message: Message): Promise<Response> {
+    const method = this.#methods[name] as MethodDefinition<Message, Message>;
     return new Promise((resolve, reject) => {
       this.#client.makeUnaryRequest(
         method.path,
@@ -49,7 +49,7 @@ export class RegistryClient {
         method.responseDeserialize,
         message,
         { deadline: Date.now() + deadlineMs },
-        (error, answer) => (error === null ? resolve(answer as Response) : reject(error)),
+        (error, answer) => (error === null ? resolve(answer as unknown as Response) : reject(error)),
       );
     });
   }

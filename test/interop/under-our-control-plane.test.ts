@@ -7,7 +7,7 @@ import { type StartedProgram, waitFor } from '../peers/started-program.ts';
 import { adsBootstrap, type Json, type XdsVariant } from './envoy-resources.ts';
 import { ask, instanceOf, type Question } from './exchange.ts';
 import { backendRef, httpRoute, mesh, service } from './mesh-configuration.ts';
-import { peer, Stage } from './programs.ts';
+import { peer, type RunningProxy, Stage } from './programs.ts';
 import { RegistryClient } from './registry-client.ts';
 import { underSteadyLoad } from './steady-load.ts';
 
@@ -229,32 +229,46 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
     expect(load.failures).toEqual([]);
   });
 
-  it('shows a refusal (NACK) with its reason in status, and other proxies are not disturbed', async () => {
+  /** A second proxy whose outbound port is a backend's, so that its listener can't be bound. */
+  async function startRefuser(): Promise<RunningProxy> {
     const [adminPort, inbound] = (await freePorts(2)) as [number, number];
-    const load = await underSteadyLoad(port, orders, async () => {
-      // The outbound port is a backend's, so the listener can't be bound.
-      await stage[program](
-        adsBootstrap({ node: node('refuser', a, inbound), adminPort, xdsPort: controlPlaneOptions.port, variant }),
-        { awaitReady: false },
-      );
-      await waitFor('the refusal in status', 15_000, async () => {
-        const { how, output } = await stage.outrigger([
-          'status',
-          '--control-plane',
-          `127.0.0.1:${controlPlaneOptions.port}`,
-          '-o',
-          'json',
-        ]);
-        return (
-          how === 'exit code 1' &&
-          /"listeners": "NACKED"/.test(output) &&
-          output.includes('refuser') &&
-          output.includes(String(a))
-        );
-      });
+    const bootstrap = adsBootstrap({
+      node: node('refuser', a, inbound),
+      adminPort,
+      xdsPort: controlPlaneOptions.port,
+      variant,
     });
-    expect(load.failures).toEqual([]);
-  });
+    return stage[program](bootstrap, { awaitReady: false });
+  }
+
+  if (program === 'envoy') {
+    it('shows a refusal (NACK) with its reason in status, and other proxies are not disturbed', async () => {
+      const load = await underSteadyLoad(port, orders, async () => {
+        await startRefuser();
+        await waitFor('the refusal in status', 15_000, async () => {
+          const words = ['status', '--control-plane', `127.0.0.1:${controlPlaneOptions.port}`, '-o', 'json'];
+          const { how, output } = await stage.outrigger(words);
+          return (
+            how === 'exit code 1' &&
+            /"listeners": "NACKED"/.test(output) &&
+            output.includes(`refuser`) &&
+            output.includes(`:${a}`)
+          );
+        });
+      });
+      expect(load.failures).toEqual([]);
+    });
+  } else {
+    // The sidecar binds after it has accepted the resource, so this fault is told by itself and not by a NACK.
+    it('says which port is taken when a listener cannot be bound, and other proxies are not disturbed', async () => {
+      const load = await underSteadyLoad(port, orders, async () => {
+        const refuser = await startRefuser();
+        await refuser.program.line(new RegExp(`cannot listen on 127\\.0\\.0\\.1:${a}.*the port is taken`));
+        expect(refuser.program.ended).toBeNull();
+      });
+      expect(load.failures).toEqual([]);
+    });
+  }
 });
 
 describe('the registration API', () => {

@@ -1,0 +1,58 @@
+/** What becomes of a connection between and after its requests, on manual time. */
+import { expect, test } from 'vitest';
+import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { FakeSocket, turn } from '../http1/test/fake-socket.ts';
+import { answer, bytes, connectionInfo, StreamRig } from './test/stream-rig.ts';
+
+function connected(config: Partial<HttpConnectionManagerConfig>): { rig: StreamRig; socket: FakeSocket } {
+  const rig = new StreamRig({ config: { codec: 'http1', ...config } });
+  const socket = new FakeSocket();
+  rig.manager.accept(socket.asSocket, connectionInfo);
+  return { rig, socket };
+}
+
+const get = 'GET / HTTP/1.1\r\nHost: a\r\n\r\n';
+
+test('an answer that is whole here and that its reader does not take ends the connection after the stream idle time', async () => {
+  const { rig, socket } = connected({ streamIdleTimeoutMs: 1_000 });
+  await socket.feed(get);
+  socket.stalled = true;
+  rig.cluster.last.receiver.onHead(answer(200, ['content-length', '10000']), false);
+  rig.cluster.last.receiver.onData(bytes(10_000), true);
+  await turn();
+  expect(rig.manager.activeStreams).toBe(0);
+  rig.time.advance(900);
+  await turn();
+  expect(socket.destroyed).toBe(false);
+  rig.time.advance(1_200);
+  await turn();
+  expect(socket.destroyed).toBe(true);
+  expect(rig.manager.activeConnections).toBe(0);
+  expect(rig.counter('http.test.downstream_rq_idle_timeout')).toBe(1);
+});
+
+test('a connection is idle from the end of its last request, not from its beginning', async () => {
+  const { rig, socket } = connected({ connectionIdleTimeoutMs: 1_000 });
+  rig.time.advance(800);
+  await socket.feed(get);
+  rig.time.advance(5_000);
+  await turn();
+  expect(rig.manager.activeStreams).toBe(1);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  rig.time.advance(900);
+  await turn();
+  expect(socket.destroyed).toBe(false);
+  rig.time.advance(1_200);
+  await turn();
+  expect(socket.finished).toBe(true);
+  expect(rig.counter('http.test.downstream_cx_idle_timeout')).toBe(1);
+});
+
+test('a connection that ends leaves no timer', async () => {
+  const { rig, socket } = connected({ maxConnectionDurationMs: 60_000 });
+  expect(rig.time.wheel.armedCount).toBe(1);
+  await socket.feedReset();
+  expect(rig.time.wheel.armedCount).toBe(0);
+  expect(rig.manager.activeConnections).toBe(0);
+  expect(rig.counter('http.test.downstream_cx_destroy')).toBe(1);
+});

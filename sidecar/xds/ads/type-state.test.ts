@@ -1,0 +1,105 @@
+import { describe, expect, it } from 'vitest';
+import type { AdsResponse } from './ads-message.ts';
+import { clusterType, endpointsType } from './resource-type.ts';
+import {
+  clusterBytes,
+  endpointsBytes,
+  invalidClusterBytes,
+  invalidEndpointsBytes,
+  typeUrls,
+} from './test/mesh-resources.ts';
+import { TypeState } from './type-state.ts';
+
+function delta(
+  typeUrl: string,
+  resources: ReadonlyArray<readonly [name: string, version: string, bytes: Uint8Array]>,
+  removed: readonly string[] = [],
+): AdsResponse {
+  return {
+    typeUrl,
+    nonce: 'n',
+    version: '',
+    resources: resources.map(([name, version, bytes]) => ({ name, version, bytes, typeUrl })),
+    removed,
+  };
+}
+
+function endpoints(...wanted: string[]): TypeState {
+  const state = new TypeState(endpointsType);
+  state.want(new Set(wanted));
+  return state;
+}
+
+describe('what the client holds of a type', () => {
+  it('is not touched by resources that were not asked for, valid or not (xds.md C1.10)', () => {
+    const state = endpoints('a');
+    const response = delta(typeUrls.endpoints, [
+      ['a', '1', endpointsBytes('a', 1)],
+      ['b', '1', endpointsBytes('b', 1)],
+      ['c', '1', invalidEndpointsBytes('c', 1)],
+    ]);
+    expect(state.take(response, false, 0)).toBe('');
+    expect([...state.resources.keys()]).toEqual(['a']);
+    expect(state.refused.size).toBe(0);
+  });
+
+  it('keeps its objects when the same bytes come under another version', () => {
+    const state = endpoints('a');
+    state.take(delta(typeUrls.endpoints, [['a', '1', endpointsBytes('a', 1)]]), false, 1);
+    const { value } = state.resources.get('a')!;
+    state.take(delta(typeUrls.endpoints, [['a', '2', endpointsBytes('a', 1)]]), false, 2);
+    expect(state.resources.get('a')).toMatchObject({ version: '2', updatedWallMs: 1 });
+    expect(state.resources.get('a')!.value).toBe(value);
+  });
+
+  it('remembers why an update was refused until a good one comes', () => {
+    const state = new TypeState(clusterType);
+    state.take(delta(typeUrls.cluster, [['a', '1', clusterBytes('a', 1)]]), false, 1);
+    const nack = state.take(delta(typeUrls.cluster, [['a', '2', invalidClusterBytes('a', 1)]]), false, 2);
+    expect(nack).toBe('cluster "a": type: ORIGINAL_DST is not supported; see docs/xds-support.md');
+    expect(state.refused.get('a')).toEqual({
+      version: '2',
+      details: 'type: ORIGINAL_DST is not supported; see docs/xds-support.md',
+      atWallMs: 2,
+    });
+    expect(state.resources.get('a')).toMatchObject({ version: '1' });
+    state.take(delta(typeUrls.cluster, [['a', '3', clusterBytes('a', 3)]]), false, 3);
+    expect(state.refused.size).toBe(0);
+    expect(state.resources.get('a')).toMatchObject({ version: '3' });
+  });
+
+  it('refuses a resource that is filed under a name that is not its own', () => {
+    const state = endpoints('a', 'b');
+    expect(state.take(delta(typeUrls.endpoints, [['a', '1', endpointsBytes('b', 1)]]), false, 0)).toContain(
+      'resource "a" holds endpoints "b"',
+    );
+    expect(state.resources.size).toBe(0);
+  });
+
+  it('refuses a resource of another type', () => {
+    const state = endpoints('a');
+    const response = {
+      ...delta(typeUrls.endpoints, []),
+      resources: [{ name: 'a', version: '1', bytes: clusterBytes('a', 1), typeUrl: typeUrls.cluster }],
+    };
+    expect(state.take(response, false, 0)).toContain('stands among');
+  });
+
+  it('ends the wait for a name when it is there, or said not to exist', () => {
+    const state = endpoints('a', 'b', 'c');
+    state.take(delta(typeUrls.endpoints, [['a', '1', endpointsBytes('a', 1)]], ['b']), false, 0);
+    expect(['a', 'b', 'c'].map((name) => state.settled(name))).toEqual([true, true, false]);
+    state.want(new Set(['b']));
+    expect(state.settled('a')).toBe(false);
+    expect(state.settled('b')).toBe(true);
+  });
+
+  it('does not grow by names of clusters that are gone', () => {
+    const state = new TypeState(clusterType);
+    for (let i = 0; i < 10; i++) {
+      state.take(delta(typeUrls.cluster, [[`c${i}`, '1', clusterBytes(`c${i}`, 1)]]), false, 0);
+      state.take(delta(typeUrls.cluster, [], [`c${i}`]), false, 0);
+    }
+    expect([state.resources.size, state.refused.size, state.absent.size]).toEqual([0, 0, 0]);
+  });
+});

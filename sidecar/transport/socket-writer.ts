@@ -4,6 +4,7 @@
  * more waits than the high watermark, and when it is below the low one again. Knows nothing of HTTP.
  */
 import type { Socket } from 'node:net';
+import { countBulkBytes } from '../runtime/bulk-garbage.ts';
 import { maxCopiedBytes, outputSlab } from './output-slab.ts';
 
 export interface SocketWriterOwner {
@@ -117,6 +118,7 @@ export class SocketWriter {
     } else {
       this.#closeRegion();
       this.#parts.push(bytes);
+      countBulkBytes(length);
       this.#partBytes += length;
       this.#schedule();
     }

@@ -10,8 +10,17 @@ export default defineConfig({
           testTimeout: 20_000,
         },
       },
-      { test: { name: 'integration', include: ['test/integration/**/*.test.ts'], testTimeout: 60_000, fileParallelism: false } },
-      { test: { name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 300_000, fileParallelism: false } },
+      {
+        test: {
+          name: 'integration',
+          include: ['test/integration/**/*.test.ts'],
+          testTimeout: 60_000,
+          fileParallelism: false,
+        },
+      },
+      {
+        test: { name: 'interop', include: ['test/interop/**/*.test.ts'], testTimeout: 300_000, fileParallelism: false },
+      },
     ],
   },
 });

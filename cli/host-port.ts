@@ -11,7 +11,10 @@ export function parseHostPort(flag: string, text: string): HostPort {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
-    throw new UserError(`${flag}: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010`, 2);
+    throw new UserError(
+      `${flag}: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010`,
+      2,
+    );
   }
   return { host: match[1] ?? match[2]!, port };
 }
@@ -23,7 +26,8 @@ export function formatHostPort(address: HostPort): string {
 /** `NAMESPACE/NAME`, both RFC 1123 labels. */
 export function parseServiceName(flag: string, text: string): { readonly namespace: string; readonly name: string } {
   const match = /^([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)\/([a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?)$/.exec(text);
-  if (match === null) throw new UserError(`${flag}: ${JSON.stringify(text)} is not NAMESPACE/NAME; write it as shop/orders`, 2);
+  if (match === null)
+    throw new UserError(`${flag}: ${JSON.stringify(text)} is not NAMESPACE/NAME; write it as shop/orders`, 2);
   return { namespace: match[1]!, name: match[2]! };
 }
 
@@ -41,6 +45,7 @@ export function parseLabels(flag: string, text: string): Record<string, string> 
 /** A whole number in a range. */
 export function parseWhole(flag: string, text: string, from: number, to: number): number {
   const value = Number(text);
-  if (!/^\d+$/.test(text) || value < from || value > to) throw new UserError(`${flag}: ${JSON.stringify(text)} is not a whole number from ${from} to ${to}`, 2);
+  if (!/^\d+$/.test(text) || value < from || value > to)
+    throw new UserError(`${flag}: ${JSON.stringify(text)} is not a whole number from ${from} to ${to}`, 2);
   return value;
 }

@@ -17,7 +17,18 @@ export function printData<Row>(rows: readonly Row[], columns: ReadonlyArray<Colu
 export function dataText<Row>(rows: readonly Row[], columns: ReadonlyArray<Column<Row>>, format: OutputFormat): string {
   if (format === 'json') return `${JSON.stringify(rows, null, 2)}\n`;
   if (format === 'yaml') return stringify(rows);
-  const lines = [columns.map((column) => column.heading.toUpperCase()), ...rows.map((row) => columns.map((column) => column.cell(row) || '-'))];
+  const lines = [
+    columns.map((column) => column.heading.toUpperCase()),
+    ...rows.map((row) => columns.map((column) => column.cell(row) || '-')),
+  ];
   const widths = columns.map((_, i) => Math.max(...lines.map((line) => line[i]!.length)));
-  return lines.map((line) => `${line.map((cell, i) => cell.padEnd(widths[i]!)).join('   ').trimEnd()}\n`).join('');
+  return lines
+    .map(
+      (line) =>
+        `${line
+          .map((cell, i) => cell.padEnd(widths[i]!))
+          .join('   ')
+          .trimEnd()}\n`,
+    )
+    .join('');
 }

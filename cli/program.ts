@@ -14,9 +14,12 @@ function flag(flags: string, description: string, fallback?: string): Option {
   return fallback === undefined ? option : option.default(fallback);
 }
 
-const output = (): Option => flag('-o, --output <FORMAT>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
-const controlPlaneAdmin = (): Option => flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
-const controlPlane = (): Option => flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
+const output = (): Option =>
+  flag('-o, --output <FORMAT>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
+const controlPlaneAdmin = (): Option =>
+  flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
+const controlPlane = (): Option =>
+  flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
 
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
@@ -33,7 +36,11 @@ function program(): Command {
   const command = (name: string, description: string, example: string): Command =>
     root.command(name).description(description).addHelpText('after', `\nExample:\n  ${example}`);
 
-  command('control-plane', 'Runs the control plane: reads configuration, keeps the registry, serves xDS.', 'outrigger control-plane --config mesh/ --data-dir .outrigger')
+  command(
+    'control-plane',
+    'Runs the control plane: reads configuration, keeps the registry, serves xDS.',
+    'outrigger control-plane --config mesh/ --data-dir .outrigger',
+  )
     .addOption(flag('--config <PATH>', 'YAML file or folder, watched; may be given again').argParser(several))
     .addOption(flag('--data-dir <DIR>', 'where registered instances survive a restart'))
     .addOption(flag('--listen <HOST:PORT>', 'xDS and registration without TLS; loopback only', '127.0.0.1:15010'))
@@ -44,20 +51,32 @@ function program(): Command {
     .action(async (options) => (await import('./commands/control-plane.ts')).controlPlane(options));
 
   // Listed here for `--help`; bin/outrigger starts the sidecar's own program for it.
-  command('sidecar', 'Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.', 'outrigger sidecar --bootstrap envoy.yaml\n  outrigger sidecar --service shop/orders --app-port 8080')
+  command(
+    'sidecar',
+    'Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.',
+    'outrigger sidecar --bootstrap envoy.yaml\n  outrigger sidecar --service shop/orders --app-port 8080',
+  )
     .allowUnknownOption()
     .helpOption(false)
     .argument('[flags...]')
     .action(async () => (await import('./commands/sidecar.ts')).sidecar(process.argv.slice(3)));
 
-  command('run', 'Starts a command with a sidecar beside it and exits as the command exits.', 'outrigger run --service shop/orders --port 8080 -- node orders.js')
+  command(
+    'run',
+    'Starts a command with a sidecar beside it and exits as the command exits.',
+    'outrigger run --service shop/orders --port 8080 -- node orders.js',
+  )
     .addOption(flag('--service <NS/NAME>', 'the service that the command is an instance of').makeOptionMandatory())
     .addOption(flag('--port <N>', 'where the command listens (handed to it as PORT)').makeOptionMandatory())
     .addOption(controlPlane())
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
-    .addOption(flag('--outbound-listen <HOST:PORT>', "the sidecar's outbound listener; port 0 takes a free one", '127.0.0.1:0'))
-    .addOption(flag('--inbound-listen <HOST:PORT>', "the sidecar's inbound listener; port 0 takes a free one", '127.0.0.1:0'))
+    .addOption(
+      flag('--outbound-listen <HOST:PORT>', "the sidecar's outbound listener; port 0 takes a free one", '127.0.0.1:0'),
+    )
+    .addOption(
+      flag('--inbound-listen <HOST:PORT>', "the sidecar's inbound listener; port 0 takes a free one", '127.0.0.1:0'),
+    )
     .addOption(flag('--sidecar-admin <HOST:PORT>', "the sidecar's admin port; port 0 takes a free one", '127.0.0.1:0'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
     .addOption(flag('--log-level <LEVEL>', "the sidecar's log level", 'warn'))
@@ -67,7 +86,11 @@ function program(): Command {
       process.exitCode = await (await import('./commands/run.ts')).run(words, options);
     });
 
-  command('validate', 'Checks configuration and names every fault with file, line and field.', 'outrigger validate mesh/')
+  command(
+    'validate',
+    'Checks configuration and names every fault with file, line and field.',
+    'outrigger validate mesh/',
+  )
     .argument('<path...>', 'YAML files or folders')
     .addOption(output())
     .action(async (paths: string[], options) => {
@@ -80,14 +103,22 @@ function program(): Command {
     .addOption(output())
     .action(async (kind: string, options) => (await import('./commands/get.ts')).get(kind, options));
 
-  command('status', 'Shows every connected proxy and whether it has taken its configuration (xDS CSDS).', 'outrigger status')
+  command(
+    'status',
+    'Shows every connected proxy and whether it has taken its configuration (xDS CSDS).',
+    'outrigger status',
+  )
     .addOption(controlPlane())
     .addOption(output())
     .action(async (options) => {
       process.exitCode = await (await import('./commands/status.ts')).status(options);
     });
 
-  command('demo', 'Runs the demo: a shop of four services, each with a sidecar, on this machine only.', 'outrigger demo --seconds 20')
+  command(
+    'demo',
+    'Runs the demo: a shop of four services, each with a sidecar, on this machine only.',
+    'outrigger demo --seconds 20',
+  )
     .addOption(flag('--seconds <N>', 'stop by itself after so many seconds'))
     .action(async (options) => {
       process.exitCode = await (await import('./commands/demo.ts')).demo(options);

@@ -78,7 +78,10 @@ export function parseSidecarFlags(words: readonly string[], environment: NodeJS.
       allowPositionals: false,
     });
   } catch (error) {
-    throw new UserError(`sidecar: ${(error as Error).message.split('. ')[0]!}; outrigger sidecar --help lists the flags`, 2);
+    throw new UserError(
+      `sidecar: ${(error as Error).message.split('. ')[0]!}; outrigger sidecar --help lists the flags`,
+      2,
+    );
   }
   const values: Partial<Record<FlagName, string>> = {};
   for (const name of stringFlags) {
@@ -98,7 +101,8 @@ function checkFlags(values: Partial<Record<FlagName, string>>): void {
   if (values.bootstrap === undefined && values.service === undefined) {
     throw new UserError('sidecar needs --bootstrap FILE, or --service NS/NAME with --app-port N', 2);
   }
-  if (values.bootstrap !== undefined && values.service !== undefined) throw new UserError('sidecar takes --bootstrap or --service, not both', 2);
+  if (values.bootstrap !== undefined && values.service !== undefined)
+    throw new UserError('sidecar takes --bootstrap or --service, not both', 2);
   if (values.service !== undefined && values['app-port'] === undefined) {
     throw new UserError('sidecar --service needs --app-port N: the port that the application listens on', 2);
   }
@@ -126,7 +130,9 @@ export function serviceBootstrap(flags: SidecarFlags, nodeId: string): unknown {
       ...(values.zone === undefined ? {} : { locality: { zone: values.zone } }),
       metadata: {
         app_port: parseWhole('--app-port', values['app-port']!, 1, 65535),
-        outbound_listen: formatHostPort(parseHostPort('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001')),
+        outbound_listen: formatHostPort(
+          parseHostPort('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001'),
+        ),
         inbound_listen: formatHostPort(parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
         interception: 'NONE',
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),
@@ -147,7 +153,9 @@ export function serviceBootstrap(flags: SidecarFlags, nodeId: string): unknown {
           typed_extension_protocol_options: {
             'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
               '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: { http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } } },
+              explicit_http_config: {
+                http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } },
+              },
             },
           },
         },

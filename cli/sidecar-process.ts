@@ -22,7 +22,12 @@ export interface SidecarProcess {
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
-export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--initial-old-space-size=64', '--no-node-snapshot', '--expose-gc'];
+export const sidecarNodeFlags: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--initial-old-space-size=64',
+  '--no-node-snapshot',
+  '--expose-gc',
+];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 export function startSidecar(flags: readonly string[]): SidecarProcess {
@@ -33,7 +38,9 @@ export function startSidecar(flags: readonly string[]): SidecarProcess {
     detached: true,
     env: { ...process.env, ...sidecarEnvironment },
   });
-  const ended = new Promise<number>((resolve) => child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))));
+  const ended = new Promise<number>((resolve) =>
+    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))),
+  );
   const ready = new Promise<SidecarReady>((resolve, reject) => {
     child.on('message', (message) => {
       const said = message as Partial<SidecarReady>;

@@ -2,14 +2,25 @@
 import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { create } from '@bufbuild/protobuf';
-import { InstanceSchema } from '../sidecar/xds/api/outrigger/registry/v1/registry_pb.js';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
 import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';
 import { Sidecar } from '../sidecar/server.ts';
-import { type BootstrapResult, decodeBootstrap, type LoadedBootstrap, parseBootstrap } from '../sidecar/xds/bootstrap-file.ts';
+import { InstanceSchema } from '../sidecar/xds/api/outrigger/registry/v1/registry_pb.js';
+import {
+  type BootstrapResult,
+  decodeBootstrap,
+  type LoadedBootstrap,
+  parseBootstrap,
+} from '../sidecar/xds/bootstrap-file.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
-import { controlPlaneCluster, parseSidecarFlags, serviceBootstrap, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
+import {
+  controlPlaneCluster,
+  parseSidecarFlags,
+  type SidecarFlags,
+  serviceBootstrap,
+  sidecarHelp,
+} from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 async function main(): Promise<void> {
@@ -20,7 +31,8 @@ async function main(): Promise<void> {
   }
   const { values } = flags;
   const level = values['log-level'] ?? 'info';
-  if (!logLevels.includes(level as LogLevel)) throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
+  if (!logLevels.includes(level as LogLevel))
+    throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
   const drainTimeMs = parseWhole('--drain-time', values['drain-time'] ?? '45', 0, 3600) * 1000;
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   const bootstrap = await loadBootstrap(flags);
@@ -41,7 +53,9 @@ async function main(): Promise<void> {
       }
       process.send?.({
         ready: true,
-        listeners: Object.fromEntries(sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })])),
+        listeners: Object.fromEntries(
+          sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })]),
+        ),
         admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
       });
       // The channel must not keep the process alive, nor end it with the parent.
@@ -75,12 +89,17 @@ async function loadBootstrap(flags: SidecarFlags): Promise<LoadedBootstrap> {
     try {
       text = readFileSync(file, 'utf8');
     } catch (error) {
-      throw new UserError(`${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`);
+      throw new UserError(
+        `${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`,
+      );
     }
     result = await parseBootstrap(text, file, systemClock.wallMs());
   } else {
     const { namespace, name } = parseServiceName('--service', values.service!);
-    result = decodeBootstrap(serviceBootstrap(flags, values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`), systemClock.wallMs());
+    result = decodeBootstrap(
+      serviceBootstrap(flags, values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`),
+      systemClock.wallMs(),
+    );
   }
   if (!result.ok) throw new UserError(result.faults.join('\noutrigger: '));
   const { bootstrap } = result;
@@ -98,7 +117,8 @@ function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Re
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
   const inbound = sidecar.listeners.dump().find((listener) => listener.name === 'inbound');
-  const at = inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : inbound;
+  const at =
+    inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : inbound;
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
   const instance = create(InstanceSchema, {
     namespace,
@@ -110,22 +130,32 @@ function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Re
     zone: values.zone ?? '',
     weight: 1,
   });
-  return new Registration(instance, { clusters: sidecar.clusters, clusterName: controlPlaneCluster, wheel: sidecar.wheel, random: Math.random, log });
+  return new Registration(instance, {
+    clusters: sidecar.clusters,
+    clusterName: controlPlaneCluster,
+    wheel: sidecar.wheel,
+    random: Math.random,
+    log,
+  });
 }
 
 /** Reading the configuration leaves garbage that V8 would keep until much more came: one collection, a moment after the start, spares 3 to 4 MB. */
 function shedStartUpGarbage(): void {
   const { gc } = globalThis;
-  if (gc !== undefined) setTimeout(() => void gc({ type: 'major', execution: 'async', flavor: 'last-resort' }), 300).unref();
+  if (gc !== undefined)
+    setTimeout(() => void gc({ type: 'major', execution: 'async', flavor: 'last-resort' }), 300).unref();
 }
 
 function firstAddress(): string {
-  for (const addresses of Object.values(networkInterfaces())) for (const { address, family, internal } of addresses ?? []) if (!internal && family === 'IPv4') return address;
+  for (const addresses of Object.values(networkInterfaces()))
+    for (const { address, family, internal } of addresses ?? []) if (!internal && family === 'IPv4') return address;
   return '127.0.0.1';
 }
 
 main().catch((error: unknown) => {
   if (!(error instanceof UserError)) throw error;
-  process.stderr.write(`outrigger: ${error.message.replaceAll('\n', '\noutrigger: ').replaceAll('outrigger: outrigger: ', 'outrigger: ')}\n`);
+  process.stderr.write(
+    `outrigger: ${error.message.replaceAll('\n', '\noutrigger: ').replaceAll('outrigger: outrigger: ', 'outrigger: ')}\n`,
+  );
   process.exit(error.exitCode);
 });

@@ -4,8 +4,8 @@
  */
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { ReflectionService } from '@grpc/reflection';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { ReflectionService } from '@grpc/reflection';
 import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
@@ -14,16 +14,16 @@ import { RegistryService as RegistryServiceDescriptor } from '../proto/generated
 import { grpcService, reflectionPackage } from '../proto/grpc-service.ts';
 import { AdminServer } from './admin/admin-server.ts';
 import { metricsText } from './admin/metrics-text.ts';
+import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
-import type { Model } from './model/model.ts';
 import { InstanceStore } from './registry/instance-store.ts';
-import { RegistryService } from './registry/registry-service.ts';
 import { Registry } from './registry/registry.ts';
+import { RegistryService } from './registry/registry-service.ts';
 import { ProxySnapshots } from './snapshot/proxy-snapshots.ts';
+import type { SourceState } from './source/configuration-files.ts';
 import { type Fault, faultText } from './source/fault.ts';
 import { FileSource } from './source/file-source.ts';
-import type { SourceState } from './source/configuration-files.ts';
 import { systemSourceClock } from './source/source-clock.ts';
 import { CsdsService } from './xds-server/csds-service.ts';
 import { XdsService } from './xds-server/xds-service.ts';
@@ -58,9 +58,12 @@ const healthNames = ['', ...services.map((service) => service.typeName)];
 export async function startControlPlane(options: ControlPlaneOptions): Promise<RunningControlPlane> {
   const { log, listen, listenAdmin } = options;
   if (!isLoopback(listen.host)) {
-    throw new Error(`--listen ${listen.host}:${listen.port} is not on loopback: without TLS the control plane serves this machine only, and TLS (--listen-tls) is not built yet`);
+    throw new Error(
+      `--listen ${listen.host}:${listen.port} is not on loopback: without TLS the control plane serves this machine only, and TLS (--listen-tls) is not built yet`,
+    );
   }
-  for (const path of options.configPaths) if (!existsSync(path)) throw new Error(`${path}: there is no such file or folder`);
+  for (const path of options.configPaths)
+    if (!existsSync(path)) throw new Error(`${path}: there is no such file or folder`);
   const { after } = systemSourceClock;
   const store = new InstanceStore(options.dataDir, log, after);
   const builder = new ModelBuilder();
@@ -108,7 +111,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   addService(server, grpcService(ClientStatusDiscoveryService), csds.implementation);
   addService(server, grpcService(RegistryServiceDescriptor), new RegistryService(registry).implementation);
   health.addToServer(server);
-  new ReflectionService(reflectionPackage(services) as ConstructorParameters<typeof ReflectionService>[0]).addToServer(server);
+  new ReflectionService(reflectionPackage(services) as ConstructorParameters<typeof ReflectionService>[0]).addToServer(
+    server,
+  );
 
   const closeSources = (): void => {
     source.close();
@@ -190,7 +195,8 @@ function isLoopback(host: string): boolean {
 
 /** What stands in the configuration and comes to nothing: told once, when it begins. */
 function logWarnings(log: Logger, model: Model, before: Model | null): void {
-  const text = ({ resource, place, message }: Model['warnings'][number]): string => `${place === '' ? '' : `${place}: `}${resource}: ${message}`;
+  const text = ({ resource, place, message }: Model['warnings'][number]): string =>
+    `${place === '' ? '' : `${place}: `}${resource}: ${message}`;
   const known = new Set((before?.warnings ?? []).map(text));
   for (const line of model.warnings.map(text)) if (!known.has(line)) log.warn(line);
 }
@@ -201,5 +207,6 @@ function logFaults(log: Logger, state: SourceState, before: SourceState | null):
   const fresh = (list: readonly Fault[]): readonly string[] => list.map(faultText).filter((line) => !known.has(line));
   for (const line of fresh(state.faults)) log.error(`${line}; the last good content of this file stays in force`);
   for (const line of fresh(state.warnings)) log.warn(line);
-  if (before !== null && before.faults.length > 0 && state.faults.length === 0) log.info('all configuration files are good again');
+  if (before !== null && before.faults.length > 0 && state.faults.length === 0)
+    log.info('all configuration files are good again');
 }

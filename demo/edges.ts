@@ -25,7 +25,9 @@ export function readTotals(text: string, totals: Map<string, EdgeTotals>): void 
   for (const each of text.split('\n')) {
     const match = line.exec(each);
     if (match === null) continue;
-    const labels = Object.fromEntries([...match[2]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]));
+    const labels = Object.fromEntries(
+      [...match[2]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]),
+    );
     if (labels['direction'] !== 'outbound' || labels['destination'] === 'unknown') continue;
     const key = `${labels['source']} → ${labels['destination']}`;
     let edge = totals.get(key);
@@ -49,7 +51,11 @@ function failed(labels: Record<string, string>): boolean {
 }
 
 /** Figures of the time between two readings. */
-export function edgeFigures(before: ReadonlyMap<string, EdgeTotals>, after: ReadonlyMap<string, EdgeTotals>, seconds: number): EdgeFigures[] {
+export function edgeFigures(
+  before: ReadonlyMap<string, EdgeTotals>,
+  after: ReadonlyMap<string, EdgeTotals>,
+  seconds: number,
+): EdgeFigures[] {
   const figures: EdgeFigures[] = [];
   for (const [key, now] of after) {
     const then = before.get(key);
@@ -57,7 +63,9 @@ export function edgeFigures(before: ReadonlyMap<string, EdgeTotals>, after: Read
     if (requests <= 0) continue;
     const failures = now.failed - (then?.failed ?? 0);
     const [source = '', destination = ''] = key.split(' → ');
-    const counts = [...now.buckets].sort(([a], [b]) => a - b).map(([bound, count]) => ({ bound, count: count - (then?.buckets.get(bound) ?? 0) }));
+    const counts = [...now.buckets]
+      .sort(([a], [b]) => a - b)
+      .map(([bound, count]) => ({ bound, count: count - (then?.buckets.get(bound) ?? 0) }));
     figures.push({
       source: source.split('/').at(-1)!,
       destination: destination.split('.')[0]!,
@@ -77,7 +85,8 @@ function quantileMs(counts: ReadonlyArray<{ readonly bound: number; readonly cou
   let low = 0;
   let below = 0;
   for (const { bound, count } of counts) {
-    if (count >= rank && count > below) return bound === Infinity ? low * 1000 : (low + (bound - low) * ((rank - below) / (count - below))) * 1000;
+    if (count >= rank && count > below)
+      return bound === Infinity ? low * 1000 : (low + (bound - low) * ((rank - below) / (count - below))) * 1000;
     low = bound;
     below = count;
   }

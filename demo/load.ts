@@ -22,17 +22,21 @@ export class Load {
   async stop(): Promise<void> {
     if (this.#timer !== null) clearInterval(this.#timer);
     this.#timer = null;
-    for (let waited = 0; this.#underWay > 0 && waited < 1_000; waited += 20) await new Promise((resolve) => setTimeout(resolve, 20));
+    for (let waited = 0; this.#underWay > 0 && waited < 1_000; waited += 20)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     this.#agent.destroy();
   }
 
   #buy(): void {
     this.#underWay++;
-    const call = request({ host: '127.0.0.1', port: this.#port, path: `/buy/${++this.#orders}`, agent: this.#agent, timeout: 10_000 }, (response) => {
-      response.resume();
-      if (response.statusCode === 200) this.answered++;
-      else this.failed++;
-    });
+    const call = request(
+      { host: '127.0.0.1', port: this.#port, path: `/buy/${++this.#orders}`, agent: this.#agent, timeout: 10_000 },
+      (response) => {
+        response.resume();
+        if (response.statusCode === 200) this.answered++;
+        else this.failed++;
+      },
+    );
     call.on('close', () => this.#underWay--);
     call.on('timeout', () => call.destroy());
     call.on('error', () => {

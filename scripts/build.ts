@@ -5,7 +5,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { build, type BuildOptions } from 'esbuild';
+import { type BuildOptions, build } from 'esbuild';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -21,12 +21,30 @@ const shared: BuildOptions = {
   legalComments: 'none',
   logLevel: 'warning',
   // Bundled CommonJS libraries ask for `require`.
-  banner: { js: "import { createRequire as outriggerRequire } from 'node:module'; const require = outriggerRequire(import.meta.url);" },
+  banner: {
+    js: "import { createRequire as outriggerRequire } from 'node:module'; const require = outriggerRequire(import.meta.url);",
+  },
 };
 
 rmSync(dist, { recursive: true, force: true });
 await Promise.all([
-  build({ ...shared, entryPoints: { sidecar: 'cli/sidecar-program.ts' }, outdir: dist, splitting: true, chunkNames: 'sidecar-[name]-[hash]', minifyWhitespace: true, minifySyntax: true, minifyIdentifiers: false }),
-  build({ ...shared, entryPoints: { outrigger: 'cli/program.ts' }, outdir: dist, splitting: true, chunkNames: 'outrigger-[name]-[hash]', packages: 'external' }),
+  build({
+    ...shared,
+    entryPoints: { sidecar: 'cli/sidecar-program.ts' },
+    outdir: dist,
+    splitting: true,
+    chunkNames: 'sidecar-[name]-[hash]',
+    minifyWhitespace: true,
+    minifySyntax: true,
+    minifyIdentifiers: false,
+  }),
+  build({
+    ...shared,
+    entryPoints: { outrigger: 'cli/program.ts' },
+    outdir: dist,
+    splitting: true,
+    chunkNames: 'outrigger-[name]-[hash]',
+    packages: 'external',
+  }),
 ]);
 writeFileSync(join(dist, 'package.json'), '{"type":"module"}\n');

@@ -11,7 +11,11 @@ interface Report {
   readonly summary: {
     readonly totalCruised: number;
     readonly error: number;
-    readonly violations: ReadonlyArray<{ readonly from: string; readonly to: string; readonly rule: { readonly name: string } }>;
+    readonly violations: ReadonlyArray<{
+      readonly from: string;
+      readonly to: string;
+      readonly rule: { readonly name: string };
+    }>;
   };
 }
 
@@ -21,10 +25,14 @@ const run = spawnSync('depcruise', ['--config', '.dependency-cruiser.json', '--o
   maxBuffer: 256 * 1024 * 1024,
 });
 const report = JSON.parse(run.stdout) as Report;
-const sources = folders.flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' })).filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+const sources = folders
+  .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
+  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
 for (const { rule, from, to } of report.summary.violations) console.error(`${rule.name}: ${from} → ${to}`);
 if (report.summary.totalCruised < sources.length) {
-  console.error(`dependency-cruiser saw ${report.summary.totalCruised} modules of ${sources.length}: its parser is not working`);
+  console.error(
+    `dependency-cruiser saw ${report.summary.totalCruised} modules of ${sources.length}: its parser is not working`,
+  );
   process.exitCode = 1;
 }
 if (report.summary.error > 0) process.exitCode = 1;

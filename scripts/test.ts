@@ -25,7 +25,9 @@ function check(name: string, program: string, ...args: string[]): void {
     console.log(`ok       ${name} (${seconds} s)`);
   } else {
     failed++;
-    console.log(`FAILED   ${name} (${seconds} s)\n${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`);
+    console.log(
+      `FAILED   ${name} (${seconds} s)\n${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`,
+    );
   }
 }
 
@@ -46,7 +48,11 @@ interface VitestReport {
 function vitest(...args: string[]): void {
   const folder = mkdtempSync(join(tmpdir(), 'outrigger-test-'));
   const file = join(folder, 'report.json');
-  const run = spawnSync('vitest', ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args, ...rest], { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] });
+  const run = spawnSync(
+    'vitest',
+    ['run', '--reporter=default', '--reporter=json', `--outputFile.json=${file}`, ...args, ...rest],
+    { cwd: root, stdio: ['ignore', 'inherit', 'inherit'] },
+  );
   try {
     const report = JSON.parse(readFileSync(file, 'utf8')) as VitestReport;
     passed += report.numPassedTests;
@@ -59,7 +65,8 @@ function vitest(...args: string[]): void {
         console.log(`FAILED   ${result.name}: ${result.message}`);
       }
       for (const assertion of result.assertionResults) {
-        if (assertion.status === 'skipped' || assertion.status === 'pending') console.log(`skipped  ${assertion.fullName}`);
+        if (assertion.status === 'skipped' || assertion.status === 'pending')
+          console.log(`skipped  ${assertion.fullName}`);
       }
     }
     if (run.status !== 0 && failed === 0) {

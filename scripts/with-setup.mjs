@@ -32,26 +32,43 @@ if (command === undefined) {
 }
 
 step('node_modules', ['package.json', 'package-lock.json'], [], 'installing dependencies', () => {
-  const found = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], { cwd: root, env, encoding: 'utf8' });
+  const found = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+    cwd: root,
+    env,
+    encoding: 'utf8',
+  });
   if (found.status !== 0 || !existsSync(node)) {
     fail('npm ci failed', `${found.stdout}\n${found.stderr}`);
   }
 });
-step('generated', ['package-lock.json', 'sidecar/xds/supported-fields.ts', 'sidecar/xds/generate-api.ts'], ['proto'], 'generating protobuf code', () => {
-  run('protobuf generation', [node, 'proto/generate.ts']);
-  run('protobuf generation', [node, 'sidecar/xds/generate-api.ts']);
-});
+step(
+  'generated',
+  ['package-lock.json', 'sidecar/xds/supported-fields.ts', 'sidecar/xds/generate-api.ts'],
+  ['proto'],
+  'generating protobuf code',
+  () => {
+    run('protobuf generation', [node, 'proto/generate.ts']);
+    run('protobuf generation', [node, 'sidecar/xds/generate-api.ts']);
+  },
+);
 if (command.build) {
-  step('built', ['package-lock.json'], ['proto', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'], 'building', () =>
-    run('the build', [node, 'scripts/build.ts']),
+  step(
+    'built',
+    ['package-lock.json'],
+    ['proto', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'],
+    'building',
+    () => run('the build', [node, 'scripts/build.ts']),
   );
 }
 for (const [program, ...rest] of command.run) {
   const last = command.run.at(-1)[0] === program;
   const child = spawn(program, [...rest, ...(last ? args : [])], { cwd: root, env, stdio: 'inherit' });
   // Ctrl-C reaches the child through the terminal's process group; a signal sent to this process alone is handed on.
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
-  const status = await new Promise((resolve) => child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1))));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'])
+    process.on(signal, () => signal !== 'SIGINT' && child.kill(signal));
+  const status = await new Promise((resolve) =>
+    child.on('exit', (code, signal) => resolve(code ?? (signal === 'SIGINT' ? 130 : 1))),
+  );
   if (status !== 0) process.exit(status);
 }
 
@@ -73,7 +90,13 @@ function digest(files, folders) {
     if (!existsSync(join(root, folder))) continue;
     for (const file of readdirSync(join(root, folder), { recursive: true }).sort()) {
       const path = join(root, folder, file);
-      if (file.startsWith('generated') || file.startsWith('xds/api') || file.endsWith('.test.ts') || !statSync(path).isFile()) continue;
+      if (
+        file.startsWith('generated') ||
+        file.startsWith('xds/api') ||
+        file.endsWith('.test.ts') ||
+        !statSync(path).isFile()
+      )
+        continue;
       hash.update(file).update(readFileSync(path));
     }
   }

@@ -22,7 +22,10 @@ export function certificatesInUse(configuration: Configuration, nowWallMs: numbe
 function details(pem: string, nowWallMs: number): unknown {
   const certificate = new X509Certificate(pem);
   return {
-    subject_alt_names: (certificate.subjectAltName ?? '').split(', ').filter((name) => name !== '').map(subjectAltName),
+    subject_alt_names: (certificate.subjectAltName ?? '')
+      .split(', ')
+      .filter((name) => name !== '')
+      .map(subjectAltName),
     serial_number: certificate.serialNumber.toLowerCase(),
     valid_from: new Date(certificate.validFrom).toISOString(),
     expiration_time: new Date(certificate.validTo).toISOString(),

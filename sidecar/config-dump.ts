@@ -1,13 +1,13 @@
 /** `/config_dump` in Envoy's shape: what is in force and where it came from. Keys and other secrets are taken out. */
 import { type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
-import { BootstrapSchema, type Bootstrap } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import type { Configuration, ResourceOrigin } from './config/configuration.ts';
+import type { RefusedUpdate } from './xds/ads/type-state.ts';
+import { type Bootstrap, BootstrapSchema } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from './xds/api/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from './xds/api/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from './xds/api/envoy/config/route/v3/route_pb.js';
-import type { Configuration, ResourceOrigin } from './config/configuration.ts';
 import { apiRegistry } from './xds/api-registry.ts';
-import type { RefusedUpdate } from './xds/ads/type-state.ts';
 
 export interface ConfigDumpInput {
   readonly bootstrap: Bootstrap;
@@ -23,7 +23,10 @@ type Section = Record<string, unknown>;
 export function configDump(input: ConfigDumpInput): { readonly configs: readonly Section[] } {
   const { configuration, includeEds } = input;
   const configs: Section[] = [
-    { '@type': 'type.googleapis.com/envoy.admin.v3.BootstrapConfigDump', bootstrap: json(BootstrapSchema, input.bootstrap) },
+    {
+      '@type': 'type.googleapis.com/envoy.admin.v3.BootstrapConfigDump',
+      bootstrap: json(BootstrapSchema, input.bootstrap),
+    },
     {
       '@type': 'type.googleapis.com/envoy.admin.v3.ClustersConfigDump',
       static_clusters: entries(input, configuration.clusters, 'static', 'cluster', ClusterSchema),
@@ -32,29 +35,54 @@ export function configDump(input: ConfigDumpInput): { readonly configs: readonly
     {
       '@type': 'type.googleapis.com/envoy.admin.v3.ListenersConfigDump',
       static_listeners: entries(input, configuration.listeners, 'static', 'listener', ListenerSchema),
-      dynamic_listeners: entries(input, configuration.listeners, 'dynamic', 'listener', ListenerSchema).map(({ version_info, listener, last_updated, error_state, name }) => ({
-        name,
-        active_state: { version_info, listener, last_updated },
-        ...(error_state === undefined ? {} : { error_state }),
-      })),
+      dynamic_listeners: entries(input, configuration.listeners, 'dynamic', 'listener', ListenerSchema).map(
+        ({ version_info, listener, last_updated, error_state, name }) => ({
+          name,
+          active_state: { version_info, listener, last_updated },
+          ...(error_state === undefined ? {} : { error_state }),
+        }),
+      ),
     },
     {
       '@type': 'type.googleapis.com/envoy.admin.v3.RoutesConfigDump',
-      dynamic_route_configs: entries(input, configuration.routeTables, 'dynamic', 'route_config', RouteConfigurationSchema),
+      dynamic_route_configs: entries(
+        input,
+        configuration.routeTables,
+        'dynamic',
+        'route_config',
+        RouteConfigurationSchema,
+      ),
     },
   ];
   if (includeEds) {
     configs.push({
       '@type': 'type.googleapis.com/envoy.admin.v3.EndpointsConfigDump',
-      dynamic_endpoint_configs: entries(input, configuration.assignments, 'dynamic', 'endpoint_config', ClusterLoadAssignmentSchema),
+      dynamic_endpoint_configs: entries(
+        input,
+        configuration.assignments,
+        'dynamic',
+        'endpoint_config',
+        ClusterLoadAssignmentSchema,
+      ),
     });
   }
   return { configs };
 }
 
-const labelOf: Readonly<Record<string, string>> = { cluster: 'cluster', listener: 'listener', route_config: 'routes', endpoint_config: 'endpoints' };
+const labelOf: Readonly<Record<string, string>> = {
+  cluster: 'cluster',
+  listener: 'listener',
+  route_config: 'routes',
+  endpoint_config: 'endpoints',
+};
 
-function entries(input: ConfigDumpInput, resources: ReadonlyMap<string, ResourceOrigin>, origin: 'static' | 'dynamic', key: string, schema: DescMessage): Section[] {
+function entries(
+  input: ConfigDumpInput,
+  resources: ReadonlyMap<string, ResourceOrigin>,
+  origin: 'static' | 'dynamic',
+  key: string,
+  schema: DescMessage,
+): Section[] {
   const found: Section[] = [];
   for (const [name, resource] of resources) {
     if (resource.origin !== origin || (input.nameFilter !== null && !input.nameFilter.test(name))) continue;
@@ -62,11 +90,20 @@ function entries(input: ConfigDumpInput, resources: ReadonlyMap<string, Resource
     found.push({
       ...(key === 'listener' && origin === 'dynamic' ? { name } : {}),
       ...(origin === 'dynamic' ? { version_info: resource.version } : {}),
-      [key]: { '@type': `type.googleapis.com/${schema.typeName}`, ...(json(schema, fromBinary(schema, resource.raw)) as Section) },
+      [key]: {
+        '@type': `type.googleapis.com/${schema.typeName}`,
+        ...(json(schema, fromBinary(schema, resource.raw)) as Section),
+      },
       last_updated: new Date(resource.updatedWallMs).toISOString(),
       ...(refused === undefined
         ? {}
-        : { error_state: { last_update_attempt: new Date(refused.atWallMs).toISOString(), details: refused.details, version_info: refused.version } }),
+        : {
+            error_state: {
+              last_update_attempt: new Date(refused.atWallMs).toISOString(),
+              details: refused.details,
+              version_info: refused.version,
+            },
+          }),
     });
   }
   return found;
@@ -80,5 +117,10 @@ function json(schema: DescMessage, message: Parameters<typeof toJson>[1]): JsonV
 function redact(value: JsonValue): JsonValue {
   if (Array.isArray(value)) return value.map(redact);
   if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, inner]) => [key, key === 'private_key' || key === 'password' ? { inline_string: '[redacted]' } : redact(inner)]));
+  return Object.fromEntries(
+    Object.entries(value).map(([key, inner]) => [
+      key,
+      key === 'private_key' || key === 'password' ? { inline_string: '[redacted]' } : redact(inner),
+    ]),
+  );
 }

@@ -53,7 +53,9 @@ export class Drain implements TimerTarget {
     }
     if (open > 0) {
       const streams = this.#listeners.activeStreams;
-      this.#log.warn(`drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`);
+      this.#log.warn(
+        `drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`,
+      );
     }
     this.#done();
   }

@@ -50,4 +50,9 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
   }
 }
 
-const empty: Configuration = Object.freeze({ listeners: new Map(), clusters: new Map(), routeTables: new Map(), assignments: new Map() });
+const empty: Configuration = Object.freeze({
+  listeners: new Map(),
+  clusters: new Map(),
+  routeTables: new Map(),
+  assignments: new Map(),
+});

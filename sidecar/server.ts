@@ -3,9 +3,9 @@
  */
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
+import { certificatesInUse } from './certificates.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
-import { certificatesInUse } from './certificates.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
@@ -80,7 +80,8 @@ export class Sidecar implements AdminContext {
       accessLogSinks: this.accessLogs,
     };
     this.listeners = new ListenerManager(context, {
-      createConnectionManager: (chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
+      createConnectionManager: (chain, listener) =>
+        new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
     });
     this.#published.connectListeners(this.listeners);
     this.#ads = this.#createAds();
@@ -120,7 +121,12 @@ export class Sidecar implements AdminContext {
       this.#ads.start();
       return;
     }
-    this.#published.apply({ listeners: bootstrap.listeners, clusters: bootstrap.clusters, routeTables: new Map(), assignments: new Map() });
+    this.#published.apply({
+      listeners: bootstrap.listeners,
+      clusters: bootstrap.clusters,
+      routeTables: new Map(),
+      assignments: new Map(),
+    });
     const faults = (await this.#binding) as readonly BindFault[];
     if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
     this.#onInitialized();
@@ -194,7 +200,11 @@ export class Sidecar implements AdminContext {
     return listenersJson(this.listeners.dump());
   }
 
-  configDump(query: { readonly resource: string; readonly nameFilter: RegExp | null; readonly includeEds: boolean }): unknown {
+  configDump(query: {
+    readonly resource: string;
+    readonly nameFilter: RegExp | null;
+    readonly includeEds: boolean;
+  }): unknown {
     const dump = configDump({
       bootstrap: this.#options.bootstrap.message,
       configuration: this.#published.current,
@@ -243,13 +253,19 @@ export class Sidecar implements AdminContext {
   }
 }
 
-async function bindPort(kind: 'admin' | 'probe', address: { readonly host: string; readonly port: number }, context: AdminContext): Promise<AdminServer> {
+async function bindPort(
+  kind: 'admin' | 'probe',
+  address: { readonly host: string; readonly port: number },
+  context: AdminContext,
+): Promise<AdminServer> {
   try {
     return await AdminServer.start(kind, address, context);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const flag = kind === 'admin' ? '--admin' : '--listen-metrics';
-    throw new Error(`cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with ${flag}`, { cause: error });
+    throw new Error(
+      `cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with ${flag}`,
+      { cause: error },
+    );
   }
 }
-

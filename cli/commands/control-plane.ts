@@ -17,10 +17,22 @@ export interface ControlPlaneCommandOptions {
 const logLevels = ['trace', 'debug', 'info', 'warn', 'error'];
 
 export async function controlPlane(options: ControlPlaneCommandOptions): Promise<void> {
-  if (options.listenTls !== undefined) throw new UserError('--listen-tls is not built yet: the control plane serves this machine only, without TLS', 2);
-  if (options.store !== 'embedded') throw new UserError(`--store: ${JSON.stringify(options.store)} is not built yet; embedded is`, 2);
-  if (!logLevels.includes(options.logLevel)) throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
-  const log = pino({ level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime, messageKey: 'message', formatters: { level: (level) => ({ level }) } }, pino.destination({ dest: 2, sync: true }));
+  if (options.listenTls !== undefined)
+    throw new UserError('--listen-tls is not built yet: the control plane serves this machine only, without TLS', 2);
+  if (options.store !== 'embedded')
+    throw new UserError(`--store: ${JSON.stringify(options.store)} is not built yet; embedded is`, 2);
+  if (!logLevels.includes(options.logLevel))
+    throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
+  const log = pino(
+    {
+      level: options.logLevel,
+      base: null,
+      timestamp: pino.stdTimeFunctions.isoTime,
+      messageKey: 'message',
+      formatters: { level: (level) => ({ level }) },
+    },
+    pino.destination({ dest: 2, sync: true }),
+  );
   let running: Awaited<ReturnType<typeof startControlPlane>>;
   try {
     running = await startControlPlane({

@@ -7,9 +7,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { edgeFigures, type EdgeFigures, getText, readTotals } from '../../demo/edges.ts';
+import { type EdgeFigures, edgeFigures, getText, readTotals } from '../../demo/edges.ts';
 import { Load } from '../../demo/load.ts';
-import { controlPlaneAdminPort, controlPlanePort, shop, type ShopInstance, storefrontPort } from '../../demo/shop.ts';
+import { controlPlaneAdminPort, controlPlanePort, type ShopInstance, shop, storefrontPort } from '../../demo/shop.ts';
 import { parseWhole } from '../host-port.ts';
 import { type SidecarProcess, startSidecar } from '../sidecar-process.ts';
 import { UserError } from '../user-error.ts';
@@ -66,7 +66,8 @@ class ShopDemo {
         await stopped;
         if (timer !== null) clearTimeout(timer);
         clearInterval(table);
-        if (Number.isFinite(this.#seconds)) print(`\n${this.#load.answered} purchases answered, ${this.#load.failed} failed`);
+        if (Number.isFinite(this.#seconds))
+          print(`\n${this.#load.answered} purchases answered, ${this.#load.failed} failed`);
       }
     } finally {
       this.#stopping = true;
@@ -85,12 +86,25 @@ class ShopDemo {
       join(import.meta.dirname, 'outrigger.js'),
       'control-plane',
       ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
-      ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-admin', `127.0.0.1:${controlPlaneAdminPort}`, '--log-level', 'warn'],
+      ...[
+        '--listen',
+        `127.0.0.1:${controlPlanePort}`,
+        '--listen-admin',
+        `127.0.0.1:${controlPlaneAdminPort}`,
+        '--log-level',
+        'warn',
+      ],
     ]);
-    await until(async () => (await getText(`127.0.0.1:${controlPlaneAdminPort}`, '/healthz/ready')).startsWith('OK'), 'the control plane did not become ready');
+    await until(
+      async () => (await getText(`127.0.0.1:${controlPlaneAdminPort}`, '/healthz/ready')).startsWith('OK'),
+      'the control plane did not become ready',
+    );
     this.#controlPlaneMs = performance.now() - began;
     this.#instances = await Promise.all(shop.map((instance) => this.#startInstance(instance)));
-    await until(async () => (await getText(`127.0.0.1:${storefrontPort}`, '/buy/1')).includes('receipt'), 'the shop did not answer a purchase');
+    await until(
+      async () => (await getText(`127.0.0.1:${storefrontPort}`, '/buy/1')).includes('receipt'),
+      'the shop did not answer a purchase',
+    );
   }
 
   async #startInstance(instance: ShopInstance): Promise<RunningInstance> {
@@ -111,9 +125,18 @@ class ShopDemo {
     return { instance, sidecar, app, admin: ready.admin, readyMs: performance.now() - began };
   }
 
-  #spawn(name: string, command: string, args: readonly string[], environment: Record<string, string> = {}): ChildProcess {
+  #spawn(
+    name: string,
+    command: string,
+    args: readonly string[],
+    environment: Record<string, string> = {},
+  ): ChildProcess {
     // A group of its own, so that Ctrl-C reaches only this process, which then stops the others in order.
-    const child = spawn(command, args, { stdio: ['ignore', 'inherit', 'inherit'], detached: true, env: { ...process.env, ...environment } });
+    const child = spawn(command, args, {
+      stdio: ['ignore', 'inherit', 'inherit'],
+      detached: true,
+      env: { ...process.env, ...environment },
+    });
     this.#watch(name, child);
     return child;
   }
@@ -146,13 +169,16 @@ class ShopDemo {
   async #gone(children: readonly ChildProcess[], limitMs: number): Promise<void> {
     const running = (): readonly ChildProcess[] => children.filter((child) => this.#children.has(child));
     const deadline = performance.now() + limitMs;
-    while (running().length > 0 && performance.now() < deadline) await new Promise((resolve) => setTimeout(resolve, 20));
+    while (running().length > 0 && performance.now() < deadline)
+      await new Promise((resolve) => setTimeout(resolve, 20));
     for (const child of running()) child.kill('SIGKILL');
   }
 
   #welcome(): string {
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
-    const lines = [`  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlanePort}   admin http://127.0.0.1:${controlPlaneAdminPort}`];
+    const lines = [
+      `  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlanePort}   admin http://127.0.0.1:${controlPlaneAdminPort}`,
+    ];
     for (const { instance, readyMs, app } of this.#instances) {
       const where = instance.inboundPort === storefrontPort ? `   http://127.0.0.1:${storefrontPort}` : '';
       lines.push(`  ${instance.name.padEnd(15)} ready   ${seconds(readyMs)}   pid ${app.pid}${where}`);
@@ -181,7 +207,9 @@ Ctrl-C stops everything.
     const terminal = process.stdout.isTTY;
     const show = async (): Promise<void> => {
       const totals: Parameters<typeof readTotals>[1] = new Map();
-      const texts = await Promise.all(this.#instances.map(({ admin }) => getText(admin, '/stats/prometheus?filter=outrigger_request')));
+      const texts = await Promise.all(
+        this.#instances.map(({ admin }) => getText(admin, '/stats/prometheus?filter=outrigger_request')),
+      );
       for (const text of texts) readTotals(text, totals);
       const now = performance.now();
       const figures = edgeFigures(before, totals, (now - beforeMs) / 1000);
@@ -211,8 +239,16 @@ function tableText(figures: readonly EdgeFigures[]): string {
 }
 
 async function checkPorts(): Promise<void> {
-  for (const port of [controlPlanePort, controlPlaneAdminPort, storefrontPort, ...shop.map((instance) => instance.appPort)]) {
-    if (await accepts(port)) throw new UserError(`port ${port} on 127.0.0.1 is taken by another program, and the demo needs it; is another demo running?`);
+  for (const port of [
+    controlPlanePort,
+    controlPlaneAdminPort,
+    storefrontPort,
+    ...shop.map((instance) => instance.appPort),
+  ]) {
+    if (await accepts(port))
+      throw new UserError(
+        `port ${port} on 127.0.0.1 is taken by another program, and the demo needs it; is another demo running?`,
+      );
   }
 }
 

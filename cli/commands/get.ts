@@ -13,9 +13,31 @@ type Row = Readonly<Record<string, unknown>>;
 /** Columns by kind; JSON and YAML have everything that the control plane says. */
 const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
   services: [field('namespace'), field('name'), field('ports'), field('endpoints')],
-  endpoints: [field('service'), field('port'), field('address'), field('instance', 'instanceId'), field('labels'), field('zone'), field('source')],
-  routes: [field('namespace'), field('kind'), field('name'), field('service'), field('rule'), field('matches'), field('backends')],
-  proxies: [field('id', 'nodeId'), field('service', 'cluster'), field('kind'), field('address', 'peer'), field('connected', 'connectedAt')],
+  endpoints: [
+    field('service'),
+    field('port'),
+    field('address'),
+    field('instance', 'instanceId'),
+    field('labels'),
+    field('zone'),
+    field('source'),
+  ],
+  routes: [
+    field('namespace'),
+    field('kind'),
+    field('name'),
+    field('service'),
+    field('rule'),
+    field('matches'),
+    field('backends'),
+  ],
+  proxies: [
+    field('id', 'nodeId'),
+    field('service', 'cluster'),
+    field('kind'),
+    field('address', 'peer'),
+    field('connected', 'connectedAt'),
+  ],
 };
 
 function field(heading: string, key: string = heading): Column<Row> {
@@ -48,7 +70,12 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
       response.on('data', (chunk: string) => (body += chunk));
       response.on('end', () => {
         if (response.statusCode === 200) resolve(JSON.parse(body));
-        else reject(new UserError(`the control plane at ${address.host}:${address.port} answered ${response.statusCode} for ${path}: ${body.trim()}`));
+        else
+          reject(
+            new UserError(
+              `the control plane at ${address.host}:${address.port} answered ${response.statusCode} for ${path}: ${body.trim()}`,
+            ),
+          );
       });
     });
     call.on('timeout', () => call.destroy(new Error('no answer within 5 s')));

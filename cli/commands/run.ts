@@ -45,7 +45,12 @@ export async function run(words: readonly string[], options: RunOptions): Promis
 
 function sidecarFlags(options: RunOptions): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
-  const flags = ['--service', `${namespace}/${name}`, '--app-port', String(parseWhole('--port', options.port, 1, 65535))];
+  const flags = [
+    '--service',
+    `${namespace}/${name}`,
+    '--app-port',
+    String(parseWhole('--port', options.port, 1, 65535)),
+  ];
   const listenFlags: ReadonlyArray<readonly [string, string]> = [
     ['--control-plane', options.controlPlane],
     ['--outbound-listen', options.outboundListen],
@@ -61,7 +66,12 @@ function sidecarFlags(options: RunOptions): string[] {
     flags.push('--labels', options.labels);
   }
   if (options.zone !== undefined) flags.push('--zone', options.zone);
-  flags.push('--drain-time', String(parseWhole('--drain-time', options.drainTime, 0, 3600)), '--log-level', options.logLevel);
+  flags.push(
+    '--drain-time',
+    String(parseWhole('--drain-time', options.drainTime, 0, 3600)),
+    '--log-level',
+    options.logLevel,
+  );
   return flags;
 }
 
@@ -78,13 +88,23 @@ export function appEnvironment(port: string, outbound: string): Record<string, s
   };
 }
 
-function runApp(words: readonly string[], options: RunOptions, outbound: string, state: { app: ChildProcess | null }): Promise<number> {
+function runApp(
+  words: readonly string[],
+  options: RunOptions,
+  outbound: string,
+  state: { app: ChildProcess | null },
+): Promise<number> {
   const [command = '', ...args] = words;
-  const app = spawn(command, args, { stdio: 'inherit', env: { ...process.env, ...appEnvironment(options.port, outbound) } });
+  const app = spawn(command, args, {
+    stdio: 'inherit',
+    env: { ...process.env, ...appEnvironment(options.port, outbound) },
+  });
   state.app = app;
   return new Promise((resolve) => {
     app.once('error', (error: NodeJS.ErrnoException) => {
-      process.stderr.write(`outrigger: cannot start ${JSON.stringify(command)}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}\n`);
+      process.stderr.write(
+        `outrigger: cannot start ${JSON.stringify(command)}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}\n`,
+      );
       resolve(error.code === 'ENOENT' ? 127 : 126);
     });
     app.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));

@@ -4,10 +4,14 @@ import { join } from 'node:path';
 import { sidecarEnvironment, sidecarNodeFlags } from '../sidecar-process.ts';
 
 export function sidecar(words: readonly string[]): void {
-  const child = spawn(process.execPath, [...sidecarNodeFlags, join(import.meta.dirname, 'sidecar.js'), 'sidecar', ...words], {
-    stdio: 'inherit',
-    env: { ...process.env, ...sidecarEnvironment },
-  });
+  const child = spawn(
+    process.execPath,
+    [...sidecarNodeFlags, join(import.meta.dirname, 'sidecar.js'), 'sidecar', ...words],
+    {
+      stdio: 'inherit',
+      env: { ...process.env, ...sidecarEnvironment },
+    },
+  );
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => child.kill(signal));
   child.once('exit', (code) => {
     process.exitCode = code ?? 1;

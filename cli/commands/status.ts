@@ -1,9 +1,14 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
 import { create } from '@bufbuild/protobuf';
 import { type Client, credentials, makeClientConstructor, type ServiceError } from '@grpc/grpc-js';
-import { grpcService } from '../../proto/grpc-service.ts';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
-import { ClientStatusDiscoveryService, ClientStatusRequestSchema, type ClientStatusResponse, ConfigStatus } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import {
+  ClientStatusDiscoveryService,
+  ClientStatusRequestSchema,
+  type ClientStatusResponse,
+  ConfigStatus,
+} from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import { grpcService } from '../../proto/grpc-service.ts';
 import { formatHostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
 import { UserError } from '../user-error.ts';
@@ -48,7 +53,12 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
   const ofType = (suffix: string): string => {
     const entries = config.genericXdsConfigs.filter((entry) => entry.typeUrl.endsWith(suffix));
     if (entries.length === 0) return 'NOT SENT';
-    if (entries.some((entry) => entry.configStatus === ConfigStatus.ERROR || entry.clientStatus === ClientResourceStatus.NACKED)) return 'NACKED';
+    if (
+      entries.some(
+        (entry) => entry.configStatus === ConfigStatus.ERROR || entry.clientStatus === ClientResourceStatus.NACKED,
+      )
+    )
+      return 'NACKED';
     return entries.every((entry) => entry.configStatus === ConfigStatus.SYNCED) ? 'SYNCED' : 'STALE';
   };
   return {
@@ -59,7 +69,9 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
     endpoints: ofType('.ClusterLoadAssignment'),
     listeners: ofType('.Listener'),
     routes: ofType('.RouteConfiguration'),
-    faults: config.genericXdsConfigs.flatMap((entry) => (entry.errorState === undefined ? [] : [entry.errorState.details])),
+    faults: config.genericXdsConfigs.flatMap((entry) =>
+      entry.errorState === undefined ? [] : [entry.errorState.details],
+    ),
   };
 }
 
@@ -67,13 +79,26 @@ function fetchStatus(target: string): Promise<ClientStatusResponse> {
   const service = grpcService(ClientStatusDiscoveryService);
   const ClientClass = makeClientConstructor(service, 'ClientStatusDiscoveryService');
   const client = new ClientClass(target, credentials.createInsecure()) as unknown as Client & {
-    fetchClientStatus(request: unknown, options: { deadline: Date }, done: (error: ServiceError | null, response: ClientStatusResponse) => void): void;
+    fetchClientStatus(
+      request: unknown,
+      options: { deadline: Date },
+      done: (error: ServiceError | null, response: ClientStatusResponse) => void,
+    ): void;
   };
   return new Promise((resolve, reject) => {
-    client.fetchClientStatus(create(ClientStatusRequestSchema), { deadline: new Date(Date.now() + 5_000) }, (error, response) => {
-      client.close();
-      if (error === null) resolve(response);
-      else reject(new UserError(`no control plane at ${target} (${error.details}); start one with outrigger control-plane, or name another with --control-plane`));
-    });
+    client.fetchClientStatus(
+      create(ClientStatusRequestSchema),
+      { deadline: new Date(Date.now() + 5_000) },
+      (error, response) => {
+        client.close();
+        if (error === null) resolve(response);
+        else
+          reject(
+            new UserError(
+              `no control plane at ${target} (${error.details}); start one with outrigger control-plane, or name another with --control-plane`,
+            ),
+          );
+      },
+    );
   });
 }

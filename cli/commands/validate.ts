@@ -10,11 +10,20 @@ export function validate(paths: readonly string[], options: { readonly output: O
   for (const path of paths) if (!existsSync(path)) throw new UserError(`${path}: there is no such file or folder`);
   const { faults, warnings, files, resources } = validatePaths(paths);
   if (options.output !== 'table') {
-    printData([...faults.map((fault) => ({ severity: 'error', ...fault })), ...warnings.map((fault) => ({ severity: 'warning', ...fault }))], [], options.output);
+    printData(
+      [
+        ...faults.map((fault) => ({ severity: 'error', ...fault })),
+        ...warnings.map((fault) => ({ severity: 'warning', ...fault })),
+      ],
+      [],
+      options.output,
+    );
   } else {
     for (const fault of faults) process.stdout.write(`${faultText(fault)}\n`);
     for (const warning of warnings) process.stdout.write(`${faultText(warning)} (warning)\n`);
   }
-  process.stderr.write(`${files} file${files === 1 ? '' : 's'}, ${resources} resource${resources === 1 ? '' : 's'}: ${faults.length === 0 ? 'no fault' : `${faults.length} fault${faults.length === 1 ? '' : 's'}`}\n`);
+  process.stderr.write(
+    `${files} file${files === 1 ? '' : 's'}, ${resources} resource${resources === 1 ? '' : 's'}: ${faults.length === 0 ? 'no fault' : `${faults.length} fault${faults.length === 1 ? '' : 's'}`}\n`,
+  );
   return Promise.resolve(faults.length === 0 ? 0 : 1);
 }

@@ -33,7 +33,8 @@ function respond(data: AdminData, path: string): Answer {
       return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: data.metrics() };
   }
   const list = path.startsWith('/api/v1/') ? path.slice('/api/v1/'.length) : '';
-  if (Object.hasOwn(data.lists, list)) return { status: 200, type: 'application/json', body: `${JSON.stringify(data.lists[list]!())}\n` };
+  if (Object.hasOwn(data.lists, list))
+    return { status: 200, type: 'application/json', body: `${JSON.stringify(data.lists[list]!())}\n` };
   return text(`there is no ${path}\n`, 404);
 }
 
@@ -49,8 +50,15 @@ export class AdminServer {
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
       request.resume();
       const get = request.method === 'GET' || request.method === 'HEAD';
-      const { status, type, body } = get ? respond(data, (request.url ?? '/').split('?', 1)[0]!) : text('only GET is served here\n', 405);
-      response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body), 'x-content-type-options': 'nosniff', server: 'outrigger' });
+      const { status, type, body } = get
+        ? respond(data, (request.url ?? '/').split('?', 1)[0]!)
+        : text('only GET is served here\n', 405);
+      response.writeHead(status, {
+        'content-type': type,
+        'content-length': Buffer.byteLength(body),
+        'x-content-type-options': 'nosniff',
+        server: 'outrigger',
+      });
       response.end(body);
     });
     server.maxConnections = 256;

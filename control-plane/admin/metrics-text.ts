@@ -8,7 +8,10 @@ export function metricsText(snapshots: ProxySnapshots, instances: number, faults
     byKind.set(proxy.kind, (byKind.get(proxy.kind) ?? 0) + 1);
     if ([...session.subscriptions.values()].some((subscription) => subscription.refused !== null)) refusing++;
   }
-  const lines = ['# TYPE outrigger_xds_proxies gauge', ...[...byKind].map(([kind, count]) => `outrigger_xds_proxies{kind="${kind}"} ${count}`)];
+  const lines = [
+    '# TYPE outrigger_xds_proxies gauge',
+    ...[...byKind].map(([kind, count]) => `outrigger_xds_proxies{kind="${kind}"} ${count}`),
+  ];
   const gauges: ReadonlyArray<readonly [string, number]> = [
     ['outrigger_xds_proxies_refusing', refusing],
     ['outrigger_registered_instances', instances],
@@ -16,6 +19,9 @@ export function metricsText(snapshots: ProxySnapshots, instances: number, faults
     ['process_resident_memory_bytes', process.memoryUsage.rss()],
   ];
   for (const [name, value] of gauges) lines.push(`# TYPE ${name} gauge`, `${name} ${value}`);
-  lines.push('# TYPE outrigger_xds_snapshots_given_total counter', `outrigger_xds_snapshots_given_total ${snapshots.pushes}`);
+  lines.push(
+    '# TYPE outrigger_xds_snapshots_given_total counter',
+    `outrigger_xds_snapshots_given_total ${snapshots.pushes}`,
+  );
   return `${lines.join('\n')}\n`;
 }

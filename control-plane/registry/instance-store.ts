@@ -37,16 +37,27 @@ export class InstanceStore {
     try {
       text = readFileSync(this.#file, 'utf8');
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ENOENT') this.#log.warn(`cannot read ${this.#file}: ${(error as Error).message}; starting without registered instances`);
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        this.#log.warn(`cannot read ${this.#file}: ${(error as Error).message}; starting without registered instances`);
       return [];
     }
     try {
-      const stored = JSON.parse(text) as ReadonlyArray<{ readonly leaseId: string; readonly ttlSeconds: number; readonly instance: JsonValue }>;
-      return stored.map(({ leaseId, ttlSeconds, instance }) => ({ leaseId, ttlSeconds, instance: fromJson(InstanceSchema, instance) }));
+      const stored = JSON.parse(text) as ReadonlyArray<{
+        readonly leaseId: string;
+        readonly ttlSeconds: number;
+        readonly instance: JsonValue;
+      }>;
+      return stored.map(({ leaseId, ttlSeconds, instance }) => ({
+        leaseId,
+        ttlSeconds,
+        instance: fromJson(InstanceSchema, instance),
+      }));
     } catch (error) {
       const aside = `${this.#file}.broken`;
       renameSync(this.#file, aside);
-      this.#log.warn(`${this.#file} is damaged (${(error as Error).message}); it was put aside as ${aside}, and registered instances are gone until they register again`);
+      this.#log.warn(
+        `${this.#file} is damaged (${(error as Error).message}); it was put aside as ${aside}, and registered instances are gone until they register again`,
+      );
       return [];
     }
   }
@@ -65,12 +76,18 @@ export class InstanceStore {
     const pending = this.#pending;
     if (pending === null || this.#file === null) return;
     this.#pending = null;
-    const stored = pending().map(({ leaseId, ttlSeconds, instance }) => ({ leaseId, ttlSeconds, instance: toJson(InstanceSchema, instance) }));
+    const stored = pending().map(({ leaseId, ttlSeconds, instance }) => ({
+      leaseId,
+      ttlSeconds,
+      instance: toJson(InstanceSchema, instance),
+    }));
     try {
       writeFileSync(`${this.#file}.new`, JSON.stringify(stored), { mode: 0o600 });
       renameSync(`${this.#file}.new`, this.#file);
     } catch (error) {
-      this.#log.error(`cannot write ${this.#file}: ${(error as Error).message}; registered instances will not survive a restart`);
+      this.#log.error(
+        `cannot write ${this.#file}: ${(error as Error).message}; registered instances will not survive a restart`,
+      );
     }
   }
 }

@@ -1,6 +1,12 @@
 /** `outrigger.registry.v1` over grpc-js. */
 import { create } from '@bufbuild/protobuf';
-import { type sendUnaryData, type ServerUnaryCall, type ServerWritableStream, type ServiceError, status } from '@grpc/grpc-js';
+import {
+  type ServerUnaryCall,
+  type ServerWritableStream,
+  type ServiceError,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
 import {
   type DeregisterRequest,
   type DeregisterResponse,
@@ -27,7 +33,10 @@ export class RegistryService {
   }
 
   readonly implementation = {
-    register: (call: ServerUnaryCall<RegisterRequest, RegisterResponse>, answer: sendUnaryData<RegisterResponse>): void => {
+    register: (
+      call: ServerUnaryCall<RegisterRequest, RegisterResponse>,
+      answer: sendUnaryData<RegisterResponse>,
+    ): void => {
       const { instance, ttlSeconds } = call.request;
       const fault = instanceFault(instance);
       if (fault !== '') {
@@ -38,18 +47,26 @@ export class RegistryService {
       if (lease === null) answer(failure(status.RESOURCE_EXHAUSTED, 'too many instances are registered'));
       else answer(null, create(RegisterResponseSchema, { leaseId: lease.leaseId, ttlSeconds: lease.ttlSeconds }));
     },
-    heartbeat: (call: ServerUnaryCall<HeartbeatRequest, HeartbeatResponse>, answer: sendUnaryData<HeartbeatResponse>): void => {
+    heartbeat: (
+      call: ServerUnaryCall<HeartbeatRequest, HeartbeatResponse>,
+      answer: sendUnaryData<HeartbeatResponse>,
+    ): void => {
       const ttlSeconds = this.#registry.heartbeat(call.request.leaseId);
-      if (ttlSeconds === null) answer(failure(status.NOT_FOUND, 'this lease has expired or is not known; register again'));
+      if (ttlSeconds === null)
+        answer(failure(status.NOT_FOUND, 'this lease has expired or is not known; register again'));
       else answer(null, create(HeartbeatResponseSchema, { ttlSeconds }));
     },
-    deregister: (call: ServerUnaryCall<DeregisterRequest, DeregisterResponse>, answer: sendUnaryData<DeregisterResponse>): void => {
+    deregister: (
+      call: ServerUnaryCall<DeregisterRequest, DeregisterResponse>,
+      answer: sendUnaryData<DeregisterResponse>,
+    ): void => {
       this.#registry.deregister(call.request.leaseId);
       answer(null, create(DeregisterResponseSchema));
     },
     watch: (stream: ServerWritableStream<WatchRequest, WatchResponse>): void => {
       const { namespace, service } = stream.request;
-      const wanted = (instance: Instance): boolean => (namespace === '' || instance.namespace === namespace) && (service === '' || instance.service === service);
+      const wanted = (instance: Instance): boolean =>
+        (namespace === '' || instance.namespace === namespace) && (service === '' || instance.service === service);
       stream.write(create(WatchResponseSchema, { full: true, instances: this.#registry.messages.filter(wanted) }));
       const stop = this.#registry.watch({
         onChange: (added, removed) => {
@@ -57,7 +74,8 @@ export class RegistryService {
           const gone = removed.filter(wanted);
           if (instances.length + gone.length === 0) return;
           // A watcher that does not read is let go, rather than kept in memory without end; it comes back and gets everything.
-          if (stream.writableLength > 1_000) stream.emit('error', failure(status.RESOURCE_EXHAUSTED, 'this watcher does not keep up; watch again'));
+          if (stream.writableLength > 1_000)
+            stream.emit('error', failure(status.RESOURCE_EXHAUSTED, 'this watcher does not keep up; watch again'));
           else stream.write(create(WatchResponseSchema, { instances, removed: gone }));
         },
       });
@@ -66,6 +84,9 @@ export class RegistryService {
   };
 }
 
-function failure(code: status, details: string): Partial<ServiceError> & { code: status; details: string; name: string; message: string } {
+function failure(
+  code: status,
+  details: string,
+): Partial<ServiceError> & { code: status; details: string; name: string; message: string } {
   return { name: 'RegistryError', message: details, code, details };
 }

@@ -38,7 +38,8 @@ export class Registry {
   constructor(options: RegistryOptions) {
     this.#options = options;
     // Who was there before the restart gets the whole of its time to renew: a restart takes nobody away.
-    for (const stored of options.store.load()) this.#put({ ...stored, expiresMs: options.nowMs() + stored.ttlSeconds * 1000 });
+    for (const stored of options.store.load())
+      this.#put({ ...stored, expiresMs: options.nowMs() + stored.ttlSeconds * 1000 });
     this.#cancelSweep = options.after(sweepMs, () => this.#sweep());
   }
 
@@ -70,7 +71,12 @@ export class Registry {
     if (before === undefined && this.#byInstance.size >= maxInstances) return null;
     if (before !== undefined) this.#leases.delete(before.leaseId);
     const ttl = ttlSeconds === 0 ? defaultTtlSeconds : Math.min(maxTtlSeconds, Math.max(minTtlSeconds, ttlSeconds));
-    const lease: Lease = { leaseId: randomUUID(), ttlSeconds: ttl, instance: cloneInstance(instance), expiresMs: this.#options.nowMs() + ttl * 1000 };
+    const lease: Lease = {
+      leaseId: randomUUID(),
+      ttlSeconds: ttl,
+      instance: cloneInstance(instance),
+      expiresMs: this.#options.nowMs() + ttl * 1000,
+    };
     this.#put(lease);
     this.#changed([lease.instance], []);
     return lease;
@@ -117,10 +123,11 @@ export class Registry {
     const now = this.#options.nowMs();
     const expired = [...this.#leases.values()].filter((lease) => lease.expiresMs <= now);
     for (const lease of expired) this.#drop(lease);
-    if (expired.length > 0) this.#changed(
-      [],
-      expired.map((lease) => lease.instance),
-    );
+    if (expired.length > 0)
+      this.#changed(
+        [],
+        expired.map((lease) => lease.instance),
+      );
     this.#cancelSweep = this.#options.after(sweepMs, () => this.#sweep());
   }
 

@@ -102,7 +102,10 @@ export class ProxySnapshots implements ProxyRegistry {
       const resources = translate(this.#model!, proxy.proxy);
       const faults = checkResources(resources);
       const old = before?.get(key);
-      if (faults.length > 0) this.#options.log.error(`the configuration for proxies like ${proxy.proxy.id} is not consistent, which is a fault of the control plane; please report it: ${faults.join('; ')}`);
+      if (faults.length > 0)
+        this.#options.log.error(
+          `the configuration for proxies like ${proxy.proxy.id} is not consistent, which is a fault of the control plane; please report it: ${faults.join('; ')}`,
+        );
       snapshot = faults.length > 0 && old !== undefined ? old : new TranslatedSnapshot(resources);
       this.#byKey.set(key, snapshot);
     }

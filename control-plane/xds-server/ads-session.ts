@@ -72,7 +72,12 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
     if (clusters === undefined) return true;
     if (!this.#settled([typeOrder.cluster, typeOrder.endpoints], snapshot)) return false;
     const endpoints = this.subscriptions.get(typeOrder.endpoints);
-    const missing = clusters.wildcard && clusters.refused === null && [...snapshot.resources(typeOrder.endpoints).keys()].some((name) => endpoints === undefined || !endpoints.sent.has(name));
+    const missing =
+      clusters.wildcard &&
+      clusters.refused === null &&
+      [...snapshot.resources(typeOrder.endpoints).keys()].some(
+        (name) => endpoints === undefined || !endpoints.sent.has(name),
+      );
     if (!missing) {
       this.#waitingSinceMs = -1;
       return true;

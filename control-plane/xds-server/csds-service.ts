@@ -1,7 +1,10 @@
 /** CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. */
 import { create } from '@bufbuild/protobuf';
-import { type sendUnaryData, type ServerDuplexStream, type ServerUnaryCall } from '@grpc/grpc-js';
-import { ClientResourceStatus, UpdateFailureStateSchema } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
+import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import {
+  ClientResourceStatus,
+  UpdateFailureStateSchema,
+} from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import {
   type ClientConfig,
   ClientConfig_GenericXdsConfigSchema,
@@ -23,7 +26,10 @@ export class CsdsService {
   }
 
   readonly implementation = {
-    fetchClientStatus: (_call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>, answer: sendUnaryData<ClientStatusResponse>): void => answer(null, this.#status()),
+    fetchClientStatus: (
+      _call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
+      answer: sendUnaryData<ClientStatusResponse>,
+    ): void => answer(null, this.#status()),
     streamClientStatus: (stream: ServerDuplexStream<ClientStatusRequest, ClientStatusResponse>): void => {
       stream.on('data', () => stream.write(this.#status()));
       stream.on('end', () => stream.end());
@@ -55,8 +61,19 @@ function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subsc
       name,
       versionInfo: version,
       configStatus: refused ? ConfigStatus.ERROR : newest ? ConfigStatus.SYNCED : ConfigStatus.STALE,
-      clientStatus: refused ? ClientResourceStatus.NACKED : subscription.awaiting === '' ? ClientResourceStatus.ACKED : ClientResourceStatus.REQUESTED,
-      ...(refused ? { errorState: create(UpdateFailureStateSchema, { details: subscription.refused!.details, versionInfo: version }) } : {}),
+      clientStatus: refused
+        ? ClientResourceStatus.NACKED
+        : subscription.awaiting === ''
+          ? ClientResourceStatus.ACKED
+          : ClientResourceStatus.REQUESTED,
+      ...(refused
+        ? {
+            errorState: create(UpdateFailureStateSchema, {
+              details: subscription.refused!.details,
+              versionInfo: version,
+            }),
+          }
+        : {}),
     });
   });
 }

@@ -20,14 +20,16 @@ export class DeltaSubscription extends Subscription {
 
   /** Gives '' or why the request cannot be served. Subscription changes count even with a stale nonce (xds.md C1.3). */
   onRequest(request: DeltaRequest): string {
-    if (this.names.size + request.subscribe.length > maxNames) return `more than ${maxNames} resource names of ${this.typeUrl}`;
+    if (this.names.size + request.subscribe.length > maxNames)
+      return `more than ${maxNames} resource names of ${this.typeUrl}`;
     this.takeAnswer(request.nonce, request.error, '');
     if (this.#first) {
       this.#first = false;
       // Legacy wildcard: the first request names nothing.
       if (request.subscribe.length === 0) this.wildcard = true;
       this.#emptyOwed = this.wildcard && request.initialVersions.size === 0;
-      for (const [name, version] of request.initialVersions) this.sent.set(name, { name, typeUrl: this.typeUrl, version, bytes: new Uint8Array() });
+      for (const [name, version] of request.initialVersions)
+        this.sent.set(name, { name, typeUrl: this.typeUrl, version, bytes: new Uint8Array() });
     }
     for (const name of request.subscribe) {
       if (name === '*') {
@@ -58,7 +60,8 @@ export class DeltaSubscription extends Subscription {
     if (this.awaiting !== '') return null;
     const changed = this.changed(resources);
     const removed = holdRemovals ? [] : this.gone(resources);
-    for (const name of this.#unanswered) if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
+    for (const name of this.#unanswered)
+      if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
     this.#unanswered.clear();
     if (changed.length === 0 && removed.length === 0 && !this.#emptyOwed) return null;
     this.#emptyOwed = false;
@@ -66,5 +69,4 @@ export class DeltaSubscription extends Subscription {
     this.sending(nonce, changed, removed);
     return { typeUrl: this.typeUrl, nonce, version: '', resources: changed, removed };
   }
-
 }

@@ -22,7 +22,8 @@ export class SotwSubscription extends Subscription {
 
   /** Gives '' or why the request cannot be served. */
   onRequest(request: SotwRequest): string {
-    if (request.names.length > maxNames) return `${request.names.length} resource names of ${this.typeUrl}; the limit is ${maxNames}`;
+    if (request.names.length > maxNames)
+      return `${request.names.length} resource names of ${this.typeUrl}; the limit is ${maxNames}`;
     // A stale nonce: a newer request of this type follows (xds.md C1.2).
     if (!this.#first && request.nonce !== '' && request.nonce !== this.awaiting && this.awaiting !== '') return '';
     if (request.nonce !== '' && !this.#first) this.takeAnswer(request.nonce, request.error, request.version);
@@ -79,13 +80,20 @@ export class SotwSubscription extends Subscription {
     if (changed.length === 0) return null;
     const nonce = this.nextNonce();
     this.sending(nonce, changed, []);
-    return { typeUrl: this.typeUrl, nonce, version: versionOf([...this.sent.values()]), resources: changed, removed: [] };
+    return {
+      typeUrl: this.typeUrl,
+      nonce,
+      version: versionOf([...this.sent.values()]),
+      resources: changed,
+      removed: [],
+    };
   }
 }
 
 /** A version for a set of resources: equal sets give equal versions, on whatever control plane. */
 function versionOf(resources: readonly ServedResource[]): string {
   const hash = createHash('sha256');
-  for (const { name, version } of [...resources].sort((a, b) => (a.name < b.name ? -1 : 1))) hash.update(`${name}\0${version}\0`);
+  for (const { name, version } of [...resources].sort((a, b) => (a.name < b.name ? -1 : 1)))
+    hash.update(`${name}\0${version}\0`);
   return hash.digest('hex').slice(0, 16);
 }

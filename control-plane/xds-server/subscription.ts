@@ -75,7 +75,8 @@ export abstract class Subscription {
   changed(resources: ResourceMap): ServedResource[] {
     const found: ServedResource[] = [];
     if (this.wildcard) {
-      for (const resource of resources.values()) if (this.sent.get(resource.name)?.version !== resource.version) found.push(resource);
+      for (const resource of resources.values())
+        if (this.sent.get(resource.name)?.version !== resource.version) found.push(resource);
     } else {
       for (const name of this.names) {
         const resource = resources.get(name);

@@ -35,7 +35,9 @@ export interface XdsServiceOptions {
   readonly maxStreamAgeMs: number;
 }
 
-type Stream = ServerDuplexStream<DiscoveryRequest, DiscoveryResponse> | ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
+type Stream =
+  | ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>
+  | ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>;
 
 /** What is the same for both variants: the node of the first message, the end of the stream. */
 class StreamHandler implements SessionOwner {
@@ -56,7 +58,8 @@ class StreamHandler implements SessionOwner {
     stream.on('cancelled', () => this.close());
     stream.on('error', () => this.close());
     const { maxStreamAgeMs } = options;
-    this.#stopAge = maxStreamAgeMs > 0 ? options.after(maxStreamAgeMs * (0.9 + options.random() * 0.2), () => this.end()) : () => {};
+    this.#stopAge =
+      maxStreamAgeMs > 0 ? options.after(maxStreamAgeMs * (0.9 + options.random() * 0.2), () => this.end()) : () => {};
   }
 
   get ended(): boolean {
@@ -93,7 +96,9 @@ class StreamHandler implements SessionOwner {
       session: this.session,
       snapshot: null,
     };
-    this.#options.log.info(`proxy ${read.proxy.id} (${read.proxy.cluster}) connected from ${this.connected.peer} (${variant})`);
+    this.#options.log.info(
+      `proxy ${read.proxy.id} (${read.proxy.cluster}) connected from ${this.connected.peer} (${variant})`,
+    );
     this.#options.proxies.add(this.connected);
     return true;
   }
@@ -106,7 +111,10 @@ class StreamHandler implements SessionOwner {
   }
 
   logAnswer(typeUrl: string, error: string | null): void {
-    if (error !== null) this.#options.log.warn(`proxy ${this.connected!.proxy.id} refused ${typeUrl.slice(typeUrl.lastIndexOf('.') + 1)}: ${error}`);
+    if (error !== null)
+      this.#options.log.warn(
+        `proxy ${this.connected!.proxy.id} refused ${typeUrl.slice(typeUrl.lastIndexOf('.') + 1)}: ${error}`,
+      );
   }
 
   /** Ends the stream in order; the client comes back. */
@@ -138,8 +146,10 @@ export class XdsService {
 
   /** The handlers for AggregatedDiscoveryService. */
   readonly implementation = {
-    streamAggregatedResources: (stream: ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>): void => this.#sotw(stream),
-    deltaAggregatedResources: (stream: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>): void => this.#delta(stream),
+    streamAggregatedResources: (stream: ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>): void =>
+      this.#sotw(stream),
+    deltaAggregatedResources: (stream: ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>): void =>
+      this.#delta(stream),
   };
 
   /** Ends every stream in order: this control plane is going away. */
@@ -164,7 +174,12 @@ export class XdsService {
       if (subscription === null) return;
       const error = request.errorDetail?.message ?? null;
       handler.logAnswer(request.typeUrl, error);
-      const fault = subscription.onRequest({ nonce: request.responseNonce, version: request.versionInfo, names: request.resourceNames, error });
+      const fault = subscription.onRequest({
+        nonce: request.responseNonce,
+        version: request.versionInfo,
+        names: request.resourceNames,
+        error,
+      });
       if (fault !== '') handler.refuse(fault);
       else session.flush();
     });
@@ -198,14 +213,21 @@ function any(resource: ServedResource) {
 }
 
 function encodeSotw(response: OutgoingResponse): DiscoveryResponse {
-  return create(DiscoveryResponseSchema, { typeUrl: response.typeUrl, nonce: response.nonce, versionInfo: response.version, resources: response.resources.map(any) });
+  return create(DiscoveryResponseSchema, {
+    typeUrl: response.typeUrl,
+    nonce: response.nonce,
+    versionInfo: response.version,
+    resources: response.resources.map(any),
+  });
 }
 
 function encodeDelta(response: OutgoingResponse): DeltaDiscoveryResponse {
   return create(DeltaDiscoveryResponseSchema, {
     typeUrl: response.typeUrl,
     nonce: response.nonce,
-    resources: response.resources.map((resource) => create(ResourceSchema, { name: resource.name, version: resource.version, resource: any(resource) })),
+    resources: response.resources.map((resource) =>
+      create(ResourceSchema, { name: resource.name, version: resource.version, resource: any(resource) }),
+    ),
     removedResources: [...response.removed],
   });
 }

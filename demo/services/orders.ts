@@ -15,8 +15,10 @@ let orders = 0;
 
 function charge(orderId: string): Promise<ChargeResponse> {
   return new Promise((resolve, reject) => {
-    payments['charge']!({ orderId, cents: 4200 }, { deadline: Date.now() + 5000 }, (error: ServiceError | null, answer: ChargeResponse) =>
-      error === null ? resolve(answer) : reject(error),
+    payments['charge']!(
+      { orderId, cents: 4200 },
+      { deadline: Date.now() + 5000 },
+      (error: ServiceError | null, answer: ChargeResponse) => (error === null ? resolve(answer) : reject(error)),
     );
   });
 }
@@ -44,7 +46,9 @@ async function order(request: IncomingMessage, response: ServerResponse): Promis
 const server = createServer((request, response) => {
   order(request, response).catch((error: Error) => {
     const body = JSON.stringify({ error: error.message });
-    response.writeHead(502, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) }).end(body);
+    response
+      .writeHead(502, { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) })
+      .end(body);
   });
 });
 server.listen(port, '127.0.0.1');

@@ -1,5 +1,5 @@
 /** Payments: gRPC, unary. Runs in two versions; VERSION says which. */
-import { type sendUnaryData, Server, ServerCredentials, type ServerUnaryCall } from '@grpc/grpc-js';
+import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import { port } from './outbound.ts';
 import { Payments } from './shop-proto.ts';
 

@@ -1,5 +1,5 @@
 /** Storefront: what a browser meets. `GET /buy/<id>` places an order at orders. */
-import { Agent, createServer, type IncomingMessage, request as httpRequest, type ServerResponse } from 'node:http';
+import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import { outbound, port } from './outbound.ts';
 
 const agent = new Agent({ keepAlive: true });
@@ -11,10 +11,13 @@ const handedOn = ['x-request-id', 'traceparent', 'tracestate'] as const;
 function placeOrder(id: string, caller: IncomingMessage, response: ServerResponse): void {
   const headers: Record<string, string> = { host: 'orders.shop', 'content-length': '0' };
   for (const name of handedOn) if (typeof caller.headers[name] === 'string') headers[name] = caller.headers[name];
-  const call = httpRequest({ host, port: Number(outboundPort), agent, method: 'POST', path: `/orders/${encodeURIComponent(id)}`, headers }, (answer) => {
-    response.writeHead(answer.statusCode ?? 502, { 'content-type': answer.headers['content-type'] ?? 'text/plain' });
-    answer.pipe(response);
-  });
+  const call = httpRequest(
+    { host, port: Number(outboundPort), agent, method: 'POST', path: `/orders/${encodeURIComponent(id)}`, headers },
+    (answer) => {
+      response.writeHead(answer.statusCode ?? 502, { 'content-type': answer.headers['content-type'] ?? 'text/plain' });
+      answer.pipe(response);
+    },
+  );
   call.on('error', (error) => response.writeHead(502, { 'content-type': 'text/plain' }).end(`${error.message}\n`));
   call.end();
 }

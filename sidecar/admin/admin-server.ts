@@ -30,7 +30,11 @@ export interface AdminContext {
   clustersJson(): unknown;
   listenersText(): string;
   listenersJson(): unknown;
-  configDump(query: { readonly resource: string; readonly nameFilter: RegExp | null; readonly includeEds: boolean }): unknown;
+  configDump(query: {
+    readonly resource: string;
+    readonly nameFilter: RegExp | null;
+    readonly includeEds: boolean;
+  }): unknown;
   certificates(): unknown;
   /** Refreshes gauges that are computed (memory, uptime) before statistics are shown. */
   refreshStats(): void;
@@ -54,17 +58,51 @@ interface Endpoint {
 }
 
 const text = (body: string, status = 200): Answer => ({ status, type: 'text/plain; charset=UTF-8', body });
-const json = (value: unknown): Answer => ({ status: 200, type: 'application/json', body: `${JSON.stringify(value, null, 1)}\n` });
+const json = (value: unknown): Answer => ({
+  status: 200,
+  type: 'application/json',
+  body: `${JSON.stringify(value, null, 1)}\n`,
+});
 
 const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
-  ['/ready', { method: 'GET', help: 'readiness: 200 LIVE, else 503', handle: (context) => text(`${context.state()}\n`, context.state() === 'LIVE' ? 200 : 503) }],
-  ['/server_info', { method: 'GET', help: 'version, state, node and uptime', handle: (context) => json(context.serverInfo()) }],
+  [
+    '/ready',
+    {
+      method: 'GET',
+      help: 'readiness: 200 LIVE, else 503',
+      handle: (context) => text(`${context.state()}\n`, context.state() === 'LIVE' ? 200 : 503),
+    },
+  ],
+  [
+    '/server_info',
+    { method: 'GET', help: 'version, state, node and uptime', handle: (context) => json(context.serverInfo()) },
+  ],
   ['/stats', { method: 'GET', help: 'statistics (?filter=REGEX, ?usedonly, ?format=json|prometheus)', handle: stats }],
   ['/stats/prometheus', { method: 'GET', help: 'statistics as Prometheus text (?filter=REGEX)', handle: prometheus }],
-  ['/clusters', { method: 'GET', help: 'clusters and hosts (?format=json)', handle: (context, query) => (wantsJson(query) ? json(context.clustersJson()) : text(context.clustersText())) }],
-  ['/listeners', { method: 'GET', help: 'listeners (?format=json)', handle: (context, query) => (wantsJson(query) ? json(context.listenersJson()) : text(context.listenersText())) }],
-  ['/config_dump', { method: 'GET', help: 'configuration in use (?resource=, ?name_regex=, ?include_eds)', handle: configDump }],
-  ['/certs', { method: 'GET', help: 'certificates in use; never keys', handle: (context) => json(context.certificates()) }],
+  [
+    '/clusters',
+    {
+      method: 'GET',
+      help: 'clusters and hosts (?format=json)',
+      handle: (context, query) => (wantsJson(query) ? json(context.clustersJson()) : text(context.clustersText())),
+    },
+  ],
+  [
+    '/listeners',
+    {
+      method: 'GET',
+      help: 'listeners (?format=json)',
+      handle: (context, query) => (wantsJson(query) ? json(context.listenersJson()) : text(context.listenersText())),
+    },
+  ],
+  [
+    '/config_dump',
+    { method: 'GET', help: 'configuration in use (?resource=, ?name_regex=, ?include_eds)', handle: configDump },
+  ],
+  [
+    '/certs',
+    { method: 'GET', help: 'certificates in use; never keys', handle: (context) => json(context.certificates()) },
+  ],
   ['/logging', { method: 'POST', help: 'log level (?level=trace|debug|info|warn|error|off)', handle: logging }],
   [
     '/drain_listeners',
@@ -77,8 +115,22 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
       },
     },
   ],
-  ['/healthcheck/fail', { method: 'POST', help: 'makes /ready answer 503', handle: (context) => (context.setHealthcheckFailed(true), text('OK\n')) }],
-  ['/healthcheck/ok', { method: 'POST', help: 'undoes /healthcheck/fail', handle: (context) => (context.setHealthcheckFailed(false), text('OK\n')) }],
+  [
+    '/healthcheck/fail',
+    {
+      method: 'POST',
+      help: 'makes /ready answer 503',
+      handle: (context) => (context.setHealthcheckFailed(true), text('OK\n')),
+    },
+  ],
+  [
+    '/healthcheck/ok',
+    {
+      method: 'POST',
+      help: 'undoes /healthcheck/fail',
+      handle: (context) => (context.setHealthcheckFailed(false), text('OK\n')),
+    },
+  ],
   ['/quitquitquit', { method: 'POST', help: 'ends the process', handle: (context) => (context.quit(), text('OK\n')) }],
   ['/reset_counters', { method: 'POST', help: 'sets counters to 0', handle: resetCounters }],
 ]);
@@ -97,7 +149,9 @@ function pattern(query: URLSearchParams, name: string): RegExp | null {
     const compiled = compileLinearRegex(source);
     return { test: (value: string) => compiled.matcher(value).find() } as RegExp;
   } catch (error) {
-    throw new BadQuery(`${name}: ${JSON.stringify(source)} is not a regular expression (RE2 syntax): ${(error as Error).message}\n`);
+    throw new BadQuery(
+      `${name}: ${JSON.stringify(source)} is not a regular expression (RE2 syntax): ${(error as Error).message}\n`,
+    );
   }
 }
 
@@ -110,18 +164,29 @@ function stats(context: AdminContext, query: URLSearchParams): Answer {
 
 function prometheus(context: AdminContext, query: URLSearchParams): Answer {
   context.refreshStats();
-  return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: prometheusText(context.stats, pattern(query, 'filter')) };
+  return {
+    status: 200,
+    type: 'text/plain; version=0.0.4; charset=utf-8',
+    body: prometheusText(context.stats, pattern(query, 'filter')),
+  };
 }
 
 function configDump(context: AdminContext, query: URLSearchParams): Answer {
-  return json(context.configDump({ resource: query.get('resource') ?? '', nameFilter: pattern(query, 'name_regex'), includeEds: query.has('include_eds') }));
+  return json(
+    context.configDump({
+      resource: query.get('resource') ?? '',
+      nameFilter: pattern(query, 'name_regex'),
+      includeEds: query.has('include_eds'),
+    }),
+  );
 }
 
 function logging(context: AdminContext, query: URLSearchParams): Answer {
   const level = query.get('level');
   if (level === null) return text(`active log level: ${context.log.level}\n`);
   const known = (level === 'warning' ? 'warn' : level) as LogLevel;
-  if (!logLevels.includes(known)) throw new BadQuery(`level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}\n`);
+  if (!logLevels.includes(known))
+    throw new BadQuery(`level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}\n`);
   context.log.level = known;
   return text(`active log level: ${known}\n`);
 }
@@ -155,7 +220,8 @@ function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, re
   const endpoint = table.get(path);
   if (endpoint === undefined) return text(`invalid path. ${helpPage(table)}`, 404);
   const method = request.method === 'HEAD' ? 'GET' : request.method;
-  if (method !== endpoint.method) return text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405);
+  if (method !== endpoint.method)
+    return text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405);
   try {
     return endpoint.handle(context, new URLSearchParams(search));
   } catch (error) {
@@ -166,7 +232,12 @@ function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, re
 
 const maxConnections = 256;
 
-const closing = new ProxyError({ flag: 'LR', source: 'local', details: 'admin_closed', message: 'The admin endpoint is closing.' });
+const closing = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'admin_closed',
+  message: 'The admin endpoint is closing.',
+});
 
 /** One caller's connection: answers each request when it is whole. What a caller sends as a body is read and dropped. */
 class AdminConnection implements ServerConnectionOwner {
@@ -174,10 +245,21 @@ class AdminConnection implements ServerConnectionOwner {
   readonly #onClosed: (connection: AdminConnection) => void;
   readonly #codec: Http1ServerConnection;
 
-  constructor(socket: Socket, wheel: TimerWheel, answer: (head: RequestHead) => Answer, onClosed: (connection: AdminConnection) => void) {
+  constructor(
+    socket: Socket,
+    wheel: TimerWheel,
+    answer: (head: RequestHead) => Answer,
+    onClosed: (connection: AdminConnection) => void,
+  ) {
     this.#answer = answer;
     this.#onClosed = onClosed;
-    this.#codec = new Http1ServerConnection(socket, this, defaultHttpLimits, { scheme: 'http', wheel, acceptHttp10: true, firstBytes: null, headTimeoutMs: 5_000 });
+    this.#codec = new Http1ServerConnection(socket, this, defaultHttpLimits, {
+      scheme: 'http',
+      wheel,
+      acceptHttp10: true,
+      firstBytes: null,
+      headTimeoutMs: 5_000,
+    });
   }
 
   onStream(stream: ServerStream): RequestReceiver {
@@ -225,7 +307,11 @@ export class AdminServer {
   }
 
   /** Binds and serves. `kind` decides which paths there are. Rejects with the system's error when the port cannot be had. */
-  static start(kind: 'admin' | 'probe', address: { readonly host: string; readonly port: number }, context: AdminContext): Promise<AdminServer> {
+  static start(
+    kind: 'admin' | 'probe',
+    address: { readonly host: string; readonly port: number },
+    context: AdminContext,
+  ): Promise<AdminServer> {
     const table = kind === 'admin' ? endpoints : probeEndpoints;
     const connections = new Set<AdminConnection>();
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {

@@ -10,7 +10,10 @@ export interface ClusterConfig {
     | { readonly kind: 'static'; readonly assignment: LoadAssignmentConfig }
     /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
     | { readonly kind: 'eds'; readonly serviceName: string };
-  readonly loadBalancing: { readonly kind: 'round-robin' } | { readonly kind: 'least-request'; readonly choiceCount: number } | { readonly kind: 'random' };
+  readonly loadBalancing:
+    | { readonly kind: 'round-robin' }
+    | { readonly kind: 'least-request'; readonly choiceCount: number }
+    | { readonly kind: 'random' };
   /** `connect_timeout`, default 5 s in Envoy. */
   readonly connectTimeoutMs: number;
   /** TLS handshake included in connect timeout, as in Envoy. */

@@ -48,7 +48,9 @@ export interface HttpConnectionManagerConfig {
   readonly statPrefix: string;
   readonly codec: 'auto' | 'http1' | 'http2';
   /** Either an inline table or the name of one that comes by RDS. */
-  readonly routes: { readonly kind: 'inline'; readonly table: RouteTableConfig } | { readonly kind: 'rds'; readonly name: string };
+  readonly routes:
+    | { readonly kind: 'inline'; readonly table: RouteTableConfig }
+    | { readonly kind: 'rds'; readonly name: string };
   readonly accessLogs: readonly AccessLogConfig[];
   /** `common_http_protocol_options.idle_timeout`: connection without streams; Envoy's default 1 h; 0: none. */
   readonly connectionIdleTimeoutMs: number;
@@ -89,7 +91,11 @@ export interface HttpConnectionManagerConfig {
   /** `strip_matching_host_port` / `strip_any_host_port`. */
   readonly stripHostPort: 'none' | 'matching' | 'any';
   /** `upgrade_configs`: tokens in lower case that may pass; needs-and-defaults.md 21: all pass unless denied, so `allowAll` is our default. */
-  readonly upgrades: { readonly allowAll: boolean; readonly allowed: readonly string[]; readonly denied: readonly string[] };
+  readonly upgrades: {
+    readonly allowAll: boolean;
+    readonly allowed: readonly string[];
+    readonly denied: readonly string[];
+  };
 }
 
 export interface Http2Options {
@@ -101,4 +107,3 @@ export interface Http2Options {
   readonly keepAliveIntervalMs: number;
   readonly keepAliveTimeoutMs: number;
 }
-

@@ -15,5 +15,5 @@ export function countBulkBytes(bytes: number): void {
   if (bytesSince < collectEveryBytes) return;
   bytesSince = 0;
   const { gc } = globalThis;
-  if (gc !== undefined) void gc({ type: 'minor' });
+  gc?.({ type: 'minor' });
 }

@@ -2,7 +2,14 @@
  * Statistics as Prometheus text (exposition format 0.0.4), made only when scraped. Ours stand under their own family (`outrigger_…`);
  * Envoy's names become `envoy_…` as Envoy writes them, with the cluster, listener or prefix as a label.
  */
-import { bucketBoundsMs, type Counter, type Gauge, type Histogram, type StatLabels, type StatStore } from './stat-store.ts';
+import {
+  bucketBoundsMs,
+  type Counter,
+  type Gauge,
+  type Histogram,
+  type StatLabels,
+  type StatStore,
+} from './stat-store.ts';
 
 interface Family {
   readonly type: 'counter' | 'gauge' | 'histogram';
@@ -12,7 +19,10 @@ interface Family {
 /** All statistics, or those whose Envoy-style name or family matches `filter`. */
 export function prometheusText(store: StatStore, filter: RegExp | null = null): string {
   const families = new Map<string, Family>();
-  const add = (type: Family['type'], stat: Counter | Gauge | Histogram): { lines: string[]; name: string; labels: StatLabels } | null => {
+  const add = (
+    type: Family['type'],
+    stat: Counter | Gauge | Histogram,
+  ): { lines: string[]; name: string; labels: StatLabels } | null => {
     if (filter !== null && !filter.test(stat.name) && !(stat.family !== null && filter.test(stat.family))) return null;
     const { name, labels } = stat.family === null ? envoyFamily(stat.name) : { name: stat.family, labels: stat.labels };
     let family = families.get(name);
@@ -48,10 +58,15 @@ function histogramLines(to: { lines: string[]; name: string; labels: StatLabels 
   let cumulative = 0;
   for (let i = 0; i < bucketBoundsMs.length; i++) {
     cumulative += histogram.counts[i]!;
-    to.lines.push(`${to.name}_bucket${labelText({ ...to.labels, le: String(bucketBoundsMs[i]! * scale) })} ${cumulative}`);
+    to.lines.push(
+      `${to.name}_bucket${labelText({ ...to.labels, le: String(bucketBoundsMs[i]! * scale) })} ${cumulative}`,
+    );
   }
   to.lines.push(`${to.name}_bucket${labelText({ ...to.labels, le: '+Inf' })} ${histogram.count}`);
-  to.lines.push(`${to.name}_sum${labelText(to.labels)} ${histogram.sum * scale}`, `${to.name}_count${labelText(to.labels)} ${histogram.count}`);
+  to.lines.push(
+    `${to.name}_sum${labelText(to.labels)} ${histogram.sum * scale}`,
+    `${to.name}_count${labelText(to.labels)} ${histogram.count}`,
+  );
 }
 
 const scoped: ReadonlyArray<readonly [string, string, string]> = [

@@ -47,7 +47,10 @@ export function statsJson(store: StatStore, query: StatsQuery): unknown {
           supported_quantiles: quantiles.map((q) => q * 100),
           computed_quantiles: histograms.map((histogram) => ({
             name: histogram.name + labelSuffix(histogram.labels),
-            values: quantiles.map((q) => ({ interval: null, cumulative: histogram.count === 0 ? null : quantile(histogram, q) })),
+            values: quantiles.map((q) => ({
+              interval: null,
+              cumulative: histogram.count === 0 ? null : quantile(histogram, q),
+            })),
           })),
         },
       },
@@ -57,7 +60,8 @@ export function statsJson(store: StatStore, query: StatsQuery): unknown {
 
 function matching(store: StatStore, query: StatsQuery): Histogram[] {
   return [...store.histograms.values()].filter(
-    (histogram) => (!query.usedOnly || histogram.count > 0) && (query.filter === null || query.filter.test(histogram.name)),
+    (histogram) =>
+      (!query.usedOnly || histogram.count > 0) && (query.filter === null || query.filter.test(histogram.name)),
   );
 }
 

@@ -241,8 +241,9 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
     return stage[program](bootstrap, { awaitReady: false });
   }
 
-  if (program === 'envoy') {
-    it('shows a refusal (NACK) with its reason in status, and other proxies are not disturbed', async () => {
+  it.each(program === 'envoy' ? ['envoy'] : [])(
+    '%s: shows a refusal (NACK) with its reason in status, and other proxies are not disturbed',
+    async () => {
       const load = await underSteadyLoad(port, orders, async () => {
         await startRefuser();
         await waitFor('the refusal in status', 15_000, async () => {
@@ -251,24 +252,26 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
           return (
             how === 'exit code 1' &&
             /"listeners": "NACKED"/.test(output) &&
-            output.includes(`refuser`) &&
+            output.includes('refuser') &&
             output.includes(`:${a}`)
           );
         });
       });
       expect(load.failures).toEqual([]);
-    });
-  } else {
-    // The sidecar binds after it has accepted the resource, so this fault is told by itself and not by a NACK.
-    it('says which port is taken when a listener cannot be bound, and other proxies are not disturbed', async () => {
+    },
+  );
+  // The sidecar binds after it has accepted the resource, so this fault is told by itself and not by a NACK.
+  it.each(program === 'sidecar' ? ['sidecar'] : [])(
+    '%s: says which port is taken when a listener cannot be bound, and other proxies are not disturbed',
+    async () => {
       const load = await underSteadyLoad(port, orders, async () => {
         const refuser = await startRefuser();
         await refuser.program.line(new RegExp(`cannot listen on 127\\.0\\.0\\.1:${a}.*the port is taken`));
         expect(refuser.program.ended).toBeNull();
       });
       expect(load.failures).toEqual([]);
-    });
-  }
+    },
+  );
 });
 
 describe('the registration API', () => {

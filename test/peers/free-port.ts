@@ -17,7 +17,3 @@ export async function freePorts(count: number): Promise<number[]> {
   await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
   return ports;
 }
-
-export async function freePort(): Promise<number> {
-  return (await freePorts(1))[0]!;
-}

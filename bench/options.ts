@@ -22,8 +22,8 @@ export const usage = `npm run bench -- [options]
   --quick               a first look within two minutes: the main scenarios, short windows
   --peers A,B           of ${allPeers.join(', ')}; all by default
   --scenarios A,B       by name, as the report lists them; "start" is ready time and idle memory; all by default
-  --rounds N            turns of each peer (3; quick: 2)
-  --window SECONDS      length of a turn (4; quick: 2), whole as the load generators want it
+  --rounds N            turns of each peer (3)
+  --window SECONDS      length of a turn in whole seconds (4; quick: 1)
   --out DIR             where report.md, report.json and chart.svg go (bench/results)
   --help`;
 
@@ -42,10 +42,10 @@ export function readOptions(args: readonly string[], scenarioIds: readonly strin
     outFolder: values.out ?? join(dirname(fileURLToPath(import.meta.url)), 'results'),
     timing: {
       warmUpSeconds: quick ? 1 : 3,
-      windowSeconds: positive(values.window, quick ? 2 : 4, '--window'),
-      rounds: positive(values.rounds, quick ? 2 : 3, '--rounds'),
+      windowSeconds: positive(values.window, quick ? 1 : 4, '--window'),
+      rounds: positive(values.rounds, 3, '--rounds'),
     },
-    starts: quick ? 2 : 5,
+    starts: quick ? 1 : 5,
   };
 }
 

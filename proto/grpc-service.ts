@@ -25,24 +25,19 @@ function grpcMethod(service: DescService, method: DescMethod): AnyMethod {
   };
 }
 
-/** What @grpc/reflection needs: for each service its methods, and every file that they refer to, serialized. */
+/** What @grpc/reflection needs: an entry per service, with every file that it refers to, serialized. Of the entries it reads only the files. */
 export function reflectionPackage(services: readonly DescService[]): Record<string, unknown> {
-  const definitions: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
-  for (const service of services) {
+  const entries = services.map((service) => {
     const files = new Map<string, FileDescriptorProto>();
     collectFiles(service.file, files);
-    const fileDescriptorProtos = [...files.values()].map((file) =>
-      Buffer.from(toBinary(FileDescriptorProtoSchema, file)),
-    );
-    const methods = Object.fromEntries(
-      Object.entries(grpcService(service)).map(([name, method]) => [
-        name,
-        { ...method, requestType: { fileDescriptorProtos }, responseType: { fileDescriptorProtos } },
-      ]),
-    );
-    definitions[service.typeName] = methods;
-  }
-  return definitions;
+    return [
+      service.typeName,
+      {
+        fileDescriptorProtos: [...files.values()].map((file) => Buffer.from(toBinary(FileDescriptorProtoSchema, file))),
+      },
+    ];
+  });
+  return Object.fromEntries(entries) as Record<string, unknown>;
 }
 
 function collectFiles(file: DescService['file'], files: Map<string, FileDescriptorProto>): void {

@@ -6,7 +6,7 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
+import { HealthImplementation, service as healthDefinition } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
 import { ClientStatusDiscoveryService } from '../proto/generated/envoy/service/status/v3/csds_pb.js';
@@ -111,9 +111,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   addService(server, grpcService(ClientStatusDiscoveryService), csds.implementation);
   addService(server, grpcService(RegistryServiceDescriptor), new RegistryService(registry).implementation);
   health.addToServer(server);
-  new ReflectionService(reflectionPackage(services) as ConstructorParameters<typeof ReflectionService>[0]).addToServer(
-    server,
-  );
+  new ReflectionService({
+    ...reflectionPackage(services),
+    'grpc.health.v1': Object.values(healthDefinition)[0]!.requestType,
+  } as ConstructorParameters<typeof ReflectionService>[0]).addToServer(server);
 
   const closeSources = (): void => {
     source.close();

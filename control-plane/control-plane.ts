@@ -6,10 +6,11 @@ import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation, service as healthDefinition } from 'grpc-health-check';
+import { HealthImplementation } from 'grpc-health-check';
 import type { Logger } from 'pino';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
 import { ClientStatusDiscoveryService } from '../proto/generated/envoy/service/status/v3/csds_pb.js';
+import { Health } from '../proto/generated/health/v1/health_pb.js';
 import { RegistryService as RegistryServiceDescriptor } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
 import { grpcService, reflectionPackage } from '../proto/grpc-service.ts';
 import { AdminServer } from './admin/admin-server.ts';
@@ -111,10 +112,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   addService(server, grpcService(ClientStatusDiscoveryService), csds.implementation);
   addService(server, grpcService(RegistryServiceDescriptor), new RegistryService(registry).implementation);
   health.addToServer(server);
-  new ReflectionService({
-    ...reflectionPackage(services),
-    'grpc.health.v1': Object.values(healthDefinition)[0]!.requestType,
-  } as ConstructorParameters<typeof ReflectionService>[0]).addToServer(server);
+  new ReflectionService(
+    reflectionPackage([...services, Health]) as ConstructorParameters<typeof ReflectionService>[0],
+  ).addToServer(server);
 
   const closeSources = (): void => {
     source.close();

@@ -7,6 +7,7 @@ export const includePaths: readonly string[] = [
   ...['envoy-api', 'googleapis', 'protoc-gen-validate', 'xds'].map((folder) =>
     join(modules, '@grpc/grpc-js-xds/deps', folder),
   ),
+  join(modules, 'grpc-health-check/proto'),
   import.meta.dirname,
 ];
 
@@ -24,5 +25,6 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto',
   'envoy/extensions/transport_sockets/tls/v3/tls.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
+  'health/v1/health.proto',
   'outrigger/registry/v1/registry.proto',
 ];

@@ -31,20 +31,28 @@ if (command === undefined) {
   process.exit(2);
 }
 
-step('node_modules', ['package.json', 'package-lock.json'], [], 'installing dependencies', () => {
-  const found = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
-    cwd: root,
-    env,
-    encoding: 'utf8',
-  });
-  if (found.status !== 0 || !existsSync(node)) {
-    fail('npm ci failed', `${found.stdout}\n${found.stderr}`);
-  }
-});
+step(
+  'node_modules',
+  ['package.json', 'package-lock.json'],
+  [],
+  'node_modules/.bin/node',
+  'installing dependencies',
+  () => {
+    const found = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
+      cwd: root,
+      env,
+      encoding: 'utf8',
+    });
+    if (found.status !== 0 || !existsSync(node)) {
+      fail('npm ci failed', `${found.stdout}\n${found.stderr}`);
+    }
+  },
+);
 step(
   'generated',
   ['package-lock.json', 'sidecar/xds/supported-fields.ts', 'sidecar/xds/generate-api.ts'],
   ['proto'],
+  'sidecar/xds/api/cut-fields.json',
   'generating protobuf code',
   () => {
     run('protobuf generation', [node, 'proto/generate.ts']);
@@ -56,6 +64,7 @@ if (command.build) {
     'built',
     ['package-lock.json'],
     ['proto', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'],
+    'dist/sidecar.js',
     'building',
     () => run('the build', [node, 'scripts/build.ts']),
   );
@@ -72,11 +81,11 @@ for (const [program, ...rest] of command.run) {
   if (status !== 0) process.exit(status);
 }
 
-/** Runs `work` unless a stamp says that it was done with the same inputs. */
-function step(label, files, folders, doing, work) {
+/** Runs `work` unless a stamp says that it was done with the same inputs, and `output` is still there. */
+function step(label, files, folders, output, doing, work) {
   const stamp = join(root, 'node_modules', '.outrigger', label);
   const key = digest(files, folders);
-  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key && existsSync(node)) return;
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === key && existsSync(join(root, output))) return;
   console.error(`outrigger: ${doing} …`);
   work();
   mkdirSync(dirname(stamp), { recursive: true });

@@ -17,6 +17,7 @@ import { envoy } from './peers/envoy.ts';
 import { haproxy } from './peers/haproxy.ts';
 import { nginx } from './peers/nginx.ts';
 import { outrigger } from './peers/outrigger.ts';
+import { preparePeers } from './prepare-peers.ts';
 import type { PeerId, ProxyPeer } from './proxy.ts';
 import type { BenchReport, ScenarioReport } from './report/bench-report.ts';
 import { markdownReport } from './report/markdown-report.ts';
@@ -32,7 +33,12 @@ try {
     scenarios.map((scenario) => scenario.id),
   );
   if (options === 'help') console.log(usage);
-  else await main(options);
+  else {
+    const faults = await preparePeers(options.peers, tell);
+    for (const fault of faults) tell(`${fault}; the benchmark needs it as a backend`);
+    if (faults.length > 0) process.exitCode = 1;
+    else await main(options);
+  }
 } catch (error) {
   console.error(error instanceof UsageError ? `bench: ${error.message}\n\n${usage}` : error);
   process.exitCode = error instanceof UsageError ? 2 : 1;

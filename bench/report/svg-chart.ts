@@ -1,12 +1,12 @@
 /** One picture of a run: for each scenario, every proxy's figure over Envoy's as a bar, with the spread of the rounds as a line. Envoy is the line at 1. */
 import { type BenchReport, ratioToEnvoy } from './bench-report.ts';
 
-const width = 860;
-const labelWidth = 330;
+const width = 1000;
+const labelWidth = 450;
 const barHeight = 14;
 const barGap = 3;
 const groupGap = 16;
-const top = 78;
+const top = 92;
 const colours: Record<string, string> = { outrigger: '#0b6e8a', nginx: '#8aa06a', haproxy: '#b58a58' };
 
 export function svgChart(report: BenchReport): string {

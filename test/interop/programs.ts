@@ -18,6 +18,12 @@ export function peer(name: PeerName): string {
   return path;
 }
 
+const folders = new Set<string>();
+// A run that is cut off calls no afterAll.
+process.on('exit', () => {
+  for (const folder of folders) rmSync(folder, { recursive: true, force: true });
+});
+
 /** Programs and a folder of one test; `stop` ends them all, last started first. */
 export class Stage {
   readonly folder: string;
@@ -27,6 +33,7 @@ export class Stage {
 
   constructor() {
     this.folder = mkdtempSync(join(tmpdir(), 'outrigger-interop-'));
+    folders.add(this.folder);
     // Apart from the configuration files, whose folder is watched.
     this.#logs = join(this.folder, 'logs');
     mkdirSync(this.#logs);
@@ -35,6 +42,7 @@ export class Stage {
   async stop(): Promise<void> {
     for (const program of this.#programs.reverse()) await program.stop();
     rmSync(this.folder, { recursive: true, force: true });
+    folders.delete(this.folder);
   }
 
   start(name: string, command: readonly string[], env: Readonly<Record<string, string>> = {}): StartedProgram {

@@ -1,0 +1,102 @@
+/** What a user does wrong ends with one clear line per fault, the right exit code, and never a stack trace. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { createServer } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, test } from 'vitest';
+import { StartedProcess } from './started-process.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'outrigger-refusals-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+async function outcome(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
+  const started = new StartedProcess(args);
+  const code = await started.exited;
+  expect(started.output).not.toMatch(/\n {4}at /);
+  return { code, output: started.output };
+}
+
+function bootstrap(port: number): string {
+  return `
+static_resources:
+  listeners:
+    - name: in
+      address: { socket_address: { address: 127.0.0.1, port_value: ${port} } }
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: in
+                route_config: { virtual_hosts: [{ name: all, domains: ["*"], routes: [{ match: { prefix: / }, direct_response: { status: 200 } }] }] }
+                http_filters: [{ name: envoy.filters.http.router, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router } }]
+`;
+}
+
+describe('wrong usage and bad input', () => {
+  test('an unknown flag and an unknown command end with 2', async () => {
+    expect(await outcome('sidecar', '--nonsense')).toMatchObject({ code: 2 });
+    expect(await outcome('get', 'nonsense')).toMatchObject({ code: 2 });
+    expect(await outcome('nonsense')).toMatchObject({ code: 2 });
+  });
+
+  test('a command that is not built says so and ends with 2', async () => {
+    const { code, output } = await outcome('inject', '-f', 'x.yaml');
+    expect(code).toBe(2);
+    expect(output).toContain('not built yet');
+  });
+
+  test('a missing bootstrap is named', async () => {
+    const { code, output } = await outcome('sidecar', '--bootstrap', join(folder, 'none.yaml'));
+    expect(code).toBe(1);
+    expect(output).toContain('there is no such file');
+  });
+
+  test('every fault of a bootstrap is named with line, column and field path', async () => {
+    const file = join(folder, 'broken.yaml');
+    writeFileSync(
+      file,
+      bootstrap(0).replace('stat_prefix: in', 'stat_prefixx: in').replace('status: 200', 'status: twice'),
+    );
+    const { code, output } = await outcome('sidecar', '--bootstrap', file);
+    expect(code).toBe(1);
+    expect(output).toMatch(/broken\.yaml:\d+:\d+: static_resources\.listeners\[0\].*stat_prefixx/);
+    expect(output).toMatch(/broken\.yaml:\d+:\d+: static_resources\.listeners\[0\].*direct_response\.status/);
+  });
+
+  test('a listener whose port is taken is named, with the port', async () => {
+    const holder = createServer();
+    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+    const { port } = holder.address() as AddressInfo;
+    const file = join(folder, 'taken.yaml');
+    writeFileSync(file, bootstrap(port));
+    const { code, output } = await outcome('sidecar', '--bootstrap', file);
+    const plane = await outcome('control-plane', '--listen', `127.0.0.1:${port}`, '--listen-admin', '127.0.0.1:0');
+    holder.close();
+    expect(code).toBe(1);
+    expect(output).toContain(String(port));
+    expect(plane.code).toBe(1);
+    expect(plane.output).toContain('the port is taken');
+  });
+
+  test('a control plane that cannot be reached is one clear line for every command', async () => {
+    for (const words of [
+      ['get', 'services', '--admin', '127.0.0.1:1'],
+      ['status', '--control-plane', '127.0.0.1:1'],
+    ]) {
+      const { code, output } = await outcome(...words);
+      expect(code).toBe(1);
+      expect(output).toContain('no control plane at 127.0.0.1:1');
+    }
+  });
+
+  test('a configuration path that is missing, and a listen address beyond loopback, are refused', async () => {
+    const missing = await outcome('control-plane', '--config', join(folder, 'none'), '--listen', '127.0.0.1:0');
+    expect(missing).toMatchObject({ code: 1 });
+    expect(missing.output).toContain('there is no such file or folder');
+    const open = await outcome('control-plane', '--listen', '0.0.0.0:0', '--listen-admin', '127.0.0.1:0');
+    expect(open).toMatchObject({ code: 1 });
+    expect(open.output).toContain('not on loopback');
+  });
+});

@@ -101,15 +101,15 @@ describe('a service of our descriptors on grpc-js', () => {
   it('hands reflection every file that a service refers to', () => {
     const definitions = reflectionPackage([RegistryService, AggregatedDiscoveryService]) as Record<
       string,
-      Record<string, { requestType: { fileDescriptorProtos: Uint8Array[] } }>
+      { fileDescriptorProtos: Uint8Array[] }
     >;
     expect(Object.keys(definitions)).toEqual([
       'outrigger.registry.v1.RegistryService',
       'envoy.service.discovery.v3.AggregatedDiscoveryService',
     ]);
-    const files = Object.values(
-      definitions['envoy.service.discovery.v3.AggregatedDiscoveryService']!,
-    )[0]!.requestType.fileDescriptorProtos.map((bytes) => fromBinary(FileDescriptorProtoSchema, bytes));
+    const files = definitions['envoy.service.discovery.v3.AggregatedDiscoveryService']!.fileDescriptorProtos.map(
+      (bytes) => fromBinary(FileDescriptorProtoSchema, bytes),
+    );
     const names = new Set(files.map((file) => file.name));
     for (const file of files) for (const dependency of file.dependency) expect(names).toContain(dependency);
   });

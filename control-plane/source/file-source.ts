@@ -13,11 +13,16 @@ export interface FileSourceOptions {
   readonly rescanIntervalMs?: number;
 }
 
+/** Events that may put a look off, one after the other. */
+const maxPutOffs = 10;
+
 export class FileSource {
   readonly #files: ConfigurationFiles;
   readonly #options: FileSourceOptions;
   readonly #watchers = new Map<string, FSWatcher>();
   #cancelDebounce: (() => void) | null = null;
+  /** How often the look was put off by another event. */
+  #putOff = 0;
   #cancelRescan: (() => void) | null = null;
   #closed = false;
 
@@ -88,9 +93,12 @@ export class FileSource {
 
   #onEvent(): void {
     if (this.#closed) return;
+    // Events without end (a log file in the folder) must not put the look off for ever.
+    if (this.#cancelDebounce !== null && this.#putOff++ >= maxPutOffs) return;
     this.#cancelDebounce?.();
     this.#cancelDebounce = this.#options.clock.after(this.#options.debounceMs ?? 50, () => {
       this.#cancelDebounce = null;
+      this.#putOff = 0;
       this.#scan(true);
     });
   }

@@ -253,6 +253,11 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
         requestId: this.requestId,
         wallMs: context.clock.wallMs(),
       });
+      // As Envoy does: an answer that the router makes up has the route's response headers too.
+      if (this.route !== null && this.target !== null) {
+        this.target.responseHeaders?.apply(head.fields);
+        for (const mutation of this.route.responseHeaders) mutation.apply(head.fields);
+      }
       this.#sendWhole(head, body);
     }
     this.#finish(error);

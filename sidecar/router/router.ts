@@ -38,6 +38,7 @@ const names = {
   grpcTimeout: headerName('grpc-timeout'),
   upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
   originalPath: headerName('x-envoy-original-path'),
+  originalHost: headerName('x-envoy-original-host'),
 };
 
 const stateRequesting = 0;
@@ -93,7 +94,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       head.fields.set(names.originalPath, head.path);
       head.path = rewritePath(route.config.match.path, head.path, action.prefixRewrite);
     }
-    if (action.hostRewrite !== '') head.authority = action.hostRewrite;
+    if (action.hostRewrite !== '') {
+      head.fields.set(names.originalHost, head.authority);
+      head.authority = action.hostRewrite;
+    }
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
     if (action.maxStreamDurationMs !== null)

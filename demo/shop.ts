@@ -48,6 +48,15 @@ export const shop: readonly ShopInstance[] = [
     inboundPort: 0,
   },
   {
+    name: 'payments v1 b',
+    service: 'shop/payments',
+    program: 'payments.ts',
+    appPort: firstAppPort + 5,
+    labels: 'app=payments,version=v1',
+    environment: { VERSION: 'v1' },
+    inboundPort: 0,
+  },
+  {
     name: 'payments v2',
     service: 'shop/payments',
     program: 'payments.ts',

@@ -192,7 +192,7 @@ Try, in another terminal:
   bin/outrigger get endpoints               where the instances are
   edit demo/config/payments.yaml: weights 90/10 → 50/50, save, watch the table
   break that file and save: it is refused with line and column, and the shop goes on
-  kill ${v1?.sidecar.child.pid ?? '<pid>'}   (the sidecar of payments v1): its calls go elsewhere
+  kill ${v1?.sidecar.child.pid ?? '<pid>'}   (the sidecar of one of two payments v1): no request fails
   bin/outrigger run --service shop/payments --port 18099 --labels app=payments,version=v1 -- \\
     env VERSION=v1 node_modules/.bin/node demo/services/payments.ts      adds an instance
 Ctrl-C stops everything.

@@ -155,7 +155,12 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
     ]);
     const load = await underSteadyLoad(port, orders, async () => {
       configure(...services, canary);
-      await answeredBy('b', { ...orders, headers: { 'x-canary': 'yes' } });
+      // Waited for by what only this route does: instance b may have answered before it came.
+      await waitFor(
+        'the canary route',
+        10_000,
+        async () => (await ask(port, { ...orders, headers: { 'x-canary': 'yes' } })).headers['x-answer'] === 'canary',
+      );
       const answer = await ask(port, { ...orders, headers: { 'x-canary': 'yes', 'x-secret': 'no' } });
       const seen = (JSON.parse(answer.body) as { headers: Record<string, string[]> }).headers;
       expect(seen['X-Route']).toEqual(['canary']);

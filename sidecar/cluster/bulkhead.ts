@@ -36,6 +36,9 @@ export class Places {
   }
 }
 
+const minRepeats = 10;
+const repeatShare = 0.2;
+
 export interface BulkheadStats {
   readonly connectionsOpen: Gauge;
   readonly pendingOpen: Gauge;
@@ -52,6 +55,7 @@ export class Bulkhead {
   readonly requests: Places;
   readonly retries: Places;
   readonly #stats: BulkheadStats;
+  #repeats = 0;
 
   constructor(limits: CircuitBreakerThresholds, stats: BulkheadStats) {
     this.connections = new Places(limits.maxConnections, stats.connectionsOpen);
@@ -97,5 +101,19 @@ export class Bulkhead {
     }
     this.retries.take();
     return true;
+  }
+
+  /** For a request that met a stale connection: at most a fifth of the active requests (the share that linkerd's retry budget allows), ten always. */
+  tryRepeat(): boolean {
+    if (this.#repeats >= Math.max(minRepeats, this.requests.taken * repeatShare)) {
+      this.#stats.retryOverflow.value++;
+      return false;
+    }
+    this.#repeats++;
+    return true;
+  }
+
+  endRepeat(): void {
+    this.#repeats--;
   }
 }

@@ -149,6 +149,14 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.bulkhead.retries.giveBack();
   }
 
+  tryBeginRepeat(): boolean {
+    return this.bulkhead.tryRepeat();
+  }
+
+  endRepeat(): void {
+    this.bulkhead.endRepeat();
+  }
+
   /** Connections close when their streams end, idle ones now; see connection-pool.ts. Streams can still be asked for. */
   drain(): void {
     if (this.#draining) return;

@@ -61,6 +61,9 @@ export interface Cluster {
   /** Active retries are limited by `limits.maxRetries`: true takes a place (give it back with endRetry). */
   tryBeginRetry(): boolean;
   endRetry(): void;
+  /** Repeats that no policy asked for, on connections that were stale, are limited too: true takes a place (give it back with endRepeat). */
+  tryBeginRepeat(): boolean;
+  endRepeat(): void;
 }
 
 export interface ClusterLookup {

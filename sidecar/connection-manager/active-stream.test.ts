@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { anyPath, forward, pathMatch, route } from './test/configs.ts';
@@ -100,7 +101,14 @@ test('streams a request body as it comes, and its trailers', () => {
   const rig = new StreamRig().request(post('/'), false);
   rig.stream.onData(bytes('abc'), false);
   rig.stream.onData(bytes('de'), false);
-  rig.stream.onTrailers(HeaderFields.of(['x-sum', '5'], ['connection', 'x']));
+  rig.stream.onTrailers(
+    HeaderFields.of(
+      ['x-sum', '5'],
+      ['connection', 'x'],
+      ['x-forwarded-client-cert', 'Hash=1'],
+      ['X-Envoy-Internal', 'true'],
+    ),
+  );
   const up = rig.cluster.last;
   expect(up.log).toEqual(['head', 'data 3', 'data 2', 'trailers']);
   expect(up.trailers!.pairs()).toEqual([['x-sum', '5']]);
@@ -200,6 +208,26 @@ test('sends a GET again that met a stale connection, once, on another host where
   expect(rig.downstream.head!.status).toBe(503);
   ended(rig);
   expect(rig.logged).toMatchObject({ attempts: 2, flags: 'UC', status: 503 });
+});
+
+test('repeats no more GETs than the cluster has places for: that many are no stale connections', () => {
+  const rig = new StreamRig();
+  rig.cluster.reused = true;
+  rig.cluster.repeatPlaces = 0;
+  rig.request(get('/'));
+  rig.cluster.last.receiver.onReset(maybeSeen);
+  expect(rig.downstream.head!.status).toBe(503);
+  expect(rig.cluster.streams.length).toBe(1);
+  ended(rig);
+  const other = new StreamRig();
+  other.cluster.reused = true;
+  other.cluster.repeatPlaces = 1;
+  other.request(get('/'));
+  other.cluster.last.receiver.onReset(maybeSeen);
+  expect(other.cluster.repeatPlaces).toBe(0);
+  other.cluster.last.receiver.onHead(answer(204), true);
+  expect(other.cluster.repeatPlaces).toBe(1);
+  ended(other);
 });
 
 test('never sends a POST again that the service may have seen (RFC 9110 9.2.2)', () => {
@@ -351,6 +379,19 @@ test('grpc-timeout within its cap is the timeout, and what the next hop is told;
   expect(rig.logged).toMatchObject({ grpc_status: 4, flags: 'UT' });
 });
 
+test('grpc-timeout runs from the start of the call, whether its stream of messages has ended or not', () => {
+  const routes = [route('a', anyPath, forward('orders', { grpcTimeoutHeaderMaxMs: 0 }))];
+  const rig = new StreamRig({ routes });
+  const call = grpcCall();
+  call.fields.append(headerName('grpc-timeout'), '1S');
+  rig.request(call, false);
+  rig.time.advance(900);
+  expect(rig.downstream.head).toBe(null);
+  rig.time.advance(200);
+  expect(rig.downstream.head!.fields.get('grpc-status')).toBe('4');
+  ended(rig);
+});
+
 test('keeps te: trailers and trailers-only of gRPC, and labels its status', () => {
   const rig = new StreamRig().request(grpcCall());
   expect(rig.cluster.last.sentFields).toContainEqual(['te', 'trailers']);
@@ -442,11 +483,24 @@ test('a denied upgrade is answered 403 (Envoy: upgrade_failed)', () => {
   ended(rig);
 });
 
-test('CONNECT that is accepted is a tunnel', () => {
-  const rig = new StreamRig().request(
-    new RequestHead('CONNECT', 'http', 'orders.shop:443', '', '1.1', new HeaderFields()),
-    false,
-  );
+test('CONNECT, which no route can take, is answered 403 unless it is allowed, then 404', () => {
+  const connect = (): RequestHead =>
+    new RequestHead('CONNECT', 'http', 'orders.shop:443', '', '1.1', new HeaderFields());
+  const refused = new StreamRig().request(connect());
+  expect(refused.downstream.head!.status).toBe(403);
+  expect(refused.downstream.body).toContain('CONNECT is not allowed here.');
+  ended(refused);
+  const allowed = new StreamRig({
+    config: { upgrades: { allowAll: false, allowed: ['connect'], denied: [] } },
+  }).request(connect());
+  expect(allowed.downstream.head!.status).toBe(404);
+  ended(allowed);
+});
+
+test('extended CONNECT (RFC 8441) that is accepted is a tunnel', () => {
+  const head = new RequestHead('CONNECT', 'http', 'orders.shop', '/ws', '2', new HeaderFields());
+  head.upgrade = 'websocket';
+  const rig = new StreamRig().request(head, false);
   const up = rig.cluster.last;
   up.receiver.onHead(answer(200), false);
   rig.stream.onData(bytes('hello'), false);

@@ -127,7 +127,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     if (this.#finished) return;
     this.limits.touch();
     this.#onRequestEnd();
-    this.#connection.manager.responseFields.cleanHopByHop(trailers);
+    this.#connection.manager.admission.cleanTrailers(trailers);
     this.#filter!.onRequestTrailers(trailers);
   }
 

@@ -44,8 +44,37 @@ test('a connection is idle from the end of its last request, not from its beginn
   expect(socket.destroyed).toBe(false);
   rig.time.advance(1_200);
   await turn();
-  expect(socket.finished).toBe(true);
   expect(rig.counter('http.test.downstream_cx_idle_timeout')).toBe(1);
+  expect(socket.finished).toBe(false);
+  rig.time.advance(6_000);
+  await turn();
+  expect(socket.finished).toBe(true);
+});
+
+test('an idle HTTP/1 connection that drains answers a request that was on its way, and says so', async () => {
+  const { rig, socket } = connected({ drainTimeoutMs: 5_000 });
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  rig.manager.drain();
+  rig.time.advance(4_000);
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text.match(/connection: close/g)?.length).toBe(1);
+  expect(socket.finished).toBe(true);
+});
+
+test('an idle HTTP/1 connection that drains and is not asked for anything is closed after the drain timeout', async () => {
+  const { rig, socket } = connected({ drainTimeoutMs: 5_000 });
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  rig.manager.drain();
+  rig.time.advance(4_000);
+  await turn();
+  expect(socket.finished).toBe(false);
+  rig.time.advance(2_000);
+  await turn();
+  expect(socket.finished).toBe(true);
 });
 
 test('a connection that ends leaves no timer', async () => {

@@ -19,6 +19,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   readonly #startMs: number;
   #protocol: 'http1' | 'http2' = 'http1';
   #codec: ServerConnection | null = null;
+  #http1: Http1ServerConnection | null = null;
   #detection: ProtocolDetection | null = null;
   #streams = 0;
   /** Bytes that waited for the peer when the timer looked last and no stream was there. */
@@ -27,6 +28,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   /** It was taken over while the manager drains: it ends after its first answer. */
   #drainsAfterFirst = false;
   #draining = false;
+  /** When a connection that drains and has nothing in hand is closed. */
+  #drainDueMs = Infinity;
   #closed = false;
 
   constructor(manager: HttpConnectionManager, socket: Socket, info: DownstreamConnectionInfo, draining: boolean) {
@@ -59,13 +62,14 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#protocol = protocol;
     if (protocol === 'http1') {
       stats.http1Connections.value++;
-      this.#codec = new Http1ServerConnection(this.#socket, this, limits, {
+      this.#http1 = new Http1ServerConnection(this.#socket, this, limits, {
         scheme,
         wheel,
         acceptHttp10: config.acceptHttp10,
         headTimeoutMs: config.requestHeadersTimeoutMs,
         firstBytes,
       });
+      this.#codec = this.#http1;
     } else {
       stats.http2Connections.value++;
       this.#codec = new Http2ServerConnection(this.#socket, this, limits, manager.http2Limits, {
@@ -116,17 +120,20 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#streams--;
   }
 
+  /**
+   * The connection ends after its next answer. An idle HTTP/1 connection, whose client can be told only with an answer, is closed when nothing came for the
+   * drain timeout: at once would lose a request that is on its way.
+   */
   drain(): void {
     if (this.#draining) return;
-    this.#draining = true;
-    if (this.#codec !== null) this.#drainCodec();
-    // Nothing was asked yet. A part of a preface will be a whole one soon.
-    else if (!this.#detection!.begun) this.#socket.destroy();
+    this.#drainCodec();
+    this.#armTimer(this.context.clock.nowMs());
   }
 
   #drainCodec(): void {
     this.#draining = true;
     this.#drainsAfterFirst = false;
+    this.#drainDueMs = this.context.clock.nowMs() + this.manager.config.drainTimeoutMs;
     this.#codec?.drain();
   }
 
@@ -154,19 +161,20 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       stats.connectionMaxDurations.value++;
       this.drain();
     }
+    if (now >= this.#drainDueMs) {
+      if (this.#detection === null) this.#http1?.closeIfIdle();
+      else if (!this.#detection.begun) this.#socket.destroy();
+      this.#drainDueMs = now + config.drainTimeoutMs;
+    }
     if (this.#stalled(now)) {
       stats.idleTimeouts.value++;
       this.#socket.destroy();
       return;
     }
-    if (connectionIdleTimeoutMs > 0 && this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs) {
-      // Told to end once already, it has had its time.
-      if (this.#draining) this.#socket.destroy();
-      else {
-        stats.connectionIdleTimeouts.value++;
-        this.#idleSinceMs = now;
-        this.drain();
-      }
+    const idle = this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs;
+    if (connectionIdleTimeoutMs > 0 && idle && !this.#draining) {
+      stats.connectionIdleTimeouts.value++;
+      this.drain();
     }
     this.#armTimer(now);
   }
@@ -185,12 +193,13 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     const { connectionIdleTimeoutMs, maxConnectionDurationMs, requestHeadersTimeoutMs, streamIdleTimeoutMs } =
       this.manager.config;
     let delayMs = streamIdleTimeoutMs > 0 ? streamIdleTimeoutMs : Infinity;
-    if (connectionIdleTimeoutMs > 0) {
+    if (connectionIdleTimeoutMs > 0 && !this.#draining) {
       const idleSinceMs = this.#streams > 0 ? nowMs : this.#idleSinceMs;
       delayMs = Math.min(delayMs, idleSinceMs + connectionIdleTimeoutMs - nowMs);
     }
     if (maxConnectionDurationMs > 0 && !this.#draining)
       delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
+    delayMs = Math.min(delayMs, this.#drainDueMs - nowMs);
     if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);
     if (delayMs !== Infinity) this.context.wheel.arm(this.#timer, Math.max(1, delayMs));
   }

@@ -23,6 +23,18 @@ const names = {
   via: headerName('via'),
 };
 
+const proxyRoles: ReadonlySet<number> = new Set([
+  headerRole.requestId,
+  headerRole.forwardedFor,
+  headerRole.forwardedProto,
+  headerRole.forwardedClientCert,
+  headerRole.internal,
+  headerRole.expectedTimeout,
+  headerRole.upstreamTimeout,
+  headerRole.envoyControl,
+  headerRole.outriggerControl,
+]);
+
 export class RequestAdmission {
   readonly #config: HttpConnectionManagerConfig;
   /** The callers of this listener are not trusted: `use_remote_address`. */
@@ -46,6 +58,15 @@ export class RequestAdmission {
   /** Null: the request may be routed. Else it is answered with the fault, or with the redirect to its canonical path. */
   admit(head: RequestHead, info: DownstreamConnectionInfo): ProxyError | ResponseHead | null {
     this.#walk(head, info);
+    if (head.method === 'CONNECT' && head.upgrade === '' && !this.#config.upgrades.allowed.includes('connect')) {
+      return new ProxyError({
+        flag: '',
+        source: 'local',
+        details: 'upgrade_failed',
+        message: 'CONNECT is not allowed here.',
+        status: 403,
+      });
+    }
     if (head.upgrade !== '' && !this.#upgradeAllowed(head.upgrade)) {
       return new ProxyError({
         flag: '',
@@ -141,6 +162,23 @@ export class RequestAdmission {
     if (edge) this.#tellAddress(fields, withoutPort(info.remoteAddress));
     if (!hasForwardedProto) fields.append(names.forwardedProto, info.secure ? 'https' : 'http');
     if (config.via !== '') fields.append(names.via, config.via);
+  }
+
+  /** Fields of this hop and those that tell the proxies something go: where they count is the head, and it has been admitted. */
+  cleanTrailers(trailers: HeaderFields): void {
+    const { names: fieldNames, values } = trailers;
+    let to = 0;
+    for (let from = 0; from < fieldNames.length; from++) {
+      const name = fieldNames[from]!;
+      if (isHopByHop(name.known, false) || proxyRoles.has(name.role)) continue;
+      if (to !== from) {
+        fieldNames[to] = name;
+        values[to] = values[from]!;
+      }
+      to++;
+    }
+    fieldNames.length = to;
+    values.length = to;
   }
 
   /** The peer goes to the end of x-forwarded-for, the client that trusted hops before us saw into x-envoy-external-address (Envoy). */

@@ -310,10 +310,10 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
       return;
     }
     if (this.#backlog !== null) {
-      // The tunnel is refused: the request was its head alone.
+      // The tunnel is refused: the request was its head alone. Whether the upstream sees it so too is not known: nothing else goes this way.
       this.#backlog = null;
       this.#requestEnded = true;
-      if (this.#method === 'CONNECT') this.#keepAlive = false;
+      this.#keepAlive = false;
     }
     if (!this.#keepAlive) this.#tellDraining();
     const receiver = this.#receiver!;

@@ -277,7 +277,9 @@ describe('HTTP/1.1 framing: requests', () => {
     side.streams[0]!.sendData(Buffer.from('part'), false);
     await side.socket.feed('zz\r\n');
     expect(side.requests[0]!.error).toMatchObject({ flag: 'DPE' });
-    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n4\r\npart\r\n');
+    expect(side.socket.text).toBe(
+      'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\nconnection: close\r\n\r\n4\r\npart\r\n',
+    );
     expect(side.socket.destroyed).toBe(true);
   });
 

@@ -1,4 +1,8 @@
-/** Turns a RequestHead into the text of its head and decides how the body is framed (RFC 9112 6). Results stand in the fields of the one encoder object. */
+/**
+ * Turns a RequestHead into the text of its head and decides how the body is framed (RFC 9112 6). Results stand in the fields of the one encoder object.
+ * A request for a tunnel (upgrade, CONNECT) never says that it has a body: what comes behind its head is not a body, and who took it for one could be made to
+ * read other requests as part of it.
+ */
 import { wellKnown } from '../codec/header-name.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import { framing } from './body-writer.ts';
@@ -40,13 +44,13 @@ export class RequestEncoder {
           hostNamed = true;
           continue;
         case wellKnown.contentLength:
-          if (kind !== noFraming) continue;
+          if (kind !== noFraming || tunnel) continue;
           length = contentLengthOf(values[i]!);
           if (length < 0) continue;
           kind = framing.counted;
           break;
         case wellKnown.transferEncoding:
-          if (kind !== noFraming || connect) continue;
+          if (kind !== noFraming || tunnel) continue;
           kind = framing.chunked;
           break;
         case wellKnown.connection:

@@ -110,7 +110,7 @@ describe('Http1ServerConnection: answers', () => {
     );
     expect(side.socket.finished).toBe(false);
     expect(side.streams.map((stream) => stream.id)).toEqual([1, 2]);
-    expect(side.connection.idle).toBe(true);
+    expect([side.connection.activeStreams, side.socket.finished]).toEqual([0, false]);
   });
 
   it('answers pipelined requests in order, each after the one before', async () => {
@@ -194,7 +194,7 @@ describe('Http1ServerConnection: answers', () => {
     expect(side.socket.text).toBe(
       'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nHTTP/1.1 304 Not Modified\r\ncontent-length: 9\r\n\r\nHTTP/1.1 204 No Content\r\n\r\n',
     );
-    expect(side.connection.idle).toBe(true);
+    expect([side.connection.activeStreams, side.socket.finished]).toEqual([0, false]);
   });
 
   it('passes informational heads on before the final one, and does not answer Expect by itself', async () => {
@@ -225,12 +225,55 @@ describe('Http1ServerConnection: answers', () => {
     expect(second.socket.finished).toBe(true);
   });
 
-  it('drains: at once when idle, else with connection: close on the answer in hand', async () => {
+  it('drains: an idle connection stays for a request that may be on its way, and ends after its answer', async () => {
     const idle = new ServerSide();
     await turn();
     idle.connection.drain();
     await turn();
+    expect(idle.socket.finished).toBe(false);
+    await idle.socket.feed(get);
+    idle.streams[0]!.sendHead(ok(), true);
+    await turn();
+    expect(idle.socket.text).toContain('connection: close');
     expect(idle.socket.finished).toBe(true);
+  });
+
+  it('closeIfIdle ends a connection on which nothing has come, and leaves one with a part of a request', async () => {
+    const idle = new ServerSide();
+    await turn();
+    idle.connection.closeIfIdle();
+    expect(idle.socket.finished).toBe(true);
+    const asking = new ServerSide();
+    await asking.socket.feed('GET /a');
+    asking.connection.closeIfIdle();
+    expect(asking.socket.finished).toBe(false);
+  });
+
+  it('drained while an answer without connection: close is on its way: the client is told with the next one', async () => {
+    const side = new ServerSide();
+    await side.socket.feed(get);
+    side.streams[0]!.sendHead(ok(['content-length', '2']), false);
+    side.connection.drain();
+    side.streams[0]!.sendData(Buffer.from('ok'), true);
+    await turn();
+    expect([side.socket.text.includes('connection: close'), side.socket.finished]).toEqual([false, false]);
+    await side.socket.feed(get);
+    side.streams[1]!.sendHead(ok(), true);
+    await turn();
+    expect([side.socket.text.includes('connection: close'), side.socket.finished]).toEqual([true, true]);
+  });
+
+  it('says connection: close with an answer that begins before its request has ended (RFC 9112 9.6)', async () => {
+    const side = new ServerSide();
+    await side.socket.feed('POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nab');
+    side.streams[0]!.sendHead(ok(['content-length', '2']), false);
+    side.streams[0]!.sendData(Buffer.from('no'), true);
+    await turn();
+    expect(side.socket.text).toBe('HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nno');
+    expect(side.socket.finished).toBe(true);
+  });
+
+  it('drains a busy connection with connection: close on the answer in hand', async () => {
     const busy = new ServerSide();
     await busy.socket.feed(get);
     busy.connection.drain();

@@ -119,15 +119,20 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   }
 
   /** No request is in hand and no part of one has come: it may be closed without loss. */
-  get idle(): boolean {
+  get #idle(): boolean {
     return this.#state === readingHead && !this.#heads.partial && !this.#pump.holding;
   }
 
+  /** An idle connection stays until its next answer, or {@link closeIfIdle}: a request may be on its way to it. */
   drain(): void {
-    if (this.#draining || this.#state >= closing) return;
     this.#draining = true;
-    this.#context.keepAlive = false;
-    if (this.idle) this.#close();
+    // A client that was told it may go on is told with its next answer.
+    if (this.currentStream !== null && !this.#headSent) this.#context.keepAlive = false;
+  }
+
+  /** Ends the connection unless something of a request has come. */
+  closeIfIdle(): void {
+    if (this.#idle) this.#close();
   }
 
   destroy(error: ProxyError): void {
@@ -227,8 +232,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
       this.#breakOff();
       return;
     }
-    // An answer that ends before its request leaves the rest of the request in the way of the next one.
-    if (endStream && this.#state === readingBody) context.keepAlive = false;
+    // An answer that begins before its request has ended may end before it too, and leave the rest in the way of the next one; the client is told now (Envoy).
+    if (this.#state === readingBody) context.keepAlive = false;
     const text = encoder.encode(head, endStream, context);
     if (encoder.close) context.keepAlive = false;
     const { length } = encoder;
@@ -362,7 +367,6 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     }
     this.#state = readingHead;
     if (this.#pump.holding) this.#pump.retry();
-    else if (this.#draining) this.#close();
   }
 
   #endTunnelOutput(): void {

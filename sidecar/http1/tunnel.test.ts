@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
 import { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { turn } from './test/fake-socket.ts';
 import { ClientSide, Recording, ServerSide } from './test/recording.ts';
@@ -192,7 +193,7 @@ describe('upgrade and CONNECT, client side', () => {
     expect(side.closes).toEqual([null]);
   });
 
-  it('a refused upgrade is a plain response; the connection is reusable', async () => {
+  it('a refused upgrade is a plain response; the connection is not used again', async () => {
     const side = new ClientSide();
     const { stream, response } = ask(side, upgradeHead());
     await side.socket.feed('HTTP/1.1 426 Upgrade Required\r\ncontent-length: 2\r\n\r\nno');
@@ -200,7 +201,17 @@ describe('upgrade and CONNECT, client side', () => {
     stream.sendData(Buffer.from('late'), true);
     await turn();
     expect(side.socket.text).not.toContain('late');
-    expect(side.connection.availableStreams()).toBe(1);
+    expect(side.connection.availableStreams()).toBe(0);
+  });
+
+  it('says of no upgrade that it has a body: what follows is not framed', async () => {
+    const side = new ClientSide();
+    const head = upgradeHead();
+    head.fields.append(headerName('Content-Length'), '30');
+    head.fields.append(headerName('Transfer-Encoding'), 'chunked');
+    ask(side, head);
+    await turn();
+    expect(side.socket.text).toBe('GET /chat HTTP/1.1\r\nHost: a\r\nUpgrade: WebSocket\r\nconnection: Upgrade\r\n\r\n');
   });
 
   it('turns extended CONNECT (RFC 8441) into the upgrade that it stands for', async () => {

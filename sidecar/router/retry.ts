@@ -5,7 +5,8 @@
  * - `unsent` (the error proves that no service saw the request: connect failure, REFUSED_STREAM, GOAWAY below the stream, a stale connection that closed with the
  *   request in our buffer): any method, twice at most;
  * - `idempotent` (no byte of an answer, but the service may have acted): only on a connection that had been used before, which may have been stale, and only methods
- *   that are idempotent (RFC 9110 9.2.2), once.
+ *   that are idempotent (RFC 9110 9.2.2), once, and for at most a fifth of the cluster's active requests at a time (ten are always allowed): many at once are no
+ *   stale connections but a service that fails.
  *
  * Of `RetryPolicy.retry_on` these are honoured, with `num_retries` and Envoy's default back-off, within the cluster's `max_retries`; the configuration layer refuses all others:
  * - `connect-failure`: no connection could be had (flag UF);
@@ -39,6 +40,7 @@ export class RetryState {
   #policyRetries = 0;
   /** Where a place among the retries is taken. */
   #placeAt: Cluster | null = null;
+  #freePlaceAt: Cluster | null = null;
 
   constructor(policy: RetryPolicyConfig | null) {
     this.#policy = policy;
@@ -49,6 +51,7 @@ export class RetryState {
     if (error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM') return 'no';
     const { host } = attempt;
     if (host !== null && !this.tried.includes(host)) this.tried.push(host);
+    this.#endFree();
     if (this.#mayRepeatFreely(attempt, method, error)) {
       this.#freeRetries++;
       return 'now';
@@ -67,7 +70,14 @@ export class RetryState {
   #mayRepeatFreely(attempt: UpstreamRequest, method: string, error: ProxyError): boolean {
     if (error.retry === 'unsent') return this.#freeRetries < maxFreeUnsent;
     if (error.retry !== 'idempotent' || !attempt.reused || !idempotentMethods.has(method)) return false;
-    return this.#freeRetries < maxFreeIdempotent;
+    if (this.#freeRetries >= maxFreeIdempotent || !attempt.cluster.tryBeginRepeat()) return false;
+    this.#freePlaceAt = attempt.cluster;
+    return true;
+  }
+
+  #endFree(): void {
+    this.#freePlaceAt?.endRepeat();
+    this.#freePlaceAt = null;
   }
 
   /** How long to wait after 'later': full jitter over an interval that doubles, as Envoy's default back-off (25 ms base, 250 ms at most). */
@@ -77,6 +87,7 @@ export class RetryState {
 
   /** An answer came, or the stream is over. */
   end(): void {
+    this.#endFree();
     this.#placeAt?.endRetry();
     this.#placeAt = null;
   }

@@ -50,7 +50,8 @@ export class RouteEntry {
 
   /** `path` is without the query. */
   matches(head: RequestHead, path: string): boolean {
-    if (!this.#pathTest(path)) return false;
+    // CONNECT has no path; only a `connect_matcher` takes it (Envoy), which is not supported.
+    if (path === '' || !this.#pathTest(path)) return false;
     const tests = this.#tests;
     for (let i = 0; i < tests.length; i++) if (!tests[i]!(head)) return false;
     return true;
@@ -97,7 +98,7 @@ function compilePath(config: RouteConfig): StringMatcher {
   }
 }
 
-/** Also `*` of OPTIONS and the empty path of CONNECT, which only such a route can take. */
+/** Also `*` of OPTIONS, which only such a route can take. */
 function anyPath(): boolean {
   return true;
 }

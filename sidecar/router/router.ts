@@ -63,6 +63,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** A tunnel's other direction. */
   #responseEnded = false;
   #timeoutMs = 0;
+  /** From when the time runs: the request's end (Envoy's route timeout), or its start (`grpc-timeout`: the caller's own clock began there); -1: not yet. */
+  #timeoutFromMs = -1;
   /** Null until an attempt has failed. */
   #retries: RetryState | null = null;
   /** Reasons why the caller's request is not read: the body waits for a connection, or the upstream is slow. */
@@ -104,6 +106,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       limits.durationDueMs = action.maxStreamDurationMs > 0 ? stream.startMs + action.maxStreamDurationMs : Infinity;
     this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
     if (this.#timeoutMs > 0) this.#tellDeadline(head.fields, this.#timeoutMs);
+    if (stream.grpc && action.grpcTimeoutHeaderMaxMs !== null) this.#startTimeout(stream.startMs);
     if (endStream) this.#onRequestEnd(stream.startMs);
     limits.arm(stream.startMs);
     this.#begin(stream.startMs);
@@ -151,12 +154,15 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #onRequestEnd(endMs: number): void {
     this.#requestEnded = true;
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
-    if (this.#timeoutMs > 0 && this.#state !== stateTunnel) {
-      const { limits } = this.#stream;
-      limits.routeDueMs = this.#requestEndedMs + this.#timeoutMs;
-      // With the head, everything is armed at once.
-      if (endMs < 0) limits.arm(this.#requestEndedMs);
-    }
+    if (this.#timeoutFromMs >= 0 || this.#state === stateTunnel) return;
+    this.#startTimeout(this.#requestEndedMs);
+    // With the head, everything is armed at once.
+    if (endMs < 0 && this.#timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
+  }
+
+  #startTimeout(fromMs: number): void {
+    this.#timeoutFromMs = fromMs;
+    if (this.#timeoutMs > 0) this.#stream.limits.routeDueMs = fromMs + this.#timeoutMs;
   }
 
   /** What is left of the deadline goes with the request, so that nobody works longer than somebody waits. */
@@ -235,8 +241,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #again(nowMs: number): void {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-    if (this.#timeoutMs > 0 && this.#requestEnded) {
-      this.#tellDeadline(fields, this.#requestEndedMs + this.#timeoutMs - nowMs);
+    if (this.#timeoutMs > 0 && this.#timeoutFromMs >= 0) {
+      this.#tellDeadline(fields, this.#timeoutFromMs + this.#timeoutMs - nowMs);
     }
     this.#begin(nowMs);
   }

@@ -109,6 +109,7 @@ export class FakeCluster implements Cluster {
   readonly outcomes: number[] = [];
   timeouts = 0;
   retryPlaces = 3;
+  repeatPlaces = 10;
   /** Errors to fail the next requests with at once; then whether streams come at once. */
   readonly failNext: ProxyError[] = [];
   connectsAtOnce = true;
@@ -167,6 +168,16 @@ export class FakeCluster implements Cluster {
 
   endRetry(): void {
     this.retryPlaces++;
+  }
+
+  tryBeginRepeat(): boolean {
+    if (this.repeatPlaces === 0) return false;
+    this.repeatPlaces--;
+    return true;
+  }
+
+  endRepeat(): void {
+    this.repeatPlaces++;
   }
 }
 

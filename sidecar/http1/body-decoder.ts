@@ -52,6 +52,8 @@ export class BodyDecoder {
   readonly #parser: HeadParser;
   readonly #maxTrailerBytes: number;
   fault: HeadFault | null = null;
+  /** Bytes that the last {@link decode} passed on; all others that it took are done with. */
+  passedBytes = 0;
   #state = done;
   /** Bytes left of the counted body or of the chunk; while a size is read, its value so far. */
   #left = 0;
@@ -91,20 +93,24 @@ export class BodyDecoder {
    */
   decode(bytes: Buffer, at: number): number {
     const { length } = bytes;
+    this.passedBytes = 0;
     switch (this.#state) {
       case counted: {
         const left = this.#left;
         const available = length - at;
         if (available < left) {
           this.#left = left - available;
+          this.passedBytes = available;
           this.#owner.onBodyData(at === 0 ? bytes : bytes.subarray(at), false);
           return length;
         }
         this.#state = done;
+        this.passedBytes = left;
         this.#owner.onBodyData(at === 0 && available === left ? bytes : bytes.subarray(at, at + left), true);
         return at + left;
       }
       case untilClose:
+        this.passedBytes = length - at;
         this.#owner.onBodyData(at === 0 ? bytes : bytes.subarray(at), false);
         return length;
       default:
@@ -176,10 +182,12 @@ export class BodyDecoder {
     const available = bytes.length - at;
     if (available < left) {
       this.#left = left - available;
+      this.passedBytes = available;
       this.#owner.onBodyData(at === 0 ? bytes : bytes.subarray(at), false);
       return bytes.length;
     }
     const end = at + left;
+    this.passedBytes = left;
     const chunk = bytes.subarray(at, end);
     if (isPlainEnd(bytes, end)) {
       this.#state = done;

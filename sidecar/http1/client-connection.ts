@@ -8,6 +8,7 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpLimits } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import { loan, returnCount } from '../transport/read-loan.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
 import { BodyWriter, framing } from './body-writer.ts';
@@ -142,6 +143,7 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     switch (this.#state) {
       case readingHead:
         next = this.#readHead(bytes, at);
+        if (loan.bytes !== null) returnCount(next - at);
         break;
       case readingBody:
         next = this.#decoder.decode(bytes, at);
@@ -149,6 +151,7 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
           this.#refuse(this.#decoder.fault!, true);
           return bytes.length;
         }
+        if (loan.bytes !== null) returnCount(next - at - this.#decoder.passedBytes);
         break;
       case tunnel:
         this.#receiver!.onData(at === 0 ? bytes : bytes.subarray(at), false);

@@ -9,6 +9,7 @@ import type { HttpLimits } from '../codec/limits.ts';
 import type { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { loan, returnCount } from '../transport/read-loan.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
 import { BodyWriter, framing } from './body-writer.ts';
@@ -143,18 +144,22 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   }
 
   takeInput(bytes: Buffer, at: number): number {
+    let next: number;
     switch (this.#state) {
       case readingHead:
         // A client that asks on without reading the answers waits until it has read some.
-        return this.#writer.blocked ? hold : this.#readHead(bytes, at);
-      case readingBody: {
-        const next = this.#decoder.decode(bytes, at);
+        if (this.#writer.blocked) return hold;
+        next = this.#readHead(bytes, at);
+        if (loan.bytes !== null) returnCount(next - at);
+        return next;
+      case readingBody:
+        next = this.#decoder.decode(bytes, at);
         if (next === faulty) {
           this.#refuseBody(requestFault(this.#decoder.fault!));
           return bytes.length;
         }
+        if (loan.bytes !== null) returnCount(next - at - this.#decoder.passedBytes);
         return next;
-      }
       case tunnel:
         this.#receiver!.onData(at === 0 ? bytes : bytes.subarray(at), false);
         return bytes.length;

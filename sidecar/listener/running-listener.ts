@@ -10,6 +10,7 @@ import type { DownstreamConnectionInfo } from '../connection-manager/http-contex
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
+import { readAccepted } from '../transport/socket-reader.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
 import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
@@ -53,7 +54,7 @@ export class RunningChain implements ServerTlsOwner {
   }
 
   take(socket: Socket): void {
-    if (this.#tls === null) this.#hand(socket, false, '');
+    if (this.#tls === null) this.#hand(readAccepted(socket), false, '');
     else this.#tls.accept(socket);
   }
 

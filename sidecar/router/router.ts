@@ -147,6 +147,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   #dropBody(): void {
     this.#bodyGone = true;
+    this.#body?.drop();
     this.#body = null;
   }
 
@@ -258,8 +259,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
     const stream = this.#stream;
     this.#retries?.end();
-    this.#body = null;
-    this.#bodyGone = true;
+    this.#dropBody();
     const { status, fields } = head;
     const request = this.#head!;
     const now = this.#context.clock.nowMs();
@@ -370,8 +370,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
     this.#state = stateOver;
-    this.#body = null;
-    this.#bodyGone = true;
+    this.#dropBody();
     this.#attempt?.cancel(error, nowMs);
     this.#retries?.end();
     this.#releasePauses();

@@ -1,5 +1,5 @@
 /**
- * Large bodies pass through as 64 KiB buffers that Node allocates for every read. They die young, but V8 counts their bytes and soon marks the whole heap to find that out, again and
+ * Large bodies that wait for a slow reader keep the buffers that they were read into. Those die young, but V8 counts their bytes and soon marks the whole heap to find that out, again and
  * again. A collection of the young generation frees them for a tenth of a millisecond, if it comes in time. Needs `--expose-gc` (bin/outrigger gives it); without it nothing is
  * done. Figures: docs/adr/0003-sidecar-memory.md.
  */

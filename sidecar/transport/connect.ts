@@ -7,6 +7,7 @@ import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { nodeTls } from './node-tls.ts';
 import { peerFault } from './peer-certificate.ts';
+import { SocketReader } from './socket-reader.ts';
 import { secureContext } from './tls-context.ts';
 
 /** A TLS session that may be resumed. */
@@ -70,7 +71,7 @@ class Connecting implements TimerTarget {
     const { host, port, tls, session, clock } = target;
     this.#session =
       session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
-    const socket = tls === null ? connectTcp({ host, port, noDelay: true, allowHalfOpen: true }) : this.#openTls(tls);
+    const socket = tls === null ? openTcp(host, port) : this.#openTls(tls);
     this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
     else {
@@ -192,6 +193,13 @@ class Connecting implements TimerTarget {
     const { host, port } = this.#target;
     return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
   }
+}
+
+function openTcp(host: string, port: number): Socket {
+  const reader = new SocketReader();
+  const socket = connectTcp({ host, port, noDelay: true, allowHalfOpen: true, onread: reader.onread });
+  reader.attach(socket);
+  return socket;
 }
 
 const systemErrors: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {

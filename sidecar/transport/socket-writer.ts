@@ -4,8 +4,8 @@
  * more waits than the high watermark, and when it is below the low one again. Knows nothing of HTTP.
  */
 import type { Socket } from 'node:net';
-import { countBulkBytes } from '../runtime/bulk-garbage.ts';
 import { maxCopiedBytes, outputSlab } from './output-slab.ts';
+import { loan, returnBytes } from './read-loan.ts';
 
 export interface SocketWriterOwner {
   /** More than `highWatermarkBytes` waits to be taken by the kernel. */
@@ -18,6 +18,11 @@ export interface SocketWriterOwner {
 const handOverBytes = 48 * 1024;
 
 const dirty: SocketWriter[] = [];
+
+/** Hands over now what all writers have gathered. */
+export function flushWriters(): void {
+  if (dirty.length > 0) flushDirty();
+}
 
 /** Runs after the poll phase, when every readable socket of this turn has been read. */
 function flushDirty(): void {
@@ -118,10 +123,10 @@ export class SocketWriter {
     if (length <= maxCopiedBytes) {
       const at = this.reserve(length);
       outputSlab.buffer.set(bytes, at);
+      if (loan.bytes !== null) returnBytes(bytes);
     } else {
       this.#closeRegion();
       this.#parts.push(bytes);
-      countBulkBytes(length);
       this.#partBytes += length;
       this.#schedule();
       // Large pieces go at once, while they are still in the processor's cache: gathered over a turn they would not be.
@@ -155,17 +160,24 @@ export class SocketWriter {
       const blocking = this.#blocked || waitedBytes + this.#partBytes > this.#highWatermarkBytes;
       this.#parts = [];
       this.#partBytes = 0;
-      if (!this.#ending && !socket.destroyed && socket.writable)
+      if (!this.#ending && !socket.destroyed && socket.writable) {
         this.#write(parts, blocking ? this.#onWritten : undefined);
+        if (loan.bytes !== null && this.#written(waitedBytes)) for (const part of parts) returnBytes(part);
+      }
     }
     if (this.#regions > 0) {
-      // writableLength is 0 right after write() only when the kernel took every byte, and 0 right before it when TLS was not busy and has
-      // encrypted them: in both cases the slab may be written again.
-      if (socket.writableLength === 0 || (this.#copiesAtOnce && waitedBytes === 0))
-        outputSlab.release(this.#regionsBlock!, this.#regions);
+      if (this.#written(waitedBytes)) outputSlab.release(this.#regionsBlock!, this.#regions);
       this.#regions = 0;
       this.#regionsBlock = null;
     }
+  }
+
+  /**
+   * Whether what was just handed over may be overwritten: writableLength is 0 right after write() only when the kernel took every byte, and 0 right before it
+   * (`waitedBytes`) when TLS was not busy and has encrypted them.
+   */
+  #written(waitedBytes: number): boolean {
+    return this.#socket.writableLength === 0 || (this.#copiesAtOnce && waitedBytes === 0);
   }
 
   #write(parts: readonly Buffer[], onWritten: (() => void) | undefined): void {

@@ -4,6 +4,7 @@ import type { RouteTable } from '../router/route-table.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
+import type { PeerCertificate } from '../transport/peer-certificate.ts';
 
 export interface RouteTableLookup {
   /** The compiled RDS table of that name in the newest configuration, or undefined when it has not come yet. */
@@ -43,6 +44,12 @@ export interface DownstreamConnectionInfo {
   readonly secure: boolean;
   /** ALPN that was agreed on, or ''. */
   readonly alpn: string;
+  /** SNI that the client sent, in lower case; ''. */
+  readonly serverName: string;
+  /** The client's certificate, verified; null: it showed none, or there is no TLS. */
+  readonly peer: PeerCertificate | null;
+  /** URI name of our own certificate on this connection; ''. */
+  readonly localUri: string;
   /** `ip:port` of this end and of the peer. */
   readonly localAddress: string;
   readonly remoteAddress: string;

@@ -9,6 +9,7 @@ import type { FilterChainConfig, ListenerConfig } from '../config/listener-confi
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { peerCertificate } from '../transport/peer-certificate.ts';
 import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
 import { readAccepted } from '../transport/socket-reader.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
@@ -54,14 +55,22 @@ export class RunningChain implements ServerTlsOwner {
   }
 
   take(socket: Socket): void {
-    if (this.#tls === null) this.#hand(readAccepted(socket), false, '');
+    if (this.#tls === null) this.#hand(readAccepted(socket), plaintext);
     else this.#tls.accept(socket);
   }
 
   onSecured(socket: TLSSocket, alpn: string): void {
     this.#stats.handshakes.value++;
     if (socket.isSessionReused()) this.#stats.sessionsReused.value++;
-    this.#hand(socket, true, alpn);
+    const certificate = socket.getPeerX509Certificate();
+    const { servername } = socket as { servername?: string | false };
+    this.#hand(socket, {
+      secure: true,
+      alpn,
+      serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
+      peer: certificate === undefined ? null : peerCertificate(certificate),
+      localUri: '',
+    });
   }
 
   onHandshakeFailed(reason: HandshakeFailure): void {
@@ -70,7 +79,7 @@ export class RunningChain implements ServerTlsOwner {
     if (reason === 'timeout') this.#stats.handshakeTimeouts.value++;
   }
 
-  #hand(socket: Socket, secure: boolean, alpn: string): void {
+  #hand(socket: Socket, transport: TransportInfo): void {
     const { localAddress, localPort, remoteAddress, remotePort } = socket;
     if (remoteAddress === undefined || localAddress === undefined) {
       // It was reset before we came to it.
@@ -81,8 +90,7 @@ export class RunningChain implements ServerTlsOwner {
     this.manager.accept(socket, {
       listenerName: this.#listenerName,
       direction: this.#direction,
-      secure,
-      alpn,
+      ...transport,
       localAddress: endText(localAddress, localPort),
       remoteAddress: endText(remoteAddress, remotePort),
     });
@@ -221,6 +229,10 @@ class Inspection implements TimerTarget {
     socket.off('end', this.#onEnded);
   }
 }
+
+type TransportInfo = Pick<DownstreamConnectionInfo, 'secure' | 'alpn' | 'serverName' | 'peer' | 'localUri'>;
+
+const plaintext: TransportInfo = Object.freeze({ secure: false, alpn: '', serverName: '', peer: null, localUri: '' });
 
 const noProtocols: readonly string[] = Object.freeze([]);
 

@@ -6,6 +6,17 @@ import type { X509Certificate } from 'node:crypto';
 import { isIP, SocketAddress } from 'node:net';
 import type { TlsCommonConfig } from '../config/tls-config.ts';
 
+/** What a peer proved to be, in the handshake. */
+export interface PeerCertificate {
+  /** URI names; a workload has exactly one, its SPIFFE ID. */
+  readonly uris: readonly string[];
+  readonly dnsNames: readonly string[];
+  /** RFC 2253 form, as Envoy has it in XFCC and RBAC. */
+  readonly subject: string;
+  /** SHA-256 of the certificate, lower-case hex. */
+  readonly sha256: string;
+}
+
 /** How Node spells each kind in `X509Certificate.subjectAltName`. */
 const prefixes = { dns: 'DNS:', uri: 'URI:', ip: 'IP Address:', email: 'email:' } as const;
 
@@ -28,6 +39,24 @@ export function peerFault(config: TlsCommonConfig, certificate: X509Certificate 
   }
   const shown = names.length === 0 ? 'none' : names.join(', ').slice(0, 300);
   return `the peer's certificate has none of the names wanted (${wanted}); it has: ${shown}`;
+}
+
+/** What logs, policies and `x-forwarded-client-cert` want to know of a verified certificate. */
+export function peerCertificate(certificate: X509Certificate): PeerCertificate {
+  const names = alternativeNames(certificate);
+  const valuesOf = (prefix: string): string[] =>
+    names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return Object.freeze({
+    uris: valuesOf(prefixes.uri),
+    dnsNames: valuesOf(prefixes.dns),
+    subject: distinguishedName(certificate.subject ?? ''),
+    sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+  });
+}
+
+/** Node gives one line per part, first to last and already escaped; RFC 2253 wants them last to first, with commas. */
+function distinguishedName(lines: string): string {
+  return lines === '' ? '' : lines.split('\n').reverse().join(',');
 }
 
 /**

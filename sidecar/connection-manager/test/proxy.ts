@@ -61,6 +61,9 @@ export class Proxy {
         direction: 'inbound',
         secure: false,
         alpn: '',
+        serverName: '',
+        peer: null,
+        localUri: '',
         localAddress: `${localAddress}:${localPort}`,
         remoteAddress: `${remoteAddress}:${remotePort}`,
       });

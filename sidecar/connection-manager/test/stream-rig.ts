@@ -16,6 +16,9 @@ export const connectionInfo: DownstreamConnectionInfo = {
   direction: 'outbound',
   secure: false,
   alpn: '',
+  serverName: '',
+  peer: null,
+  localUri: '',
   localAddress: '127.0.0.1:15001',
   remoteAddress: '10.1.2.3:4567',
 };

@@ -1,0 +1,38 @@
+/**
+ * A filter that only decides whether a request may pass: RBAC, JWT, an outside authorization service. It sees the head, after admission and routing and before the router; it may change header
+ * fields (claims to headers), and it may take its time. Gates of a connection manager stand in the order of its configuration; the first that denies ends the request.
+ */
+import type { RequestHead } from '../codec/message-head.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
+import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
+
+/** One request at the gates. */
+export interface GateRequest {
+  readonly head: RequestHead;
+  readonly connection: DownstreamConnectionInfo;
+  /** Whether the call is gRPC, by its content type. */
+  readonly grpc: boolean;
+  readonly requestId: string;
+  /** When the request began, on the clock. */
+  readonly startMs: number;
+  /** What gates found out, for those behind them and the access log: `envoy.filters.http.jwt_authn` → the verified payload. Null until something is put in. */
+  metadata: Map<string, unknown> | null;
+}
+
+/** `null`: it may pass. A ProxyError: it may not; that is the answer. */
+export type GateVerdict = ProxyError | null;
+
+/** What a gate says at once. {@link GateWait}: it will say later, by `decide` (once, not from inside check); until then nothing of the request goes on. */
+export type GateAnswer = GateVerdict | GateWait;
+
+export interface GateWait {
+  /** The request is over meanwhile: `decide` is not wanted any more. */
+  cancel(): void;
+}
+
+/** Made once per connection manager from its configuration; holds no state of a request. */
+export interface RequestGate {
+  /** Envoy's name of the filter, as `envoy.filters.http.rbac`. */
+  readonly name: string;
+  check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer;
+}

@@ -7,9 +7,12 @@ import type { UpstreamTls } from './proxy.ts';
 export interface Certificates {
   readonly backend: { readonly certificateFile: string; readonly keyFile: string; readonly caFile: string };
   readonly proxy: UpstreamTls;
+  /** For both ends of a connection between two proxies. */
+  readonly betweenProxies: UpstreamTls;
 }
 
 const backendName = 'backend.bench';
+const proxyName = 'proxy.bench';
 
 export function makeCertificates(folder: string): Certificates {
   const file = (name: string): string => join(folder, name);
@@ -29,7 +32,7 @@ export function makeCertificates(folder: string): Certificates {
   ]);
   for (const [name, host] of [
     ['backend', backendName],
-    ['proxy', 'proxy.bench'],
+    ['proxy', proxyName],
   ] as const) {
     writeFileSync(file(`${name}.ext`), `subjectAltName=DNS:${host}\nextendedKeyUsage=serverAuth,clientAuth\n`);
     openssl([
@@ -68,6 +71,12 @@ export function makeCertificates(folder: string): Certificates {
       certificateFile: file('proxy.pem'),
       keyFile: file('proxy.key'),
       serverName: backendName,
+    },
+    betweenProxies: {
+      caFile: file('ca.pem'),
+      certificateFile: file('proxy.pem'),
+      keyFile: file('proxy.key'),
+      serverName: proxyName,
     },
   };
 }

@@ -92,6 +92,7 @@ async function measure(options: BenchOptions, folder: string): Promise<BenchRepo
     nginx: await startNginxBackend(folder, certificates),
     go: await startGoBackend(),
     proxyTls: certificates.proxy,
+    meshTls: certificates.betweenProxies,
     folder,
   };
   const wanted = (id: string, inQuick: boolean): boolean =>

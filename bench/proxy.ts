@@ -12,13 +12,15 @@ export interface ProxySetup {
   readonly upstream: 'http1' | 'http2' | 'grpc';
   readonly upstreamPort: number;
   readonly tls: UpstreamTls | null;
+  /** TLS 1.3 on the listening side, client certificates required; null: plaintext. */
+  readonly listenTls: UpstreamTls | null;
   /** How many routes the table holds; requests match the last one. */
   readonly routes: number;
   /** For configuration files, pid files, logs. */
   readonly folder: string;
 }
 
-/** TLS 1.3 to the upstream, both sides authenticated. */
+/** TLS 1.3 with both sides authenticated: what a side shows, and whom it wants. */
 export interface UpstreamTls {
   readonly caFile: string;
   readonly certificateFile: string;
@@ -39,7 +41,7 @@ export interface ProxyPeer {
   /** One line for a user when it can't run here; null when it can. */
   missing(): string | null;
   /** Why this peer can't take part with this setup, or null. */
-  refuses(setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls'>): string | null;
+  refuses(setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls' | 'listenTls'>): string | null;
   version(): string;
   start(setup: ProxySetup): Promise<RunningProxy>;
 }

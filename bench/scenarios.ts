@@ -6,6 +6,7 @@ import { answerBytes, type NginxBackend } from './backend/nginx-backend.ts';
 import { runAutocannon } from './load/autocannon.ts';
 import { hasGhz, runGhz } from './load/ghz.ts';
 import { type H2Load, hasH2load, runH2load } from './load/h2load.ts';
+import { runHandshakes } from './load/handshakes.ts';
 import type { LoadResult } from './load/load-result.ts';
 import { type Http1Load, hasWrk, runWrk } from './load/wrk.ts';
 import type { ProxySetup, UpstreamTls } from './proxy.ts';
@@ -14,11 +15,15 @@ export interface Backends {
   readonly nginx: NginxBackend;
   readonly go: GoBackend;
   readonly proxyTls: UpstreamTls;
+  readonly meshTls: UpstreamTls;
   /** For request bodies. */
   readonly folder: string;
 }
 
-export type ScenarioSetup = Pick<ProxySetup, 'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'routes'>;
+export type ScenarioSetup = Pick<
+  ProxySetup,
+  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes'
+>;
 
 export interface Scenario {
   readonly id: string;
@@ -32,6 +37,8 @@ export interface Scenario {
   /** The figure that the project wants against Envoy's, at most; null where none was set. */
   readonly goal: number | null;
   setup(backends: Backends): ScenarioSetup;
+  /** Two proxies in a row, as two sidecars are: what is spoken between them, over mutual TLS. Figures are the sum of both. Null: one proxy. */
+  readonly between: 'http1' | 'http2' | 'grpc' | null;
   /** A reason why it can't run here, or null. */
   missing(): string | null;
   load(port: number, seconds: number, backends: Backends): Promise<LoadResult>;
@@ -46,6 +53,7 @@ const plainHttp1 = (backends: Backends): ScenarioSetup => ({
   upstream: 'http1',
   upstreamPort: backends.nginx.http1Port,
   tls: null,
+  listenTls: null,
   routes: 1,
 });
 const tlsHttp1 = (backends: Backends): ScenarioSetup => ({
@@ -58,6 +66,7 @@ const plainHttp2 = (backends: Backends): ScenarioSetup => ({
   upstream: 'http2',
   upstreamPort: backends.nginx.http2Port,
   tls: null,
+  listenTls: null,
   routes: 1,
 });
 const bodies = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.go.httpPort });
@@ -66,6 +75,7 @@ const grpc = (backends: Backends): ScenarioSetup => ({
   upstream: 'grpc',
   upstreamPort: backends.go.grpcPort,
   tls: null,
+  listenTls: null,
   routes: 1,
 });
 
@@ -130,12 +140,20 @@ function grpcBodyFile(backends: Backends, name: string, message: Buffer): string
   return file;
 }
 
+function unaryLoad(port: number, seconds: number, backends: Backends): Promise<LoadResult> {
+  // response_size = 64
+  const bodyFile = grpcBodyFile(backends, 'unary', Buffer.from([0x10, unaryAnswerBytes]));
+  const load = { bodyFile, headers: grpcHeaders, answerBytes: 5 + unaryAnswerBytes };
+  return http2Load(port, seconds, load, '/grpc.testing.TestService/UnaryCall');
+}
+
 const saturation = {
   kind: 'saturation',
   unit: 'request',
   unitsPerRequest: 1,
   inQuick: false,
   goal: null,
+  between: null,
   missing: none,
 } as const;
 const latency = { ...saturation, kind: 'latency' } as const;
@@ -177,18 +195,50 @@ export const scenarios: readonly Scenario[] = [
     goal: 0.9,
     setup: grpc,
     missing: needsH2load,
-    // response_size = 64
-    load: (port, seconds, backends) =>
-      http2Load(
-        port,
-        seconds,
-        {
-          bodyFile: grpcBodyFile(backends, 'unary', Buffer.from([0x10, unaryAnswerBytes])),
-          headers: grpcHeaders,
-          answerBytes: 5 + unaryAnswerBytes,
-        },
-        '/grpc.testing.TestService/UnaryCall',
-      ),
+    load: unaryLoad,
+  },
+  {
+    ...saturation,
+    id: 'mesh-http1',
+    title: 'Two in a row, mutual TLS 1.3 between them, HTTP/1.1',
+    goal: 0.7,
+    between: 'http1',
+    setup: plainHttp1,
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'mesh-http1-over-http2',
+    title: 'Two in a row, HTTP/1.1 to both, HTTP/2 over mutual TLS 1.3 between them',
+    between: 'http2',
+    setup: plainHttp1,
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'mesh-grpc',
+    title: 'Two in a row, mutual TLS 1.3 between them, gRPC unary calls',
+    goal: 0.9,
+    between: 'grpc',
+    setup: grpc,
+    missing: needsH2load,
+    load: unaryLoad,
+  },
+  {
+    ...saturation,
+    id: 'handshakes',
+    title: 'Full TLS 1.3 handshakes with client certificates, a request each',
+    goal: 1.25,
+    setup: (backends) => ({ ...plainHttp1(backends), listenTls: backends.meshTls }),
+    load: (port, seconds, backends) => runHandshakes({ port, seconds, tls: backends.meshTls, resume: false }),
+  },
+  {
+    ...saturation,
+    id: 'handshakes-resumed',
+    title: 'Resumed TLS 1.3 handshakes, a request each',
+    goal: 1.25,
+    setup: (backends) => ({ ...plainHttp1(backends), listenTls: backends.meshTls }),
+    load: (port, seconds, backends) => runHandshakes({ port, seconds, tls: backends.meshTls, resume: true }),
   },
   {
     ...saturation,

@@ -2,6 +2,8 @@
  * Measures one scenario: all proxies are started and warmed up, then take turns, round by round, each alone with the load. Between turns the others idle.
  * A round in which a request failed is not a measurement: it carries the failure and no figures.
  */
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { freePorts } from '../../test/peers/free-port.ts';
 import type { LoadResult } from '../load/load-result.ts';
 import type { PeerId, ProxyPeer, RunningProxy } from '../proxy.ts';
@@ -66,7 +68,8 @@ class Contestant {
   readonly #scenario: Scenario;
   readonly #backends: Backends;
   readonly #port: number;
-  readonly #proxy: RunningProxy | null;
+  /** In the order of the way; empty when the peer takes no part. */
+  readonly #proxies: readonly RunningProxy[];
   readonly #rounds: RoundFigures[] = [];
   #failure: string;
   #tool = '';
@@ -76,22 +79,28 @@ class Contestant {
     peer: ProxyPeer,
     backends: Backends,
     port: number,
-    proxy: RunningProxy | null,
+    proxies: readonly RunningProxy[],
     failure: string,
   ) {
     this.#scenario = scenario;
     this.peer = peer;
     this.#backends = backends;
     this.#port = port;
-    this.#proxy = proxy;
+    this.#proxies = proxies;
     this.#failure = failure;
   }
 
   static async start(scenario: Scenario, peer: ProxyPeer, backends: Backends): Promise<Contestant> {
-    const [listenPort, adminPort] = (await freePorts(2)) as [number, number];
+    const [listenPort, adminPort, secondPort, secondAdminPort] = (await freePorts(4)) as [
+      number,
+      number,
+      number,
+      number,
+    ];
     const wanted = scenario.setup(backends);
-    const refusal = peer.refuses(wanted);
-    if (refusal !== null) return new Contestant(scenario, peer, backends, listenPort, null, refusal);
+    const { between } = scenario;
+    const refusal = peer.refuses(between === null ? wanted : { ...wanted, listenTls: backends.meshTls });
+    if (refusal !== null) return new Contestant(scenario, peer, backends, listenPort, [], refusal);
     // A peer without an HTTP/2 client meets the same answers over HTTP/1.1.
     const fallsBack = peer.id === 'nginx' && wanted.upstream === 'http2';
     const setup = {
@@ -101,23 +110,46 @@ class Contestant {
       adminPort,
       folder: backends.folder,
     };
+    const first =
+      between === null
+        ? setup
+        : {
+            ...setup,
+            upstream: between,
+            upstreamPort: secondPort,
+            tls: backends.meshTls,
+            folder: join(setup.folder, 'first'),
+          };
+    const second = {
+      ...setup,
+      downstream: between ?? setup.downstream,
+      listenTls: backends.meshTls,
+      listenPort: secondPort,
+      adminPort: secondAdminPort,
+    };
+    mkdirSync(first.folder, { recursive: true });
+    const proxies: RunningProxy[] = [];
     try {
-      return new Contestant(scenario, peer, backends, listenPort, await peer.start(setup), '');
+      proxies.push(await peer.start(first));
+      if (between !== null) proxies.push(await peer.start(second));
+      return new Contestant(scenario, peer, backends, listenPort, proxies, '');
     } catch (error) {
-      return new Contestant(scenario, peer, backends, listenPort, null, `did not start: ${(error as Error).message}`);
+      await Promise.all(proxies.map(({ program }) => program.stop()));
+      return new Contestant(scenario, peer, backends, listenPort, [], `did not start: ${(error as Error).message}`);
     }
   }
 
   /** One window of load. After a failure the peer takes no further part in the scenario. */
   async take(seconds: number, counts: boolean): Promise<void> {
-    if (this.#proxy === null || this.#failure !== '') return;
-    const { pid } = this.#proxy.program;
-    const residentStartBytes = residentBytes(pid);
+    if (this.#proxies.length === 0 || this.#failure !== '') return;
+    const sum = (figure: (pid: number) => number): number =>
+      this.#proxies.reduce((all, { program }) => all + figure(program.pid), 0);
+    const residentStartBytes = sum(residentBytes);
     let residentPeakBytes = residentStartBytes;
     const sampler = setInterval(() => {
-      residentPeakBytes = Math.max(residentPeakBytes, residentBytes(pid));
+      residentPeakBytes = Math.max(residentPeakBytes, sum(residentBytes));
     }, sampleIntervalMs);
-    const cpuBefore = cpuMicros(pid);
+    const cpuBefore = sum(cpuMicros);
     const startedMs = performance.now();
     let load: LoadResult;
     try {
@@ -129,10 +161,10 @@ class Contestant {
       clearInterval(sampler);
     }
     const elapsedMicros = (performance.now() - startedMs) * 1000;
-    const cpu = cpuMicros(pid) - cpuBefore;
+    const cpu = sum(cpuMicros) - cpuBefore;
     this.#tool = load.tool;
-    if (this.#proxy.program.ended !== null)
-      this.#failure = `the proxy ended (${this.#proxy.program.ended}): ${this.#proxy.program.output.slice(-300)}`;
+    const dead = this.#proxies.find(({ program }) => program.ended !== null)?.program;
+    if (dead !== undefined) this.#failure = `the proxy ended (${dead.ended}): ${dead.output.slice(-300)}`;
     else if (load.failures > 0)
       this.#failure = `${load.failures} of ${load.requests} requests failed: ${load.failureText}`;
     else if (load.requests === 0) this.#failure = 'no request was answered';
@@ -170,6 +202,6 @@ class Contestant {
   }
 
   async stop(): Promise<void> {
-    await this.#proxy?.program.stop();
+    await Promise.all(this.#proxies.map(({ program }) => program.stop()));
   }
 }

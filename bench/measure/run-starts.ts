@@ -37,6 +37,7 @@ export async function runStarts(
           upstream: 'http1',
           upstreamPort: backends.nginx.http1Port,
           tls: null,
+          listenTls: null,
           routes: 1,
           listenPort,
           adminPort,

@@ -32,7 +32,12 @@ function listener(setup: ProxySetup): unknown {
   return {
     name: 'bench',
     address: loopback(setup.listenPort),
-    filter_chains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }] }],
+    filter_chains: [
+      {
+        filters: [{ name: 'envoy.filters.network.http_connection_manager', typed_config: manager }],
+        ...(setup.listenTls === null ? {} : { transport_socket: listeningSocket(setup.listenTls, setup.downstream) }),
+      },
+    ],
   };
 }
 
@@ -80,16 +85,31 @@ function transportSocket(tls: NonNullable<ProxySetup['tls']>): unknown {
     typed_config: {
       '@type': type('extensions.transport_sockets.tls.v3.UpstreamTlsContext'),
       sni: tls.serverName,
-      common_tls_context: {
-        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
-        tls_certificates: [
-          { certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } },
-        ],
-        validation_context: {
-          trusted_ca: { filename: tls.caFile },
-          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: tls.serverName } }],
-        },
-      },
+      common_tls_context: commonTls(tls),
+    },
+  };
+}
+
+function listeningSocket(tls: NonNullable<ProxySetup['tls']>, downstream: ProxySetup['downstream']): unknown {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': type('extensions.transport_sockets.tls.v3.DownstreamTlsContext'),
+      require_client_certificate: true,
+      common_tls_context: { ...commonTls(tls), alpn_protocols: [downstream === 'http1' ? 'http/1.1' : 'h2'] },
+    },
+  };
+}
+
+function commonTls(tls: NonNullable<ProxySetup['tls']>): object {
+  return {
+    tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+    tls_certificates: [
+      { certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } },
+    ],
+    validation_context: {
+      trusted_ca: { filename: tls.caFile },
+      match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: tls.serverName } }],
     },
   };
 }

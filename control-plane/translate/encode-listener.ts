@@ -1,4 +1,4 @@
-/** Listeners with the HTTP connection manager: `outbound` and `inbound` for proxies, one API listener per name for proxyless gRPC. Routes always come by RDS. */
+/** Listeners with the HTTP connection manager: `outbound`, `inbound` and one per address of an upstream for proxies, one API listener per name for proxyless gRPC. Routes always come by RDS. */
 import { create } from '@bufbuild/protobuf';
 import {
   type AccessLog,
@@ -19,8 +19,8 @@ import {
 } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { durationOf, fromAds, socketAddress } from './api-values.ts';
 import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
-import type { HostPort, ProxyNode } from './proxy-node.ts';
-import { inboundListenerName, inboundName, outboundName } from './resource-names.ts';
+import type { HostPort, ProxyNode, UpstreamAddress } from './proxy-node.ts';
+import { inboundListenerName, inboundName, outboundName, upstreamName } from './resource-names.ts';
 
 const connectionIdleTimeoutMs = 3_600_000;
 const streamIdleTimeoutMs = 300_000;
@@ -36,6 +36,15 @@ export function encodeOutboundListener(proxy: ProxyNode): EncodedResource {
 
 export function encodeInboundListener(proxy: ProxyNode, appPort: number): EncodedResource {
   return proxyListener(proxy, inboundListenerName, proxy.inboundListen, TrafficDirection.INBOUND, inboundName(appPort));
+}
+
+/** An address of one service's port: whatever comes there goes to it, whatever its Host. */
+export function encodeUpstreamListener(
+  proxy: ProxyNode,
+  { namespace, service, port, listen }: UpstreamAddress,
+): EncodedResource {
+  const name = upstreamName(namespace, service, port);
+  return proxyListener(proxy, name, listen, TrafficDirection.OUTBOUND, name);
 }
 
 function proxyListener(

@@ -1,6 +1,7 @@
-/** Route configurations: `outbound` with a virtual host per service port, `inbound|…`, and one per port for proxyless gRPC. */
+/** Route configurations: `outbound` with a virtual host per service port, `outbound|…` for an address of one port, `inbound|…`, and one per port for proxyless gRPC. */
 import { create } from '@bufbuild/protobuf';
 import {
+  type Route,
   RouteSchema,
   type VirtualHost,
   VirtualHostSchema,
@@ -10,8 +11,9 @@ import type { AppProtocol } from '../config-kind/resource.ts';
 import type { AttachedRoute, PortDefinition, PortRouting } from '../model/model.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
+import type { UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
-import { grpcListenerName, inboundName, outboundName } from './resource-names.ts';
+import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
 import { timeoutFields } from './route-action.ts';
 
 /** Derived from one routing, for a caller's namespace where that matters; kept as long as the model's part lives. */
@@ -35,6 +37,7 @@ class Kept<T extends object> {
 
 const virtualHosts = new Kept<VirtualHost>();
 const grpcConfigurations = new Kept<EncodedResource>();
+const upstreamConfigurations = new Kept<EncodedResource>();
 
 /** Which of two callers' namespaces see the same: those without consumer routes, apart from the Service's own, which knows it by its short name. */
 function view({ definition, consumers }: PortRouting, callerNamespace: string, shortNames: boolean): string {
@@ -76,6 +79,44 @@ function domains({ namespace, service, port, isDefault }: PortDefinition, caller
   return names.flatMap((name) => (isDefault ? [name, `${name}:${port}`] : [`${name}:${port}`]));
 }
 
+/** The table behind an address of one port: its routes, for any Host. The Host goes on as it came, so that links that an application makes of it lead back here. */
+export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string): EncodedResource {
+  return upstreamConfigurations.get(routing, view(routing, callerNamespace, false), () => {
+    const { definition } = routing;
+    const { namespace, service, port } = definition;
+    return anyHost(
+      upstreamName(namespace, service, port),
+      `${service}.${namespace}:${port}`,
+      proxyRoutes(definition, routesFor(routing, callerNamespace)),
+    );
+  });
+}
+
+/** The table behind the address of a port that does not exist (any more): 503 with the reason. The listener stays, as its address is in the application's hands. */
+export function encodeUnknownUpstream({ namespace, service, port }: UpstreamAddress, problem: string): EncodedResource {
+  const route = create(RouteSchema, {
+    name: unknownUpstreamRoute,
+    match: { pathSpecifier: { case: 'prefix', value: '/' } },
+    action: {
+      case: 'directResponse',
+      value: { status: 503, body: { specifier: { case: 'inlineString', value: problem } } },
+    },
+  });
+  return anyHost(upstreamName(namespace, service, port), `${service}.${namespace}:${port}`, [route]);
+}
+
+function anyHost(name: string, hostName: string, routes: Route[]): EncodedResource {
+  return encodeResource(
+    RouteConfigurationSchema,
+    name,
+    create(RouteConfigurationSchema, {
+      name,
+      virtualHosts: [{ name: hostName, domains: ['*'], routes }],
+      validateClusters: false,
+    }),
+  );
+}
+
 /** Everything that arrives goes to the application. No timeout: the caller's sidecar has it, and deadlines of gRPC callers are honoured. */
 export function encodeInboundRoutes(
   namespace: string,
@@ -92,12 +133,7 @@ export function encodeInboundRoutes(
       value: { ...timeoutFields(0, protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } },
     },
   });
-  const configuration = create(RouteConfigurationSchema, {
-    name,
-    virtualHosts: [{ name, domains: ['*'], routes: [route] }],
-    validateClusters: false,
-  });
-  return encodeResource(RouteConfigurationSchema, name, configuration);
+  return anyHost(name, name, [route]);
 }
 
 /** The table of one port for proxyless gRPC; the listener's name is the authority, so one virtual host for all. */

@@ -75,6 +75,54 @@ test('every fault is named by field path', () => {
   ]);
 });
 
+describe('upstreams', () => {
+  test('are taken with an address, or with a free port', () => {
+    const { upstreams } = read({
+      metadata: {
+        upstreams: [
+          { service: 'shop/orders', port: 80, listen: '127.0.0.1:9000' },
+          { service: 'shop/payments', port: '81' },
+        ],
+      },
+    });
+    expect(upstreams).toEqual([
+      { namespace: 'shop', service: 'orders', port: 80, listen: { host: '127.0.0.1', port: 9000 } },
+      { namespace: 'shop', service: 'payments', port: 81, listen: { host: '127.0.0.1', port: 0 } },
+    ]);
+  });
+
+  test('are named by field path when they are wrong, or given twice', () => {
+    const wrong = (upstreams: unknown): readonly string[] => faults({ metadata: { upstreams } as never });
+    expect(wrong('shop/orders')).toEqual(['node.metadata.upstreams: is not a list of at most 256']);
+    expect(wrong(Array.from({ length: 257 }, (_, i) => ({ service: 'a/b', port: i + 1 })))).toEqual([
+      'node.metadata.upstreams: is not a list of at most 256',
+    ]);
+    expect(wrong([7, { service: 'orders', port: 0, listen: 'x' }])).toEqual([
+      'node.metadata.upstreams[0].service: is missing; write it as namespace/service',
+      'node.metadata.upstreams[0].port: is missing',
+      'node.metadata.upstreams[1].service: "orders" is not accepted; write it as namespace/service',
+      'node.metadata.upstreams[1].port: 0 is not a port number from 1 to 65535',
+      'node.metadata.upstreams[1].listen: "x" is not an address; write it as 127.0.0.1:15001 or [::1]:15001',
+    ]);
+    expect(
+      wrong([
+        { service: 'a/b', port: 1, listen: '127.0.0.1:9' },
+        { service: 'a/b', port: 1 },
+        { service: 'a/c', port: 1, listen: '127.0.0.1:9' },
+      ]),
+    ).toEqual([
+      'node.metadata.upstreams[1]: has the same service a/b:1 as upstreams[0]',
+      'node.metadata.upstreams[2]: has the same address 127.0.0.1:9 as upstreams[0]',
+    ]);
+  });
+
+  test('make another key, as they are other resources', () => {
+    const key = (listen: string): string =>
+      proxyKey(read({ metadata: { upstreams: [{ service: 'a/b', port: 1, listen }] } }));
+    expect(new Set([key('127.0.0.1:0'), key('127.0.0.1:1'), proxyKey(read({}))]).size).toBe(3);
+  });
+});
+
 test('names of a prototype in metadata mean nothing (hardening.md)', () => {
   expect(read({ metadata: { constructor: { app_port: 1 } } }).appPort).toBeNull();
 });

@@ -11,6 +11,15 @@ export interface HostPort {
   readonly port: number;
 }
 
+/** A service's port that this proxy offers on an address of its own. */
+export interface UpstreamAddress {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  /** Port 0: the proxy takes a free one. */
+  readonly listen: HostPort;
+}
+
 export interface ProxyNode {
   readonly id: string;
   /** As it was sent: `namespace/service`. */
@@ -22,12 +31,16 @@ export interface ProxyNode {
   readonly appPort: number | null;
   readonly outboundListen: HostPort;
   readonly inboundListen: HostPort;
+  /** Each has a listener of its own, beside `outbound`. */
+  readonly upstreams: readonly UpstreamAddress[];
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
 }
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxIdLength = 253;
+/** Each costs a listener, on the word of whoever connects. */
+const maxUpstreams = 256;
 
 /** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. */
 export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
@@ -52,7 +65,7 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
     namespace,
     service,
     kind,
-    appPort: readPort(own(metadata, 'app_port'), faults),
+    appPort: readPort('app_port', own(metadata, 'app_port'), faults),
     outboundListen: readHostPort(
       'outbound_listen',
       own(metadata, 'outbound_listen'),
@@ -65,6 +78,7 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
       { host: '0.0.0.0', port: 15_006 },
       faults,
     ),
+    upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
   };
@@ -72,9 +86,13 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
 }
 
 /** Proxies with the same key are sent the same resources. */
-export function proxyKey({ kind, namespace, service, appPort, outboundListen, inboundListen }: ProxyNode): string {
+export function proxyKey(proxy: ProxyNode): string {
+  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams } = proxy;
   if (kind === 'grpc') return `grpc ${namespace}`;
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}`;
+  const addresses = upstreams.map(
+    ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
+  );
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}${addresses.join('')}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {
@@ -103,11 +121,11 @@ function own(metadata: object, key: string): unknown {
 }
 
 /** A number, or its digits: bootstraps written by hand have both. */
-function readPort(value: unknown, faults: string[]): number | null {
+function readPort(name: string, value: unknown, faults: string[]): number | null {
   if (value === undefined || value === null || value === '') return null;
   const port = typeof value === 'string' && /^\d{1,5}$/.test(value) ? Number(value) : value;
   if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
-  faults.push(`node.metadata.app_port: ${JSON.stringify(value)} is not a port number from 1 to 65535`);
+  faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not a port number from 1 to 65535`);
   return null;
 }
 
@@ -121,6 +139,40 @@ function readHostPort(name: string, value: unknown, byDefault: HostPort, faults:
     `node.metadata.${name}: ${JSON.stringify(value)} is not an address; write it as 127.0.0.1:15001 or [::1]:15001`,
   );
   return byDefault;
+}
+
+/** `[{ service: namespace/name, port: N, listen: HOST:PORT }]`; `listen` is 127.0.0.1 and a free port unless it says otherwise. */
+function readUpstreams(value: unknown, faults: string[]): readonly UpstreamAddress[] {
+  if (value === undefined || value === null) return [];
+  if (!Array.isArray(value) || value.length > maxUpstreams) {
+    faults.push(`node.metadata.upstreams: is not a list of at most ${maxUpstreams}`);
+    return [];
+  }
+  const upstreams: UpstreamAddress[] = [];
+  const given = new Map<string, string>();
+  for (const [index, item] of value.entries()) {
+    const at = `upstreams[${index}]`;
+    const fields: object = typeof item === 'object' && item !== null ? item : {};
+    const name = own(fields, 'service');
+    const [namespace = '', service = '', ...rest] = typeof name === 'string' ? name.split('/') : [];
+    if (rest.length > 0 || !label.test(namespace) || !label.test(service))
+      faults.push(
+        `node.metadata.${at}.service: ${name === undefined ? 'is missing' : `${JSON.stringify(name)} is not accepted`}; write it as namespace/service`,
+      );
+    const before = faults.length;
+    const port = readPort(`${at}.port`, own(fields, 'port'), faults);
+    if (port === null && faults.length === before) faults.push(`node.metadata.${at}.port: is missing`);
+    const listen = readHostPort(`${at}.listen`, own(fields, 'listen'), { host: '127.0.0.1', port: 0 }, faults);
+    const keys = [`service ${namespace}/${service}:${port}`];
+    if (listen.port !== 0) keys.push(`address ${listen.host}:${listen.port}`);
+    for (const key of keys) {
+      const other = given.get(key);
+      if (other !== undefined) faults.push(`node.metadata.${at}: has the same ${key} as ${other}`);
+      else given.set(key, at);
+    }
+    upstreams.push({ namespace, service, port: port ?? 0, listen });
+  }
+  return upstreams;
 }
 
 function readText(name: string, value: unknown, faults: string[]): string {

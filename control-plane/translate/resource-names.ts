@@ -10,6 +10,14 @@ export function outboundCluster(namespace: string, service: string, port: number
   return `outbound|${port}|${subset}|${service}.${namespace}`;
 }
 
+/** Listener, and route configuration, of a service's port that has an address of its own (`outrigger run --upstream`): named as the cluster that they lead to. */
+export function upstreamName(namespace: string, service: string, port: number): string {
+  return outboundCluster(namespace, service, port);
+}
+
+/** Route of an upstream that does not exist; its answer says why. `run` looks for it. */
+export const unknownUpstreamRoute = 'outrigger#unknown-upstream';
+
 /** Cluster, and route configuration, that lead to the application beside a proxy. */
 export function inboundName(appPort: number): string {
   return `inbound|${appPort}||`;

@@ -48,6 +48,7 @@ export function proxy(kind: ClientKind, more: Partial<ProxyNode> = {}): ProxyNod
     appPort: 9000,
     outboundListen: { host: '127.0.0.1', port: 15_001 },
     inboundListen: { host: '0.0.0.0', port: 15_006 },
+    upstreams: [],
     zone: '',
     labels: {},
     ...more,

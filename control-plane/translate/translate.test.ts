@@ -17,6 +17,9 @@ import type { Model } from '../model/model.ts';
 import { ModelBuilder } from '../model/model-builder.ts';
 import { parseFile } from '../source/parse-file.ts';
 import { checkResources } from './check-resources.ts';
+import type { EncodedResource } from './encoded-resource.ts';
+import type { ProxyNode, UpstreamAddress } from './proxy-node.ts';
+import { unknownUpstreamRoute } from './resource-names.ts';
 import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
@@ -72,6 +75,79 @@ describe('golden files', () => {
       await expect(asYaml(resources)).toMatchFileSnapshot(join(import.meta.dirname, `golden/${kind}.yaml`));
     });
   }
+});
+
+const upstream = (service: string, port: number, listenPort = 0): UpstreamAddress => ({
+  namespace: 'shop',
+  service,
+  port,
+  listen: { host: '127.0.0.1', port: listenPort },
+});
+
+describe('addresses of upstreams (outrigger run --upstream)', () => {
+  test('a proxy that asks for them is sent what golden/upstreams.yaml says beside the rest', async () => {
+    const upstreams = [upstream('payments', 80), upstream('orders', 8080, 9000), upstream('payment', 80)];
+    const resources = translate(sampleModel(), proxy('outrigger', { upstreams }));
+    expect(checkResources(resources)).toEqual([]);
+    const rest = translate(sampleModel(), proxy('outrigger'));
+    const added = (type: keyof ProxyResources): Map<string, EncodedResource> =>
+      new Map([...resources[type]].filter(([name]) => !rest[type].has(name)));
+    expect([...added('clusters'), ...added('endpoints')]).toEqual([]);
+    const shown = {
+      listeners: added('listeners'),
+      routes: added('routes'),
+      clusters: new Map(),
+      endpoints: new Map(),
+    };
+    await expect(asYaml(shown)).toMatchFileSnapshot(join(import.meta.dirname, 'golden/upstreams.yaml'));
+  });
+
+  const problem = (asked: UpstreamAddress): string => {
+    const { routes } = translate(sampleModel(), proxy('outrigger', { upstreams: [asked] }));
+    const { name, action } = (
+      routes.get(`outbound|${asked.port}||${asked.service}.shop`)!.message as RouteConfiguration
+    ).virtualHosts[0]!.routes[0]!;
+    const body = action.case === 'directResponse' ? action.value.body?.specifier : undefined;
+    return name === unknownUpstreamRoute && body?.case === 'inlineString' ? body.value : '';
+  };
+
+  test('what does not exist is answered with the reason', () => {
+    expect(problem(upstream('payment', 80))).toBe('there is no service shop/payment; did you mean shop/payments?');
+    expect(problem(upstream('zzz', 80))).toBe('there is no service shop/zzz');
+    expect(problem(upstream('orders', 1))).toBe('service shop/orders has no port 1; it has 8080, 8081');
+    expect(problem(upstream('orders', 5432))).toMatch(/^port 5432 of shop\/orders is tcp/);
+  });
+
+  test("a caller's own consumer routes hold there too (GEP-1426)", () => {
+    const asked = { upstreams: [upstream('orders', 8080)] };
+    const names = (more: Partial<ProxyNode>): string[] =>
+      table(
+        translate(sampleModel(), proxy('outrigger', { ...asked, ...more })),
+        'outbound|8080||orders.shop',
+      ).virtualHosts.flatMap(({ routes }) => routes.map(({ name }) => name));
+    expect(names({ namespace: 'office', cluster: 'office/desk', service: 'desk' })).toEqual([
+      'office/slow-orders#rule-0',
+    ]);
+    expect(names({})).not.toContain('office/slow-orders#rule-0');
+  });
+
+  test('tables keep their identity until a service changes, and follow one that comes', () => {
+    const builder = new ModelBuilder();
+    const resources = sampleResources();
+    const node = proxy('outrigger', { upstreams: [upstream('payments', 80), upstream('payment', 80)] });
+    const first = translate(builder.build({ resources, instances: sampleInstances }), node).routes;
+    const second = translate(builder.build({ resources, instances: [] }), node).routes;
+    for (const name of ['outbound|80||payments.shop', 'outbound|80||payment.shop'])
+      expect(second.get(name)).toBe(first.get(name));
+    const { resources: more } = parseFile(
+      'more.yaml',
+      '{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: payment, namespace: shop}, spec: {ports: [{port: 80}]}}',
+    );
+    const third = translate(builder.build({ resources: [...resources, ...more], instances: [] }), node).routes;
+    expect(
+      (third.get('outbound|80||payment.shop')!.message as RouteConfiguration).virtualHosts[0]!.routes[0]!.name,
+    ).toBe('shop/payment#default');
+  });
 });
 
 test('the same model gives the same bytes and versions, whoever builds it', () => {

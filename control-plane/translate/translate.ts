@@ -6,13 +6,19 @@ import type { AppProtocol } from '../config-kind/resource.ts';
 import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
 import { encodeInboundCluster, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
-import { encodeApiListener, encodeInboundListener, encodeOutboundListener } from './encode-listener.ts';
+import {
+  encodeApiListener,
+  encodeInboundListener,
+  encodeOutboundListener,
+  encodeUpstreamListener,
+} from './encode-listener.ts';
 import { encodeGrpcRoutes, encodeInboundRoutes, encodeOutboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
 import { grpcListenerName } from './resource-names.ts';
+import { upstreamRoutes } from './upstream-routes.ts';
 import { visibleServices } from './visible-services.ts';
 
 type ResourceMap = ReadonlyMap<string, EncodedResource>;
@@ -37,7 +43,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
   const outbound = outboundRoutes(routings, proxy.namespace);
   return {
     listeners: own.listeners,
-    routes: byName([outbound, ...own.routes]),
+    routes: byName([outbound, ...own.routes, ...upstreamRoutes(services, proxy)]),
     clusters: layered(proxy, clusters, own.clusters),
     endpoints: endpointsOf(services, proxy.kind),
   };
@@ -145,12 +151,19 @@ function ownResources(proxy: ProxyNode, protocol: AppProtocol | null): OwnResour
   const kept = keptOwn.get(proxy);
   if (kept !== undefined && kept.protocol === protocol) return kept;
   const { appPort, namespace, service } = proxy;
+  const listeners =
+    kept?.listeners ??
+    byName([
+      encodeOutboundListener(proxy),
+      ...(appPort === null ? [] : [encodeInboundListener(proxy, appPort)]),
+      ...proxy.upstreams.map((upstream) => encodeUpstreamListener(proxy, upstream)),
+    ]);
   const own: OwnResources =
     appPort === null
-      ? { protocol, listeners: byName([encodeOutboundListener(proxy)]), routes: [], clusters: new Map() }
+      ? { protocol, listeners, routes: [], clusters: new Map() }
       : {
           protocol,
-          listeners: kept?.listeners ?? byName([encodeOutboundListener(proxy), encodeInboundListener(proxy, appPort)]),
+          listeners,
           routes: [encodeInboundRoutes(namespace, service, appPort, protocol)],
           clusters: byName([encodeInboundCluster(appPort, protocol)]),
         };

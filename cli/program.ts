@@ -64,10 +64,16 @@ function program(): Command {
   command(
     'run',
     'Starts a command with a sidecar beside it and exits as the command exits.',
-    'outrigger run --service shop/orders --port 8080 -- node orders.js',
+    'outrigger run --service shop/orders --port 8080 -- node orders.js\n  outrigger run --service shop/orders --port 8080 --upstream payments:80 -- sh -c \'curl "$PAYMENTS_SHOP_URL"\'',
   )
     .addOption(flag('--service <NS/NAME>', 'the service that the command is an instance of').makeOptionMandatory())
     .addOption(flag('--port <N>', 'where the command listens (handed to it as PORT)').makeOptionMandatory())
+    .addOption(
+      flag(
+        '--upstream <NS/NAME:PORT[=LOCALPORT]>',
+        'an address of its own for a service, handed over as ORDERS_SHOP_ADDRESS and ORDERS_SHOP_URL; may be given again',
+      ).argParser(several),
+    )
     .addOption(controlPlane())
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
@@ -78,6 +84,7 @@ function program(): Command {
       flag('--inbound-listen <HOST:PORT>', "the sidecar's inbound listener; port 0 takes a free one", '127.0.0.1:0'),
     )
     .addOption(flag('--sidecar-admin <HOST:PORT>', "the sidecar's admin port; port 0 takes a free one", '127.0.0.1:0'))
+    .addOption(flag('--listen-metrics <HOST:PORT>', '/metrics and /healthz of the sidecar; off for none', 'off'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
     .addOption(flag('--log-level <LEVEL>', "the sidecar's log level", 'warn'))
     .argument('<command...>', 'what to run, after --')

@@ -4,6 +4,7 @@
  */
 import { parseArgs } from 'node:util';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { parseUpstreams, type Upstream } from './upstream.ts';
 import { UserError } from './user-error.ts';
 
 export const sidecarHelp = `Usage: outrigger sidecar --bootstrap FILE
@@ -17,6 +18,7 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --control-plane HOST:PORT    the control plane's gRPC port (default 127.0.0.1:15010)
   --outbound-listen HOST:PORT  the application's calls come here (default 127.0.0.1:15001)
   --inbound-listen HOST:PORT   other sidecars' calls come here (default 0.0.0.0:15006)
+  --upstream NS/NAME:PORT[=N]  an address of its own for a service's port: 127.0.0.1:N, or a free port; may be given again
   --address HOST               where other sidecars reach this one (default: the host of --inbound-listen, or this machine's first address)
   --admin HOST:PORT            admin endpoint (default: the bootstrap's; with --service 127.0.0.1:15000)
   --listen-metrics HOST:PORT   /metrics and /healthz for scrapers and probes (with --service default 0.0.0.0:15020; "off" for none)
@@ -43,6 +45,7 @@ const stringFlags = [
   'control-plane',
   'outbound-listen',
   'inbound-listen',
+  'upstream',
   'address',
   'admin',
   'listen-metrics',
@@ -65,14 +68,16 @@ export interface SidecarFlags {
 
 /** Parses the words after `sidecar`, with the environment behind them. Throws a UserError for wrong usage. */
 export function parseSidecarFlags(words: readonly string[], environment: NodeJS.ProcessEnv): SidecarFlags {
-  let parsed: { values: Record<string, string | boolean | undefined> };
+  let parsed: { values: Record<string, string | boolean | readonly (string | boolean)[] | undefined> };
   try {
     parsed = parseArgs({
       args: [...words],
       options: {
         help: { type: 'boolean', short: 'h' },
         'no-register': { type: 'boolean' },
-        ...Object.fromEntries(stringFlags.map((name) => [name, { type: 'string' as const }])),
+        ...Object.fromEntries(
+          stringFlags.map((name) => [name, { type: 'string' as const, multiple: name === 'upstream' }]),
+        ),
       },
       strict: true,
       allowPositionals: false,
@@ -85,7 +90,9 @@ export function parseSidecarFlags(words: readonly string[], environment: NodeJS.
   }
   const values: Partial<Record<FlagName, string>> = {};
   for (const name of stringFlags) {
-    const value = parsed.values[name] ?? environment[`OUTRIGGER_${name.toUpperCase().replaceAll('-', '_')}`];
+    const given = parsed.values[name] ?? environment[`OUTRIGGER_${name.toUpperCase().replaceAll('-', '_')}`];
+    // Several values are kept as the environment variable has them: with commas.
+    const value = Array.isArray(given) ? given.join(',') : given;
     if (typeof value === 'string') values[name] = value;
   }
   const flags = {
@@ -103,6 +110,8 @@ function checkFlags(values: Partial<Record<FlagName, string>>): void {
   }
   if (values.bootstrap !== undefined && values.service !== undefined)
     throw new UserError('sidecar takes --bootstrap or --service, not both', 2);
+  if (values.upstream !== undefined && values.service === undefined)
+    throw new UserError('--upstream needs --service; with --bootstrap, node.metadata.upstreams says it', 2);
   if (values.service !== undefined && values['app-port'] === undefined) {
     throw new UserError('sidecar --service needs --app-port N: the port that the application listens on', 2);
   }
@@ -114,12 +123,22 @@ function checkFlags(values: Partial<Record<FlagName, string>>): void {
   }
 }
 
+function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
+  const texts = values.upstream === undefined || values.upstream === '' ? [] : values.upstream.split(',');
+  return parseUpstreams(texts, ownNamespace);
+}
+
 /** The Envoy v3 bootstrap (proto JSON) that `--service` stands for. */
 export function serviceBootstrap(flags: SidecarFlags, nodeId: string): unknown {
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
   const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? '127.0.0.1:15010');
   const admin = parseHostPort('--admin', values.admin ?? '127.0.0.1:15000');
+  const upstreams = upstreamsOf(values, namespace).map(({ namespace, name, port, localPort }) => ({
+    service: `${namespace}/${name}`,
+    port,
+    listen: formatHostPort({ host: '127.0.0.1', port: localPort }),
+  }));
   const socketAddress = (address: { host: string; port: number }): unknown => ({
     socket_address: { address: address.host, port_value: address.port },
   });
@@ -135,6 +154,7 @@ export function serviceBootstrap(flags: SidecarFlags, nodeId: string): unknown {
         ),
         inbound_listen: formatHostPort(parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
         interception: 'NONE',
+        ...(upstreams.length === 0 ? {} : { upstreams }),
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),
         ...(values.zone === undefined ? {} : { zone: values.zone }),
       },

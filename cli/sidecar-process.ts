@@ -11,6 +11,8 @@ export interface SidecarReady {
   /** `host:port` by listener name. */
   readonly listeners: Readonly<Record<string, string>>;
   readonly admin: string;
+  /** What is wrong with upstreams that it was told of, by name of their listener. */
+  readonly upstreamProblems: Readonly<Record<string, string>>;
 }
 
 export interface SidecarProcess {

@@ -21,6 +21,7 @@ import {
   serviceBootstrap,
   sidecarHelp,
 } from './sidecar-flags.ts';
+import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
 async function main(): Promise<void> {
@@ -51,12 +52,18 @@ async function main(): Promise<void> {
         registration = createRegistration(flags, sidecar, log);
         registration.start();
       }
+      const upstreamProblems = values.upstream === undefined ? {} : findUpstreamProblems(sidecar);
+      // `run` tells them itself.
+      if (process.send === undefined)
+        for (const problem of Object.values(upstreamProblems))
+          log.warn(`--upstream: ${problem}; it answers 503 meanwhile`);
       process.send?.({
         ready: true,
         listeners: Object.fromEntries(
           sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })]),
         ),
         admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
+        upstreamProblems,
       });
       // The channel must not keep the process alive, nor end it with the parent.
       process.channel?.unref();
@@ -105,6 +112,12 @@ async function loadBootstrap(flags: SidecarFlags): Promise<LoadedBootstrap> {
   const { bootstrap } = result;
   if (values.bootstrap === undefined || values.admin === undefined) return bootstrap;
   return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
+}
+
+function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {
+  return unknownUpstreams(
+    sidecar.configDump({ resource: 'dynamic_route_configs', nameFilter: null, includeEds: false }) as never,
+  );
 }
 
 function probeAddress(flags: SidecarFlags): { readonly host: string; readonly port: number } | null {

@@ -1,26 +1,34 @@
 /** `outrigger run`: a command with a sidecar beside it. The sidecar is ready before the command starts and ends after it. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { createServer } from 'node:net';
 import { constants } from 'node:os';
+import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
-import { startSidecar } from '../sidecar-process.ts';
+import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
+import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
 export interface RunOptions {
   readonly service: string;
   readonly port: string;
   readonly controlPlane: string;
+  readonly upstream?: readonly string[];
   readonly labels?: string;
   readonly zone?: string;
   readonly outboundListen: string;
   readonly inboundListen: string;
   readonly sidecarAdmin: string;
+  readonly listenMetrics: string;
   readonly drainTime: string;
   readonly logLevel: string;
 }
 
 /** Runs until the command ends. The exit code is the command's; 128 + the signal's number when a signal ended it. */
 export async function run(words: readonly string[], options: RunOptions): Promise<number> {
-  const sidecar = startSidecar(sidecarFlags(options));
+  const upstreams = readUpstreams(options);
+  const flags = sidecarFlags(options, upstreams);
+  for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
+  const sidecar = startSidecar(flags);
   const state: { app: ChildProcess | null; stopping: boolean } = { app: null, stopping: false };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -37,13 +45,54 @@ export async function run(words: readonly string[], options: RunOptions): Promis
     if (state.stopping) return 130;
     throw new UserError((error as Error).message);
   }
-  const exitCode = await runApp(words, options, ready.listeners['outbound'] ?? '', state);
-  sidecar.child.kill('SIGTERM');
-  await sidecar.ended;
-  return exitCode;
+  try {
+    const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
+    const environment = { ...appEnvironment(options.port, ready.listeners['outbound'] ?? ''), ...addresses };
+    return await runApp(words, environment, state);
+  } finally {
+    sidecar.child.kill('SIGTERM');
+    await sidecar.ended;
+  }
 }
 
-function sidecarFlags(options: RunOptions): string[] {
+function readUpstreams(options: RunOptions): readonly Upstream[] {
+  const { namespace } = parseServiceName('--service', options.service);
+  const port = parseWhole('--port', options.port, 1, 65535);
+  const upstreams = parseUpstreams(options.upstream ?? [], namespace, new Map([[port, 'the command (--port)']]));
+  // That two would have the same name is told before anything is started.
+  upstreamEnvironment(upstreams, () => '');
+  return upstreams;
+}
+
+/** The sidecar would say it too, but only when everything is started. */
+function checkFree(upstream: Upstream): Promise<void> {
+  const { localPort } = upstream;
+  return new Promise((resolve, reject) => {
+    const server = createServer();
+    server.once('error', ({ code, message }: NodeJS.ErrnoException) =>
+      reject(
+        new UserError(
+          `cannot listen on 127.0.0.1:${localPort} for --upstream ${upstreamText(upstream)}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another, or none to take a free one`,
+        ),
+      ),
+    );
+    server.listen(localPort, '127.0.0.1', () => server.close(() => resolve()));
+  });
+}
+
+/** Where the sidecar listens for it. Throws a UserError when it does not, or when nothing is behind it. */
+function upstreamAddress(upstream: Upstream, { listeners, upstreamProblems }: SidecarReady): string {
+  const name = upstreamName(upstream.namespace, upstream.name, upstream.port);
+  const problem = upstreamProblems[name];
+  if (problem !== undefined)
+    throw new UserError(`--upstream ${upstreamText(upstream)}: ${problem} (outrigger get services lists them)`);
+  const address = listeners[name];
+  if (address !== undefined) return address;
+  const where = upstream.localPort === 0 ? '' : ` on 127.0.0.1:${upstream.localPort}, which may be taken`;
+  throw new UserError(`--upstream ${upstreamText(upstream)}: the sidecar has no listener for it${where}`);
+}
+
+function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
   const flags = [
     '--service',
@@ -61,11 +110,19 @@ function sidecarFlags(options: RunOptions): string[] {
     parseHostPort(flag, value);
     flags.push(flag, value);
   }
+  // Off unless asked for: the sidecar's own default is one port, which a second run on the machine would not get.
+  if (options.listenMetrics !== 'off') parseHostPort('--listen-metrics', options.listenMetrics);
+  flags.push('--listen-metrics', options.listenMetrics);
   if (options.labels !== undefined) {
     parseLabels('--labels', options.labels);
     flags.push('--labels', options.labels);
   }
   if (options.zone !== undefined) flags.push('--zone', options.zone);
+  for (const upstream of upstreams)
+    flags.push(
+      '--upstream',
+      upstream.localPort === 0 ? upstreamText(upstream) : `${upstreamText(upstream)}=${upstream.localPort}`,
+    );
   flags.push(
     '--drain-time',
     String(parseWhole('--drain-time', options.drainTime, 0, 3600)),
@@ -90,14 +147,13 @@ export function appEnvironment(port: string, outbound: string): Record<string, s
 
 function runApp(
   words: readonly string[],
-  options: RunOptions,
-  outbound: string,
+  environment: Readonly<Record<string, string>>,
   state: { app: ChildProcess | null },
 ): Promise<number> {
   const [command = '', ...args] = words;
   const app = spawn(command, args, {
     stdio: 'inherit',
-    env: { ...process.env, ...appEnvironment(options.port, outbound) },
+    env: { ...process.env, ...environment },
   });
   state.app = app;
   return new Promise((resolve) => {

@@ -193,7 +193,8 @@ export class ConnectionPool implements TimerTarget {
     const ageLimit = this.#context.maxConnectionDurationMs || Infinity;
     let next = Infinity;
     for (const connection of this.connections) {
-      if (!connection.ready) continue;
+      // One that drains was counted when it began to, and closes behind its last stream.
+      if (!connection.ready || connection.draining) continue;
       const idleDue = connection.activeStreams === 0 ? connection.idleSinceMs + idleLimit : Infinity;
       const ageDue = connection.readySinceMs + ageLimit;
       if (ageDue <= now) {

@@ -71,6 +71,11 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     return this.codec === null ? 0 : this.codec.activeStreams;
   }
 
+  /** It takes no new streams and ends behind those that it has. */
+  get draining(): boolean {
+    return this.#draining;
+  }
+
   availableStreams(): number {
     return this.ready && !this.#draining && !this.#gone ? this.codec!.availableStreams() : 0;
   }

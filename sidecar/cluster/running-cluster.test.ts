@@ -196,6 +196,21 @@ describe('RunningCluster with HTTP/1 hosts', () => {
     expect(upstream.counter('cluster.payments.upstream_cx_max_duration_reached')).toBe(1);
   });
 
+  it('counts a connection that reached max_connection_duration once, however long its requests go on', () => {
+    const { upstream, ask } = bench({ maxConnectionDurationMs: 5_000 });
+    const long = ask();
+    upstream.connectAll();
+    upstream.pass(3_000);
+    // A younger connection keeps the sweep going.
+    const other = ask();
+    upstream.connectAll();
+    upstream.pass(3_000);
+    upstream.pass(3_000);
+    expect(upstream.codecs.map(({ draining }) => draining)).toEqual([true, true]);
+    expect(upstream.counter('cluster.payments.upstream_cx_max_duration_reached')).toBe(2);
+    for (const request of [long, other]) request.stream!.finish();
+  });
+
   it('closes idle connections after the configured time, by one timer, and leaves none armed', () => {
     const { upstream, ask } = bench({ idleTimeoutMs: 5_000 });
     const requests = Array.from({ length: 50 }, () => ask());

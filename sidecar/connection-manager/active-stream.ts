@@ -63,6 +63,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   upstreamServiceTimeMs = -1;
   endMs = -1;
   #requestEnded = false;
+  #upgradeRefused = false;
   #finished = false;
 
   constructor(connection: StreamConnection, downstream: ServerStream) {
@@ -180,6 +181,10 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   sendResponseHead(head: ResponseHead, endStream: boolean): void {
     if (this.#finished) return;
     const { responseFields, config } = this.#connection.manager;
+    if (this.#refusesUpgrade(head)) {
+      head.status = 502;
+      this.#upgradeRefused = true;
+    }
     this.status = head.status;
     this.responseHead = head;
     responseFields.clean(head.fields, head.status === 101);
@@ -215,8 +220,13 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
     return this.status === 101 || (this.head.method === 'CONNECT' && this.status >= 200 && this.status < 300);
   }
 
+  /** A success without the upgrade, over HTTP/2: it would say that the upgrade is there (RFC 8441 5). The codec makes it 502 too; here it is known to log and figures. */
+  #refusesUpgrade({ status }: ResponseHead): boolean {
+    return this.version === '2' && this.head.upgrade !== '' && status >= 200 && status < 300;
+  }
+
   #complete(): void {
-    this.details = 'via_upstream';
+    this.details = this.#upgradeRefused ? 'via_upstream{upgrade_refused}' : 'via_upstream';
     this.#finish(null);
   }
 
@@ -264,6 +274,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
   }
 
   #sendWhole(head: ResponseHead, body: Buffer | null): void {
+    if (this.#refusesUpgrade(head)) head.status = 502;
     this.status = head.status;
     this.responseHead = head;
     if (this.grpc) this.grpcStatus = grpcStatusLabel(head.fields.get('grpc-status'));

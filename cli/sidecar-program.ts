@@ -13,6 +13,7 @@ import {
   type LoadedBootstrap,
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
+import { ApplicationGate } from './application-gate.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
 import {
   controlPlaneCluster,
@@ -38,6 +39,7 @@ async function main(): Promise<void> {
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   const bootstrap = await loadBootstrap(flags);
   let registration: Registration | null = null;
+  let gate: ApplicationGate | null = null;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -49,8 +51,15 @@ async function main(): Promise<void> {
     onReady: () => {
       shedStartUpGarbage();
       if (values.service !== undefined && !flags.noRegister) {
-        registration = createRegistration(flags, sidecar, log);
-        registration.start();
+        gate = new ApplicationGate(Number(values['app-port']), {
+          clock: systemClock,
+          wheel: sidecar.wheel,
+          log,
+          onListening: () => {
+            registration = createRegistration(flags, sidecar, log);
+            registration.start();
+          },
+        });
       }
       const upstreamProblems = values.upstream === undefined ? {} : findUpstreamProblems(sidecar);
       // `run` tells them itself.
@@ -74,6 +83,7 @@ async function main(): Promise<void> {
   const stop = (): void => {
     if (stopping) return;
     stopping = true;
+    gate?.stop();
     // Out of the registry first: who looks now does not find this instance, who looked before is still served.
     void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain());
   };

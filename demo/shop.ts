@@ -17,6 +17,9 @@ export const storefrontPort = 8080;
 export const controlPlanePort = 15010;
 export const controlPlaneAdminPort = 15014;
 
+/** Its application starts before its sidecar, and must know where the calls go. */
+export const storefrontOutboundPort = 18_080;
+
 const firstAppPort = 18_081;
 
 export const shop: readonly ShopInstance[] = [

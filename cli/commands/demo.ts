@@ -2,14 +2,22 @@
  * `outrigger demo`: a control plane, the shop's services with a sidecar beside each, a gentle load, and a live table. Everything is a process of its own, as it would be
  * in earnest, and everything ends with this one.
  */
-import { type ChildProcess, spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type EdgeFigures, edgeFigures, getText, readTotals } from '../../demo/edges.ts';
 import { Load } from '../../demo/load.ts';
-import { controlPlaneAdminPort, controlPlanePort, type ShopInstance, shop, storefrontPort } from '../../demo/shop.ts';
+import { accepts, knowsInstances, until } from '../../demo/readiness.ts';
+import {
+  controlPlaneAdminPort,
+  controlPlanePort,
+  type ShopInstance,
+  shop,
+  storefrontOutboundPort,
+  storefrontPort,
+} from '../../demo/shop.ts';
+import { Supervisor } from '../../demo/supervisor.ts';
 import { parseWhole } from '../host-port.ts';
 import { type SidecarProcess, startSidecar } from '../sidecar-process.ts';
 import { UserError } from '../user-error.ts';
@@ -18,6 +26,9 @@ import { appEnvironment } from './run.ts';
 const root = join(import.meta.dirname, '..');
 const ordersPerSecond = 20;
 const startLimitMs = 30_000;
+/** Requests in hand have this long when the demo ends; it is to be gone soon after Ctrl-C. */
+const drainSeconds = 1;
+const stopLimitMs = 4_000;
 
 interface RunningInstance {
   readonly instance: ShopInstance;
@@ -35,7 +46,7 @@ export async function demo(options: { readonly seconds?: string }): Promise<numb
 
 class ShopDemo {
   readonly #seconds: number;
-  readonly #children = new Set<ChildProcess>();
+  readonly #supervisor = new Supervisor((name, reason) => this.#onEnd(name, reason));
   readonly #dataDir = mkdtempSync(join(tmpdir(), 'outrigger-demo-'));
   readonly #load = new Load(storefrontPort);
   #controlPlane: ChildProcess | null = null;
@@ -72,7 +83,8 @@ class ShopDemo {
     } finally {
       this.#stopping = true;
       await this.#load.stop();
-      await this.#stopAll();
+      // The control plane last: so none of the others misses what it needs to end well.
+      await this.#supervisor.stop(this.#controlPlane, stopLimitMs);
       rmSync(this.#dataDir, { recursive: true, force: true });
     }
     if (this.#fault !== null) throw new UserError(this.#fault);
@@ -82,7 +94,7 @@ class ShopDemo {
   async #start(): Promise<void> {
     print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
     const began = performance.now();
-    this.#controlPlane = this.#spawn('the control plane', process.execPath, [
+    this.#controlPlane = this.#supervisor.spawn('the control plane', process.execPath, [
       join(import.meta.dirname, 'outrigger.js'),
       'control-plane',
       ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
@@ -95,83 +107,89 @@ class ShopDemo {
         'warn',
       ],
     ]);
-    await until(
+    await this.#until(
       async () => (await getText(`127.0.0.1:${controlPlaneAdminPort}`, '/healthz/ready')).startsWith('OK'),
       'the control plane did not become ready',
     );
     this.#controlPlaneMs = performance.now() - began;
-    this.#instances = await Promise.all(shop.map((instance) => this.#startInstance(instance)));
-    await until(
+    const storefront = shop.find(({ inboundPort }) => inboundPort === storefrontPort)!;
+    const others = shop.filter((instance) => instance !== storefront);
+    // The shop's door opens last: whoever stands before it already, a browser that tries again, is never let into a shop that is not ready.
+    const [storefrontApp, ...running] = await Promise.all([
+      this.#startApp(storefront, `127.0.0.1:${storefrontOutboundPort}`),
+      ...others.map((instance) => this.#startInstance(instance)),
+    ]);
+    await this.#allKnow(running, others);
+    this.#instances = [await this.#startStorefront(storefront, storefrontApp), ...running];
+    await this.#allKnow(this.#instances, shop);
+    await this.#until(
       async () => (await getText(`127.0.0.1:${storefrontPort}`, '/buy/1')).includes('receipt'),
       'the shop did not answer a purchase',
     );
   }
 
+  /** That an instance is registered is not enough: a caller's sidecar has to have heard of it. */
+  #allKnow(running: readonly RunningInstance[], instances: readonly ShopInstance[]): Promise<void> {
+    return this.#until(async () => {
+      const texts = await Promise.all(running.map(({ admin }) => getText(admin, '/clusters')));
+      return texts.every((text) => knowsInstances(text, instances));
+    }, 'the sidecars did not hear of every instance');
+  }
+
+  /** As `outrigger run` does: the sidecar, then the application. */
   async #startInstance(instance: ShopInstance): Promise<RunningInstance> {
     const began = performance.now();
+    const sidecar = this.#startSidecar(instance, '127.0.0.1:0');
+    const { listeners, admin } = await sidecar.ready;
+    const app = await this.#startApp(instance, listeners['outbound'] ?? '');
+    return { instance, sidecar, app, admin, readyMs: performance.now() - began };
+  }
+
+  /** The sidecar of an application that runs already. */
+  async #startStorefront(instance: ShopInstance, app: ChildProcess): Promise<RunningInstance> {
+    const began = performance.now();
+    const sidecar = this.#startSidecar(instance, `127.0.0.1:${storefrontOutboundPort}`);
+    const { admin } = await sidecar.ready;
+    return { instance, sidecar, app, admin, readyMs: performance.now() - began };
+  }
+
+  #startSidecar(instance: ShopInstance, outbound: string): SidecarProcess {
     const sidecar = startSidecar([
       ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
-      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', '127.0.0.1:0'],
+      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', outbound],
       ...['--inbound-listen', `127.0.0.1:${instance.inboundPort}`, '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
-      ...['--drain-time', '2', '--log-level', 'warn'],
+      ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
     ]);
-    this.#watch(`the sidecar of ${instance.name}`, sidecar.child);
-    const ready = await sidecar.ready;
-    const app = this.#spawn(instance.name, process.execPath, [join(root, 'demo/services', instance.program)], {
-      ...appEnvironment(String(instance.appPort), ready.listeners['outbound'] ?? ''),
-      ...instance.environment,
-    });
-    await until(() => accepts(instance.appPort), `${instance.name} did not listen on port ${instance.appPort}`);
-    return { instance, sidecar, app, admin: ready.admin, readyMs: performance.now() - began };
+    this.#supervisor.watch(`the sidecar of ${instance.name}`, sidecar.child);
+    return sidecar;
   }
 
-  #spawn(
-    name: string,
-    command: string,
-    args: readonly string[],
-    environment: Record<string, string> = {},
-  ): ChildProcess {
-    // A group of its own, so that Ctrl-C reaches only this process, which then stops the others in order.
-    const child = spawn(command, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
-      detached: true,
-      env: { ...process.env, ...environment },
-    });
-    this.#watch(name, child);
-    return child;
+  /** Resolves when the application listens. */
+  async #startApp(instance: ShopInstance, outbound: string): Promise<ChildProcess> {
+    const app = this.#supervisor.spawn(
+      instance.name,
+      process.execPath,
+      [join(root, 'demo/services', instance.program)],
+      { ...appEnvironment(String(instance.appPort), outbound), ...instance.environment },
+    );
+    await this.#until(() => accepts(instance.appPort), `${instance.name} did not listen on port ${instance.appPort}`);
+    return app;
   }
 
-  /** Instances may be killed: that is one of the things to try. The control plane may not end by itself. */
-  #watch(name: string, child: ChildProcess): void {
-    this.#children.add(child);
-    child.once('exit', (code, signal) => {
-      this.#children.delete(child);
-      if (this.#stopping) return;
-      if (this.#instances.length < shop.length) {
-        this.#fault ??= `${name} ended while the demo started (${signal ?? `exit code ${code}`})`;
-        this.#stop();
-      } else print(`  ${name} ended (${signal ?? `exit code ${code}`}); the others go on`);
-    });
-  }
-
-  /** Applications and their sidecars first, the control plane last: so none of them misses what it needs to end well. */
-  async #stopAll(): Promise<void> {
-    const others = [...this.#children].filter((child) => child !== this.#controlPlane);
-    for (const child of others) child.kill('SIGTERM');
-    await this.#gone(others, 4_000);
-    if (this.#controlPlane !== null) {
-      this.#controlPlane.kill('SIGTERM');
-      await this.#gone([this.#controlPlane], 2_000);
+  async #until(condition: () => Promise<boolean>, otherwise: string): Promise<void> {
+    try {
+      await until(condition, otherwise, startLimitMs);
+    } catch (error) {
+      throw new UserError((error as Error).message);
     }
   }
 
-  /** Waits for the end of processes; those that take too long are killed. */
-  async #gone(children: readonly ChildProcess[], limitMs: number): Promise<void> {
-    const running = (): readonly ChildProcess[] => children.filter((child) => this.#children.has(child));
-    const deadline = performance.now() + limitMs;
-    while (running().length > 0 && performance.now() < deadline)
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    for (const child of running()) child.kill('SIGKILL');
+  /** Instances may be killed: that is one of the things to try. While the demo starts none may end. */
+  #onEnd(name: string, reason: string): void {
+    if (this.#instances.length < shop.length) {
+      this.#fault ??= `${name} ended while the demo started (${reason})`;
+      this.#stop();
+    } else print(`  ${name} ended (${reason}); the others go on`);
   }
 
   #welcome(): string {
@@ -243,31 +261,13 @@ async function checkPorts(): Promise<void> {
     controlPlanePort,
     controlPlaneAdminPort,
     storefrontPort,
+    storefrontOutboundPort,
     ...shop.map((instance) => instance.appPort),
   ]) {
     if (await accepts(port))
       throw new UserError(
         `port ${port} on 127.0.0.1 is taken by another program, and the demo needs it; is another demo running?`,
       );
-  }
-}
-
-function accepts(port: number): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect({ host: '127.0.0.1', port });
-    socket.once('connect', () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once('error', () => resolve(false));
-  });
-}
-
-async function until(condition: () => Promise<boolean>, otherwise: string): Promise<void> {
-  const deadline = performance.now() + startLimitMs;
-  while (!(await condition())) {
-    if (performance.now() > deadline) throw new UserError(`${otherwise} within ${startLimitMs / 1000} s`);
-    await new Promise((resolve) => setTimeout(resolve, 30));
   }
 }
 

@@ -23,6 +23,8 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   readonly subscriptions = new Map<string, S>();
   #snapshot: ServedSnapshot | null = null;
   #waitingSinceMs = -1;
+  /** Clusters that were sent in a new version and whose endpoints were not sent since. Endpoints bear the name of their cluster here (translate/encode-cluster.ts). */
+  readonly #warmedAnew = new Set<string>();
 
   constructor(owner: SessionOwner, create: (typeUrl: string) => S) {
     this.#owner = owner;
@@ -48,18 +50,37 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   flush(): void {
     const snapshot = this.#snapshot;
     if (snapshot === null) return;
-    this.#send(typeOrder.cluster, snapshot, !this.#settled([typeOrder.listener, typeOrder.routes], snapshot));
+    this.#sendClusters(snapshot, !this.#settled([typeOrder.listener, typeOrder.routes], snapshot));
+    this.#sendEndpointsAgain();
     this.#send(typeOrder.endpoints, snapshot, false);
     if (!this.#clustersReady(snapshot)) return;
     this.#send(typeOrder.listener, snapshot, false);
     this.#send(typeOrder.routes, snapshot, false);
     // Listeners and routes may have nothing more to say now: what they no longer use can go.
-    if (this.#settled([typeOrder.listener, typeOrder.routes], snapshot)) this.#send(typeOrder.cluster, snapshot, false);
+    if (this.#settled([typeOrder.listener, typeOrder.routes], snapshot)) this.#sendClusters(snapshot, false);
   }
 
-  #send(typeUrl: string, snapshot: ServedSnapshot, holdRemovals: boolean): void {
+  #sendClusters(snapshot: ServedSnapshot, holdRemovals: boolean): void {
+    if (!this.#send(typeOrder.cluster, snapshot, holdRemovals)) return;
+    for (const name of this.subscriptions.get(typeOrder.cluster)!.changedNames) this.#warmedAnew.add(name);
+  }
+
+  /**
+   * Envoy warms a cluster that changed anew and waits for its endpoints, which it asks for under the same name: for us, no change of its subscription. So they are sent again,
+   * as Istio does (xds.md C1.14; envoyproxy/envoy#13009). A client that begins its stream by CDS may say only later which endpoints it has: the names are kept until then.
+   */
+  #sendEndpointsAgain(): void {
+    const endpoints = this.subscriptions.get(typeOrder.endpoints);
+    if (endpoints === undefined) return;
+    endpoints.sendAgain(this.#warmedAnew);
+    this.#warmedAnew.clear();
+  }
+
+  #send(typeUrl: string, snapshot: ServedSnapshot, holdRemovals: boolean): boolean {
     const response = this.subscriptions.get(typeUrl)?.next(snapshot.resources(typeUrl), holdRemovals);
-    if (response !== null && response !== undefined) this.#owner.send(response);
+    if (response === null || response === undefined) return false;
+    this.#owner.send(response);
+    return true;
   }
 
   #settled(typeUrls: readonly string[], snapshot: ServedSnapshot): boolean {

@@ -15,25 +15,27 @@ export class DeltaSubscription extends Subscription {
   #first = true;
   /** Names that the client asked for and was not told about: told that they do not exist (xds.md C1.7). */
   readonly #unanswered = new Set<string>();
-  /** A wildcard that has nothing is answered once, so that the client knows that there is nothing. */
-  #emptyOwed = false;
+  /**
+   * A wildcard is answered once, even when there is nothing to tell: the client then knows that it has everything, and that this control plane works
+   * (go-control-plane does the same).
+   */
+  #answerOwed = false;
 
   /** Gives '' or why the request cannot be served. Subscription changes count even with a stale nonce (xds.md C1.3). */
   onRequest(request: DeltaRequest): string {
-    if (this.names.size + request.subscribe.length > maxNames)
+    if (this.names.size + request.subscribe.length > maxNames || request.initialVersions.size > maxNames)
       return `more than ${maxNames} resource names of ${this.typeUrl}`;
     this.takeAnswer(request.nonce, request.error, '');
     if (this.#first) {
       this.#first = false;
       // Legacy wildcard: the first request names nothing.
-      if (request.subscribe.length === 0) this.wildcard = true;
-      this.#emptyOwed = this.wildcard && request.initialVersions.size === 0;
+      if (request.subscribe.length === 0) this.#beWildcard();
       for (const [name, version] of request.initialVersions)
         this.sent.set(name, { name, typeUrl: this.typeUrl, version, bytes: new Uint8Array() });
     }
     for (const name of request.subscribe) {
       if (name === '*') {
-        this.wildcard = true;
+        this.#beWildcard();
         continue;
       }
       // Named again, or for the first time without holding it: must be sent (xds.md C1.8).
@@ -44,6 +46,7 @@ export class DeltaSubscription extends Subscription {
     for (const name of request.unsubscribe) {
       if (name === '*') {
         this.wildcard = false;
+        this.#answerOwed = false;
         for (const held of [...this.sent.keys()]) if (!this.names.has(held)) this.sent.delete(held);
         continue;
       }
@@ -56,6 +59,11 @@ export class DeltaSubscription extends Subscription {
     return '';
   }
 
+  #beWildcard(): void {
+    this.wildcard = true;
+    this.#answerOwed = true;
+  }
+
   next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
     if (this.awaiting !== '') return null;
     const changed = this.changed(resources);
@@ -63,8 +71,8 @@ export class DeltaSubscription extends Subscription {
     for (const name of this.#unanswered)
       if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
     this.#unanswered.clear();
-    if (changed.length === 0 && removed.length === 0 && !this.#emptyOwed) return null;
-    this.#emptyOwed = false;
+    if (changed.length === 0 && removed.length === 0 && !this.#answerOwed) return null;
+    this.#answerOwed = false;
     const nonce = this.nextNonce();
     this.sending(nonce, changed, removed);
     return { typeUrl: this.typeUrl, nonce, version: '', resources: changed, removed };

@@ -33,10 +33,14 @@ export abstract class Subscription {
   readonly sent = new Map<string, ServedResource>();
   /** Nonce of the response that waits for its answer; '' when none does. */
   awaiting = '';
-  /** What was in the response that waits. */
-  #inFlight = new Map<string, string>();
+  /** What was in the response that waits; after its answer, in the one that was answered last. */
+  #inFlight: ReadonlyMap<string, string> = new Map();
+  /** Nonce of the response that was answered last. */
+  #answered = '';
   refused: RefusedResponse | null = null;
   acknowledgedVersion = '';
+  /** Names that the last response had in another version than the client held. */
+  changedNames: readonly string[] = [];
   #nonces = 0;
 
   constructor(typeUrl: string) {
@@ -47,16 +51,31 @@ export abstract class Subscription {
     return this.wildcard || this.names.has(name);
   }
 
-  /** Takes the answer to a response; false when it belongs to an older one. */
+  /**
+   * Takes the answer to a response; false when it belongs to an older one. A NACK may follow an ACK: a client that could not put to work what it had accepted
+   * (a listener whose port is taken).
+   */
   protected takeAnswer(nonce: string, error: string | null, version: string): boolean {
-    if (nonce === '' || nonce !== this.awaiting) return false;
+    if (nonce === '') return false;
+    if (nonce === this.#answered && this.awaiting === '' && error !== null) {
+      this.refused = { versions: this.#inFlight, details: error };
+      return true;
+    }
+    if (nonce !== this.awaiting) return false;
     this.awaiting = '';
+    this.#answered = nonce;
     if (error === null) {
-      this.refused = null;
+      this.#accept();
       this.acknowledgedVersion = version;
     } else this.refused = { versions: this.#inFlight, details: error };
-    this.#inFlight = new Map();
     return true;
+  }
+
+  /** What an earlier response brought and was refused stays so, until the client takes it in another version or it is gone. */
+  #accept(): void {
+    if (this.refused === null) return;
+    const versions = [...this.refused.versions].filter(([name]) => !this.#inFlight.has(name) && this.sent.has(name));
+    this.refused = versions.length === 0 ? null : { ...this.refused, versions: new Map(versions) };
   }
 
   protected nextNonce(): string {
@@ -67,6 +86,9 @@ export abstract class Subscription {
   protected sending(nonce: string, resources: readonly ServedResource[], removed: readonly string[]): void {
     this.awaiting = nonce;
     this.#inFlight = new Map(resources.map(({ name, version }) => [name, version]));
+    this.changedNames = resources
+      .filter(({ name, version }) => this.sent.get(name)?.version !== version)
+      .map(({ name }) => name);
     for (const resource of resources) this.sent.set(resource.name, resource);
     for (const name of removed) this.sent.delete(name);
   }
@@ -91,6 +113,11 @@ export abstract class Subscription {
     const found: string[] = [];
     for (const name of this.sent.keys()) if (!resources.has(name)) found.push(name);
     return found;
+  }
+
+  /** The client is to be sent these again, though it has them, if it asks for them at all. */
+  sendAgain(names: Iterable<string>): void {
+    for (const name of names) this.sent.delete(name);
   }
 
   /** The next response, or null when there is nothing new or the last one is not answered yet. `holdRemovals`: what is gone is not told yet. */

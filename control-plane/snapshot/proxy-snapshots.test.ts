@@ -1,0 +1,141 @@
+import { create } from '@bufbuild/protobuf';
+import { pino } from 'pino';
+import { describe, expect, it } from 'vitest';
+import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import type { Model } from '../model/model.ts';
+import { ModelBuilder } from '../model/model-builder.ts';
+import type { RegisteredInstance } from '../model/registered-instance.ts';
+import type { ProxyNode } from '../translate/proxy-node.ts';
+import { instance, proxy, sampleInstances, sampleResources } from '../translate/sample-mesh.test-data.ts';
+import { type AdsSession, sotwSession } from '../xds-server/ads-session.ts';
+import type { ConnectedProxy } from '../xds-server/connected-proxy.ts';
+import { type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
+import type { SotwSubscription } from '../xds-server/sotw-subscription.ts';
+import { ProxySnapshots } from './proxy-snapshots.ts';
+
+class Fixture {
+  readonly #builder = new ModelBuilder();
+  /** Waiting, by when they were asked for. */
+  readonly timers = new Set<() => void>();
+  readonly snapshots = new ProxySnapshots({
+    log: pino({ level: 'silent' }),
+    after: (_delayMs, callback) => {
+      this.timers.add(callback);
+      return () => this.timers.delete(callback);
+    },
+  });
+
+  model(instances: readonly RegisteredInstance[] = sampleInstances): Model {
+    return this.#builder.build({ resources: sampleResources(), instances });
+  }
+
+  connect(node: ProxyNode): ConnectedProxy {
+    const session: AdsSession<SotwSubscription> = sotwSession({
+      send: () => {},
+      nowMs: () => 0,
+      flushLater: () => {},
+    });
+    const connected: ConnectedProxy = {
+      node: create(NodeSchema, { id: node.id }),
+      proxy: node,
+      peer: '',
+      variant: 'sotw',
+      connectedWallMs: 0,
+      session,
+      snapshot: null,
+    };
+    this.snapshots.add(connected);
+    return connected;
+  }
+
+  /** What waits for its time has it. */
+  pass(): void {
+    for (const timer of [...this.timers]) {
+      this.timers.delete(timer);
+      timer();
+    }
+  }
+}
+
+function size(snapshot: ServedSnapshot | null): number {
+  return Object.values(typeOrder).reduce((sum, typeUrl) => sum + snapshot!.resources(typeUrl).size, 0);
+}
+
+describe('the snapshots of connected proxies', () => {
+  it('gives nothing before there is a model: an empty one would take everything away after a restart', () => {
+    const fixture = new Fixture();
+    const connected = fixture.connect(proxy('outrigger'));
+    expect(connected.snapshot).toBeNull();
+    fixture.snapshots.setModel(fixture.model());
+    expect(size(connected.snapshot)).toBeGreaterThan(0);
+    expect(fixture.snapshots.pushes).toBe(1);
+  });
+
+  it('gives a proxy that comes later its snapshot at once', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    expect(size(fixture.connect(proxy('envoy')).snapshot)).toBeGreaterThan(0);
+  });
+
+  it('translates once for proxies of one kind, and apart for others', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    const one = fixture.connect({ ...proxy('outrigger'), id: 'a' });
+    const two = fixture.connect({ ...proxy('outrigger'), id: 'b' });
+    const grpc = fixture.connect(proxy('grpc'));
+    expect(two.snapshot).toBe(one.snapshot);
+    expect(grpc.snapshot).not.toBe(one.snapshot);
+  });
+
+  it('tells changes that come close together once, after a moment', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    const connected = fixture.connect(proxy('outrigger'));
+    const first = connected.snapshot;
+    const { pushes } = fixture.snapshots;
+    fixture.snapshots.setModel(fixture.model([]));
+    fixture.snapshots.setModel(fixture.model([instance('payments', '10.9.9.9')]));
+    expect(fixture.timers.size).toBe(1);
+    expect(connected.snapshot).toBe(first);
+    fixture.pass();
+    expect(connected.snapshot).not.toBe(first);
+    expect(fixture.snapshots.pushes).toBe(pushes + 1);
+  });
+
+  it('leaves what an update did not touch the same object, so that it is not sent again', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    const connected = fixture.connect(proxy('outrigger'));
+    const before = connected.snapshot!.resources(typeOrder.cluster);
+    fixture.snapshots.setModel(fixture.model(sampleInstances.slice(1)));
+    fixture.pass();
+    const after = connected.snapshot!.resources(typeOrder.cluster);
+    expect([...after.values()].map(({ version }) => version)).toEqual(
+      [...before.values()].map(({ version }) => version),
+    );
+  });
+
+  it('does nothing for the same model, for a proxy that is gone, or after close()', () => {
+    const fixture = new Fixture();
+    const model = fixture.model();
+    fixture.snapshots.setModel(model);
+    const connected = fixture.connect(proxy('outrigger'));
+    fixture.snapshots.setModel(model);
+    expect(fixture.timers.size).toBe(0);
+    fixture.snapshots.remove(connected);
+    expect(fixture.snapshots.proxyCount).toBe(0);
+    const { snapshot } = connected;
+    fixture.snapshots.setModel(fixture.model([]));
+    fixture.pass();
+    expect(connected.snapshot).toBe(snapshot);
+    fixture.snapshots.setModel(fixture.model());
+    fixture.snapshots.close();
+    expect(fixture.timers.size).toBe(0);
+  });
+
+  it('has nothing of types that it does not serve', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    expect(fixture.connect(proxy('outrigger')).snapshot!.resources('type.googleapis.com/other').size).toBe(0);
+  });
+});

@@ -40,6 +40,7 @@ async function main(): Promise<void> {
   const bootstrap = await loadBootstrap(flags);
   let registration: Registration | null = null;
   let gate: ApplicationGate | null = null;
+  let stopping = false;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -50,7 +51,8 @@ async function main(): Promise<void> {
     commandLine: Object.fromEntries(Object.entries(values)),
     onReady: () => {
       shedStartUpGarbage();
-      if (values.service !== undefined && !flags.noRegister) {
+      // Told to stop before it was ready: nobody is to find it any more.
+      if (values.service !== undefined && !flags.noRegister && !stopping) {
         gate = new ApplicationGate(Number(values['app-port']), {
           clock: systemClock,
           wheel: sidecar.wheel,
@@ -79,7 +81,6 @@ async function main(): Promise<void> {
     },
     onStopped: () => process.exit(0),
   });
-  let stopping = false;
   const stop = (): void => {
     if (stopping) return;
     stopping = true;

@@ -158,4 +158,41 @@ describe("the sidecar's own gRPC calls", () => {
     await unary({ onMessage: () => peer!.breakConnections() });
     expect(peer!.gauge('upstream_rq_active')).toBe(0);
   });
+
+  it('ends with INTERNAL when its owner fails at a message, and leaves the process alone', async () => {
+    peer = await GrpcPeer.start({ onMessage: (call, message) => call.send(message) });
+    const recorded = new RecordedCall(peer);
+    recorded.onFirst = () => {
+      throw new Error('the owner cannot read it');
+    };
+    recorded.call.send(Buffer.from('one'));
+    recorded.call.start();
+    expect((await recorded.ended).status).toEqual({ code: 13, message: 'the owner cannot read it' });
+    expect(peer.gauge('upstream_rq_active')).toBe(0);
+  });
+
+  it('tells an owner that fails at the end of a call once more, as INTERNAL, and leaves the process alone', async () => {
+    peer = await GrpcPeer.start({ onHalfClose: (call) => call.end(0) });
+    const cluster = peer.clusters.cluster('xds')!;
+    const told: GrpcStatus[] = [];
+    await new Promise<void>((resolve) => {
+      const call = new GrpcCall(
+        { cluster, path: '/test.Service/Method', authority: 'xds', metadata: [], maxMessageBytes: 1024 },
+        {
+          onMessage: () => {},
+          onEnd: (status) => {
+            told.push(status);
+            if (told.length === 2) resolve();
+            throw new Error('the owner cannot use it');
+          },
+        },
+      );
+      call.halfClose();
+      call.start();
+    });
+    expect(told).toEqual([
+      { code: 0, message: '' },
+      { code: 13, message: 'the answer could not be used: the owner cannot use it' },
+    ]);
+  });
 });

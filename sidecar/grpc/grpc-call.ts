@@ -18,8 +18,9 @@ export interface GrpcStatus {
 }
 
 export interface GrpcCallOwner {
+  /** An exception here ends the call with INTERNAL. */
   onMessage(message: Buffer): void;
-  /** The call is over. Called once. */
+  /** The call is over. Called once; once more with INTERNAL when it throws, so that an owner that chokes on an answer can try again. */
   onEnd(status: GrpcStatus): void;
 }
 
@@ -36,6 +37,7 @@ export interface GrpcCallTarget {
 
 const unavailable = 14;
 const unknown = 2;
+const internal = 13;
 
 const cancelled = new ProxyError({
   flag: 'LR',
@@ -82,6 +84,11 @@ export class GrpcCall implements StreamRequest {
     const framed = frameMessage(message);
     if (this.#stream === null) this.#queue.push(framed);
     else this.#stream.sendData(framed, false);
+  }
+
+  /** It is on a connection: the peer may have heard of it. */
+  get underWay(): boolean {
+    return this.#stream !== null && !this.#ended;
   }
 
   /** Nothing more will be sent. */
@@ -147,7 +154,7 @@ export class GrpcCall implements StreamRequest {
       }
     } catch (error) {
       this.#stream?.reset(cancelled);
-      this.#end({ code: 13, message: (error as Error).message });
+      this.#end({ code: internal, message: (error as Error).message });
       return;
     }
     if (endStream)
@@ -183,7 +190,20 @@ export class GrpcCall implements StreamRequest {
     if (this.#ended) return;
     this.#ended = true;
     this.#giveBack(this.#httpStatus);
-    this.#owner.onEnd(status);
+    try {
+      this.#owner.onEnd(status);
+    } catch (error) {
+      this.#endAgain((error as Error).message);
+    }
+  }
+
+  /** What an owner makes of an answer must not take the process down: the answer is a peer's. */
+  #endAgain(why: string): void {
+    try {
+      this.#owner.onEnd({ code: internal, message: `the answer could not be used: ${why}` });
+    } catch {
+      // It was told twice; whoever calls next finds the call ended.
+    }
   }
 
   /** Every stream that became ready holds a place among the cluster's requests (`max_requests`) until the cluster hears of its end. */

@@ -28,6 +28,10 @@ class Fixture {
   readonly registration: Registration;
   /** Next answers by method: a status code; 0 is the default. */
   readonly failures: Array<readonly [method: string, code: number]> = [];
+  /** Next answers to Register, byte by byte; null: none at all. */
+  readonly answers: Array<Uint8Array | null> = [];
+  /** Calls that were not answered. */
+  readonly held: PeerCall[] = [];
   nowMs = 0;
   leases = 0;
   readonly #wheel: TimerWheel;
@@ -57,7 +61,14 @@ class Fixture {
     const failure = this.failures.findIndex(([name]) => name === method);
     this.calls.push(`${method} ${describeRequest(method, message)}`.trim());
     if (failure >= 0) call.end(this.failures.splice(failure, 1)[0]![1], 'told to fail');
-    else {
+    else if (method === 'Register' && this.answers.length > 0) {
+      const answer = this.answers.shift()!;
+      if (answer === null) this.held.push(call);
+      else {
+        call.send(answer);
+        call.end(0);
+      }
+    } else {
       if (method === 'Register')
         call.send(
           toBinary(
@@ -84,6 +95,15 @@ class Fixture {
     for (let turn = 0; turn < 1_000 && this.#wheel.armedCount !== 1; turn++)
       await new Promise((resolve) => setImmediate(resolve));
     while (this.#callUnderWay()) await new Promise((resolve) => setImmediate(resolve));
+  }
+
+  /** Until the registry has had `count` calls, answered or not. */
+  async reached(count: number): Promise<void> {
+    while (this.calls.length < count) {
+      await new Promise<void>((resolve) => {
+        this.#waiting = resolve;
+      });
+    }
   }
 
   #callUnderWay(): boolean {
@@ -192,5 +212,70 @@ describe('the registration of an instance', () => {
     peer!.clusters.destroyAll();
     await fixture.registration.close();
     expect(fixture.registration.registered).toBe(true);
+  });
+
+  it.each([
+    ['is no message', Buffer.from([0xff, 0xff, 0xff]), 'cannot be read'],
+    ['has no lease', Buffer.alloc(0), 'has no lease'],
+  ])('takes an answer that %s for a failure, and tries again', async (_what, answer, said) => {
+    const fixture = await start();
+    fixture.answers.push(answer);
+    fixture.registration.start();
+    await fixture.until(1);
+    expect(fixture.registration.registered).toBe(false);
+    expect(fixture.log.join('')).toContain(said);
+    fixture.pass(10_000);
+    await fixture.until(2);
+    expect(fixture.registration.registered).toBe(true);
+  });
+
+  it('renews within the hour, whatever life the answer gives a lease', async () => {
+    const fixture = await start();
+    const answer = create(RegisterResponseSchema, { leaseId: 'lease-x', ttlSeconds: 0xffff_ffff });
+    fixture.answers.push(toBinary(RegisterResponseSchema, answer));
+    fixture.registration.start();
+    await fixture.until(1);
+    fixture.pass(1_201_000);
+    await fixture.until(2);
+    expect(fixture.calls[1]).toBe('Heartbeat lease-x');
+  });
+
+  it('gives back the lease of a registration that was under way when it was closed', async () => {
+    const fixture = await start();
+    fixture.answers.push(null);
+    fixture.registration.start();
+    await fixture.reached(1);
+    const closed = fixture.registration.close();
+    const [register] = fixture.held;
+    register!.send(
+      toBinary(RegisterResponseSchema, create(RegisterResponseSchema, { leaseId: 'late', ttlSeconds: 15 })),
+    );
+    register!.end(0);
+    await closed;
+    expect(fixture.calls.slice(1)).toEqual(['Deregister late']);
+    fixture.pass(60_000);
+    expect(fixture.calls).toHaveLength(2);
+  });
+
+  it('does not wait for long for the answer to a registration when it is closed, and registers no more', async () => {
+    const fixture = await start();
+    fixture.answers.push(null);
+    fixture.registration.start();
+    await fixture.reached(1);
+    const closed = fixture.registration.close();
+    fixture.pass(2_100);
+    await closed;
+    for (let i = 0; i < 5; i++) fixture.pass(10_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fixture.calls).toHaveLength(1);
+  });
+
+  it('closes at once while its first call has no connection yet', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.registration.close();
+    fixture.pass(60_000);
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(fixture.calls).toEqual([]);
   });
 });

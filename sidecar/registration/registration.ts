@@ -14,6 +14,7 @@ import {
   HeartbeatRequestSchema,
   type Instance,
   RegisterRequestSchema,
+  type RegisterResponse,
   RegisterResponseSchema,
 } from '../xds/api/outrigger/registry/v1/registry_pb.js';
 
@@ -24,6 +25,10 @@ const callTimeoutMs = 5_000;
 const firstBackoffMs = 250;
 const maxBackoffMs = 10_000;
 const defaultTtlSeconds = 15;
+const maxTtlSeconds = 3_600;
+const internal = 13;
+/** For each call that close() waits for: a shutdown does not wait for long. */
+const closeTimeoutMs = 2_000;
 
 export interface RegistrationOptions {
   readonly clusters: ClusterLookup;
@@ -40,11 +45,14 @@ export class Registration implements TimerTarget, GrpcCallOwner {
   readonly #deadline: WheelTimer;
   #call: GrpcCall | null = null;
   #answer: Buffer | null = null;
+  /** Of the call that is under way, or was last. */
+  #method: 'Register' | 'Heartbeat' | 'Deregister' = 'Register';
   /** '' while not registered. */
   #leaseId = '';
   #ttlSeconds = defaultTtlSeconds;
   #failures = 0;
   #closing: (() => void) | null = null;
+  #closed: Promise<void> | null = null;
 
   constructor(instance: Instance, options: RegistrationOptions) {
     this.#instance = instance;
@@ -61,19 +69,40 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     this.#register();
   }
 
-  /** Takes the instance out, waiting for the answer for at most the call's timeout. */
+  /**
+   * Takes the instance out, and registers no more. A first registration that is under way may already count: its answer is waited for, so that the lease can be given back. Resolves
+   * within {@link closeTimeoutMs} for each of the two calls, whatever the control plane does.
+   */
   close(): Promise<void> {
-    this.#options.wheel.disarm(this.#timer);
+    this.#closed ??= new Promise((resolve) => {
+      this.#closing = resolve;
+      this.#beginClosing();
+    });
+    return this.#closed;
+  }
+
+  #beginClosing(): void {
+    const { wheel } = this.#options;
+    wheel.disarm(this.#timer);
+    if (this.#leaseId === '' && this.#call?.underWay === true) {
+      wheel.arm(this.#deadline, closeTimeoutMs);
+      return;
+    }
     this.#call?.cancel();
     this.#call = null;
-    if (this.#leaseId === '') return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#closing = resolve;
-      this.#begin(
-        'Deregister',
-        toBinary(DeregisterRequestSchema, create(DeregisterRequestSchema, { leaseId: this.#leaseId })),
-      );
-    });
+    this.#deregister();
+  }
+
+  #deregister(): void {
+    const leaseId = this.#leaseId;
+    if (leaseId === '') this.#finishClosing();
+    else this.#begin('Deregister', toBinary(DeregisterRequestSchema, create(DeregisterRequestSchema, { leaseId })));
+  }
+
+  #finishClosing(): void {
+    this.#options.wheel.disarm(this.#timer);
+    this.#options.wheel.disarm(this.#deadline);
+    this.#closing?.();
   }
 
   onTimer(timer: WheelTimer): void {
@@ -94,25 +123,45 @@ export class Registration implements TimerTarget, GrpcCallOwner {
   }
 
   onEnd(status: GrpcStatus): void {
-    const { wheel, log, random } = this.#options;
+    const { wheel } = this.#options;
     wheel.disarm(this.#deadline);
     this.#call = null;
+    if (status.code === 0 && this.#leaseId === '' && this.#method === 'Register') {
+      const fault = this.#takeLease();
+      if (fault !== '') status = { code: internal, message: `the answer to Register ${fault}` };
+    }
     if (this.#closing !== null) {
-      this.#closing();
+      if (this.#method === 'Register') this.#deregister();
+      else this.#finishClosing();
       return;
     }
-    const name = `${this.#instance.namespace}/${this.#instance.service}`;
-    if (status.code === 0 && this.#answer !== null) {
-      if (this.#leaseId === '') {
-        const response = fromBinary(RegisterResponseSchema, this.#answer);
-        this.#leaseId = response.leaseId;
-        this.#ttlSeconds = response.ttlSeconds > 0 ? response.ttlSeconds : defaultTtlSeconds;
-        log.info(`registered as an instance of ${name} at ${this.#instance.address}:${this.#instance.port}`);
-      }
+    if (status.code === 0) {
       this.#failures = 0;
       wheel.arm(this.#timer, (this.#ttlSeconds * 1000) / 3);
-      return;
+    } else this.#onFailure(status);
+  }
+
+  /** Takes lease and its life from the answer; gives what is wrong with it, or ''. It comes from a peer: it may be anything. */
+  #takeLease(): string {
+    if (this.#answer === null) return 'is missing';
+    let response: RegisterResponse;
+    try {
+      response = fromBinary(RegisterResponseSchema, this.#answer);
+    } catch (error) {
+      return `cannot be read: ${(error as Error).message}`;
     }
+    const { leaseId, ttlSeconds } = response;
+    if (leaseId === '') return 'has no lease';
+    this.#leaseId = leaseId;
+    this.#ttlSeconds = ttlSeconds > 0 ? Math.min(ttlSeconds, maxTtlSeconds) : defaultTtlSeconds;
+    const { namespace, service: name, address, port } = this.#instance;
+    this.#options.log.info(`registered as an instance of ${namespace}/${name} at ${address}:${port}`);
+    return '';
+  }
+
+  #onFailure(status: GrpcStatus): void {
+    const { wheel, log, random } = this.#options;
+    const name = `${this.#instance.namespace}/${this.#instance.service}`;
     if (status.code === notFound && this.#leaseId !== '') {
       log.info(`the control plane no longer knows the lease of ${name}: registering again`);
       this.#leaseId = '';
@@ -140,8 +189,9 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     );
   }
 
-  #begin(method: string, message: Uint8Array): void {
+  #begin(method: 'Register' | 'Heartbeat' | 'Deregister', message: Uint8Array): void {
     const { clusters, clusterName, wheel } = this.#options;
+    this.#method = method;
     const cluster = clusters.cluster(clusterName);
     if (cluster === undefined) {
       this.onEnd({ code: 14, message: `there is no cluster ${clusterName}` });
@@ -153,7 +203,7 @@ export class Registration implements TimerTarget, GrpcCallOwner {
       this,
     );
     this.#call = call;
-    wheel.arm(this.#deadline, callTimeoutMs);
+    wheel.arm(this.#deadline, this.#closing === null ? callTimeoutMs : closeTimeoutMs);
     call.send(message);
     call.halfClose();
     call.start();

@@ -138,8 +138,8 @@ export class Sidecar implements AdminContext {
 
   #bound(binding: Promise<readonly BindFault[]>): void {
     this.#binding = binding.then((faults) => {
-      // A listener that came by xDS and cannot be bound is told; the others go on. At the start of a static bootstrap, start() rejects instead.
-      if (this.#ads !== null) for (const fault of faults) this.log.error(fault.message);
+      // A listener that came by xDS and cannot be bound is told and refused; the others go on. At the start of a static bootstrap, start() rejects instead.
+      this.#ads?.listenersApplied(faults);
       return faults;
     });
   }

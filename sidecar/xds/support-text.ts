@@ -6,6 +6,15 @@ export function supportText(): string {
 
 Generated from \`sidecar/xds/supported-fields.ts\` by \`node sidecar/xds/print-support.ts\`. A field that is set and not listed here is refused by its path: at
 start-up when it stands in the bootstrap, by a NACK when it comes by xDS. *ignored* fields may be there and change nothing, for the reason given.
+
+## Not built of the protocol itself
+
+A response that uses one of these is refused as one that uses an unknown field is; what a response brought beside it is taken.
+
+- \`envoy.service.discovery.v3.Resource.ttl\` (a resource that ends by itself), and the wrapped \`Resource\` that carries it in state-of-the-world responses: the sidecar does not say
+  \`xds.config.supports-resource-ttl\` or \`xds.config.supports-resource-ttl-in-sotw\` among its \`client_features\`, so no control plane should send one. What it had last goes on, also
+  without a control plane.
+- Types other than Cluster, ClusterLoadAssignment, Listener and RouteConfiguration: never asked for, and ignored with a warning when they come.
 `;
   for (const [message, fields] of Object.entries(supportedFields)) {
     text += `\n## \`${message}\`\n\n`;

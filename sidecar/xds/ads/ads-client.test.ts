@@ -192,6 +192,171 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
     expect(harness.initialized).toBe(1);
   });
 
+  it('waits longer and longer while streams begin and are not answered: only an answer says that the control plane works', () => {
+    const harness = new ClientHarness(variant, { random: () => 0.999_999 });
+    harness.client.start();
+    const delays: number[] = [];
+    for (let i = 0; i < 6; i++) {
+      harness.breakStream();
+      const { streams, nowMs } = harness;
+      while (harness.streams === streams) harness.pass(10);
+      delays.push(harness.nowMs - nowMs);
+    }
+    expect(delays.map((ms) => Math.round(ms / 100) / 10)).toEqual([0.5, 1, 2, 4, 8, 16]);
+    fill(harness);
+    harness.settle();
+    harness.breakStream();
+    harness.pass(220);
+    expect(harness.streams).toBe(8);
+    harness.breakStream();
+    harness.pass(600);
+    expect(harness.streams).toBe(9);
+  });
+
+  it('waits longer and longer while what comes cannot be decoded, also after good answers on the same stream', () => {
+    const harness = warm(variant, { random: () => 0.999_999 });
+    const delays: number[] = [];
+    for (let i = 0; i < 4; i++) {
+      harness.settle();
+      harness.server.set(typeUrls.cluster, 'orders', clusterBytes('orders', i + 2));
+      harness.settle();
+      harness.inject(Buffer.from([0xff, 0xff, 0xff]));
+      harness.deliverToClient();
+      const { streams, nowMs } = harness;
+      while (harness.streams === streams) harness.pass(10);
+      delays.push(harness.nowMs - nowMs);
+    }
+    expect(delays.map((ms) => Math.round(ms / 100) / 10)).toEqual([0.5, 1, 2, 4]);
+  });
+
+  it('opens no listener before the clusters that it routes to have their endpoints, at the start (Envoy: init manager)', () => {
+    const harness = new ClientHarness(variant);
+    const { server } = harness;
+    fill(harness);
+    server.remove(typeUrls.endpoints, 'orders');
+    harness.client.start();
+    // Everything but the endpoints comes: the server has not said anything of them.
+    for (let round = 0; round < 20; round++) {
+      harness.deliverToServer();
+      for (const type of [typeUrls.cluster, typeUrls.listener, typeUrls.routes]) harness.push(type);
+      if (variant === 'sotw') while (harness.deliverToClient());
+      else while (harness.deliverToClient((typeUrl) => typeUrl !== typeUrls.endpoints));
+    }
+    expect([...harness.configuration.routeTables.keys()]).toEqual(['main']);
+    expect([...harness.configuration.listeners.keys()]).toEqual([]);
+    expect(harness.initialized).toBe(0);
+    server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 1));
+    harness.settle();
+    expect([...harness.configuration.listeners.keys()]).toEqual(['outbound']);
+    expect(harness.initialized).toBe(1);
+  });
+
+  it('opens the listeners that are here when the fetch timeout is over', () => {
+    const harness = new ClientHarness(variant);
+    const { server } = harness;
+    server.set(typeUrls.cluster, 'orders', clusterBytes('orders', 1));
+    server.set(typeUrls.listener, 'outbound', listenerBytes('outbound', 1, 'main'));
+    harness.client.start();
+    harness.deliverToServer();
+    harness.deliverToServer();
+    while (harness.deliverToClient());
+    expect(harness.configuration.listeners.size).toBe(0);
+    harness.pass(15_100);
+    expect([...harness.configuration.listeners.keys()]).toEqual(['outbound']);
+  });
+
+  it('opens the listeners that are here when the fetch timeout is over and the control plane is gone again', () => {
+    const harness = new ClientHarness(variant);
+    fill(harness);
+    harness.client.start();
+    for (let i = 0; i < 4; i++) {
+      harness.deliverToServer();
+      harness.push(typeUrls.listener);
+      harness.push(typeUrls.routes);
+      while (harness.deliverToClient((typeUrl) => typeUrl === typeUrls.listener || typeUrl === typeUrls.routes));
+    }
+    harness.reachable = false;
+    harness.breakStream();
+    expect(harness.configuration.listeners.size).toBe(0);
+    for (let i = 0; i < 20; i++) harness.pass(1_000);
+    expect([...harness.configuration.listeners.keys()]).toEqual(['outbound']);
+    expect(harness.initialized).toBe(0);
+  });
+
+  it('refuses a listener that could not be put to work after it was accepted, says so once, and takes it back when it can', () => {
+    let fault = 'cannot listen on 127.0.0.1:15001: the port is taken';
+    const harness: ClientHarness = new ClientHarness(variant, {
+      onApply: ({ listeners }) =>
+        queue.push(() =>
+          harness.client.listenersApplied(
+            fault === '' || !listeners.has('outbound') ? [] : [{ listener: 'outbound', message: fault }],
+          ),
+        ),
+    });
+    const queue: Array<() => void> = [];
+    const applied = (): void => {
+      harness.settle();
+      while (queue.length > 0) queue.shift()!();
+      harness.settle();
+    };
+    fill(harness);
+    harness.client.start();
+    applied();
+    const listeners = [...harness.client.states].find(({ type }) => type.typeUrl === typeUrls.listener)!;
+    expect(harness.server.nacks).toEqual([{ typeUrl: typeUrls.listener, message: `listener "outbound": ${fault}` }]);
+    expect(listeners.refused.get('outbound')?.details).toBe(fault);
+    // Another update tries again and fails in the same way: that is no news.
+    harness.server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 2));
+    applied();
+    expect(harness.server.nacks).toHaveLength(1);
+    expect(harness.log.filter((line) => line.includes('the port is taken'))).toHaveLength(1);
+    // The resource changes: the new one is judged by itself.
+    fault = '';
+    harness.server.set(typeUrls.listener, 'outbound', listenerBytes('outbound', 2, 'main'));
+    applied();
+    expect(harness.server.nacks).toHaveLength(1);
+    expect(listeners.refused.size).toBe(0);
+  });
+
+  it('refuses a listener that still cannot be put to work whenever listeners come, also on another stream', () => {
+    const message = 'cannot listen on 127.0.0.1:15001: the port is taken';
+    const harness = warm(variant);
+    harness.client.listenersApplied([{ listener: 'outbound', message }]);
+    harness.settle();
+    expect(harness.server.nacks).toHaveLength(1);
+    harness.breakStream();
+    harness.pass(1_000);
+    harness.server.set(typeUrls.listener, 'other', listenerBytes('other', 2, 'main'));
+    harness.settle();
+    expect(harness.server.nacks).toHaveLength(2);
+  });
+
+  it('says nothing to the control plane of a listener of the bootstrap that could not be bound', () => {
+    const harness = warm(variant);
+    harness.client.listenersApplied([{ listener: 'static', message: 'cannot listen' }]);
+    harness.settle();
+    expect(harness.server.nacks).toEqual([]);
+    expect(harness.log.join('')).toContain('cannot listen');
+  });
+
+  it('ignores resources of a type that it knows and did not ask for, and says so once', () => {
+    const harness = warm(variant, { clustersByAds: false });
+    const before = harness.server.requests.length;
+    for (let i = 0; i < 3; i++) {
+      harness.inject(
+        toBinary(
+          DiscoveryResponseSchema,
+          create(DiscoveryResponseSchema, { typeUrl: typeUrls.cluster, versionInfo: '1', nonce: 'n' }),
+        ),
+      );
+      harness.settle();
+    }
+    const clusters = [...harness.client.states].find(({ type }) => type.typeUrl === typeUrls.cluster)!;
+    expect(clusters.answered).toBe(false);
+    expect(harness.server.requests.length).toBe(before);
+    expect(harness.log.filter((line) => line.includes('which was not asked for'))).toHaveLength(1);
+  });
+
   it('ends a stream that sends what is no discovery response, and opens another', () => {
     const harness = warm(variant);
     harness.inject(Buffer.from([0xff, 0xff, 0xff]));

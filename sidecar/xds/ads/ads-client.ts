@@ -11,7 +11,9 @@ import type { Clock, Random } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
-import { type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
+import { type AdsResponse, type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
+import { clusterNames, needsAds, routeNames, sameConfiguration, sameNames } from './configuration-references.ts';
+import { type ListenerFault, ListenerFaults } from './listener-faults.ts';
 import { clusterType, endpointsType, listenerType, resourceTypes, routesType } from './resource-type.ts';
 import { TypeState } from './type-state.ts';
 
@@ -41,6 +43,7 @@ export interface AdsClientInit {
   readonly staticListeners: ReadonlyMap<string, Configured<ListenerConfig>>;
   readonly staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>;
   readonly transport: AdsTransport;
+  /** Says by listenersApplied() what became of listeners. */
   readonly sink: ConfigurationSink;
   /** Everything that was asked for at first is here, or has had its time. Called once. */
   readonly onInitialized: () => void;
@@ -53,6 +56,16 @@ export interface AdsClientInit {
 
 const firstBackoffMs = 500;
 const maxBackoffMs = 30_000;
+/** A server that makes up types does not fill memory or log. */
+const maxUnaskedTold = 20;
+
+/** Envoy's. */
+const statPrefixes: Readonly<Record<TypeState['type']['label'], string>> = {
+  cluster: 'cluster_manager.cds',
+  listener: 'listener_manager.lds',
+  routes: 'http.rds',
+  endpoints: 'cluster.eds',
+};
 
 export class AdsClient implements TimerTarget {
   readonly #init: AdsClientInit;
@@ -76,6 +89,11 @@ export class AdsClient implements TimerTarget {
   #published: Configuration | null = null;
   #lastGoodWallMs = 0;
   #connected = false;
+  /** Listeners wait for the first whole configuration (Envoy's init manager), for `initial_fetch_timeout` at most. */
+  #listenersHeld = true;
+  readonly #listenerFaults: ListenerFaults;
+  /** Types of answers that nobody asked for, as far as they were told. */
+  readonly #unaskedTold = new Set<string>();
 
   constructor(init: AdsClientInit) {
     this.#init = init;
@@ -85,6 +103,7 @@ export class AdsClient implements TimerTarget {
     this.#endpoints = this.#states.get(endpointsType.typeUrl)!;
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
     this.#routes = this.#states.get(routesType.typeUrl)!;
+    this.#listenerFaults = new ListenerFaults(this.#listeners, init.log);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
   }
@@ -141,19 +160,20 @@ export class AdsClient implements TimerTarget {
     for (const state of this.#states.values()) this.#ask(state);
   }
 
-  #onEnd(reason: string): void {
+  /** `broken`: what came on it could not be used. Coming back at once would only bring the same again. */
+  #onEnd(reason: string, broken = false): void {
     const { log, wheel, random, clock } = this.#init;
     this.#stream = null;
     this.#streamNumber++;
     const wasConnected = this.#connected;
     this.#connected = false;
     this.#init.stats.gauge('control_plane.connected_state').set(0);
-    // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment.
+    const answered = this.#responses > 0;
+    if (answered && (!broken || clock.nowMs() - this.#streamOpenedMs > maxBackoffMs)) this.#failures = 0;
+    // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment (gRFC A57).
     let delayMs: number;
-    if (this.#responses > 0) {
-      this.#failures = 0;
-      delayMs = random() * 200;
-    } else {
+    if (answered && !broken) delayMs = random() * 200;
+    else {
       delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() * 0.5);
       this.#failures++;
     }
@@ -163,54 +183,80 @@ export class AdsClient implements TimerTarget {
           ? 'there is no configuration from it yet'
           : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
       const text = `control plane (cluster ${this.#init.config.clusterName}): ${reason}; trying again in ${(delayMs / 1000).toFixed(1)} s, ${meanwhile}`;
-      if (this.#responses > 0) log.info(text);
+      if (answered && !broken) log.info(text);
       else log.warn(text);
     }
-    void clock;
     wheel.arm(this.#reconnectTimer, delayMs);
   }
 
   #onMessage(bytes: Uint8Array): void {
-    const { log, stats, clock } = this.#init;
-    let response: ReturnType<AdsVariant['decode']>;
+    const { log } = this.#init;
+    let response: AdsResponse;
     try {
       response = this.#variant.decode(bytes);
     } catch (error) {
       log.error(`the control plane sent a message that is not a discovery response: ${(error as Error).message}`);
       this.#stream?.close();
-      this.#onEnd('its message could not be decoded');
+      this.#onEnd('its message could not be decoded', true);
       return;
     }
     const state = this.#states.get(response.typeUrl);
-    if (state === undefined) {
-      log.warn(`the control plane sent ${response.typeUrl || 'a response without a type'}, which was not asked for`);
-      return;
-    }
+    if (state === undefined || !state.asked) this.#ignoreUnasked(response.typeUrl);
+    else this.#onResponse(state, response);
+  }
+
+  /** Told once for each type: a control plane that does so does it all the time. */
+  #ignoreUnasked(typeUrl: string): void {
+    this.#init.stats.counter('control_plane.unasked_responses').increment();
+    if (this.#unaskedTold.has(typeUrl) || this.#unaskedTold.size >= maxUnaskedTold) return;
+    this.#unaskedTold.add(typeUrl);
+    this.#init.log.warn(
+      `the control plane sent ${typeUrl === '' ? 'a response without a type' : JSON.stringify(typeUrl.slice(0, 200))}, which was not asked for: it is ignored, this time and from now on`,
+    );
+  }
+
+  #onResponse(state: TypeState, response: AdsResponse): void {
+    const { log, stats, clock } = this.#init;
     this.#responses++;
     if (!this.#connected) {
       this.#connected = true;
       stats.gauge('control_plane.connected_state').set(1);
       if (this.#failures > 0) log.info('the control plane answers again');
-      this.#failures = 0;
     }
     const sotw = this.#variant === sotwVariant;
-    const nack = state.take(response, sotw && state.type.wildcard, clock.wallMs());
-    const prefix = `${state.type.label === 'cluster' ? 'cluster_manager.cds' : state.type.label === 'listener' ? 'listener_manager.lds' : state.type.label === 'routes' ? 'http.rds' : 'cluster.eds'}`;
+    const refused = state.take(response, sotw && state.type.wildcard, clock.wallMs());
+    const prefix = statPrefixes[state.type.label];
     stats.counter(`${prefix}.update_attempt`).increment();
-    if (nack === '') {
+    if (refused === '') {
       stats.counter(`${prefix}.update_success`).increment();
       this.#lastGoodWallMs = clock.wallMs();
     } else {
       stats.counter(`${prefix}.update_rejected`).increment();
       log.warn(
-        `refused an update from the control plane, the configuration before goes on: ${nack.replaceAll('\n', ' | ')}`,
+        `refused an update from the control plane, the configuration before goes on: ${refused.replaceAll('\n', ' | ')}`,
       );
     }
     // What the response refers to is asked for with the answer to it, so that the server sees one step after the other.
     this.#deriveNames();
-    this.#send(state, nack);
+    this.#send(
+      state,
+      refused === '' && state === this.#listeners ? this.#listenerFaults.refuse(clock.wallMs()) : refused,
+    );
     for (const other of this.#states.values()) if (other !== state) this.#ask(other);
     this.#update();
+  }
+
+  /**
+   * Which listeners could not be put to work (a port that is taken): of both origins, after every apply(), all that there are. An update is accepted before its listeners are bound,
+   * so for those that came by xDS a NACK follows the ACK, with the same nonce. What ran under that name before goes on, and every new configuration tries again.
+   */
+  listenersApplied(faults: readonly ListenerFault[]): void {
+    const { stats, clock } = this.#init;
+    if (this.#closed || !this.#listenerFaults.set(faults)) return;
+    const nack = this.#listenerFaults.refuse(clock.wallMs());
+    if (nack === '') return;
+    stats.counter(`${statPrefixes.listener}.update_rejected`).increment();
+    if (this.#listeners.asked && this.#listeners.nonce !== '') this.#send(this.#listeners, nack);
   }
 
   /** Tells changed subscriptions, or asks for the first time on this stream. */
@@ -296,7 +342,8 @@ export class AdsClient implements TimerTarget {
   }
 
   /**
-   * Publishes what is warm: a new cluster once its endpoints are known, a new listener once its routes are; until then the one before, or none.
+   * Publishes what is warm: a new cluster once its endpoints are known, a new listener once its routes are; until then the one before, or none. At the start, listeners open only once
+   * everything is warm (Envoy's init manager): nobody is answered by a listener that does not know its clusters yet.
    * Routes, clusters and endpoints go in one snapshot, so that no request sees half of an update.
    */
   #publish(): void {
@@ -315,10 +362,14 @@ export class AdsClient implements TimerTarget {
     for (const { value } of this.#init.staticClusters.values())
       if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
     const listeners = new Map(this.#init.staticListeners);
-    for (const { value } of this.#init.staticListeners.values())
-      if (!routeNames(value).every((name) => this.#routes.settled(name))) warm = false;
+    const waiting = new Set<string>();
+    for (const [name, { value }] of this.#init.staticListeners) {
+      if (!routeNames(value).every((table) => this.#routes.settled(table))) warm = false;
+      if (this.#listenersHeld && needsAds(value, this.#init.staticClusters)) waiting.add(name);
+    }
     for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
       if (listeners.has(name)) continue;
+      waiting.add(name);
       if (routeNames(resource.value).every((table) => this.#routes.settled(table))) listeners.set(name, resource);
       else {
         warm = false;
@@ -328,6 +379,8 @@ export class AdsClient implements TimerTarget {
     }
     if (this.#init.clustersByAds && !this.#clusters.answered) warm = false;
     if (this.#init.listenersByAds && !this.#listeners.answered) warm = false;
+    if (warm) this.#listenersHeld = false;
+    if (this.#listenersHeld) for (const name of waiting) listeners.delete(name);
     const next: Configuration = {
       listeners,
       clusters,
@@ -373,8 +426,11 @@ export class AdsClient implements TimerTarget {
       this.#stream === null ? initialFetchTimeoutMs : this.#streamOpenedMs + initialFetchTimeoutMs - clock.nowMs();
     if (leftMs > 0) {
       wheel.arm(this.#fetchTimer, leftMs);
+      // A control plane that is away does not keep the listeners of the bootstrap closed for longer than Envoy would.
+      if (this.#stream === null) this.#openListeners();
       return;
     }
+    this.#listenersHeld = false;
     for (const state of [this.#endpoints, this.#routes])
       for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
     this.#clusters.answered = true;
@@ -384,40 +440,10 @@ export class AdsClient implements TimerTarget {
     );
     this.#update();
   }
-}
 
-function routeNames(listener: ListenerConfig): string[] {
-  const chains =
-    listener.defaultFilterChain === null
-      ? listener.filterChains
-      : [...listener.filterChains, listener.defaultFilterChain];
-  return chains.flatMap(({ httpConnectionManager: { routes } }) => (routes.kind === 'rds' ? [routes.name] : []));
-}
-
-function clusterNames(table: RouteTableConfig): string[] {
-  return table.virtualHosts.flatMap((host) =>
-    host.routes.flatMap(({ action }) =>
-      action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [],
-    ),
-  );
-}
-
-function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
-  if (a.size !== b.size) return false;
-  for (const name of a) if (!b.has(name)) return false;
-  return true;
-}
-
-function sameConfiguration(a: Configuration, b: Configuration): boolean {
-  const same = (x: ReadonlyMap<string, unknown>, y: ReadonlyMap<string, unknown>): boolean => {
-    if (x.size !== y.size) return false;
-    for (const [name, value] of x) if (y.get(name) !== value) return false;
-    return true;
-  };
-  return (
-    same(a.listeners, b.listeners) &&
-    same(a.clusters, b.clusters) &&
-    same(a.routeTables, b.routeTables) &&
-    same(a.assignments, b.assignments)
-  );
+  #openListeners(): void {
+    if (!this.#listenersHeld) return;
+    this.#listenersHeld = false;
+    this.#update();
+  }
 }

@@ -21,6 +21,8 @@ export interface AdsResponse {
     readonly version: string;
     readonly bytes: Uint8Array;
     readonly typeUrl: string;
+    /** Delta: it has a time to live. */
+    readonly ttl: boolean;
   }>;
   readonly removed: readonly string[];
 }
@@ -94,6 +96,7 @@ export const sotwVariant: AdsVariant = {
         version: message.versionInfo,
         bytes: any.value,
         typeUrl: any.typeUrl,
+        ttl: false,
       })),
       removed: [],
     };
@@ -126,6 +129,7 @@ export const deltaVariant: AdsVariant = {
         version: resource.version,
         bytes: resource.resource?.value ?? new Uint8Array(),
         typeUrl: resource.resource?.typeUrl ?? '',
+        ttl: resource.ttl !== undefined,
       })),
       removed: message.removedResources,
     };

@@ -19,7 +19,7 @@ function delta(
     typeUrl,
     nonce: 'n',
     version: '',
-    resources: resources.map(([name, version, bytes]) => ({ name, version, bytes, typeUrl })),
+    resources: resources.map(([name, version, bytes]) => ({ name, version, bytes, typeUrl, ttl: false })),
     removed,
   };
 }
@@ -80,7 +80,7 @@ describe('what the client holds of a type', () => {
     const state = endpoints('a');
     const response = {
       ...delta(typeUrls.endpoints, []),
-      resources: [{ name: 'a', version: '1', bytes: clusterBytes('a', 1), typeUrl: typeUrls.cluster }],
+      resources: [{ name: 'a', version: '1', bytes: clusterBytes('a', 1), typeUrl: typeUrls.cluster, ttl: false }],
     };
     expect(state.take(response, false, 0)).toContain('stands among');
   });
@@ -101,5 +101,66 @@ describe('what the client holds of a type', () => {
       state.take(delta(typeUrls.cluster, [], [`c${i}`]), false, 0);
     }
     expect([state.resources.size, state.refused.size, state.absent.size]).toEqual([0, 0, 0]);
+  });
+
+  it('takes neither of two resources of one name, whatever stands first, and keeps what was before (xds.md C1.10)', () => {
+    const state = new TypeState(clusterType);
+    state.take(delta(typeUrls.cluster, [['a', '1', clusterBytes('a', 1)]]), false, 0);
+    const nack = state.take(
+      delta(typeUrls.cluster, [
+        ['a', '2', clusterBytes('a', 2)],
+        ['b', '2', clusterBytes('b', 2)],
+        ['a', '3', clusterBytes('a', 3)],
+      ]),
+      false,
+      0,
+    );
+    expect(nack).toBe('cluster "a" is there twice; names are unique in a response');
+    expect([...state.resources].map(([name, { version }]) => `${name}@${version}`)).toEqual(['a@1', 'b@2']);
+    expect(state.refused.get('a')?.details).toContain('is there twice');
+  });
+
+  it('refuses a name that is changed and removed at once', () => {
+    const state = new TypeState(clusterType);
+    state.take(delta(typeUrls.cluster, [['a', '1', clusterBytes('a', 1)]]), false, 0);
+    expect(state.take(delta(typeUrls.cluster, [['a', '2', clusterBytes('a', 2)]], ['a']), false, 0)).toContain(
+      '"a" is there twice',
+    );
+    expect(state.resources.get('a')?.version).toBe('1');
+  });
+
+  it('refuses a resource with a time to live, and one that only prolongs it (docs/xds-support.md)', () => {
+    const state = endpoints('a');
+    const [resource] = delta(typeUrls.endpoints, [['a', '1', endpointsBytes('a', 1)]]).resources;
+    const withTtl = { ...delta(typeUrls.endpoints, []), resources: [{ ...resource!, ttl: true }] };
+    expect(state.take(withTtl, false, 0)).toBe(
+      'endpoints "a": ttl (a resource that ends by itself) is not supported, and this client does not say that it is; see docs/xds-support.md',
+    );
+    const heartbeat = {
+      ...withTtl,
+      resources: [{ name: 'a', version: '1', bytes: new Uint8Array(), typeUrl: '', ttl: true }],
+    };
+    expect(state.take(heartbeat, false, 0)).toContain('"a": ttl');
+    const wrapped = {
+      ...withTtl,
+      resources: [
+        {
+          name: '',
+          version: '1',
+          bytes: new Uint8Array(),
+          typeUrl: 'type.googleapis.com/envoy.service.discovery.v3.Resource',
+          ttl: false,
+        },
+      ],
+    };
+    expect(state.take(wrapped, false, 0)).toContain('ttl');
+    expect(state.resources.size).toBe(0);
+  });
+
+  it('does not grow by refused names that full states no longer have', () => {
+    const state = new TypeState(clusterType);
+    for (let i = 0; i < 10; i++)
+      state.take(delta(typeUrls.cluster, [[`c${i}`, '1', invalidClusterBytes(`c${i}`, 1)]]), true, 0);
+    expect([...state.refused.keys()]).toEqual(['c9']);
   });
 });

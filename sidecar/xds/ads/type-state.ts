@@ -12,6 +12,20 @@ export interface RefusedUpdate {
   readonly atWallMs: number;
 }
 
+/** A resource of a response, read. */
+interface Received {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly value: unknown;
+  readonly faults: readonly string[];
+  readonly version: string;
+  readonly bytes: Uint8Array;
+}
+
+const wrappedResource = 'type.googleapis.com/envoy.service.discovery.v3.Resource';
+const ttlFault =
+  'ttl (a resource that ends by itself) is not supported, and this client does not say that it is; see docs/xds-support.md';
+
 export class TypeState {
   readonly type: ResourceType;
   readonly resources = new Map<string, Configured<unknown>>();
@@ -47,55 +61,78 @@ export class TypeState {
     this.told = new Set();
   }
 
-  /** Takes a response in; gives the text of the NACK, or '' for an ACK. Valid resources of a refused response are taken (A46); refused ones keep what was before. */
+  /**
+   * Takes a response in; gives the text of the NACK, or '' for an ACK. Valid resources of a refused response are taken (A46); refused ones keep what was before, and so
+   * do those that stand in it twice: which one was meant cannot be known.
+   */
   take(response: AdsResponse, fullState: boolean, nowWallMs: number): string {
     this.answered = true;
     this.nonce = response.nonce;
     const faults: string[] = [];
-    const seen = new Set<string>();
+    const seen = new Map<string, Received>();
+    const twice = new Set<string>();
     // Which one a resource is that cannot be read is not known: then none is taken for removed.
     let unnamed = false;
     for (const resource of response.resources) {
-      if (resource.typeUrl !== this.type.typeUrl) {
-        faults.push(`${resource.typeUrl || 'an empty resource'} stands among ${this.type.typeUrl}`);
-        unnamed ||= resource.name === '';
-        continue;
-      }
-      const decoded = this.#decode(resource.bytes);
-      const name = resource.name || decoded.name;
-      if (name === '') unnamed = true;
-      else if (seen.has(name)) {
-        faults.push(`${this.type.label} ${JSON.stringify(name)} is there twice`);
-        continue;
-      }
-      seen.add(name);
-      if (decoded.ok && resource.name !== '' && resource.name !== decoded.name) {
-        faults.push(
-          `resource ${JSON.stringify(resource.name)} holds ${this.type.label} ${JSON.stringify(decoded.name)}`,
-        );
-        continue;
-      }
+      const received = this.#read(resource);
+      const { name } = received;
+      unnamed ||= name === '';
+      if (name !== '' && seen.has(name)) twice.add(name);
+      if (name === '') faults.push(received.faults.join('; '));
+      else seen.set(name, received);
+    }
+    for (const name of response.removed) if (seen.has(name)) twice.add(name);
+    for (const [name, { ok, value, faults: found, version, bytes }] of seen) {
       // What was not asked for is ignored (xds.md C1.10).
       if (!this.type.wildcard && !this.wanted.has(name)) continue;
-      if (decoded.ok) this.#accept(name, decoded.value, resource.version, resource.bytes, nowWallMs);
-      else {
-        const details = decoded.faults.join('; ');
-        this.refused.set(name, { version: resource.version, details, atWallMs: nowWallMs });
-        faults.push(`${this.type.label} ${JSON.stringify(name)}: ${details}`);
+      if (ok && !twice.has(name)) {
+        this.#accept(name, value, version, bytes, nowWallMs);
+        continue;
       }
+      const details = twice.has(name) ? 'is there twice; names are unique in a response' : found.join('; ');
+      this.refused.set(name, { version, details, atWallMs: nowWallMs });
+      faults.push(`${this.type.label} ${JSON.stringify(name)}${twice.has(name) ? ' ' : ': '}${details}`);
     }
-    for (const name of response.removed) this.#remove(name);
-    if (fullState && !unnamed) for (const name of [...this.resources.keys()]) if (!seen.has(name)) this.#remove(name);
+    for (const name of response.removed) if (!twice.has(name)) this.#remove(name);
+    if (fullState && !unnamed)
+      for (const name of new Set([...this.resources.keys(), ...this.refused.keys()]))
+        if (!seen.has(name)) this.#remove(name);
     this.#lastRefused = faults.length > 0;
     if (!this.#lastRefused) this.version = response.version;
     return faults.join('\n');
   }
 
-  /** Unchanged bytes give the same object, so that pools and listeners behind it go on. */
-  #decode(bytes: Uint8Array): ReturnType<ResourceType['decode']> {
-    return this.type.decode(bytes);
+  /** `name` is '' when it cannot be known; then the faults name the type. */
+  #read(resource: AdsResponse['resources'][number]): Received {
+    const { version, bytes, typeUrl } = resource;
+    const refuse = (name: string, faults: readonly string[]): Received => ({
+      name,
+      ok: false,
+      value: null,
+      faults,
+      version,
+      bytes,
+    });
+    // Before the type: a resource that only prolongs its life has no body.
+    if (resource.ttl) return refuse(resource.name, [ttlFault]);
+    if (typeUrl !== this.type.typeUrl)
+      return refuse(resource.name, [
+        typeUrl === wrappedResource
+          ? ttlFault
+          : `${typeUrl === '' ? 'an empty resource' : typeUrl} stands among ${this.type.typeUrl}`,
+      ]);
+    const decoded = this.type.decode(bytes);
+    const name = resource.name === '' ? decoded.name : resource.name;
+    if (!decoded.ok)
+      return refuse(name, name === '' ? [`${this.type.label} "": ${decoded.faults.join('; ')}`] : decoded.faults);
+    if (name !== decoded.name)
+      return refuse(name, [
+        `resource ${JSON.stringify(name)} holds ${this.type.label} ${JSON.stringify(decoded.name)}`,
+      ]);
+    return { name, ok: true, value: decoded.value, faults: [], version, bytes };
   }
 
+  /** Unchanged bytes give the same object, so that pools and listeners behind it go on. */
   #accept(name: string, value: unknown, version: string, raw: Uint8Array, updatedWallMs: number): void {
     this.absent.delete(name);
     this.refused.delete(name);

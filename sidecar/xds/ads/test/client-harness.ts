@@ -1,5 +1,6 @@
 /** An AdsClient on a clock of its own, wired to a model control plane by two queues that a test empties message by message. */
-import type { Configuration } from '../../../config/configuration.ts';
+import type { Configuration, Configured } from '../../../config/configuration.ts';
+import type { ListenerConfig } from '../../../config/listener-config.ts';
 import { Log } from '../../../runtime/log.ts';
 import { TimerWheel } from '../../../runtime/timer-wheel.ts';
 import { StatStore } from '../../../stats/stat-store.ts';
@@ -23,7 +24,14 @@ export class ClientHarness {
 
   constructor(
     variant: 'sotw' | 'delta',
-    options: { readonly random?: () => number; readonly initialFetchTimeoutMs?: number } = {},
+    options: {
+      readonly random?: () => number;
+      readonly initialFetchTimeoutMs?: number;
+      readonly clustersByAds?: boolean;
+      readonly staticListeners?: ReadonlyMap<string, Configured<ListenerConfig>>;
+      /** Called at the end of apply(). */
+      readonly onApply?: (configuration: Configuration) => void;
+    } = {},
   ) {
     this.server = new ModelControlPlane(variant === 'delta');
     const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
@@ -32,12 +40,17 @@ export class ClientHarness {
       config: { variant, clusterName: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
       node: { id: 'node-1', cluster: 'shop/orders', region: '', zone: '', subZone: '', metadata: {} },
       listenersByAds: true,
-      clustersByAds: true,
+      clustersByAds: options.clustersByAds ?? true,
       initialFetchTimeoutMs: options.initialFetchTimeoutMs ?? 15_000,
-      staticListeners: new Map(),
+      staticListeners: options.staticListeners ?? new Map(),
       staticClusters: new Map(),
       transport: { open: (_path, events) => this.#open(events) },
-      sink: { apply: (configuration) => this.published.push(configuration) },
+      sink: {
+        apply: (configuration) => {
+          this.published.push(configuration);
+          options.onApply?.(configuration);
+        },
+      },
       onInitialized: () => this.initialized++,
       clock,
       wheel: this.#wheel,
@@ -87,9 +100,11 @@ export class ClientHarness {
     return true;
   }
 
-  deliverToClient(): boolean {
+  /** `wanted`: others are lost. */
+  deliverToClient(wanted?: (typeUrl: string) => boolean): boolean {
     const message = this.#toClient.shift();
     if (message === undefined) return false;
+    if (wanted !== undefined && !wanted(this.server.typeUrlOf(message))) return true;
     this.#events?.onMessage(message);
     return true;
   }

@@ -77,6 +77,13 @@ export class ModelControlPlane {
     return this.#subscriptions.get(typeUrl)?.names ?? new Set();
   }
 
+  /** Of a response of this server. */
+  typeUrlOf(response: Uint8Array): string {
+    return this.#delta
+      ? fromBinary(DeltaDiscoveryResponseSchema, response).typeUrl
+      : fromBinary(DiscoveryResponseSchema, response).typeUrl;
+  }
+
   /** Takes a request in; what it makes necessary goes out at once. */
   onRequest(bytes: Uint8Array): Uint8Array[] {
     const request = this.#delta

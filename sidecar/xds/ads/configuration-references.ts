@@ -1,0 +1,57 @@
+/** What parts of a configuration refer to, and whether two are the same. Pure. */
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { Configuration, Configured } from '../../config/configuration.ts';
+import type { FilterChainConfig, ListenerConfig } from '../../config/listener-config.ts';
+import type { RouteTableConfig } from '../../config/route-config.ts';
+
+function chainsOf({ filterChains, defaultFilterChain }: ListenerConfig): readonly FilterChainConfig[] {
+  return defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain];
+}
+
+/** Route tables that a listener takes by RDS. */
+export function routeNames(listener: ListenerConfig): string[] {
+  return chainsOf(listener).flatMap(({ httpConnectionManager: { routes } }) =>
+    routes.kind === 'rds' ? [routes.name] : [],
+  );
+}
+
+/** Whether a listener of the bootstrap cannot serve everything without what ADS brings: its routes, or clusters, or their endpoints. */
+export function needsAds(
+  listener: ListenerConfig,
+  staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>,
+): boolean {
+  return chainsOf(listener).some(({ httpConnectionManager: { routes } }) => {
+    if (routes.kind === 'rds') return true;
+    return clusterNames(routes.table).some((name) => staticClusters.get(name)?.value.discovery.kind !== 'static');
+  });
+}
+
+/** Clusters that the routes of a table lead to. */
+export function clusterNames(table: RouteTableConfig): string[] {
+  return table.virtualHosts.flatMap((host) =>
+    host.routes.flatMap(({ action }) =>
+      action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [],
+    ),
+  );
+}
+
+export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {
+  if (a.size !== b.size) return false;
+  for (const name of a) if (!b.has(name)) return false;
+  return true;
+}
+
+/** The same parts, as objects. */
+export function sameConfiguration(a: Configuration, b: Configuration): boolean {
+  const same = (x: ReadonlyMap<string, unknown>, y: ReadonlyMap<string, unknown>): boolean => {
+    if (x.size !== y.size) return false;
+    for (const [name, value] of x) if (y.get(name) !== value) return false;
+    return true;
+  };
+  return (
+    same(a.listeners, b.listeners) &&
+    same(a.clusters, b.clusters) &&
+    same(a.routeTables, b.routeTables) &&
+    same(a.assignments, b.assignments)
+  );
+}

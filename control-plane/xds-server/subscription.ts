@@ -41,6 +41,8 @@ export abstract class Subscription {
   acknowledgedVersion = '';
   /** Names that the last response had in another version than the client held. */
   changedNames: readonly string[] = [];
+  /** What the client holds and is to be sent all the same. */
+  readonly #again = new Set<string>();
   #nonces = 0;
 
   constructor(typeUrl: string) {
@@ -89,7 +91,10 @@ export abstract class Subscription {
     this.changedNames = resources
       .filter(({ name, version }) => this.sent.get(name)?.version !== version)
       .map(({ name }) => name);
-    for (const resource of resources) this.sent.set(resource.name, resource);
+    for (const resource of resources) {
+      this.sent.set(resource.name, resource);
+      this.#again.delete(resource.name);
+    }
     for (const name of removed) this.sent.delete(name);
   }
 
@@ -97,15 +102,18 @@ export abstract class Subscription {
   changed(resources: ResourceMap): ServedResource[] {
     const found: ServedResource[] = [];
     if (this.wildcard) {
-      for (const resource of resources.values())
-        if (this.sent.get(resource.name)?.version !== resource.version) found.push(resource);
+      for (const resource of resources.values()) if (!this.#upToDate(resource)) found.push(resource);
     } else {
       for (const name of this.names) {
         const resource = resources.get(name);
-        if (resource !== undefined && this.sent.get(name)?.version !== resource.version) found.push(resource);
+        if (resource !== undefined && !this.#upToDate(resource)) found.push(resource);
       }
     }
     return found;
+  }
+
+  #upToDate({ name, version }: ServedResource): boolean {
+    return this.sent.get(name)?.version === version && !this.#again.has(name);
   }
 
   /** Names that the client holds and that are no more. */
@@ -117,7 +125,8 @@ export abstract class Subscription {
 
   /** The client is to be sent these again, though it has them, if it asks for them at all. */
   sendAgain(names: Iterable<string>): void {
-    for (const name of names) this.sent.delete(name);
+    for (const name of this.#again) if (!this.sent.has(name)) this.#again.delete(name);
+    for (const name of names) if (this.sent.has(name)) this.#again.add(name);
   }
 
   /** The next response, or null when there is nothing new or the last one is not answered yet. `holdRemovals`: what is gone is not told yet. */

@@ -32,6 +32,9 @@ export function checkFields(schema: DescMessage, message: Message, path: string,
 
 function checkValue(field: DescField, message: Message, path: string, faults: Faults): void {
   const value = valueOf(field, message);
+  // A later version's: taken for the default, it would be silence (Envoy: `defined_only`).
+  if (field.fieldKind === 'enum' && !field.enum.values.some(({ number }) => number === value))
+    faults.add(path, `${String(value)} is no ${field.enum.name} that is known to this version`);
   if (field.fieldKind === 'message') checkMessage(field.message, value as Message, path, faults);
   else if (field.fieldKind === 'list' && field.listKind === 'message') {
     for (const [i, item] of (value as Message[]).entries()) checkMessage(field.message, item, at(path, i), faults);

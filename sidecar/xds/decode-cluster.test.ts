@@ -92,6 +92,12 @@ describe('a cluster', () => {
     if (protocol !== 'http1') expect(value!.http2.maxConcurrentStreams).toBe(7);
   });
 
+  it.each([0, 4_294_967_295])('is refused with %d response headers at most', (max) => {
+    expect(withOptions({ common_http_protocol_options: { max_headers_count: max } }).faults.join()).toContain(
+      `common_http_protocol_options.max_headers_count: ${max} is not between 1 and 65535`,
+    );
+  });
+
   it('takes the connection settings of its HTTP options', () => {
     const { value } = withOptions({
       explicit_http_config: { http_protocol_options: {} },
@@ -127,6 +133,29 @@ describe('a cluster', () => {
       'a panic threshold above 100 %',
       { common_lb_config: { healthy_panic_threshold: { value: 101 } } },
       'healthy_panic_threshold.value: 101 is not between 0 and 100',
+    ],
+    ['a connect timeout of 0', { connect_timeout: '0s' }, 'connect_timeout: must be above 0'],
+    ['a connect timeout below 0', { connect_timeout: '-1s' }, 'connect_timeout: -1000 ms is not a usable duration'],
+    ['a connect timeout of a month', { connect_timeout: '2592000s' }, 'connect_timeout: 2592000 s is above 86400 s'],
+    [
+      'a table of header fields for 4 GB',
+      { http2_protocol_options: { hpack_table_size: 4294967295 } },
+      'http2_protocol_options.hpack_table_size: 4294967295 is not between 0 and 1048576',
+    ],
+    [
+      'no stream at a time',
+      { http2_protocol_options: { max_concurrent_streams: 0 } },
+      'http2_protocol_options.max_concurrent_streams: 0 is not between 1',
+    ],
+    [
+      'keep-alive pings without a pause',
+      { http2_protocol_options: { connection_keepalive: { interval: '0s', timeout: '5s' } } },
+      'connection_keepalive.interval: must be at least 1 ms',
+    ],
+    [
+      'keep-alive pings that are never waited for',
+      { http2_protocol_options: { connection_keepalive: { interval: '10s', timeout: '0s' } } },
+      'connection_keepalive.timeout: must be at least 1 ms',
     ],
     ['outlier detection', { outlier_detection: { consecutive_5xx: 5 } }, 'outlier_detection: is not supported'],
     [
@@ -199,6 +228,16 @@ describe('a load assignment', () => {
       'a locality weight of 0',
       [{ load_balancing_weight: 0, lb_endpoints: [] }],
       'endpoints[0].load_balancing_weight: 0 is not between 1',
+    ],
+    [
+      'host weights above 32 bits together',
+      [{ lb_endpoints: [host({ load_balancing_weight: 4294967295 }), host()] }],
+      'endpoints[0].lb_endpoints: the weights sum to 4294967296',
+    ],
+    [
+      'locality weights above 32 bits together',
+      [{ load_balancing_weight: 4294967295 }, { locality: { zone: 'b' }, load_balancing_weight: 1 }],
+      'endpoints: the weights sum to 4294967296',
     ],
     ['a priority above 128', [{ priority: 129 }], 'priority: 129 is above 128'],
     [

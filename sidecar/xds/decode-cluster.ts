@@ -1,5 +1,5 @@
 /** Cluster → ClusterConfig, ClusterLoadAssignment → LoadAssignmentConfig. */
-import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { anyUnpack, type Duration } from '@bufbuild/protobuf/wkt';
 import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
 import type {
   CircuitBreakerThresholds,
@@ -19,9 +19,11 @@ import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { upstreamTls } from './decode-tls.ts';
-import { bounded, durationMs, socketAddress } from './decode-value.ts';
+import { bounded, durationMs, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
+/** A table is kept for each direction of each connection; the peer fills it. */
+const mostHeaderTableBytes = 1024 * 1024;
 const httpOptionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 export function decodeCluster(message: Cluster, path: string, faults: Faults): ClusterConfig {
@@ -29,7 +31,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
   const options = httpOptions(message, path, faults);
   const common = options?.commonHttpProtocolOptions;
   const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"].common_http_protocol_options`;
-  const connectTimeoutMs = durationMs(message.connectTimeout, 5_000, at(path, 'connect_timeout'), faults);
+  const connectTimeoutMs = waitMs(message.connectTimeout, 5_000, at(path, 'connect_timeout'), faults);
   if (connectTimeoutMs === 0) faults.add(at(path, 'connect_timeout'), 'must be above 0');
   return Object.freeze({
     name: message.name,
@@ -54,7 +56,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       common?.maxHeadersCount,
       defaultHttpLimits.maxFields,
       1,
-      0xffff_ffff,
+      mostFields,
       at(optionsPath, 'max_headers_count'),
       faults,
     ),
@@ -198,11 +200,25 @@ export function http2Options(message: Http2ProtocolOptions | undefined, path: st
       at(path, 'initial_connection_window_size'),
       faults,
     ),
-    headerTableBytes: message?.hpackTableSize ?? defaultHttp2Limits.headerTableBytes,
+    headerTableBytes: bounded(
+      message?.hpackTableSize,
+      defaultHttp2Limits.headerTableBytes,
+      0,
+      mostHeaderTableBytes,
+      at(path, 'hpack_table_size'),
+      faults,
+    ),
     allowConnect: true,
-    keepAliveIntervalMs: durationMs(keepalive?.interval, 0, at(keepalivePath, 'interval'), faults),
-    keepAliveTimeoutMs: durationMs(keepalive?.timeout, 0, at(keepalivePath, 'timeout'), faults),
+    // 0 stands for "none" here, and is never what was said: Envoy's rule is 1 ms at least.
+    keepAliveIntervalMs: keepAliveMs(keepalive?.interval, at(keepalivePath, 'interval'), faults),
+    keepAliveTimeoutMs: keepAliveMs(keepalive?.timeout, at(keepalivePath, 'timeout'), faults),
   });
+}
+
+function keepAliveMs(duration: Duration | undefined, path: string, faults: Faults): number {
+  const ms = durationMs(duration, 0, path, faults);
+  if (duration !== undefined && ms < 1) faults.add(path, 'must be at least 1 ms');
+  return ms;
 }
 
 function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresholds {
@@ -217,14 +233,25 @@ function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresho
 
 export function decodeAssignment(message: ClusterLoadAssignment, path: string, faults: Faults): LoadAssignmentConfig {
   if (message.clusterName === '') faults.add(at(path, 'cluster_name'), 'must not be empty');
+  const weightByPriority = new Map<number, number>();
+  for (const { priority, loadBalancingWeight = 0 } of message.endpoints)
+    weightByPriority.set(priority, (weightByPriority.get(priority) ?? 0) + loadBalancingWeight);
+  for (const sum of weightByPriority.values()) checkWeightSum(sum, at(path, 'endpoints'), faults);
   return Object.freeze({
     clusterName: message.clusterName,
     localities: message.endpoints.map((locality, i) => decodeLocality(locality, at(at(path, 'endpoints'), i), faults)),
   });
 }
 
+/** Envoy's rule: weights that are added up have 32 bits together. */
+function checkWeightSum(sum: number, path: string, faults: Faults): void {
+  if (sum > 0xffff_ffff) faults.add(path, `the weights sum to ${sum}, which is above ${0xffff_ffff}`);
+}
+
 function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faults): LocalityConfig {
   if (message.priority > 128) faults.add(at(path, 'priority'), `${message.priority} is above 128`);
+  const sum = message.lbEndpoints.reduce((total, { loadBalancingWeight = 1 }) => total + loadBalancingWeight, 0);
+  checkWeightSum(sum, at(path, 'lb_endpoints'), faults);
   return {
     region: message.locality?.region ?? '',
     zone: message.locality?.zone ?? '',

@@ -27,7 +27,7 @@ import { http2Options } from './decode-cluster.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { decodeRouteTable } from './decode-route.ts';
 import { downstreamTls } from './decode-tls.ts';
-import { bounded, durationMs, socketAddress } from './decode-value.ts';
+import { bounded, durationMs, hasControlCharacter, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 const managerType = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
@@ -64,7 +64,7 @@ export function decodeListener(message: Listener, path: string, faults: Faults):
     bufferLimitBytes: message.perConnectionBufferLimitBytes ?? 1024 * 1024,
     // Only tls_inspector gets past check-fields.ts.
     inspectTls: message.listenerFilters.length > 0,
-    listenerFiltersTimeoutMs: durationMs(
+    listenerFiltersTimeoutMs: waitMs(
       message.listenerFiltersTimeout,
       15_000,
       at(path, 'listener_filters_timeout'),
@@ -94,7 +94,7 @@ function filterChain(message: FilterChain, path: string, faults: Faults): Filter
     },
     tls: downstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
     httpConnectionManager: onlyFilter(message.filters, at(path, 'filters'), faults),
-    handshakeTimeoutMs: durationMs(
+    handshakeTimeoutMs: waitMs(
       message.transportSocketConnectTimeout,
       10_000,
       at(path, 'transport_socket_connect_timeout'),
@@ -130,6 +130,11 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     faults.add(at(path, 'codec_type'), 'HTTP3 is not supported; see docs/xds-support.md');
   if (durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults) !== 0)
     faults.add(at(path, 'request_timeout'), 'is not supported above 0; see docs/xds-support.md');
+  for (const [field, value] of [
+    ['server_name', message.serverName],
+    ['via', message.via],
+  ] as const)
+    if (hasControlCharacter(value)) faults.add(at(path, field), 'has a character that may not stand in a header value');
   httpFilters(message, path, faults);
   for (const [i, { upgradeType }] of message.upgradeConfigs.entries())
     if (upgradeType === '') faults.add(at(at(at(path, 'upgrade_configs'), i), 'upgrade_type'), 'must not be empty');
@@ -173,7 +178,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
       common?.maxHeadersCount,
       defaultHttpLimits.maxFields,
       1,
-      0xffff_ffff,
+      mostFields,
       at(commonPath, 'max_headers_count'),
       faults,
     ),

@@ -303,7 +303,9 @@ function targetClusters(message: RouteAction, path: string, faults: Faults): rea
     weightedCluster(cluster, at(at(here, 'clusters'), i), faults),
   );
   if (clusters.length === 0) faults.add(at(here, 'clusters'), 'needs at least one cluster');
-  else if (clusters.every((cluster) => cluster.weight === 0)) faults.add(at(here, 'clusters'), 'the weights sum to 0');
+  const sum = clusters.reduce((total, { weight }) => total + weight, 0);
+  if (clusters.length > 0 && (sum === 0 || sum > 0xffff_ffff))
+    faults.add(at(here, 'clusters'), `the weights sum to ${sum}, which is not between 1 and ${0xffff_ffff}`);
   return clusters;
 }
 

@@ -16,6 +16,11 @@ import {
 import type { StringMatcher } from './api/envoy/type/matcher/v3/string_pb.js';
 import { at, type Faults } from './fault.ts';
 
+/** `max_headers_count`: memory is set aside for so many. Nobody's requests have more; Envoy has no upper bound. */
+export const mostFields = 65_535;
+/** More than this is a slip of the pen; Node's own timers overflow at 25 days. */
+const mostWaitMs = 24 * 3_600_000;
+
 /** Milliseconds, or `fallback` when not set. Negative ones are a fault. */
 export function durationMs(duration: Duration | undefined, fallback: number, path: string, faults: Faults): number {
   if (duration === undefined) return fallback;
@@ -24,6 +29,13 @@ export function durationMs(duration: Duration | undefined, fallback: number, pat
     faults.add(path, `${ms} ms is not a usable duration`);
     return fallback;
   }
+  return ms;
+}
+
+/** As durationMs(), for how long a connection, a handshake or first bytes are waited for: a day at most. */
+export function waitMs(duration: Duration | undefined, fallback: number, path: string, faults: Faults): number {
+  const ms = durationMs(duration, fallback, path, faults);
+  if (ms > mostWaitMs) faults.add(path, `${ms / 1000} s is above ${mostWaitMs / 1000} s`);
   return ms;
 }
 
@@ -37,7 +49,8 @@ export function bounded(
   faults: Faults,
 ): number {
   if (value === undefined) return fallback;
-  if (value < least || value > most) faults.add(path, `${value} is not between ${least} and ${most}`);
+  // This way round, as NaN is neither.
+  if (!(value >= least && value <= most)) faults.add(path, `${value} is not between ${least} and ${most}`);
   return value;
 }
 
@@ -116,6 +129,12 @@ export function stringMatch(matcher: StringMatcher, path: string, faults: Faults
   }
 }
 
+/** Something that must not stand in a header value (RFC 9110 5.5). */
+export function hasControlCharacter(value: string): boolean {
+  // eslint-disable-next-line no-control-regex
+  return /[^\t\x20-\x7e\x80-\xff]/.test(value);
+}
+
 interface HeaderOptions {
   readonly requestHeadersToAdd: readonly HeaderValueOption[];
   readonly requestHeadersToRemove: readonly string[];
@@ -161,8 +180,7 @@ function headerAdd(option: HeaderValueOption, path: string, faults: Faults): Hea
   ) {
     faults.add(at(path, 'header.key'), `${JSON.stringify(name)} is not a header that can be added`);
   }
-  // eslint-disable-next-line no-control-regex
-  if (/[^\t\x20-\x7e\x80-\xff]/.test(value))
+  if (hasControlCharacter(value))
     faults.add(at(path, 'header.value'), 'has a character that may not stand in a header value');
   if (/%/.test(value.replaceAll('%%', '')))
     faults.add(

@@ -1,5 +1,11 @@
+import { create, toBinary } from '@bufbuild/protobuf';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import {
+  Cluster_DiscoveryType,
+  type Cluster_LbPolicy,
+  ClusterSchema,
+} from '../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { clusterType, endpointsType, listenerType, type ResourceType, routesType } from './resource-type.ts';
 import {
   clusterBytes,
@@ -55,6 +61,29 @@ describe('decoding a resource', () => {
       ok: false,
       name: 'a',
       faults: ['filter_chains[0].filters[0].typed_config: is missing'],
+    });
+  });
+
+  it('refuses what a later version of the API may say, rather than take it for the default (Envoy: defined_only)', () => {
+    const message = create(ClusterSchema, {
+      name: 'a',
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+      lbPolicy: 99 as Cluster_LbPolicy,
+    });
+    expect(clusterType.decode(toBinary(ClusterSchema, message))).toMatchObject({
+      faults: ['lb_policy: 99 is no LbPolicy that is known to this version'],
+    });
+  });
+
+  it('refuses a number that is none', () => {
+    const message = create(ClusterSchema, {
+      name: 'a',
+      clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
+      edsClusterConfig: { edsConfig: { configSourceSpecifier: { case: 'ads', value: {} } } },
+      commonLbConfig: { healthyPanicThreshold: { value: Number.NaN } },
+    });
+    expect(clusterType.decode(toBinary(ClusterSchema, message))).toMatchObject({
+      faults: ['common_lb_config.healthy_panic_threshold.value: NaN is not between 0 and 100'],
     });
   });
 });

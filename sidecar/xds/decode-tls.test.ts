@@ -1,0 +1,217 @@
+import { describe, expect, it } from 'vitest';
+import { caPem, forged, orders } from '../transport/test/certificates.ts';
+import { TransportSocketSchema } from './api/envoy/config/core/v3/base_pb.js';
+import { downstreamTls, upstreamTls } from './decode-tls.ts';
+import { decodeJson } from './test/decode-json.ts';
+
+type Fields = Readonly<Record<string, unknown>>;
+
+const tls = 'envoy.extensions.transport_sockets.tls.v3.';
+const certificate = (chain: string = orders.chainPem, key: string = orders.keyPem): Fields => ({
+  certificate_chain: { inline_string: chain },
+  private_key: { inline_string: key },
+});
+const trusted = { trusted_ca: { inline_string: caPem } };
+
+function socket(kind: string, fields: Fields): Fields {
+  return { name: 'tls', typed_config: { '@type': `type.googleapis.com/${tls}${kind}`, ...fields } };
+}
+
+function downstream(common: Fields, fields: Fields = {}) {
+  return decodeJson(
+    TransportSocketSchema,
+    JSON.parse(
+      JSON.stringify(
+        socket('DownstreamTlsContext', {
+          common_tls_context: { tls_certificates: [certificate()], ...common },
+          ...fields,
+        }),
+      ),
+    ),
+    (message, path, faults) => downstreamTls(message, path, faults),
+  );
+}
+
+function upstream(common: Fields, fields: Fields = {}) {
+  return decodeJson(
+    TransportSocketSchema,
+    JSON.parse(JSON.stringify(socket('UpstreamTlsContext', { common_tls_context: common, ...fields }))),
+    (message, path, faults) => upstreamTls(message, path, faults),
+  );
+}
+
+describe('TLS of a listener', () => {
+  it('takes certificates, the CA, names, ALPN and versions', () => {
+    const { value, faults } = downstream(
+      {
+        validation_context: {
+          ...trusted,
+          match_typed_subject_alt_names: [
+            { san_type: 'URI', matcher: { exact: 'spiffe://cluster.local/ns/shop/sa/web' } },
+            { san_type: 'DNS', matcher: { exact: 'web.shop' } },
+          ],
+        },
+        alpn_protocols: ['h2', 'http/1.1'],
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+      },
+      { require_client_certificate: true },
+    );
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      certificates: [{ chainPem: orders.chainPem, keyPem: orders.keyPem }],
+      trustedCaPem: caPem,
+      requireClientCertificate: true,
+      subjectAltNames: [
+        { type: 'uri', exact: 'spiffe://cluster.local/ns/shop/sa/web' },
+        { type: 'dns', exact: 'web.shop' },
+      ],
+      alpn: ['h2', 'http/1.1'],
+      minVersion: 'TLSv1.3',
+      maxVersion: 'TLSv1.3',
+    });
+    expect(Object.isFrozen(value)).toBe(true);
+  });
+
+  it('speaks TLS 1.2 and 1.3 and asks for no client certificate where nothing is said', () => {
+    expect(downstream({}).value).toMatchObject({
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.3',
+      requireClientCertificate: false,
+      trustedCaPem: null,
+      subjectAltNames: [],
+      alpn: [],
+    });
+  });
+
+  it.each<[string, Fields, Fields, string]>([
+    [
+      'no certificate',
+      { tls_certificates: [] },
+      {},
+      'typed_config.common_tls_context.tls_certificates: a TLS listener needs a certificate',
+    ],
+    [
+      'client certificates that nothing can verify',
+      {},
+      { require_client_certificate: true },
+      'typed_config.common_tls_context.validation_context.trusted_ca: is needed to verify',
+    ],
+    [
+      'a CA that is none',
+      { validation_context: { trusted_ca: { inline_string: 'x' } } },
+      {},
+      'validation_context.trusted_ca: holds no certificate in PEM',
+    ],
+    [
+      'a file that is not there',
+      { tls_certificates: [{ ...certificate(), private_key: { filename: '/no/such/key.pem' } }] },
+      {},
+      'tls_certificates[0].private_key.filename: cannot read /no/such/key.pem: there is no such file',
+    ],
+    [
+      'a certificate without its key',
+      { tls_certificates: [{ certificate_chain: { inline_string: orders.chainPem } }] },
+      {},
+      'tls_certificates[0].private_key: has neither filename nor inline data',
+    ],
+    [
+      'the key of another certificate',
+      { tls_certificates: [certificate(orders.chainPem, forged.keyPem)] },
+      {},
+      'typed_config: cannot be used: the private key does not belong to the certificate',
+    ],
+    [
+      'TLS 1.1',
+      { tls_params: { tls_minimum_protocol_version: 'TLSv1_1' } },
+      {},
+      'tls_params.tls_minimum_protocol_version: TLS below 1.2 is not supported',
+    ],
+    [
+      'a lowest version above the highest',
+      { tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_2' } },
+      {},
+      'the lowest TLS version (TLSv1.3) is above the highest (TLSv1.2)',
+    ],
+    [
+      'a name to be matched by its beginning',
+      {
+        validation_context: {
+          ...trusted,
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://' } }],
+        },
+      },
+      {},
+      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+    ],
+    [
+      'a name without respect to case',
+      {
+        validation_context: {
+          ...trusted,
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: 'spiffe://a', ignore_case: true } }],
+        },
+      },
+      {},
+      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+    ],
+    [
+      'a name of no kind',
+      { validation_context: { ...trusted, match_typed_subject_alt_names: [{ matcher: { exact: 'a' } }] } },
+      {},
+      'match_typed_subject_alt_names[0].san_type: must be DNS, URI, IP_ADDRESS or EMAIL',
+    ],
+    [
+      'secrets by SDS',
+      { tls_certificate_sds_secret_configs: [{ name: 'default' }] },
+      {},
+      'common_tls_context.tls_certificate_sds_secret_configs: is not supported',
+    ],
+    ['a demand for SNI', {}, { require_sni: true }, 'require_sni: is not supported'],
+  ])('is refused with %s', (_what, common, fields, fault) => {
+    const { value, faults } = downstream(common, fields);
+    expect(faults.join('\n')).toContain(fault);
+    expect(value).toBeNull();
+  });
+
+  it('never shows a key in a fault', () => {
+    const broken = orders.keyPem.slice(0, 60);
+    const { faults } = downstream({ tls_certificates: [certificate(orders.chainPem, broken)] });
+    expect(faults.join('\n')).toContain('cannot be used');
+    expect(faults.join('\n')).not.toContain(broken.split('\n')[1]);
+  });
+
+  it('is none for raw_buffer and for no transport socket at all', () => {
+    const raw = {
+      name: 'raw',
+      typed_config: { '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.raw_buffer.v3.RawBuffer' },
+    };
+    const { value, faults } = decodeJson(TransportSocketSchema, raw, (message, path, found) =>
+      downstreamTls(message, path, found),
+    );
+    expect([value, faults]).toEqual([null, []]);
+    expect(downstreamTls(undefined, '', null as never)).toBeNull();
+  });
+
+  it('is refused with the context of a cluster, and without any', () => {
+    const decode = (json: Fields) =>
+      decodeJson(TransportSocketSchema, json, (message, path, faults) => downstreamTls(message, path, faults)).faults;
+    expect(decode(socket('UpstreamTlsContext', {})).join()).toContain(
+      `${tls}UpstreamTlsContext does not belong here; ${tls}DownstreamTlsContext does`,
+    );
+    expect(decode({ name: 'tls' })).toEqual(['typed_config: is missing']);
+  });
+});
+
+describe('TLS of a cluster', () => {
+  it('takes the server name, and needs no certificate of its own', () => {
+    const { value, faults } = upstream({ validation_context: trusted }, { sni: 'orders.shop' });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({ serverName: 'orders.shop', certificates: [], trustedCaPem: caPem });
+  });
+
+  it('is refused with what it does not take', () => {
+    expect(upstream({}, { allow_renegotiation: true }).faults.join()).toContain(
+      'allow_renegotiation: is not supported',
+    );
+  });
+});

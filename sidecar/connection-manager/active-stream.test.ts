@@ -497,19 +497,6 @@ test('CONNECT, which no route can take, is answered 403 unless it is allowed, th
   ended(allowed);
 });
 
-test('extended CONNECT (RFC 8441) that is accepted is a tunnel', () => {
-  const head = new RequestHead('CONNECT', 'http', 'orders.shop', '/ws', '2', new HeaderFields());
-  head.upgrade = 'websocket';
-  const rig = new StreamRig().request(head, false);
-  const up = rig.cluster.last;
-  up.receiver.onHead(answer(200), false);
-  rig.stream.onData(bytes('hello'), false);
-  up.receiver.onData(bytes('x'), true);
-  expect(rig.ends).toBe(0);
-  rig.stream.onData(bytes(''), true);
-  ended(rig);
-});
-
 test('no route is 404 NR, for gRPC UNIMPLEMENTED; a missing cluster 503 NC', () => {
   const routes = [route('a', pathMatch({ kind: 'exact', value: '/gone' }), forward('missing'))];
   const http = new StreamRig({ routes }).request(get('/else', HeaderFields.of(['accept', 'text/html'])));

@@ -117,6 +117,53 @@ describe('requests and responses', () => {
     );
   });
 
+  it('a tunnel has no content-length: none is sent, none is given on (RFC 9110 8.6, 9.3.6)', async () => {
+    const { client, peer } = await start([setting(8, 1)]);
+    const head = request('GET', '/ws', ['upgrade', 'websocket'], ['content-length', '0'], ['x-a', '1']);
+    head.upgrade = 'websocket';
+    const one = client.send(head, false);
+    expect((await peer.headers(1)).slice(5)).toEqual([['x-a', '1']]);
+    peer.send(frame(1, 4, 1, block([':status', '200'], ['content-length', '2'])), frame(0, 0, 1, 'more than 2'));
+    await client.until(() => one.body.length > 0);
+    expect(one.head!.status).toBe(101);
+    expect(one.head!.fields.has('content-length')).toBe(false);
+    const two = client.send(
+      new RequestHead('CONNECT', '', 'db:1', '', '1.1', HeaderFields.of(['content-length', '0'])),
+      false,
+    );
+    expect((await peer.headers(3)).length).toBe(2);
+    peer.send(frame(1, 4, 3, block([':status', '403'], ['content-length', '2'])), frame(0, 1, 3, 'no'));
+    await client.until(() => two.body.length > 0);
+    expect(two.head!.fields.get('content-length')).toBe('2');
+  });
+
+  it('fails an upgrade that waits for SETTINGS when the connection ends without them, unsent', async () => {
+    for (const end of [
+      (peer: ClientPair['peer']) => peer.socket.destroy(),
+      (peer: ClientPair['peer']) => peer.socket.end(),
+      (peer: ClientPair['peer']) => peer.send(frame(6, 0, 0, 'settled!')),
+    ]) {
+      pair = await connectClient();
+      const head = request('GET', '/ws');
+      head.upgrade = 'websocket';
+      const one = pair.client.send(head, false);
+      end(pair.peer);
+      await pair.client.until(() => one.error !== null);
+      expect(one.events).toEqual(['reset']);
+      expect(one.error!.retry).toBe('unsent');
+      expect(pair.client.connection.activeStreams).toBe(0);
+      pair.close();
+    }
+    pair = await connectClient();
+    const head = request('GET', '/ws');
+    head.upgrade = 'websocket';
+    const given = pair.client.send(head, false);
+    const held = pair.client.send(head, false);
+    held.stream.reset(new ProxyError({ flag: 'DC', source: 'local', details: 'x', message: 'x' }));
+    pair.client.connection.destroy(new ProxyError({ flag: 'UF', source: 'local', details: 'x', message: 'x' }));
+    expect([given.events, held.events]).toEqual([['reset'], []]);
+  });
+
   it('fails an upgrade that the server does not take, unsent, and not from inside sendHead', async () => {
     const { client } = await start();
     const head = request('GET', '/ws');
@@ -138,6 +185,9 @@ describe('requests and responses', () => {
     ],
     [':status of two digits', [[':status', '99']]],
     [':status that is no number', [[':status', '2x0']]],
+    [':status below 100', [[':status', '099']]],
+    [':status above 599 (RFC 9110 15)', [[':status', '600']]],
+    [':status 999', [[':status', '999']]],
     [':status 101', [[':status', '101']]],
     [
       ':path in a response',
@@ -215,12 +265,23 @@ async function errorOf(act: (one: RecordedResponse) => void): Promise<ProxyError
 }
 
 describe('how streams fail', () => {
-  it('RST_STREAM before the response: UR remote_reset, safe for idempotent methods', async () => {
-    expect(await errorOf(() => pair.peer.send(frame(3, 0, 1, uint32(2))))).toMatchObject({
-      flag: 'UR',
-      retry: 'idempotent',
-      details: 'upstream_reset_before_response_started{remote_reset}',
-      http2Code: 2,
+  it.each([0, 1, 2, 8, 11, 13])(
+    'RST_STREAM %i before the response: UR remote_reset; it was received, so it is no stale connection to repeat on',
+    async (code) => {
+      expect(await errorOf(() => pair.peer.send(frame(3, 0, 1, uint32(code))))).toMatchObject({
+        flag: 'UR',
+        retry: 'never',
+        details: 'upstream_reset_before_response_started{remote_reset}',
+        http2Code: code,
+      });
+    },
+  );
+
+  it('a response that breaks the protocol: UPE, and not asked for again', async () => {
+    expect(await errorOf(() => pair.peer.send(frame(1, 4, 1, block(['x', '1']))))).toMatchObject({
+      flag: 'UPE',
+      retry: 'never',
+      details: 'upstream_reset_before_response_started{protocol_error}',
     });
   });
 
@@ -274,6 +335,21 @@ describe('how streams fail', () => {
     await client.until(() => client.connection.activeStreams === 0);
     one.stream.sendData(Buffer.from('late'), true);
     expect(one.events).toEqual(['head end']);
+  });
+
+  it('RST_STREAM(NO_ERROR) behind each of many answers is no flood: rapid reset is what clients do', async () => {
+    const { client, peer } = await start();
+    for (let round = 0; round < 8; round++) {
+      for (let i = 0; i < 200; i++) {
+        const one = client.send(request('POST'), false);
+        one.onHead = () => one.stream.reset(new ProxyError({ flag: '', source: 'local', details: 'x', message: 'x' }));
+        const { id } = one.stream;
+        peer.send(frame(1, 5, id, ok), frame(3, 0, id, uint32(0)));
+      }
+      await client.until(() => client.connection.activeStreams === 0);
+    }
+    await peer.settled();
+    expect(peer.frames.some((f) => f.type === 7)).toBe(false);
   });
 
   it('a reset of ours is RST_STREAM CANCEL; what was under way is dropped', async () => {
@@ -367,6 +443,13 @@ describe('the connection', () => {
       expect(one.error).toMatchObject({ flag: 'UPE', source: 'upstream', http2Code: 11 });
       pair.close();
     }
+  });
+
+  it('ends an upstream that resets what is over, again and again', async () => {
+    const { client, peer } = await start();
+    client.send();
+    peer.send(frame(1, 5, 1, ok), many(frame(3, 0, 1, uint32(0))));
+    expect(await peer.goAwayCode()).toBe(11);
   });
 
   it('refuses headers of a response that are too large, keeping the table in step', async () => {

@@ -21,7 +21,7 @@ import { encodeRequestHead } from './head-encoding.ts';
 import { BlockMemo, maxRememberedBytes } from './hpack/block-memo.ts';
 import { type ResponseTemplate, readResponse, readTrailers } from './response-fields.ts';
 import type { Http2Stream } from './stream.ts';
-import { stateClosed, stateOpen } from './stream-state.ts';
+import { stateOpen } from './stream-state.ts';
 import { addUpgradedFields } from './upgrade-fields.ts';
 
 /** Streams that we begin before the peer's SETTINGS came; nghttp2 and Envoy assume the same. */
@@ -38,7 +38,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   #drainingTold = false;
   #availableGrew = false;
   /** Streams whose upgrade waits for SETTINGS. */
-  #held: Http2ClientStream[] = [];
+  readonly #held = new Set<Http2ClientStream>();
 
   /** `socket` is connected, TLS done. Sends preface and SETTINGS at once; `onReady` follows before anything else, not from in here. */
   constructor(
@@ -91,23 +91,14 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   /** @internal Gives the stream its id and writes its head. */
   beginStream(stream: Http2ClientStream, head: RequestHead, endStream: boolean): void {
     if (!this.isReading || (this.#draining && this.#drainingTold)) {
-      this.#failLater(
-        stream,
-        stream.error(
-          'UC',
-          'connection_termination',
-          'The connection was closed before the request was sent.',
-          'unsent',
-          noError,
-        ),
-      );
+      this.#failLater(stream, stream.error('UC', 'connection_termination', closedUnsent, 'unsent', noError));
       return;
     }
     if (head.upgrade !== '') {
       if (!this.peerSettingsSeen) {
         // The head stays the owner's.
         stream.heldHead = copyOf(head);
-        this.#held.push(stream);
+        this.#held.add(stream);
         if (endStream) stream.endQueued = true;
         return;
       }
@@ -211,6 +202,8 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     }
     stream.headReceived = true;
     const head = template.toHead();
+    // A tunnel has no length (RFC 9110 8.6), and for HTTP/1 it would frame what follows.
+    if (accepted) head.fields.delete('content-length');
     if (accepted && stream.upgrade !== '') {
       head.status = 101;
       addUpgradedFields(head.fields, stream.upgrade, stream.accept);
@@ -258,12 +251,13 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
         code,
       );
     }
-    return client.error('UR', 'remote_reset', `The upstream reset the stream with ${name}.`, 'idempotent', code);
+    // Whatever the code: the request was received, so that this is no stale connection, and it may have been acted on (RFC 9113 8.7).
+    return client.error('UR', 'remote_reset', `The upstream reset the stream with ${name}.`, 'never', code);
   }
 
   protected errorOfFault(stream: Http2Stream | null, code: number, details: string, message: string): ProxyError {
     const text = `The upstream broke the HTTP/2 protocol: ${message}.`;
-    if (stream !== null) return (stream as Http2ClientStream).error('UPE', 'protocol_error', text, 'idempotent', code);
+    if (stream !== null) return (stream as Http2ClientStream).error('UPE', 'protocol_error', text, 'never', code);
     return new ProxyError({ flag: 'UPE', source: 'upstream', details, message: text, status: 502, http2Code: code });
   }
 
@@ -280,14 +274,23 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
 
   protected onPeerSettings(): void {
     this.#availableGrew = true;
-    const held = this.#held;
-    if (held.length === 0) return;
-    this.#held = [];
-    for (const stream of held) {
+    for (const stream of this.#held) {
       const head = stream.heldHead!;
       stream.heldHead = null;
-      if (stream.state !== stateClosed) this.beginStream(stream, head, false);
+      this.#held.delete(stream);
+      this.beginStream(stream, head, false);
     }
+  }
+
+  protected dropUnbegun(error: ProxyError | null): void {
+    for (const stream of this.#held) {
+      this.dropStream(stream, error ?? stream.error('UC', 'connection_termination', closedUnsent, 'unsent', noError));
+    }
+  }
+
+  protected override forget(stream: Http2ClientStream, reason: number): void {
+    if (stream.heldHead !== null) this.#held.delete(stream);
+    super.forget(stream, reason);
   }
 
   protected onGoAway(lastStreamId: number, code: number, debug: string): void {
@@ -362,6 +365,8 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     // Client connections tell by resetting streams and by onClose.
   }
 }
+
+const closedUnsent = 'The connection was closed before the request was sent.';
 
 const upstreamGone = new ProxyError({
   flag: 'UC',

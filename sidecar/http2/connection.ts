@@ -339,7 +339,9 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
       if (this.isIdleId(streamId)) {
         throw new ConnectionFault(protocolError, 'http2.rst_on_idle', 'RST_STREAM for an idle stream');
       }
-      this.guard.onWastedStream(this.nowMs);
+      // Rapid reset is what clients do. A server may send NO_ERROR behind each of its answers (RFC 9113 8.1), when we have reset the stream already.
+      if (this.isServer) this.guard.onWastedStream(this.nowMs);
+      else this.guard.onControlFrame(this.nowMs);
       return;
     }
     const error = this.errorOfPeerReset(stream, code);

@@ -114,6 +114,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   protected abstract onDrainPingAck(): void;
   /** Nothing is waited for from the peer any more. */
   protected abstract stopStallTimer(): void;
+  /** Streams that have no id yet and wait for the peer end, each with an error of its own or all with the one given. */
+  protected abstract dropUnbegun(error: ProxyError | null): void;
   /** A stream is gone from {@link streams}. */
   protected abstract onStreamGone(): void;
   protected abstract tellClosed(error: ProxyError | null): void;
@@ -255,6 +257,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     for (const stream of this.streams.values()) {
       this.dropStream(stream, this.errorOfFault(stream, fault.code, fault.details, fault.message));
     }
+    this.dropUnbegun(null);
     this.end();
   }
 
@@ -265,6 +268,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.isReading = false;
     this.endError = error;
     for (const stream of this.streams.values()) this.dropStream(stream, error);
+    this.dropUnbegun(error);
     this.writer.flush();
     this.socket.destroy();
     this.#closed(error);
@@ -296,6 +300,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   #terminateStreams(): void {
     if (this.streams.size > 0) this.endError ??= this.errorOfTermination(null);
     for (const stream of this.streams.values()) this.dropStream(stream, this.errorOfTermination(stream));
+    this.dropUnbegun(null);
   }
 
   #onSocketClose(): void {

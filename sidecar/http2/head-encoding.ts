@@ -36,16 +36,16 @@ export function encodeRequestHead(encoder: HpackEncoder, head: RequestHead, sche
   if (authority !== undefined && authority !== '') encoder.add(':authority', authority);
   if (extended) encoder.add(':protocol', head.upgrade);
   // RFC 8441 5: HTTP/1.1's proof of the handshake is not carried.
-  addFields(encoder, fields, extended ? 'sec-websocket-key' : '');
+  addFields(encoder, fields, extended ? 'sec-websocket-key' : '', method === 'CONNECT' || extended);
   return encoder.end();
 }
 
-/** Encodes into blockScratch; the block's length. */
+/** Encodes into blockScratch; the block's length. `tunnel`: the response opens one. */
 export function encodeResponseHead(
   encoder: HpackEncoder,
   status: number,
   fields: HeaderFields,
-  upgraded = false,
+  tunnel = false,
 ): number {
   encoder.begin();
   if (status === 200) encoder.addStatic(indexStatus200);
@@ -53,30 +53,33 @@ export function encodeResponseHead(
   else if (status === 304) encoder.addStatic(indexStatus304);
   else if (status === 404) encoder.addStatic(indexStatus404);
   else encoder.add(':status', String(status));
-  addFields(encoder, fields, upgraded ? 'sec-websocket-accept' : '');
+  addFields(encoder, fields, tunnel ? 'sec-websocket-accept' : '', tunnel);
   return encoder.end();
 }
 
 /** Encodes into blockScratch; the block's length. */
 export function encodeTrailers(encoder: HpackEncoder, trailers: HeaderFields): number {
   encoder.begin();
-  addFields(encoder, trailers, '');
+  addFields(encoder, trailers, '', false);
   return encoder.end();
 }
 
-function addFields(encoder: HpackEncoder, fields: HeaderFields, without: string): void {
+/** `tunnel`: no content follows but a tunnel's bytes, which no content-length may count (RFC 9110 8.6). */
+function addFields(encoder: HpackEncoder, fields: HeaderFields, without: string, tunnel: boolean): void {
   const { names, values } = fields;
   for (let i = 0; i < names.length; i++) {
     const name = names[i]!;
     const value = values[i]!;
-    if (name.known !== wellKnown.other && isDropped(name.known, value)) continue;
+    if (name.known !== wellKnown.other && isDropped(name.known, value, tunnel)) continue;
     if (without !== '' && name.lower === without) continue;
     encoder.add(name.lower, value);
   }
 }
 
-function isDropped(known: number, value: string): boolean {
+function isDropped(known: number, value: string, tunnel: boolean): boolean {
   switch (known) {
+    case wellKnown.contentLength:
+      return tunnel;
     case wellKnown.host: // said by :authority
     case wellKnown.connection:
     case wellKnown.keepAlive:

@@ -3,7 +3,7 @@
  * Nothing is repaired: what another hop could read differently is refused.
  */
 import { HeaderFields } from '../codec/header-fields.ts';
-import type { HeaderName } from '../codec/header-name.ts';
+import { type HeaderName, wellKnown } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { contentLengthValue } from './content-length.ts';
 import type { FieldBlock } from './hpack/field-block.ts';
@@ -144,6 +144,16 @@ function checkRequest(
   if ((seen & sawAuthority) !== 0 || host !== null) {
     if (!authoritySyntax.test(request.authority)) return ':authority or host is malformed';
   }
-  if (endStream && request.contentLength > 0) return 'content-length without a body';
+  if (isConnect) dropContentLength(request);
+  else if (endStream && request.contentLength > 0) return 'content-length without a body';
   return request;
+}
+
+/** What follows a CONNECT is no content and has no length (RFC 9110 9.3.6): it must count neither here nor at the next hop. Envoy drops it too. */
+function dropContentLength(request: RequestTemplate): void {
+  if (request.contentLength < 0) return;
+  const at = request.names.findIndex((name) => name.known === wellKnown.contentLength);
+  request.names.splice(at, 1);
+  request.values.splice(at, 1);
+  request.contentLength = -1;
 }

@@ -47,7 +47,7 @@ export function readResponse(block: FieldBlock): ResponseTemplate | string {
       if (kind !== kindStatus) return 'an unknown or request pseudo-header';
       if (response.status !== 0) return ':status comes twice';
       response.status = statusValue(value);
-      if (response.status === 0) return ':status is not a number of three digits';
+      if (response.status === 0) return ':status is not a number from 100 to 599';
       continue;
     }
     pseudoOver = true;
@@ -87,8 +87,9 @@ export function readTrailers(block: FieldBlock): ResponseTemplate | string {
   return trailers;
 }
 
+/** 0 for what is no status (RFC 9110 15): nobody further down could know what it means. */
 function statusValue(value: string): number {
   if (value.length !== 3) return 0;
   const status = contentLengthValue(value);
-  return status >= 100 ? status : 0;
+  return status >= 100 && status <= 599 ? status : 0;
 }

@@ -131,6 +131,33 @@ describe('requests', () => {
     expect(await peer.headers(1)).toEqual([[':status', '200']]);
   });
 
+  it.each<[string, ReadonlyArray<readonly [string, string]>]>([
+    [
+      'CONNECT',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'db:5432'],
+      ],
+    ],
+    ['extended CONNECT', [[':method', 'CONNECT'], [':protocol', 'websocket'], ...get.slice(1)]],
+  ])('%s: a content-length counts nothing and goes no further (RFC 9110 8.6, 9.3.6)', async (method, fields) => {
+    await start();
+    peer.send(frame(1, endHeaders, 1, block(...fields, ['content-length', '2'])), frame(0, 0, 1, 'more than 2'));
+    await server.until(() => (server.streams[0]?.body.length ?? 0) > 0);
+    const { head, stream } = server.streams[0]!;
+    expect(head!.fields.has('content-length')).toBe(false);
+    const status = method === 'CONNECT' ? 200 : 101;
+    stream.sendHead(new ResponseHead(status, HeaderFields.of(['content-length', '2'], ['x-a', '1'])), false);
+    expect(await peer.headers(1)).toEqual([
+      [':status', '200'],
+      ['x-a', '1'],
+    ]);
+    peer.send(frame(1, endHeaders, 3, block(...fields, ['content-length', '2'])));
+    await server.until(() => server.streams.length === 2);
+    server.streams[1]!.stream.sendHead(new ResponseHead(403, HeaderFields.of(['content-length', '2'])), false);
+    expect(await peer.headers(3)).toContainEqual(['content-length', '2']);
+  });
+
   it('sends RST_STREAM(NO_ERROR) when the response ends before the request (RFC 9113 8.1)', async () => {
     await start();
     peer.send(frame(1, endHeaders, 1, block(...post)));

@@ -286,6 +286,10 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     if (this.streams.size === 0) this.end();
   }
 
+  protected dropUnbegun(): void {
+    // Streams begin with their head on this side.
+  }
+
   protected onStreamGone(): void {
     if (this.endWhenIdle && this.streams.size === 0 && this.isReading) this.end();
   }

@@ -41,7 +41,8 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   #write(status: number, fields: HeaderFields, endStream: boolean): void {
-    const length = encodeResponseHead(this.link.encoder, status, fields, this.upgrade !== '');
+    const accepted = this.tunnel && status >= 200 && status < 300;
+    const length = encodeResponseHead(this.link.encoder, status, fields, accepted);
     this.link.writeBlock(this.id, length, endStream);
   }
 }

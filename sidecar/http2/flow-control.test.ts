@@ -112,6 +112,44 @@ describe('sending', () => {
   });
 });
 
+describe('what waits', () => {
+  it('is sent in full frames, however small the pieces that the owner sent', async () => {
+    const one = await startRequest(setting(4, 0));
+    one.stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+    for (let i = 0; i < 10_000; i++) one.stream.sendData(Buffer.from(String(i % 10)), i === 9_999);
+    peer.send(frame(8, 0, 1, uint32(20_000)));
+    await peer.frame((f) => f.type === 0 && (f.flags & 1) !== 0);
+    const data = peer.frames.filter((f) => f.type === 0);
+    expect(data.length).toBeLessThan(10);
+    expect(Buffer.concat(data.map((f) => f.payload)).toString()).toBe('0123456789'.repeat(1_000));
+  });
+
+  it('is forgotten with its stream, also behind a closed window of the connection', async () => {
+    server = await RecordingServer.start();
+    peer = RawPeer.connect(server.port).hello(setting(4, 1_000_000));
+    for (let i = 0; i < 100; i++) peer.send(frame(1, 5, 1 + 2 * i, block(...get)));
+    await server.until(() => server.streams.length === 100);
+    for (const { stream } of server.streams) {
+      stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+      stream.sendData(Buffer.alloc(40_000), true);
+    }
+    const { scheduler } = server.connections[0]!;
+    expect(scheduler.waiting).toBe(99);
+    // From the front, the middle and the end.
+    for (const i of [1, 50, 99, 2, 98]) peer.send(frame(3, 0, 1 + 2 * i, uint32(8)));
+    await peer.settled();
+    expect(scheduler.waiting).toBe(94);
+    for (let i = 3; i < 98; i++) if (i !== 50 && i !== 70) peer.send(frame(3, 0, 1 + 2 * i, uint32(8)));
+    await peer.settled('again...');
+    expect(scheduler.waiting).toBe(1);
+    peer.send(frame(8, 0, 0, uint32(1_000_000)));
+    await peer.frame((f) => f.type === 0 && f.streamId === 141 && (f.flags & 1) !== 0);
+    expect(received(141)).toBe(40_000);
+    expect(scheduler.waiting).toBe(0);
+    expect(scheduler.queuedBytes).toBe(0);
+  });
+});
+
 describe('receiving', () => {
   it('opens windows only for what the owner took: not while reading is paused', async () => {
     server = await RecordingServer.start(

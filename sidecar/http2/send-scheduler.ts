@@ -30,9 +30,14 @@ export class SendScheduler {
   maxFrameBytes: number = defaultMaxFrameBytes;
   /** Sum over all streams. */
   queuedBytes = 0;
-  /** Streams that have something to send and an open stream window. */
-  #queue: Http2Stream[] = [];
-  #from = 0;
+  /**
+   * The turn: streams that have something to send and an open stream window, linked through themselves, so that one that ends can leave at once: while
+   * the window of the connection is closed nobody else would take it out.
+   */
+  #first: Http2Stream | null = null;
+  #last: Http2Stream | null = null;
+  /** How many are in the turn; for tests. */
+  waiting = 0;
 
   constructor(writer: SocketWriter, guard: FloodGuard, highWatermarkBytes: number, lowWatermarkBytes: number) {
     this.#writer = writer;
@@ -81,32 +86,40 @@ export class SendScheduler {
   enqueue(stream: Http2Stream): void {
     if (stream.scheduled || !stream.hasQueued) return;
     if (stream.queuedBytes > 0 && stream.sendWindow <= 0) return;
+    const last = this.#last;
     stream.scheduled = true;
-    this.#queue.push(stream);
+    stream.previousScheduled = last;
+    if (last === null) this.#first = stream;
+    else last.nextScheduled = stream;
+    this.#last = stream;
+    this.waiting++;
+  }
+
+  /** Takes the stream out of the turn, if it is in it. */
+  remove(stream: Http2Stream): void {
+    if (!stream.scheduled) return;
+    const { previousScheduled: previous, nextScheduled: next } = stream;
+    if (previous === null) this.#first = next;
+    else previous.nextScheduled = next;
+    if (next === null) this.#last = previous;
+    else next.previousScheduled = previous;
+    stream.scheduled = false;
+    stream.previousScheduled = null;
+    stream.nextScheduled = null;
+    this.waiting--;
   }
 
   /** Sends in turn. Never called from inside a sender call: owners hear onWriteReady. */
   pump(): void {
-    while (this.#from < this.#queue.length && !this.#writer.blocked) {
-      const stream = this.#queue[this.#from]!;
-      if (stream.state !== stateClosed && stream.queuedBytes > 0 && this.windowBytes <= 0) break;
-      this.#from++;
-      if (this.#from > 256) {
-        this.#queue = this.#queue.slice(this.#from);
-        this.#from = 0;
-      }
-      stream.scheduled = false;
-      if (stream.state === stateClosed) continue;
+    for (let stream = this.#first; stream !== null && !this.#writer.blocked; stream = this.#first) {
+      if (stream.queuedBytes > 0 && this.windowBytes <= 0) break;
+      this.remove(stream);
       this.#sendOne(stream);
       // No window holds back an end: it must not wait behind streams that have none.
       if (stream.queuedBytes === 0) stream.sendQueuedEnd();
       this.enqueue(stream);
       const readyBelow = this.#underPressure() ? 0 : this.#lowWatermarkBytes;
       if (stream.blocked && stream.queuedBytes <= readyBelow && !isClosed(stream)) stream.unblock();
-    }
-    if (this.#from === this.#queue.length) {
-      this.#queue.length = 0;
-      this.#from = 0;
     }
   }
 

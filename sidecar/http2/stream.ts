@@ -2,6 +2,7 @@
  * One HTTP/2 stream: its state, its two windows, and what waits to be sent. What heads look like on either side is for server-stream.ts and
  * client-stream.ts; no frame is read here.
  */
+import { ChunkQueue } from '../codec/chunk-queue.ts';
 import type { StreamReceiver } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
@@ -27,13 +28,15 @@ export abstract class Http2Stream {
   sendWindow: number;
   /** Told to stop by onWriteBlocked. */
   blocked = false;
-  /** In the scheduler's turn. */
+  /** In the scheduler's turn, between these two. Owned by the scheduler. */
   scheduled = false;
+  previousScheduled: Http2Stream | null = null;
+  nextScheduled: Http2Stream | null = null;
   queuedBytes = 0;
   endQueued = false;
   queuedTrailers: HeaderFields | null = null;
-  #queue: Buffer[] | null = null;
-  #queueFrom = 0;
+  /** Made when something must wait for the first time. */
+  #queue: ChunkQueue | null = null;
 
   // -- receiving --
   recvWindow: number;
@@ -88,8 +91,8 @@ export abstract class Http2Stream {
     }
     const waiting = this.hasQueued;
     if (length > 0) {
-      if (this.#queue === null) this.#queue = [chunk];
-      else this.#queue.push(chunk);
+      this.#queue ??= new ChunkQueue();
+      this.#queue.push(chunk);
       this.queuedBytes += length;
       scheduler.queuedBytes += length;
     }
@@ -141,23 +144,9 @@ export abstract class Http2Stream {
 
   /** Takes up to `most` bytes from the head of the queue: one chunk or a part of it. */
   takeQueued(most: number): Buffer {
-    const queue = this.#queue!;
-    const first = queue[this.#queueFrom]!;
-    if (first.length > most) {
-      queue[this.#queueFrom] = first.subarray(most);
-      this.queuedBytes -= most;
-      return first.subarray(0, most);
-    }
-    this.#queueFrom++;
-    if (this.#queueFrom === queue.length) {
-      this.#queue = null;
-      this.#queueFrom = 0;
-    } else if (this.#queueFrom > 64) {
-      this.#queue = queue.slice(this.#queueFrom);
-      this.#queueFrom = 0;
-    }
-    this.queuedBytes -= first.length;
-    return first;
+    const taken = this.#queue!.take(most);
+    this.queuedBytes -= taken.length;
+    return taken;
   }
 
   /** The data is out: sends the end that waited behind it, if any. Whether it did. */
@@ -189,6 +178,7 @@ export abstract class Http2Stream {
   /** Called by the connection when the stream is over for any reason: gives back what it holds. */
   release(): void {
     this.state = stateClosed;
+    this.link.scheduler.remove(this);
     this.link.scheduler.queuedBytes -= this.queuedBytes;
     this.queuedBytes = 0;
     this.endQueued = false;

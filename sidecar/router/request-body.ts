@@ -1,7 +1,8 @@
 /**
  * The part of a request's body that is kept: until a connection takes it, and, while it is small, until the response begins, so that the request can be sent again as it
- * was. Holds views of read buffers; nothing is copied.
+ * was. Holds views of read buffers; only small pieces that follow each other are copied together.
  */
+import { ChunkQueue } from '../codec/chunk-queue.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { holdLoan, type LoanBlock, releaseLoan } from '../transport/read-loan.ts';
@@ -12,21 +13,23 @@ export const maxReplayBytes = 64 * 1024;
 const emptyChunk = Buffer.alloc(0);
 
 export class RequestBody {
-  readonly #chunks: Buffer[] = [];
+  readonly #chunks = new ChunkQueue();
   /** Read buffers that chunks are part of. */
   #held: LoanBlock[] | null = null;
   #trailers: HeaderFields | null = null;
-  bytes = 0;
   ended = false;
   /** Everything that came is here. */
   whole = true;
+
+  get bytes(): number {
+    return this.#chunks.bytes;
+  }
 
   add(chunk: Buffer, endStream: boolean): void {
     if (chunk.length > 0) {
       const held = holdLoan(chunk);
       if (held !== null) (this.#held ??= []).push(held);
       this.#chunks.push(chunk);
-      this.bytes += chunk.length;
     }
     if (endStream) this.ended = true;
   }
@@ -39,16 +42,15 @@ export class RequestBody {
   /** Forgets what it holds: it can't be sent again from now on. */
   drop(): void {
     this.whole = false;
-    this.#chunks.length = 0;
+    this.#chunks.clear();
     this.#trailers = null;
-    this.bytes = 0;
     if (this.#held !== null) for (const block of this.#held) releaseLoan(block);
     this.#held = null;
   }
 
   /** Sends all of it. */
   sendTo(stream: ClientStream): void {
-    const chunks = this.#chunks;
+    const chunks = this.#chunks.pieces();
     const trailers = this.#trailers;
     // From now on the stream may have them too, for as long as it takes: they are not given back.
     this.#held = null;

@@ -20,6 +20,12 @@ export interface Http2Limits {
   readonly initialStreamWindowBytes: number;
   /** Receive window of the connection. */
   readonly initialConnectionWindowBytes: number;
+  /**
+   * Bytes that all streams of a connection together may hold for owners who do not take them. Up to here the connection's window is given back on receipt, so that
+   * streams that stall do not starve the rest; beyond, only as bytes are taken. From half of it the peer is told to keep to narrow stream windows. Envoy has no
+   * such bound but the connection's window, which it makes so large instead.
+   */
+  readonly maxHeldBytes: number;
   /** SETTINGS_HEADER_TABLE_SIZE we announce, and the most that our encoder uses of the peer's. */
   readonly headerTableBytes: number;
   /** Envoy max_outbound_frames (10,000) and max_outbound_control_frames (1,000). */
@@ -49,6 +55,7 @@ export const defaultHttp2Limits: Http2Limits = Object.freeze({
   maxConcurrentStreams: 1024,
   initialStreamWindowBytes: 256 * 1024,
   initialConnectionWindowBytes: 1024 * 1024,
+  maxHeldBytes: 16 * 1024 * 1024,
   headerTableBytes: 4096,
   maxOutboundFrames: 10_000,
   maxOutboundControlFrames: 1_000,

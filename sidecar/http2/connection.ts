@@ -41,7 +41,7 @@ import { checkPing, pingNumber, writePingAck } from './frames/ping-frame.ts';
 import { checkPriority } from './frames/priority-frame.ts';
 import { refusePushPromise } from './frames/push-promise-frame.ts';
 import { readRstStream } from './frames/rst-stream-frame.ts';
-import { checkSettings, writeSettings, writeSettingsAck } from './frames/settings-frame.ts';
+import { checkSettings, settingInitialWindowSize, writeSettings, writeSettingsAck } from './frames/settings-frame.ts';
 import { maxWindowBytes, readWindowUpdate, writeWindowUpdate } from './frames/window-update-frame.ts';
 import { HeaderBlockReader } from './header-block-reader.ts';
 import { HpackDecoder } from './hpack/hpack-decoder.ts';
@@ -50,6 +50,8 @@ import type { Http2Stream } from './stream.ts';
 
 /** How long the peer may take for its preface and SETTINGS, and for the rest of a frame or header block once begun. */
 const stallTimeoutMs = 10_000;
+/** Window of a stream while the streams of a connection hold much: a thousand of them fit into the other half of maxHeldBytes. */
+const narrowWindowBytes = 8 * 1024;
 /** Streams reset when younger than this were not worth their work (Envoy overload.premature_reset_min_stream_lifetime_seconds). */
 const prematureMs = 1_000;
 
@@ -58,7 +60,7 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
   /** Receive window of a new stream. */
   readonly initialRecvWindowBytes: number;
   /** Bytes taken on a stream after which its window is opened again. */
-  readonly streamCreditStepBytes: number;
+  streamCreditStepBytes: number;
   /** Inside the handling of a read. */
   protected inRead = false;
   protected peerSettingsSeen = false;
@@ -69,6 +71,12 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
   readonly #connectionWindowBytes: number;
   #recvWindow: number;
   #creditBytes = 0;
+  /** Given to owners who have paused reading, over all streams. */
+  #heldBytes = 0;
+  /** Part of these, not given back to the connection's window because the streams hold too much. */
+  #owedBytes = 0;
+  /** The peer was told to keep to narrow windows. */
+  #narrow = false;
   /** Stream of the DATA frame being read. */
   #dataStream: Http2Stream | null = null;
   readonly #stallTimer: WheelTimer;
@@ -423,6 +431,45 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
 
   writeStreamWindowUpdate(streamId: number, bytes: number): void {
     if (this.isReading) writeWindowUpdate(this.writer, streamId, bytes);
+  }
+
+  /**
+   * `bytes` of DATA came for an owner who has paused reading. The window of their stream holds the peer back; that of the connection must not stay closed for
+   * the other streams, unless all of them together hold too much.
+   */
+  hold(bytes: number): void {
+    const { maxHeldBytes } = this.http2Limits;
+    this.#heldBytes += bytes;
+    if (this.#heldBytes > maxHeldBytes) this.#owedBytes += bytes;
+    else this.creditConnection(bytes);
+    if (!this.#narrow && this.#heldBytes * 2 > maxHeldBytes) this.#setNarrow(true);
+  }
+
+  /** Bytes that were held are not any more. */
+  unhold(bytes: number): void {
+    const { maxHeldBytes } = this.http2Limits;
+    this.#heldBytes -= bytes;
+    if (this.#owedBytes > 0 && this.#heldBytes <= maxHeldBytes) {
+      const owed = this.#owedBytes;
+      this.#owedBytes = 0;
+      this.creditConnection(owed);
+    }
+    if (this.#narrow && this.#heldBytes * 8 <= maxHeldBytes) this.#setNarrow(false);
+  }
+
+  /**
+   * Changes the window of all streams (RFC 9113 6.9.2). What we hold the peer to stays the wide one: it may have sent before it heard. Narrow windows are given
+   * back in small steps, beginning with what was not given back yet.
+   */
+  #setNarrow(narrow: boolean): void {
+    this.#narrow = narrow;
+    const wide = this.http2Limits.initialStreamWindowBytes;
+    if (!this.isReading || wide <= narrowWindowBytes) return;
+    const windowBytes = narrow ? narrowWindowBytes : wide;
+    this.countWrite(15);
+    writeSettings(this.writer, [[settingInitialWindowSize, windowBytes]]);
+    this.streamCreditStepBytes = windowBytes >> 1;
+    if (narrow) for (const stream of this.streams.values()) stream.creditNow();
   }
 
   /** `bytes` of DATA were taken, by an owner or by nobody. */

@@ -151,7 +151,7 @@ describe('what waits', () => {
 });
 
 describe('receiving', () => {
-  it('opens windows only for what the owner took: not while reading is paused', async () => {
+  it('opens the window of a stream only for what its owner took, not while reading is paused; that of the connection at once', async () => {
     server = await RecordingServer.start(
       {},
       { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 65_535 },
@@ -162,14 +162,93 @@ describe('receiving', () => {
       one.stream.pauseReading();
     };
     peer.send(frame(1, 4, 1, block(...post)), ...[1, 2, 3].map(() => frame(0, 0, 1, Buffer.alloc(16_384))));
-    await peer.settled();
-    expect(peer.frames.some((f) => f.type === 8)).toBe(false);
+    await peer.frame((f) => f.type === 8 && f.streamId === 0 && f.payload.readUInt32BE(0) === 32_768);
     server.streams[0]!.stream.resumeReading();
     await peer.settled('again...');
-    expect(peer.frames.some((f) => f.type === 8)).toBe(false);
+    expect(peer.frames.some((f) => f.type === 8 && f.streamId === 1)).toBe(false);
     server.streams[0]!.stream.resumeReading();
     await peer.frame((f) => f.type === 8 && f.streamId === 1 && f.payload.readUInt32BE(0) === 49_152);
-    await peer.frame((f) => f.type === 8 && f.streamId === 0 && f.payload.readUInt32BE(0) === 49_152);
+    await peer.settled('again..2');
+    expect(peer.frames.filter((f) => f.type === 8).length).toBe(2);
+  });
+
+  it('streams that nobody reads leave the window of the connection to the others', async () => {
+    server = await RecordingServer.start(
+      {},
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 65_535 },
+    );
+    peer = RawPeer.connect(server.port).hello();
+    server.onNewStream = (one) => {
+      if (one.stream.id < 41) one.stream.pauseReading();
+    };
+    for (let id = 1; id <= 41; id += 2) {
+      peer.send(upload(id, 3));
+      await peer.settled(`settle${id.toString().padStart(2, '0')}`);
+    }
+    expect(server.streams.at(-1)!.body.length).toBe(49_152);
+    expect(peer.frames.some((f) => f.type === 7)).toBe(false);
+    // Nor is any of it given back twice.
+    for (const { stream } of server.streams) stream.resumeReading();
+    await peer.settled();
+    const given = peer.frames.filter((f) => f.type === 8 && f.streamId === 0);
+    const sum = given.reduce((bytes, f) => bytes + f.payload.readUInt32BE(0), 0);
+    expect(sum).toBeLessThanOrEqual(21 * 49_152);
+    expect(sum).toBeGreaterThan(20 * 49_152);
+  });
+
+  it('what all streams of a connection hold together is bounded', async () => {
+    server = await RecordingServer.start(
+      {},
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 65_535, maxHeldBytes: 100_000 },
+    );
+    peer = RawPeer.connect(server.port).hello();
+    server.onNewStream = (one) => one.stream.pauseReading();
+    const given = (): number =>
+      peer.frames
+        .filter((f) => f.type === 8 && f.streamId === 0)
+        .reduce((bytes, f) => bytes + f.payload.readUInt32BE(0), 0);
+    peer.send(upload(1, 3), upload(3, 3));
+    await peer.settled();
+    expect(given()).toBe(98_304);
+    peer.send(upload(5, 3));
+    await peer.settled('again...');
+    expect(given()).toBe(98_304);
+    server.streams[1]!.stream.resumeReading();
+    await peer.settled('again..2');
+    expect(given()).toBe(147_456);
+  });
+
+  it('while streams hold much, windows are narrow, so that more streams find room; running ones go on', async () => {
+    server = await RecordingServer.start({}, { maxHeldBytes: 1_000_000 });
+    peer = RawPeer.connect(server.port).hello();
+    const windows = (): number[] =>
+      peer.frames
+        .filter((f) => f.type === 4 && f.flags === 0 && f.payload.length === 6)
+        .map((f) => f.payload.readUInt32BE(2));
+    const given = (): number =>
+      peer.frames
+        .filter((f) => f.type === 8 && f.streamId === 1)
+        .reduce((bytes, f) => bytes + f.payload.readUInt32BE(0), 0);
+    server.onNewStream = (one) => {
+      if (one.stream.id > 1) one.stream.pauseReading();
+    };
+    peer.send(upload(1, 6), upload(3, 16));
+    await peer.settled();
+    expect([windows(), given()]).toEqual([[], 0]);
+    peer.send(upload(5, 16));
+    await peer.settled('again...');
+    expect(windows()).toEqual([8_192]);
+    // What was taken and not yet given back: with a narrow window the stream would wait for it for ever.
+    expect(given()).toBe(6 * 16_384);
+    peer.send(frame(0, 0, 1, Buffer.alloc(4_096)));
+    await peer.settled('again..2');
+    expect(given()).toBe(6 * 16_384 + 4_096);
+    peer.send(frame(3, 0, 3, uint32(8)));
+    await peer.settled('again..3');
+    expect(windows()).toEqual([8_192]);
+    server.streams[2]!.stream.resumeReading();
+    await peer.settled('again..4');
+    expect(windows()).toEqual([8_192, 262_144]);
   });
 
   it('batches updates: one per half window, padding counted (RFC 9113 6.9.1)', async () => {
@@ -190,7 +269,7 @@ describe('receiving', () => {
   });
 
   it('gives back what a stream held when it is reset', async () => {
-    server = await RecordingServer.start({}, { initialConnectionWindowBytes: 65_535 });
+    server = await RecordingServer.start({}, { initialConnectionWindowBytes: 65_535, maxHeldBytes: 0 });
     peer = RawPeer.connect(server.port).hello();
     server.onNewStream = (one) => one.stream.pauseReading();
     peer.send(
@@ -205,7 +284,7 @@ describe('receiving', () => {
   it('resets a stream that overruns its window, and ends a connection that overruns its own', async () => {
     server = await RecordingServer.start(
       {},
-      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 131_070 },
+      { initialStreamWindowBytes: 65_535, initialConnectionWindowBytes: 131_070, maxHeldBytes: 0 },
     );
     peer = RawPeer.connect(server.port).hello();
     server.onNewStream = (one) => one.stream.pauseReading();

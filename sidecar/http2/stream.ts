@@ -127,13 +127,19 @@ export abstract class Http2Stream {
     if (this.#pauses === 0 || --this.#pauses > 0 || this.#heldBytes === 0) return;
     const bytes = this.#heldBytes;
     this.#heldBytes = 0;
+    this.link.unhold(bytes);
     this.#credit(bytes);
   }
 
   /** The owner was given `bytes`; they are given back to the peer when it is not paused. */
   consumed(bytes: number): void {
-    if (this.#pauses > 0 && this.state !== stateClosed) this.#heldBytes += bytes;
-    else this.#credit(bytes);
+    if (this.#pauses > 0 && this.state !== stateClosed) {
+      this.#heldBytes += bytes;
+      this.link.hold(bytes);
+    } else {
+      this.link.creditConnection(bytes);
+      this.#credit(bytes);
+    }
   }
 
   /** END_STREAM came. Called before the owner hears of it, so that whatever it does then meets the new state. */
@@ -184,8 +190,9 @@ export abstract class Http2Stream {
     this.endQueued = false;
     this.queuedTrailers = null;
     this.#queue = null;
-    if (this.#heldBytes > 0) this.link.creditConnection(this.#heldBytes);
+    const held = this.#heldBytes;
     this.#heldBytes = 0;
+    if (held > 0) this.link.unhold(held);
   }
 
   /** The state after a head with or without END_STREAM was sent. */
@@ -214,14 +221,17 @@ export abstract class Http2Stream {
   }
 
   #credit(bytes: number): void {
-    this.link.creditConnection(bytes);
     if (this.remoteOver) return;
     this.#creditBytes += bytes;
-    if (this.#creditBytes >= this.link.streamCreditStepBytes) {
-      this.link.writeStreamWindowUpdate(this.id, this.#creditBytes);
-      this.recvWindow += this.#creditBytes;
-      this.#creditBytes = 0;
-    }
+    if (this.#creditBytes >= this.link.streamCreditStepBytes) this.creditNow();
+  }
+
+  /** Gives back to the peer what was taken and not given back yet. */
+  creditNow(): void {
+    if (this.#creditBytes === 0 || this.remoteOver) return;
+    this.link.writeStreamWindowUpdate(this.id, this.#creditBytes);
+    this.recvWindow += this.#creditBytes;
+    this.#creditBytes = 0;
   }
 }
 

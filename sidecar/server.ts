@@ -9,6 +9,7 @@ import { clustersJson, clustersText } from './cluster/cluster-status.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
+import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
 import type { BindFault } from './listener/bound-socket.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
@@ -68,7 +69,15 @@ export class Sidecar implements AdminContext {
     this.wheel = new TimerWheel(clock);
     this.accessLogs = new AccessLogFiles(this.stats, log);
     this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random });
-    this.#published = new PublishedConfiguration(this.clusters, (binding) => this.#bound(binding));
+    const staleMetrics = new StaleRequestMetrics({
+      stats: this.stats,
+      wheel: this.wheel,
+      localService: bootstrap.config.node.cluster,
+    });
+    this.#published = new PublishedConfiguration(this.clusters, (binding) => {
+      staleMetrics.apply(this.#published.current);
+      this.#bound(binding);
+    });
     const context: HttpContext = {
       clusters: this.clusters,
       routeTables: this.#published,

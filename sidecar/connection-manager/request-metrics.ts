@@ -4,6 +4,15 @@
  */
 import type { Counter, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 
+/** All families that have a route and a destination; see stale-request-metrics.ts. */
+export const requestMetricFamilies: ReadonlySet<string> = new Set([
+  'outrigger_requests_total',
+  'outrigger_request_duration_seconds',
+  'outrigger_request_bytes_total',
+  'outrigger_response_bytes_total',
+  'outrigger_retries_total',
+]);
+
 export class RequestMetricSet {
   readonly protocol: 'http1' | 'http2';
   readonly status: number;
@@ -42,15 +51,22 @@ export class RequestMetrics {
   readonly #scope: RequestMetricScope;
   /** The one asked for last stands first. */
   readonly #sets: RequestMetricSet[] = [];
+  /** `removals` of the store when the sets were found: what was dropped from it since must not be counted in. */
+  #removals: number;
 
   constructor(store: StatStore, scope: RequestMetricScope) {
     this.#store = store;
     this.#scope = scope;
+    this.#removals = store.removals;
   }
 
   /** `status`: 0 for a connection that said nothing; `grpcStatus`: 0–16 as text, or ''. */
   set(protocol: 'http1' | 'http2', status: number, grpcStatus: string, flag: string): RequestMetricSet {
     const sets = this.#sets;
+    if (this.#removals !== this.#store.removals) {
+      this.#removals = this.#store.removals;
+      sets.length = 0;
+    }
     for (let i = 0; i < sets.length; i++) {
       const set = sets[i]!;
       if (set.status !== status || set.protocol !== protocol || set.grpcStatus !== grpcStatus || set.flag !== flag)

@@ -89,6 +89,8 @@ export class StatStore {
   readonly counters = new Map<string, Counter>();
   readonly gauges = new Map<string, Gauge>();
   readonly histograms = new Map<string, Histogram>();
+  /** Times that remove() took something away: who keeps statistics of labels that come and go asks for them again when this changed. */
+  removals = 0;
 
   /** `name`: Envoy's (`cluster.payments.upstream_rq_total`). `family` and `labels`: ours for Prometheus (`outrigger_requests_total`); the key is name plus labels. */
   counter(name: string, family: string | null = null, labels: StatLabels = {}): Counter {
@@ -119,6 +121,13 @@ export class StatStore {
       this.histograms.set(key, histogram);
     }
     return histogram;
+  }
+
+  /** Drops what matches. */
+  remove(matches: (stat: Counter | Gauge | Histogram) => boolean): void {
+    this.removals++;
+    for (const map of [this.counters, this.gauges, this.histograms])
+      for (const [key, stat] of map) if (matches(stat)) map.delete(key);
   }
 
   /** Drops statistics whose name begins with a prefix: a cluster or listener was removed. */

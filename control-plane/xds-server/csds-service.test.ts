@@ -26,8 +26,13 @@ function clusters(versions: Readonly<Record<string, string>>): ServedSnapshot {
 /** A proxy that asks for clusters. */
 class Client {
   readonly proxy: ConnectedProxy;
-  readonly #session = sotwSession({ send: () => {}, nowMs: () => 0, flushLater: () => {} });
+  readonly #session = sotwSession({
+    send: (response) => (this.#version = response.version),
+    nowMs: () => 0,
+    flushLater: () => {},
+  });
   #nonce = '';
+  #version = '';
 
   constructor(id: string) {
     this.proxy = {
@@ -46,10 +51,11 @@ class Client {
     this.#session.setSnapshot(snapshot);
   }
 
-  request(error: string | null = null): void {
+  /** `version`: default that of the last response. */
+  request(error: string | null = null, version: string | null = null): void {
     const subscription = this.#session.subscription(typeOrder.cluster)!;
     if (subscription.awaiting !== '') this.#nonce = subscription.awaiting;
-    subscription.onRequest({ nonce: this.#nonce, version: 'v', names: [], error });
+    subscription.onRequest({ nonce: this.#nonce, version: version ?? this.#version, names: [], error });
     this.#session.flush();
   }
 }
@@ -118,6 +124,11 @@ describe('CSDS', () => {
     client.request();
     client.request('cannot listen on 127.0.0.1:80');
     expect(rows(client)).toEqual(['orders 1 ERROR NACKED cannot listen on 127.0.0.1:80']);
+    // Something else is asked for meanwhile: no ACK, as it does not say the version.
+    client.request(null, 'older');
+    expect(rows(client)[0]).toContain('NACKED');
+    client.request();
+    expect(rows(client)).toEqual(['orders 1 SYNCED ACKED']);
   });
 
   it('answers every message of a stream, and ends with it', () => {

@@ -17,8 +17,6 @@ export class SotwSubscription extends Subscription {
   #first = true;
   /** The client must hear, even if nothing changed. */
   #owed = false;
-  /** Everything of a full-state type as last sent, so that a held removal can go on being sent. */
-  #lastVersion = '';
 
   /** Gives '' or why the request cannot be served. */
   onRequest(request: SotwRequest): string {
@@ -69,8 +67,8 @@ export class SotwSubscription extends Subscription {
     this.#owed = false;
     const nonce = this.nextNonce();
     this.sending(nonce, wanted, holdRemovals ? [] : gone);
-    this.#lastVersion = versionOf(wanted);
-    return { typeUrl: this.typeUrl, nonce, version: this.#lastVersion, resources: wanted, removed: [] };
+    this.sentVersion = versionOf(wanted);
+    return { typeUrl: this.typeUrl, nonce, version: this.sentVersion, resources: wanted, removed: [] };
   }
 
   #changes(resources: ResourceMap): OutgoingResponse | null {
@@ -80,10 +78,11 @@ export class SotwSubscription extends Subscription {
     if (changed.length === 0) return null;
     const nonce = this.nextNonce();
     this.sending(nonce, changed, []);
+    this.sentVersion = versionOf([...this.sent.values()]);
     return {
       typeUrl: this.typeUrl,
       nonce,
-      version: versionOf([...this.sent.values()]),
+      version: this.sentVersion,
       resources: changed,
       removed: [],
     };

@@ -39,6 +39,8 @@ export abstract class Subscription {
   #answered = '';
   refused: RefusedResponse | null = null;
   acknowledgedVersion = '';
+  /** Of the last response by state of the world; '' in delta. */
+  protected sentVersion = '';
   /** Names that the last response had in another version than the client held. */
   changedNames: readonly string[] = [];
   /** What the client holds and is to be sent all the same. */
@@ -54,13 +56,15 @@ export abstract class Subscription {
   }
 
   /**
-   * Takes the answer to a response; false when it belongs to an older one. A NACK may follow an ACK: a client that could not put to work what it had accepted
-   * (a listener whose port is taken).
+   * Takes the answer to a response; false when it belongs to an older one. A NACK may follow an ACK, and an ACK that: a client that could not put to work what it had accepted
+   * (a listener whose port is taken), and could later. `version`: of an ACK by state of the world, where a request that only changes names has the last nonce too, but after
+   * a NACK not the version that was refused.
    */
   protected takeAnswer(nonce: string, error: string | null, version: string): boolean {
     if (nonce === '') return false;
-    if (nonce === this.#answered && this.awaiting === '' && error !== null) {
-      this.refused = { versions: this.#inFlight, details: error };
+    if (nonce === this.#answered && this.awaiting === '') {
+      if (error !== null) this.refused = { versions: this.#inFlight, details: error };
+      else if (version === this.sentVersion) this.#accept();
       return true;
     }
     if (nonce !== this.awaiting) return false;

@@ -310,8 +310,16 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
     applied();
     expect(harness.server.nacks).toHaveLength(1);
     expect(harness.log.filter((line) => line.includes('the port is taken'))).toHaveLength(1);
-    // The resource changes: the new one is judged by itself.
+    // It can be made now: an ACK takes the NACK back.
     fault = '';
+    const { length } = harness.server.requests;
+    harness.server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 3));
+    applied();
+    const taken = harness.server.requests.slice(length).find(({ typeUrl }) => typeUrl === typeUrls.listener)!;
+    expect(taken.errorDetail).toBeUndefined();
+    expect(taken.responseNonce).not.toBe('');
+    expect(listeners.refused.size).toBe(0);
+    // The resource changes: the new one is judged by itself.
     harness.server.set(typeUrls.listener, 'outbound', listenerBytes('outbound', 2, 'main'));
     applied();
     expect(harness.server.nacks).toHaveLength(1);

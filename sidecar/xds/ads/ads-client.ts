@@ -254,8 +254,9 @@ export class AdsClient implements TimerTarget {
     const { stats, clock } = this.#init;
     if (this.#closed || !this.#listenerFaults.set(faults)) return;
     const nack = this.#listenerFaults.refuse(clock.wallMs());
-    if (nack === '') return;
-    stats.counter(`${statPrefixes.listener}.update_rejected`).increment();
+    if (nack !== '') stats.counter(`${statPrefixes.listener}.update_rejected`).increment();
+    // Without a fault of xDS now: an ACK takes the NACK back, unless something else was refused.
+    else if (this.#listeners.refused.size > 0) return;
     if (this.#listeners.asked && this.#listeners.nonce !== '') this.#send(this.#listeners, nack);
   }
 

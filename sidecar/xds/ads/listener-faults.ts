@@ -27,7 +27,7 @@ export class ListenerFaults {
     this.#log = log;
   }
 
-  /** All that there are now. Says whether any of them is news. */
+  /** All that there are now. Says whether that is news. */
   set(faults: readonly ListenerFault[]): boolean {
     const before = this.#standing;
     const now = new Map<string, Standing>();
@@ -41,6 +41,7 @@ export class ListenerFaults {
     }
     for (const [name, { message }] of before) {
       if (now.has(name)) continue;
+      news = true;
       if (this.#listeners.resources.has(name)) this.#log.info(`listener ${JSON.stringify(name)} could be made now`);
       if (this.#listeners.refused.get(name)?.details === message) this.#listeners.refused.delete(name);
     }

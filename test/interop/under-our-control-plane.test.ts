@@ -31,6 +31,7 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
     readonly dataFolder: string;
   };
   let port: number;
+  let proxyAdminPort: number;
   let a: number;
   let b: number;
 
@@ -43,6 +44,7 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
       number,
     ];
     port = outbound;
+    proxyAdminPort = proxyAdmin;
     [a, b] = (await Promise.all(['a', 'b'].map(async (name) => (await stage.backend(name)).httpPort))) as [
       number,
       number,
@@ -132,6 +134,17 @@ describe.each(clients)('$program as a client of our control plane, $variant', ({
     });
     expect(load.failures).toEqual([]);
     expect(load.requests).toBeGreaterThan(10);
+  });
+
+  it('has a cluster that changed in force at once: its endpoints are sent again (Envoy warms it anew, and waits 15 s for them)', async () => {
+    configure(service('orders', [a], 'http2'));
+    await waitFor('connections by HTTP/2', 10_000, async () => {
+      await ask(port, orders);
+      const stats = await (await fetch(`http://127.0.0.1:${proxyAdminPort}/stats`)).text();
+      return /^cluster\.outbound\|80\|\|orders\.shop\.upstream_cx_http2_total: [1-9]/m.test(stats);
+    });
+    configure(service('orders', [a]));
+    await answeredBy('a');
   });
 
   it('routes by header and weight as the HTTPRoute says, changes headers, and gives the route up again, with no failed request', async () => {

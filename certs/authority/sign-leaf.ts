@@ -1,5 +1,6 @@
 /** Signs leaves: the certificates that workloads are known by. Who gets which identity is decided by the caller; this makes sure only that the result is one that every peer accepts. */
 import { IdentityFault } from '../identity-fault.ts';
+import { checkValidity } from '../spiffe/check-authority.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { buildCertificate, emptyName, randomSerial } from '../x509/build-certificate.ts';
 import { sameBytes } from '../x509/certificate.ts';
@@ -26,7 +27,7 @@ export interface IssuedLeaf {
 
 /**
  * A certificate for this public key (SubjectPublicKeyInfo, from a request that was verified) and identity, for `lifetimeMs` from now or until the authority's own end, if that is sooner.
- * Throws IdentityFault `wrong-trust-domain`, `not-a-leaf` or `expired`.
+ * Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `not-yet-valid` or `expired`.
  */
 export function signLeaf(
   authority: SigningAuthority,
@@ -43,6 +44,7 @@ export function signLeaf(
       `${id.text} is not of the trust domain ${authority.trustDomain}, which this authority signs for`,
     );
   if (id.path === '') throw new IdentityFault('not-a-leaf', `${id.text} names a trust domain and nobody in it`);
+  checkValidity(signer, Math.min(nowMs, signer.notAfterMs), `the authority ${authority.id}`);
   const notBeforeMs = wholeSeconds(Math.max(nowMs - backdateMs, signer.notBeforeMs));
   const notAfterMs = wholeSeconds(Math.min(nowMs + lifetimeMs, authority.notAfterMs));
   if (notAfterMs <= nowMs)

@@ -28,8 +28,8 @@ export interface AuthorityParts {
   readonly trustDomain: string;
 }
 
-/** Throws IdentityFault: `key-mismatch`, `broken-chain`, `wrong-trust-domain`, and all of {@link checkAuthority}; each message says which certificate. */
-export function makeSigningAuthority(parts: AuthorityParts, nowMs: number): SigningAuthority {
+/** Throws IdentityFault: `key-mismatch`, `broken-chain`, `wrong-trust-domain`, and all of {@link checkAuthority}; each message says which certificate. `nowMs` null: validity in time is not asked. */
+export function makeSigningAuthority(parts: AuthorityParts, nowMs: number | null): SigningAuthority {
   const { key, trustDomain } = parts;
   trustDomainId(trustDomain);
   const selfSigned = (certificate: Certificate): boolean => sameBytes(certificate.subject, certificate.issuer);

@@ -5,10 +5,15 @@ import { keyUsageBit } from '../x509/extensions.ts';
 import { parseSpiffeId } from './spiffe-id.ts';
 
 /**
- * `authoritiesBelow`: how many authorities stand between this one and the leaf. `what` starts the message, as "the root". Throws IdentityFault `not-a-ca`, `key-usage`, `path-length`, `not-yet-valid`,
+ * `authoritiesBelow`: how many authorities stand between this one and the leaf. `nowMs` null: its validity in time is not asked. `what` starts the message, as "the root". Throws IdentityFault `not-a-ca`, `key-usage`, `path-length`, `not-yet-valid`,
  * `expired`, `unknown-critical-extension`, `several-identities` or `invalid-spiffe-id`.
  */
-export function checkAuthority(certificate: Certificate, authoritiesBelow: number, nowMs: number, what: string): void {
+export function checkAuthority(
+  certificate: Certificate,
+  authoritiesBelow: number,
+  nowMs: number | null,
+  what: string,
+): void {
   const { extensions } = certificate;
   if (!extensions.isCa)
     throw new IdentityFault(
@@ -22,7 +27,7 @@ export function checkAuthority(certificate: Certificate, authoritiesBelow: numbe
       'path-length',
       `${what} allows ${extensions.pathLength} authorities below it, and there are ${authoritiesBelow}`,
     );
-  checkValidity(certificate, nowMs, what);
+  if (nowMs !== null) checkValidity(certificate, nowMs, what);
   checkNoUnknownCritical(certificate, what);
   if (extensions.uris.length > 1)
     throw new IdentityFault(

@@ -95,6 +95,37 @@ export function checkOwner(path: string, stats: Stats, mode: string): void {
   if ((stats.mode & 0o077) !== 0)
     throw new IdentityFault(
       'unsafe-file',
-      `${path} is open to other users (mode ${(stats.mode & 0o777).toString(8).padStart(4, '0')}); if nobody can have read or changed it, run: chmod ${mode} ${path}`,
+      `${path} is open to other users (mode ${octal(stats.mode)}); if nobody can have read or changed it, run: chmod ${mode} ${path}`,
     );
+}
+
+/**
+ * A secret that somebody else put there, as Kubernetes mounts them: links are followed, root may own it, and the group may read it; others may not. Throws IdentityFault `unsafe-file`, and the system's
+ * errors.
+ */
+export function readMountedSecret(path: string): string {
+  const descriptor = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  try {
+    const stats = fstatSync(descriptor);
+    if (!stats.isFile()) throw new IdentityFault('unsafe-file', `${path} is not a plain file`);
+    if (stats.size > maxFileBytes) throw new IdentityFault('too-large', `${path} is larger than ${maxFileBytes} bytes`);
+    const self = process.geteuid?.();
+    if (self !== undefined && stats.uid !== self && stats.uid !== 0)
+      throw new IdentityFault(
+        'unsafe-file',
+        `${path} belongs to the user ${stats.uid}, who is neither ${self}, who runs this, nor root`,
+      );
+    if ((stats.mode & 0o037) !== 0)
+      throw new IdentityFault(
+        'unsafe-file',
+        `${path} is open to other users (mode ${octal(stats.mode)}); run: chmod 600 ${path}, or in Kubernetes set the volume's defaultMode to 0400`,
+      );
+    return readFileSync(descriptor, 'utf8');
+  } finally {
+    closeSync(descriptor);
+  }
+}
+
+function octal(mode: number): string {
+  return (mode & 0o777).toString(8).padStart(4, '0');
 }

@@ -1,0 +1,217 @@
+import {
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { serviceAccountId } from '../spiffe/spiffe-id.ts';
+import { verifySvid } from '../spiffe/verify-svid.ts';
+import { readCertificate } from '../x509/certificate.ts';
+import { forge, forgedAuthority, forgedKey } from '../x509/forged-certificate.test-data.ts';
+import { publicKeyDer } from '../x509/public-key.ts';
+import { CertificateAuthority } from './certificate-authority.ts';
+import { createRoot } from './create-root.ts';
+import { issuingClock } from './issuing-clock.ts';
+import type { IssuedLeaf } from './sign-leaf.ts';
+import { makeSigningAuthority, type SigningAuthority } from './signing-authority.ts';
+
+const hourMs = 3_600_000;
+const startMs = Date.parse('2026-06-01T12:00:00Z');
+const publicKey = publicKeyDer(forgedKey().publicKey);
+const id = serviceAccountId('cluster.local', 'shop', 'orders');
+const nobody = { holders: 1, withBundle: 0, moved: 0 };
+const allKnow = { holders: 1, withBundle: 1, moved: 0 };
+const allMoved = { holders: 1, withBundle: 1, moved: 1 };
+
+let folder = '';
+let nowMs = startMs;
+const clock = issuingClock(() => nowMs);
+beforeEach(() => {
+  folder = join(mkdtempSync(join(tmpdir(), 'outrigger-ca-')), 'authority');
+  nowMs = startMs;
+});
+afterEach(() => rmSync(join(folder, '..'), { recursive: true }));
+
+function open(operatorAuthority: SigningAuthority | null = null, trustDomain = 'cluster.local'): CertificateAuthority {
+  return new CertificateAuthority({ folder, trustDomain, clock, operatorAuthority });
+}
+
+function sign(authority: CertificateAuthority): IssuedLeaf {
+  return authority.sign(publicKey, id, { proof: 'join_token', peer: '10.0.0.7:4711' });
+}
+
+function verifies(leaf: IssuedLeaf, authority: CertificateAuthority): boolean {
+  try {
+    verifySvid(leaf.chain.map(readCertificate), () => authority.bundle(), 'client', nowMs);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+describe('CertificateAuthority', () => {
+  it('makes a root on first start, for its owner only, and keeps it', () => {
+    const first = open();
+    expect(statSync(folder).mode & 0o777).toBe(0o700);
+    for (const name of readdirSync(folder))
+      expect([name, statSync(join(folder, name)).mode & 0o777]).toEqual([name, 0o600]);
+    const leaf = sign(first);
+    first.close();
+    const second = open();
+    expect(second.signingId).toBe(first.signingId);
+    expect(second.bundle().sequence).toBe(first.bundle().sequence);
+    expect(verifies(leaf, second)).toBe(true);
+  });
+
+  it('does not start on keys that others can read, another trust domain’s folder, or damaged files', () => {
+    const key = join(folder, `authority-${open().signingId}.json`);
+    chmodSync(key, 0o640);
+    expect(() => open()).toThrow(`${key} is open to other users (mode 0640)`);
+    chmodSync(key, 0o600);
+    expect(() => open(null, 'other')).toThrow('belongs to the trust domain "cluster.local", and this is other');
+    chmodSync(folder, 0o755);
+    expect(() => open()).toThrow(`${folder} is open to other users`);
+    chmodSync(folder, 0o700);
+    writeFileSync(join(folder, 'rotation.json'), '{');
+    expect(() => open()).toThrow('rotation.json is damaged');
+    writeFileSync(
+      join(folder, 'rotation.json'),
+      JSON.stringify({ trustDomain: 'cluster.local', state: { phase: 'steady', signing: 'f'.repeat(16) } }),
+    );
+    expect(() => open()).toThrow('is missing, and rotation.json beside it names it');
+  });
+
+  it('recovers from a first start that was cut short, and refuses to guess between several authorities', () => {
+    const first = open();
+    rmSync(join(folder, 'rotation.json'));
+    expect(open().signingId).toBe(first.signingId);
+    const another = join(folder, `authority-${'e'.repeat(16)}.json`);
+    writeFileSync(another, '{}', { mode: 0o600 });
+    rmSync(join(folder, 'rotation.json'), { force: true });
+    expect(() => open()).toThrow('holds 2 authorities and no rotation.json');
+  });
+
+  it('rotates its root with overlap, and goes on where it was after a restart in any phase', () => {
+    let authority = open();
+    const old = authority.signingId;
+    const oldLeaf = sign(authority);
+    const restart = (): void => {
+      authority.close();
+      authority = open();
+    };
+    authority.rotate();
+    restart();
+    expect(authority.signingId).toBe(old);
+    expect(authority.bundle().roots).toHaveLength(2);
+    nowMs += 2 * 60_000;
+    expect(authority.advance(nobody)).toBe(false);
+    expect(authority.advance(allKnow)).toBe(true);
+    restart();
+    const next = authority.signingId;
+    expect(next).not.toBe(old);
+    const newLeaf = sign(authority);
+    expect([verifies(oldLeaf, authority), verifies(newLeaf, authority)]).toEqual([true, true]);
+    nowMs += 2 * 60_000;
+    expect(authority.advance(allMoved)).toBe(true);
+    restart();
+    expect(authority.signingId).toBe(next);
+    expect([verifies(oldLeaf, authority), verifies(newLeaf, authority)]).toEqual([false, true]);
+    expect(existsSync(join(folder, `authority-${old}.json`))).toBe(false);
+    expect(authority.bundle().sequence).toBe(4);
+  });
+
+  it('begins a rotation by itself when its root comes to the last tenth of its life', () => {
+    const authority = open();
+    const rootEndMs = authority.status().authorities[0]!.notAfterMs;
+    nowMs = rootEndMs - (10 * 365 * 24 * hourMs) / 10 - 60_000;
+    expect(authority.advance(allKnow)).toBe(false);
+    nowMs += 120_000;
+    expect(authority.advance(allKnow)).toBe(true);
+    expect(authority.status().state.phase).toBe('distributing');
+  });
+
+  it('backs out of a rotation, and removes the key that is not needed', () => {
+    const authority = open();
+    authority.rotate();
+    expect(() => authority.rotate()).toThrow('a rotation is under way');
+    authority.revert();
+    expect(authority.status().state.phase).toBe('steady');
+    expect(readdirSync(folder).filter((name) => name.startsWith('authority-'))).toHaveLength(1);
+  });
+
+  it('removes an authority that a crash left behind', () => {
+    const authority = open();
+    const stray = join(folder, `authority-${'e'.repeat(16)}.json`);
+    writeFileSync(stray, '{}', { mode: 0o600 });
+    open();
+    expect(readdirSync(folder).filter((name) => name.startsWith('authority-'))).toEqual([
+      `authority-${authority.signingId}.json`,
+    ]);
+  });
+
+  it('moves to an operator’s authority by a rotation, to its renewed intermediate at once, and after a rotation under way', () => {
+    const own = open();
+    own.close();
+    const root = forgedAuthority('corp root');
+    const rootCertificate = readCertificate(forge(root));
+    const intermediate = (): SigningAuthority => {
+      const parts = forgedAuthority('corp issuing', { issuer: root });
+      return makeSigningAuthority(
+        {
+          chain: [readCertificate(forge(parts)), rootCertificate],
+          roots: [],
+          key: parts.key.privateKey,
+          trustDomain: 'cluster.local',
+        },
+        nowMs,
+      );
+    };
+    const first = intermediate();
+    const authority = open(first);
+    expect(authority.status().state).toMatchObject({ phase: 'distributing', signing: own.signingId, next: first.id });
+    const renewed = intermediate();
+    authority.use(renewed);
+    nowMs += 2 * 60_000;
+    authority.advance(allKnow);
+    expect(authority.signingId).toBe(first.id);
+    const leaf = sign(authority);
+    expect(leaf.chain).toHaveLength(2);
+    nowMs += 2 * 60_000;
+    authority.advance(allMoved);
+    expect(authority.status().state).toEqual({ phase: 'steady', signing: renewed.id });
+    expect(verifies(leaf, authority)).toBe(true);
+  });
+
+  it('logs each certificate before it is given out, and tells when what is trusted changes', () => {
+    const authority = open();
+    let changes = 0;
+    const stop = authority.onChange(() => changes++);
+    const leaf = sign(authority);
+    expect(JSON.parse(readFileSync(join(folder, 'issuing.log'), 'utf8'))).toEqual({
+      time: '2026-06-01T12:00:00.000Z',
+      serial: leaf.serial,
+      spiffe_id: 'spiffe://cluster.local/ns/shop/sa/orders',
+      not_after: '2026-06-02T12:00:00.000Z',
+      authority: authority.signingId,
+      proof: 'join_token',
+      peer: '10.0.0.7:4711',
+    });
+    authority.rotate();
+    stop();
+    authority.revert();
+    expect(changes).toBe(1);
+    authority.close();
+    expect(() => sign(authority)).toThrow('nothing is issued that is not logged');
+  });
+
+  it('refuses an operator’s authority of another trust domain', () => {
+    expect(() => open(createRoot('other', clock))).toThrow('is of the trust domain other');
+  });
+});

@@ -1,0 +1,258 @@
+/**
+ * The authority of a trust domain as the control plane uses it: signs leaves and logs them, says what is to be trusted, and changes its root without losing a request. Whom to sign for is decided by its
+ * callers; when to look again (`advance`) too: it has no timers.
+ */
+import { join } from 'node:path';
+import { IdentityFault } from '../identity-fault.ts';
+import {
+  advanceRotation,
+  beginRotation,
+  defaultRotationTiming,
+  describeRotation,
+  type FleetEvidence,
+  forceRotation,
+  type RotationState,
+  type RotationTiming,
+  revertRotation,
+  trustedAuthorities,
+} from '../rotation/root-rotation.ts';
+import type { SpiffeId } from '../spiffe/spiffe-id.ts';
+import { makeTrustBundle, type TrustBundle } from '../spiffe/trust-bundle.ts';
+import { sameBytes } from '../x509/certificate.ts';
+import { AuthorityStore, type StoredAuthorities } from './authority-store.ts';
+import { createRoot, defaultRootLifetimeMs } from './create-root.ts';
+import type { IssuingClock } from './issuing-clock.ts';
+import { IssuingLog } from './issuing-log.ts';
+import { defaultLeafLifetimeMs, type IssuedLeaf, signLeaf } from './sign-leaf.ts';
+import type { SigningAuthority } from './signing-authority.ts';
+
+export interface CertificateAuthorityOptions {
+  /** Keys, state and the issuing log live here, for the owner only. */
+  readonly folder: string;
+  readonly trustDomain: string;
+  readonly clock: IssuingClock;
+  /** Default 24 h. */
+  readonly leafLifetimeMs?: number;
+  /** Of roots that are made here. Default 10 years. */
+  readonly rootLifetimeMs?: number;
+  /** Default: {@link defaultRotationTiming}; its leaf lifetime is always the one above. */
+  readonly rotationTiming?: Omit<RotationTiming, 'leafLifetimeMs'>;
+  /** The operator's own; null: a root is made on first start. It is kept in the folder, as rotation needs the one before. */
+  readonly operatorAuthority: SigningAuthority | null;
+}
+
+/** On what ground somebody gets a certificate, for the log. */
+export interface IssuingReason {
+  readonly proof: 'join_token' | 'kubernetes_token' | 'certificate' | 'control_plane';
+  /** An address, or what else says where the request came from. */
+  readonly peer: string;
+}
+
+export class CertificateAuthority {
+  readonly #clock: IssuingClock;
+  readonly #trustDomain: string;
+  readonly #leafLifetimeMs: number;
+  readonly #rootLifetimeMs: number;
+  readonly #timing: RotationTiming;
+  readonly #store: AuthorityStore;
+  readonly #log: IssuingLog;
+  /** No operator's authority: then nobody else would think of it. */
+  readonly #rotatesItself: boolean;
+  readonly #listeners = new Set<() => void>();
+  /** The operator's, when a rotation has to end first. */
+  #waiting: SigningAuthority | null = null;
+  #stored: StoredAuthorities;
+  #bundle: TrustBundle;
+
+  /** Throws IdentityFault when what is stored or given can't be used, and the system's errors. */
+  constructor(options: CertificateAuthorityOptions) {
+    this.#clock = options.clock;
+    this.#trustDomain = options.trustDomain;
+    this.#leafLifetimeMs = options.leafLifetimeMs ?? defaultLeafLifetimeMs;
+    this.#rootLifetimeMs = options.rootLifetimeMs ?? defaultRootLifetimeMs;
+    this.#timing = { ...(options.rotationTiming ?? defaultRotationTiming), leafLifetimeMs: this.#leafLifetimeMs };
+    this.#rotatesItself = options.operatorAuthority === null;
+    this.#store = new AuthorityStore(options.folder, options.trustDomain);
+    this.#stored = this.#store.load() ?? this.#firstStart(options.operatorAuthority);
+    this.#bundle = this.#makeBundle();
+    this.#log = new IssuingLog(join(options.folder, 'issuing.log'));
+    if (options.operatorAuthority !== null) this.use(options.operatorAuthority);
+  }
+
+  get trustDomain(): string {
+    return this.#trustDomain;
+  }
+
+  /** {@link SigningAuthority.id} of who signs now: holders of leaves of another one should renew. */
+  get signingId(): string {
+    return this.#stored.state.signing;
+  }
+
+  /** Everything that peers have to trust now; the same object until it changes. */
+  bundle(): TrustBundle {
+    return this.#bundle;
+  }
+
+  /**
+   * A logged leaf for this public key (SubjectPublicKeyInfo, from a request that was verified) and identity. Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `expired` or `log-failed`.
+   */
+  sign(publicKey: Uint8Array, id: SpiffeId, reason: IssuingReason): IssuedLeaf {
+    const { state, authorities } = this.#stored;
+    const leaf = signLeaf(authorities.get(state.signing)!, publicKey, id, this.#leafLifetimeMs, this.#clock);
+    this.#log.append({
+      timeMs: this.#clock.nowMs(),
+      serial: leaf.serial,
+      spiffeId: id.text,
+      notAfterMs: leaf.notAfterMs,
+      authorityId: leaf.authorityId,
+      proof: reason.proof,
+      peer: reason.peer,
+    });
+    return leaf;
+  }
+
+  /** Starts a rotation to a new root of our own. Throws IdentityFault `rotation-state`. */
+  rotate(): void {
+    this.#begin(createRoot(this.#trustDomain, this.#clock, this.#rootLifetimeMs));
+  }
+
+  /**
+   * Takes over an operator's authority: at once when it has the same roots (an intermediate that was renewed), else by a rotation, after the one that is under way. Nothing happens when it is the one in
+   * use, or on its way. Throws IdentityFault `wrong-trust-domain`.
+   */
+  use(authority: SigningAuthority): void {
+    this.#checkTrustDomain(authority);
+    const { state, authorities, sequence } = this.#stored;
+    this.#waiting = null;
+    if (authority.id === state.signing || (state.phase === 'distributing' && authority.id === state.next)) return;
+    if (state.phase !== 'steady') {
+      this.#waiting = authority;
+      return;
+    }
+    if (sameRoots(authority, authorities.get(state.signing)!))
+      this.#replace({
+        state: { phase: 'steady', signing: authority.id },
+        sequence,
+        authorities: new Map([[authority.id, authority]]),
+      });
+    else this.#begin(authority);
+  }
+
+  /**
+   * Goes on with a rotation when it is time, and begins one when a root of our own has come to the last tenth of its life. True when something changed. Call it every few seconds, and when proxies have
+   * acknowledged.
+   */
+  advance(fleet: FleetEvidence): boolean {
+    const nowMs = this.#clock.nowMs();
+    const { state, authorities } = this.#stored;
+    if (
+      state.phase === 'steady' &&
+      this.#rotatesItself &&
+      authorities.get(state.signing)!.notAfterMs - nowMs < this.#rootLifetimeMs / 10
+    ) {
+      this.rotate();
+      return true;
+    }
+    const moved = this.#move(advanceRotation(state, fleet, nowMs, this.#timing));
+    if (moved && this.#waiting !== null) this.use(this.#waiting);
+    return moved;
+  }
+
+  /** The next step of a rotation now. Throws IdentityFault `rotation-state`. */
+  force(): void {
+    this.#move(forceRotation(this.#stored.state, this.#clock.nowMs(), this.#timing));
+  }
+
+  /** Backs out of a rotation. Throws IdentityFault `rotation-state`. */
+  revert(): void {
+    this.#move(revertRotation(this.#stored.state, this.#clock.nowMs(), this.#timing));
+  }
+
+  /** For `identity show` and metrics. */
+  status(): {
+    readonly state: RotationState;
+    readonly words: string;
+    readonly authorities: ReadonlyArray<{ readonly id: string; readonly notAfterMs: number }>;
+  } {
+    const { state, authorities } = this.#stored;
+    return {
+      state,
+      words: describeRotation(state, this.#clock.nowMs()),
+      authorities: [...authorities.values()].map(({ id, notAfterMs }) => ({ id, notAfterMs })),
+    };
+  }
+
+  /** Called after who signs or what is trusted has changed. Gives the function that stops it. */
+  onChange(listener: () => void): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  close(): void {
+    this.#log.close();
+  }
+
+  #firstStart(operatorAuthority: SigningAuthority | null): StoredAuthorities {
+    const authority = operatorAuthority ?? createRoot(this.#trustDomain, this.#clock, this.#rootLifetimeMs);
+    this.#checkTrustDomain(authority);
+    const stored: StoredAuthorities = {
+      state: { phase: 'steady', signing: authority.id },
+      sequence: 1,
+      authorities: new Map([[authority.id, authority]]),
+    };
+    this.#store.save(stored);
+    return stored;
+  }
+
+  #checkTrustDomain(authority: SigningAuthority): void {
+    if (authority.trustDomain !== this.#trustDomain)
+      throw new IdentityFault(
+        'wrong-trust-domain',
+        `the authority ${authority.id} is of the trust domain ${authority.trustDomain}, and this is ${this.#trustDomain}`,
+      );
+  }
+
+  #begin(next: SigningAuthority): void {
+    const { state, authorities, sequence } = this.#stored;
+    const begun = beginRotation(state, next.id, this.#clock.nowMs(), this.#timing);
+    this.#replace({ state: begun, sequence, authorities: new Map([...authorities, [next.id, next]]) });
+  }
+
+  #move(state: RotationState): boolean {
+    if (state === this.#stored.state) return false;
+    const authorities = new Map(trustedAuthorities(state).map((id) => [id, this.#stored.authorities.get(id)!]));
+    this.#replace({ state, sequence: this.#stored.sequence, authorities });
+    return true;
+  }
+
+  /** On the disk first: what was told to anybody must still be so after a crash. */
+  #replace(next: StoredAuthorities): void {
+    const previous = this.#stored;
+    this.#stored = { ...next, sequence: previous.sequence + 1 };
+    try {
+      this.#store.save(this.#stored);
+    } catch (error) {
+      this.#stored = previous;
+      throw error;
+    }
+    this.#bundle = this.#makeBundle();
+    for (const listener of this.#listeners) listener();
+  }
+
+  #makeBundle(): TrustBundle {
+    const roots = trustedAuthorities(this.#stored.state).flatMap((id) => this.#stored.authorities.get(id)!.roots);
+    return makeTrustBundle(
+      this.#trustDomain,
+      roots,
+      this.#stored.sequence,
+      Math.max(60, Math.floor(this.#leafLifetimeMs / 4000)),
+    );
+  }
+}
+
+function sameRoots(a: SigningAuthority, b: SigningAuthority): boolean {
+  return (
+    a.roots.length === b.roots.length &&
+    a.roots.every((root) => b.roots.some((known) => sameBytes(known.der, root.der)))
+  );
+}

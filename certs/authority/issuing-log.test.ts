@@ -1,0 +1,67 @@
+import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { IssuingLog, type IssuingRecord } from './issuing-log.ts';
+
+let folder = '';
+let path = '';
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'outrigger-log-'));
+  path = join(folder, 'issuing.log');
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+function record(serial: string, peer = '10.0.0.1:1'): IssuingRecord {
+  return {
+    timeMs: 0,
+    serial,
+    spiffeId: 'spiffe://td/x',
+    notAfterMs: 1000,
+    authorityId: 'a',
+    proof: 'certificate',
+    peer,
+  };
+}
+
+describe('IssuingLog', () => {
+  it('appends to what is there, and starts a new line after a crash in the middle of one', () => {
+    writeFileSync(path, '{"serial":"cut', { mode: 0o600 });
+    for (const serial of ['1', '2']) {
+      const log = new IssuingLog(path);
+      log.append(record(serial));
+      log.close();
+    }
+    const lines = readFileSync(path, 'utf8').trimEnd().split('\n');
+    expect(lines.slice(1).map((line) => (JSON.parse(line) as IssuingRecord).serial)).toEqual(['1', '2']);
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('keeps so many files of so many bytes, the newest first', () => {
+    const log = new IssuingLog(path, { maxBytes: 400, keptFiles: 2 });
+    for (let index = 0; index < 20; index++) log.append(record(`${index}`));
+    log.close();
+    expect(readdirSync(folder).sort()).toEqual(['issuing.log', 'issuing.log.1', 'issuing.log.2']);
+    const serials = ['.2', '.1', ''].flatMap((end) => {
+      expect(statSync(path + end).size).toBeLessThanOrEqual(400);
+      return readFileSync(path + end, 'utf8')
+        .trimEnd()
+        .split('\n')
+        .map((line) => Number((JSON.parse(line) as IssuingRecord).serial));
+    });
+    expect(serials).toEqual(Array.from({ length: serials.length }, (_, index) => 20 - serials.length + index));
+  });
+
+  it('escapes control characters, so that one certificate is one line that no terminal obeys', () => {
+    const log = new IssuingLog(path);
+    log.append(record('1', 'a\n\u001b[2J\u009b\u007f'));
+    log.close();
+    expect(readFileSync(path, 'utf8')).toMatch(/"peer":"a\\n\\u001b\[2J\\u009b\\u007f"\}\n$/);
+  });
+
+  it('refuses a file that others may read', () => {
+    writeFileSync(path, '');
+    chmodSync(path, 0o644);
+    expect(() => new IssuingLog(path)).toThrow('open to other users');
+  });
+});

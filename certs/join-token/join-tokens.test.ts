@@ -1,0 +1,119 @@
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { issuingClock } from '../authority/issuing-clock.ts';
+import { parseSpiffeId, serviceAccountId } from '../spiffe/spiffe-id.ts';
+import { JoinTokens } from './join-tokens.ts';
+
+const orders = serviceAccountId('td', 'shop', 'orders');
+const payments = serviceAccountId('td', 'shop', 'payments');
+const keys = Array.from({ length: 5 }, (_, index) => Uint8Array.of(index));
+let folder = '';
+let nowMs = 0;
+let tokens: JoinTokens;
+const clock = issuingClock(() => nowMs);
+beforeEach(() => {
+  nowMs = Date.parse('2026-06-01T12:00:00Z');
+  folder = mkdtempSync(join(tmpdir(), 'outrigger-join-'));
+  tokens = new JoinTokens(folder, 'td', clock);
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+const refused = expect.objectContaining({ name: 'IdentityFault', reason: 'token-refused' });
+const notAllowed = expect.objectContaining({ name: 'IdentityFault', reason: 'not-allowed' });
+
+describe('JoinTokens', () => {
+  it('gives the identity that the token is for, once', () => {
+    const { token } = tokens.create({ identities: [orders] });
+    expect(tokens.redeem(token, null, keys[0]!)).toEqual(orders);
+    expect(() => tokens.redeem(token, null, keys[1]!)).toThrow('is used up');
+  });
+
+  it('gives so many uses, across restarts', () => {
+    const { token, entry } = tokens.create({ identities: [orders], uses: 3 });
+    for (const key of keys.slice(0, 3)) {
+      tokens = new JoinTokens(folder, 'td', clock);
+      expect(tokens.redeem(token, orders, key)).toEqual(orders);
+    }
+    expect(() => new JoinTokens(folder, 'td', clock).redeem(token, orders, keys[3]!)).toThrow(refused);
+    expect(tokens.list()).toEqual([{ ...entry, usesLeft: 0 }]);
+  });
+
+  it('lets the same key ask again for ten minutes, as an answer can get lost', () => {
+    const { token } = tokens.create({ identities: [orders] });
+    tokens.redeem(token, null, keys[0]!);
+    nowMs += 9 * 60_000;
+    expect(tokens.redeem(token, null, keys[0]!)).toEqual(orders);
+    nowMs += 60_000;
+    expect(() => tokens.redeem(token, null, keys[0]!)).toThrow('is used up');
+  });
+
+  it('gives nothing but what it is for', () => {
+    const { token } = tokens.create({ identities: [orders, payments], uses: 2 });
+    expect(() => tokens.redeem(token, null, keys[0]!)).toThrow('for several identities');
+    expect(() => tokens.redeem(token, serviceAccountId('td', 'shop', 'admin'), keys[0]!)).toThrow(notAllowed);
+    expect(() => tokens.redeem(token, parseSpiffeId('spiffe://other/ns/shop/sa/orders'), keys[0]!)).toThrow(notAllowed);
+    expect(tokens.redeem(token, payments, keys[0]!)).toEqual(payments);
+    expect(tokens.list()[0]!.usesLeft).toBe(1);
+  });
+
+  it('ends: by time and when it is revoked', () => {
+    const { token } = tokens.create({ identities: [orders], lifetimeMs: 60_000 });
+    const { token: other, entry } = tokens.create({ identities: [orders] });
+    nowMs += 60_000;
+    expect(() => tokens.redeem(token, null, keys[0]!)).toThrow('expired at 2026-06-01T12:01:00.000Z');
+    expect(tokens.list()).toHaveLength(1);
+    expect(tokens.revoke(entry.id)).toBe(true);
+    expect(tokens.revoke(entry.id)).toBe(false);
+    expect(() => tokens.redeem(other, null, keys[0]!)).toThrow('is not known');
+  });
+
+  it('tells nothing to who does not know the secret, and uses nothing up', () => {
+    const { token, entry } = tokens.create({ identities: [orders] });
+    const wrong = token.slice(0, -1) + (token.endsWith('A') ? 'B' : 'A');
+    for (const bad of [
+      wrong,
+      '',
+      'ojt_',
+      `${token} `,
+      `${token}\n`,
+      token.toUpperCase(),
+      token.replace(entry.id, '0'.repeat(16)),
+      '__proto__',
+    ])
+      expect(() => tokens.redeem(bad, null, keys[0]!)).toThrow('the join token is not known');
+    expect(tokens.redeem(token, null, keys[0]!)).toEqual(orders);
+  });
+
+  it('is never on the disk, where a hash is', () => {
+    const { token } = tokens.create({ identities: [orders] });
+    const text = readFileSync(join(folder, 'join-tokens.json'), 'utf8');
+    expect(text).not.toContain(token.slice(-43));
+    expect(text).toContain(token.slice(4, 20));
+  });
+
+  it.each([
+    [{ identities: [] }],
+    [{ identities: [parseSpiffeId('spiffe://other/x')] }],
+    [{ identities: [parseSpiffeId('spiffe://td')] }],
+    [{ identities: [orders], uses: 0 }],
+    [{ identities: [orders], uses: 1.5 }],
+    [{ identities: [orders], lifetimeMs: 59_000 }],
+    [{ identities: [orders], lifetimeMs: Number.NaN }],
+  ])('is not made from options that make no sense: %j', (options) => {
+    expect(() => tokens.create(options)).toThrow(notAllowed);
+  });
+
+  it('does not start on a file that others may read, or that is damaged', () => {
+    tokens.create({ identities: [orders] });
+    const path = join(folder, 'join-tokens.json');
+    chmodSync(path, 0o644);
+    expect(() => new JoinTokens(folder, 'td', clock)).toThrow('open to other users');
+    chmodSync(path, 0o600);
+    for (const text of ['[', '{}', '[{"id":"x"}]', '[null]']) {
+      writeFileSync(path, text);
+      expect(() => new JoinTokens(folder, 'td', clock)).toThrow('is damaged');
+    }
+  });
+});

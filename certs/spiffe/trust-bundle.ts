@@ -17,7 +17,7 @@ export interface TrustBundle {
 const maxRoots = 128;
 const maxDocumentBytes = 1024 * 1024;
 
-/** Checks and gathers. Throws IdentityFault `not-a-ca` or `invalid-spiffe-id`. */
+/** Checks and gathers. Throws IdentityFault `not-a-ca`, `unsupported-key` or `invalid-spiffe-id`. */
 export function makeTrustBundle(
   trustDomain: string,
   roots: readonly Certificate[],
@@ -36,6 +36,7 @@ export function makeTrustBundle(
         'not-a-ca',
         `the trust bundle of ${trustDomain} holds a certificate that is not an authority's (serial ${root.serial}); a bundle holds roots only`,
       );
+    void root.publicKey;
     different.set(fingerprint(root), root);
   }
   return { trustDomain, roots: [...different.values()], sequence, refreshHintSeconds };

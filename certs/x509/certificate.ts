@@ -18,6 +18,7 @@ export interface Certificate {
   readonly subject: Uint8Array;
   readonly notBeforeMs: number;
   readonly notAfterMs: number;
+  /** Made when first asked for, as it costs more than all the rest. Throws IdentityFault `unsupported-key` or `malformed`. */
   readonly publicKey: KeyObject;
   readonly publicKeyDer: Uint8Array;
   readonly extensions: Extensions;
@@ -27,7 +28,7 @@ export interface Certificate {
   readonly signature: Uint8Array;
 }
 
-/** Throws IdentityFault `malformed`, `too-large`, `unsupported-key` or `unsupported-signature`. */
+/** Throws IdentityFault `malformed`, `too-large` or `unsupported-signature`. */
 export function readCertificate(der: Uint8Array): Certificate {
   if (der.length > maxCertificateBytes)
     throw new IdentityFault('too-large', `a certificate of ${der.length} bytes; the limit is ${maxCertificateBytes}`);
@@ -62,6 +63,7 @@ export function readCertificate(der: Uint8Array): Certificate {
     throw new IdentityFault('malformed', 'a certificate with extensions that is not of version 3');
   const extensions = readExtensions(hasExtensions ? parts.into(contextTag(3, true)) : null);
   parts.end();
+  let publicKey: KeyObject | null = null;
   return {
     der,
     serial: Buffer.from(serial[0] === 0 ? serial.subarray(1) : serial).toString('hex'),
@@ -69,7 +71,10 @@ export function readCertificate(der: Uint8Array): Certificate {
     subject,
     notBeforeMs,
     notAfterMs,
-    publicKey: readPublicKey(publicKeyDer),
+    get publicKey(): KeyObject {
+      publicKey ??= readPublicKey(publicKeyDer);
+      return publicKey;
+    },
     publicKeyDer,
     extensions,
     signatureAlgorithm,

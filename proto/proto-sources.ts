@@ -26,5 +26,6 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/transport_sockets/tls/v3/tls.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'health/v1/health.proto',
+  'outrigger/identity/v1/identity.proto',
   'outrigger/registry/v1/registry.proto',
 ];

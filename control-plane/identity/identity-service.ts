@@ -1,0 +1,226 @@
+/** `outrigger.identity.v1` over grpc-js: certificates for who can prove who they are, and the roots to trust. */
+import { create } from '@bufbuild/protobuf';
+import {
+  type ServerDuplexStream,
+  type ServerUnaryCall,
+  type ServiceError,
+  type sendUnaryData,
+  status,
+} from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import type { CertificateAuthority, IssuingReason } from '../../certs/authority/certificate-authority.ts';
+import { IdentityFault, type IdentityFaultReason } from '../../certs/identity-fault.ts';
+import type { JoinTokens } from '../../certs/join-token/join-tokens.ts';
+import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
+import { parseSpiffeId, type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
+import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
+import { readCertificationRequest } from '../../certs/x509/certification-request.ts';
+import {
+  type SignRequest,
+  type SignResponse,
+  SignResponseSchema,
+  type TrustBundle,
+  TrustBundleSchema,
+  type WatchBundleRequest,
+  type WatchBundleResponse,
+  WatchBundleResponseSchema,
+} from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
+import { type BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
+import { type ConnectionContext, connectionIdentity } from './connection-identity.ts';
+import { type TokenReview, TokenReviewUnavailable } from './token-review.ts';
+
+export interface IdentityServiceOptions {
+  readonly authority: CertificateAuthority;
+  readonly bundles: TrustedBundles;
+  readonly joinTokens: JoinTokens;
+  /** Null: not in Kubernetes, and its tokens are refused. */
+  readonly tokenReview: TokenReview | null;
+  readonly nowMs: () => number;
+  readonly log: Logger;
+}
+
+/** What a gRPC status says when it is no fault of ours. */
+type Refusal = Partial<ServiceError> & {
+  readonly code: status;
+  readonly details: string;
+  readonly name: string;
+  readonly message: string;
+};
+
+export class IdentityService {
+  readonly #options: IdentityServiceOptions;
+  readonly #watchers = new BundleWatchers();
+  readonly #stopListening: () => void;
+
+  constructor(options: IdentityServiceOptions) {
+    this.#options = options;
+    this.#stopListening = options.authority.onChange(() => this.#watchers.sendAll());
+  }
+
+  /** For CertificateAuthority.advance. */
+  get evidence(): FleetEvidence {
+    const { authority } = this.#options;
+    return this.#watchers.evidence(authority.bundle().sequence ?? 0, authority.signingId);
+  }
+
+  /** Tells all watchers: a federated bundle has changed. */
+  bundlesChanged(): void {
+    this.#watchers.sendAll();
+  }
+
+  close(): void {
+    this.#stopListening();
+  }
+
+  readonly implementation = {
+    sign: (call: ServerUnaryCall<SignRequest, SignResponse>, answer: sendUnaryData<SignResponse>): void => {
+      this.#sign(call.request, call.getAuthContext(), call.getPeer()).then(
+        (response) => answer(null, response),
+        (error: Error) => answer(this.#refusal(error, `signing for ${call.getPeer()}`)),
+      );
+    },
+    watchBundle: (stream: ServerDuplexStream<WatchBundleRequest, WatchBundleResponse>): void => {
+      const { authority, nowMs } = this.#options;
+      try {
+        if (connectionIdentity(stream.getAuthContext() as ConnectionContext, authority.trustDomain, nowMs()) === null)
+          throw new IdentityFault('token-refused', 'watching trust bundles takes a client certificate of this mesh');
+      } catch (error) {
+        stream.emit('error', this.#refusal(asUnauthenticated(error), `watching for ${stream.getPeer()}`));
+        return;
+      }
+      const watcher: BundleWatcher = {
+        appliedSequence: 0,
+        certificateAuthorityId: '',
+        send: () => {
+          // Whoever does not read is let go, rather than kept in memory without end; it comes back and gets everything.
+          if (stream.writableLength > 16)
+            stream.emit('error', refusal(status.RESOURCE_EXHAUSTED, 'this watcher does not keep up; watch again'));
+          else
+            stream.write(
+              create(WatchBundleResponseSchema, { bundles: this.#bundles(), authorityId: authority.signingId }),
+            );
+        },
+      };
+      this.#watchers.add(watcher);
+      stream.on('data', (request: WatchBundleRequest) => {
+        watcher.appliedSequence = Number(request.appliedSequence);
+        watcher.certificateAuthorityId = request.certificateAuthorityId;
+      });
+      const stop = (): void => this.#watchers.delete(watcher);
+      stream.on('end', () => {
+        stop();
+        stream.end();
+      });
+      for (const event of ['cancelled', 'close', 'error'] as const) stream.on(event, stop);
+      watcher.send();
+    },
+  };
+
+  async #sign(request: SignRequest, context: ConnectionContext, peer: string): Promise<SignResponse> {
+    const { authority, log } = this.#options;
+    // The key first: a request that is no good must not use up a token.
+    const publicKey = readCertificationRequest(request.certificationRequest);
+    const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
+    const { id, proof } = await this.#prove(request, wanted, context, publicKey);
+    const leaf = authority.sign(publicKey, id, { proof, peer });
+    log.debug(`signed a certificate for ${id.text} (${proof}, ${peer}), serial ${leaf.serial}`);
+    return create(SignResponseSchema, {
+      chain: [...leaf.chain],
+      notAfterSeconds: BigInt(leaf.notAfterMs / 1000),
+      authorityId: leaf.authorityId,
+      bundles: this.#bundles(),
+    });
+  }
+
+  async #prove(
+    request: SignRequest,
+    wanted: SpiffeId | null,
+    context: ConnectionContext,
+    publicKey: Uint8Array,
+  ): Promise<{ readonly id: SpiffeId; readonly proof: IssuingReason['proof'] }> {
+    const { authority, joinTokens, tokenReview, nowMs } = this.#options;
+    switch (request.proof.case) {
+      case 'joinToken':
+        return { id: joinTokens.redeem(request.proof.value, wanted, publicKey), proof: 'join_token' };
+      case 'kubernetesToken': {
+        if (tokenReview === null)
+          throw new IdentityFault(
+            'token-refused',
+            'this control plane does not run in Kubernetes, and takes no tokens of it; use a join token',
+          );
+        const { namespace, serviceAccount } = await tokenReview.review(request.proof.value);
+        return {
+          id: onlyIf(wanted, serviceAccountId(authority.trustDomain, namespace, serviceAccount), 'Kubernetes token'),
+          proof: 'kubernetes_token',
+        };
+      }
+      case 'connectionCertificate': {
+        let current: SpiffeId | null;
+        try {
+          current = connectionIdentity(context, authority.trustDomain, nowMs());
+        } catch (error) {
+          throw asUnauthenticated(error);
+        }
+        if (current === null)
+          throw new IdentityFault(
+            'token-refused',
+            'this connection has no certificate that this mesh has signed; show the current one, or another proof',
+          );
+        return { id: onlyIf(wanted, current, 'current certificate'), proof: 'certificate' };
+      }
+      case undefined:
+        throw new IdentityFault(
+          'token-refused',
+          'there is no proof: send a join token or a Kubernetes token, or connect with the current certificate',
+        );
+    }
+  }
+
+  #bundles(): TrustBundle[] {
+    return this.#options.bundles
+      .all()
+      .map(({ trustDomain, roots, sequence }) =>
+        create(TrustBundleSchema, { trustDomain, roots: roots.map(({ der }) => der), sequence: BigInt(sequence ?? 0) }),
+      );
+  }
+
+  #refusal(error: Error, doing: string): Refusal {
+    const { log } = this.#options;
+    if (error instanceof TokenReviewUnavailable) {
+      log.warn(`${doing}: ${error.message}`);
+      return refusal(status.UNAVAILABLE, error.message);
+    }
+    if (error instanceof IdentityFault) {
+      const code = statusOf[error.reason] ?? status.INVALID_ARGUMENT;
+      log[code === status.UNAVAILABLE ? 'error' : 'info'](`${doing} refused (${error.reason}): ${error.message}`);
+      return refusal(code, error.message);
+    }
+    log.error({ err: error }, `${doing} failed`);
+    return refusal(status.INTERNAL, 'the control plane failed; its log says why');
+  }
+}
+
+const statusOf: Partial<Record<IdentityFaultReason, status>> = {
+  'token-refused': status.UNAUTHENTICATED,
+  'not-allowed': status.PERMISSION_DENIED,
+  'wrong-trust-domain': status.PERMISSION_DENIED,
+  // Of the authority itself: the caller can only wait for somebody to mend it.
+  expired: status.UNAVAILABLE,
+  'not-yet-valid': status.UNAVAILABLE,
+  'log-failed': status.UNAVAILABLE,
+};
+
+/** A fault of the caller's certificate, not of what it asks for. */
+function asUnauthenticated(error: unknown): Error {
+  return error instanceof IdentityFault ? new IdentityFault('token-refused', error.message) : (error as Error);
+}
+
+function onlyIf(wanted: SpiffeId | null, proven: SpiffeId, proof: string): SpiffeId {
+  if (wanted !== null && wanted.text !== proven.text)
+    throw new IdentityFault('not-allowed', `the ${proof} is ${proven.text}'s, and ${wanted.text} was asked for`);
+  return proven;
+}
+
+function refusal(code: status, details: string): Refusal {
+  return { name: 'IdentityError', message: details, code, details };
+}

@@ -239,10 +239,13 @@ export class Sidecar implements AdminContext {
     this.stats.gauge('listener_manager.total_listeners_active').set(this.listeners.dump().length);
   }
 
-  drainListeners(graceful: boolean): void {
-    this.log.info(`draining listeners${graceful ? ' gracefully' : ''} (asked for by the admin endpoint)`);
-    if (graceful) this.listeners.drain();
-    else void this.listeners.stopAccepting();
+  drainListeners(graceful: boolean, inboundOnly: boolean): void {
+    const direction = inboundOnly ? 'inbound' : 'all';
+    this.log.info(
+      `draining ${inboundOnly ? 'inbound ' : ''}listeners${graceful ? ' gracefully' : ''} (asked for by the admin endpoint)`,
+    );
+    if (graceful) this.listeners.drain(direction);
+    else void this.listeners.stopAccepting(direction);
   }
 
   setHealthcheckFailed(failed: boolean): void {

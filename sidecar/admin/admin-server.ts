@@ -5,6 +5,7 @@
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { RequestReceiver, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
 import { defaultHttpLimits } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
@@ -38,7 +39,7 @@ export interface AdminContext {
   certificates(): unknown;
   /** Refreshes gauges that are computed (memory, uptime) before statistics are shown. */
   refreshStats(): void;
-  drainListeners(graceful: boolean): void;
+  drainListeners(graceful: boolean, inboundOnly: boolean): void;
   setHealthcheckFailed(failed: boolean): void;
   quit(): void;
 }
@@ -47,6 +48,8 @@ interface Answer {
   readonly status: number;
   readonly type: 'text/plain; charset=UTF-8' | 'application/json' | 'text/plain; version=0.0.4; charset=utf-8';
   readonly body: string;
+  /** Of a 405: the methods that there are. */
+  readonly allow?: string;
 }
 
 type Handler = (context: AdminContext, query: URLSearchParams) => Answer;
@@ -108,9 +111,9 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
     '/drain_listeners',
     {
       method: 'POST',
-      help: 'closes listeners; ?graceful finishes the requests in hand first',
+      help: 'closes listeners; ?graceful finishes the requests in hand first, ?inboundonly leaves the outbound side alone',
       handle: (context, query) => {
-        context.drainListeners(query.has('graceful'));
+        context.drainListeners(query.has('graceful'), query.has('inboundonly'));
         return text('OK\n');
       },
     },
@@ -221,7 +224,10 @@ function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, re
   if (endpoint === undefined) return text(`invalid path. ${helpPage(table)}`, 404);
   const method = request.method === 'HEAD' ? 'GET' : request.method;
   if (method !== endpoint.method)
-    return text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405);
+    return {
+      ...text(`Method ${request.method} not allowed, ${endpoint.method} required.\n`, 405),
+      allow: endpoint.method === 'GET' ? 'GET, HEAD' : endpoint.method,
+    };
   try {
     return endpoint.handle(context, new URLSearchParams(search));
   } catch (error) {
@@ -347,6 +353,8 @@ export class AdminServer {
   }
 }
 
+const allowName = headerName('allow');
+
 function send(stream: ServerStream, request: RequestHead, answer: Answer): void {
   const body = Buffer.from(answer.body);
   const head = new ResponseHead(
@@ -359,6 +367,7 @@ function send(stream: ServerStream, request: RequestHead, answer: Answer): void 
       ['server', 'outrigger'],
     ),
   );
+  if (answer.allow !== undefined) head.fields.append(allowName, answer.allow);
   const bodyless = request.method === 'HEAD' || body.length === 0;
   stream.sendHead(head, bodyless);
   if (!bodyless) stream.sendData(body, true);

@@ -38,7 +38,7 @@ export function configDump(input: ConfigDumpInput): { readonly configs: readonly
       dynamic_listeners: entries(input, configuration.listeners, 'dynamic', 'listener', ListenerSchema).map(
         ({ version_info, listener, last_updated, error_state, name }) => ({
           name,
-          active_state: { version_info, listener, last_updated },
+          ...(listener === undefined ? {} : { active_state: { version_info, listener, last_updated } }),
           ...(error_state === undefined ? {} : { error_state }),
         }),
       ),
@@ -95,18 +95,39 @@ function entries(
         ...(json(schema, fromBinary(schema, resource.raw)) as Section),
       },
       last_updated: new Date(resource.updatedWallMs).toISOString(),
-      ...(refused === undefined
-        ? {}
-        : {
-            error_state: {
-              last_update_attempt: new Date(refused.atWallMs).toISOString(),
-              details: refused.details,
-              version_info: refused.version,
-            },
-          }),
+      ...errorState(refused),
     });
   }
+  if (origin === 'dynamic') found.push(...neverAccepted(input, resources, key, schema));
   return found;
+}
+
+/** Resources of which no version was ever accepted: only their name, and why. */
+function neverAccepted(
+  input: ConfigDumpInput,
+  resources: ReadonlyMap<string, ResourceOrigin>,
+  key: string,
+  schema: DescMessage,
+): Section[] {
+  const found: Section[] = [];
+  for (const [name, refused] of input.refused.get(labelOf[key]!) ?? []) {
+    if (resources.has(name) || (input.nameFilter !== null && !input.nameFilter.test(name))) continue;
+    const nameField = key === 'endpoint_config' ? 'cluster_name' : 'name';
+    const resource = { [key]: { '@type': `type.googleapis.com/${schema.typeName}`, [nameField]: name } };
+    found.push({ ...(key === 'listener' ? { name } : resource), ...errorState(refused) });
+  }
+  return found;
+}
+
+function errorState(refused: RefusedUpdate | undefined): Section {
+  if (refused === undefined) return {};
+  return {
+    error_state: {
+      last_update_attempt: new Date(refused.atWallMs).toISOString(),
+      details: refused.details,
+      version_info: refused.version,
+    },
+  };
 }
 
 function json(schema: DescMessage, message: Parameters<typeof toJson>[1]): JsonValue {

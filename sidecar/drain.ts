@@ -1,6 +1,6 @@
 /**
  * Ending without losing a request: readiness goes first, so that nobody new comes; then requests in hand are finished and connections told to go elsewhere (HTTP/1 `connection: close`,
- * HTTP/2 GOAWAY twice); the outbound side serves until the application is done with it; after the deadline what is left is closed, and named in the log.
+ * HTTP/2 GOAWAY twice); the outbound side serves until the application is done with it; after the deadline what is left is closed, and counted in the log.
  */
 import type { Clock } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -53,9 +53,10 @@ export class Drain implements TimerTarget {
     }
     if (open > 0) {
       const streams = this.#listeners.activeStreams;
-      this.#log.warn(
-        `drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`,
-      );
+      const text = `drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`;
+      // Connections on which nothing goes on are no loss.
+      if (streams > 0) this.#log.warn(text);
+      else this.#log.info(text);
     }
     this.#done();
   }

@@ -1,0 +1,149 @@
+import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufbuild/protobuf';
+import { expect, test } from 'vitest';
+import type { Configuration, Configured } from './config/configuration.ts';
+import { type ConfigDumpInput, configDump } from './config-dump.ts';
+import { orders } from './transport/test/certificates.ts';
+import { BootstrapSchema } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
+import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from './xds/api/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema } from './xds/api/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from './xds/api/envoy/config/route/v3/route_pb.js';
+import { decodeBootstrap } from './xds/bootstrap-file.ts';
+
+const updatedWallMs = Date.parse('2026-11-24T01:02:03Z');
+const lastUpdated = '2026-11-24T01:02:03.000Z';
+
+function resource<Schema extends DescMessage>(
+  schema: Schema,
+  init: MessageInitShape<Schema>,
+  origin: 'static' | 'dynamic',
+): Configured<never> {
+  const version = origin === 'static' ? '' : 'v7';
+  return { version, origin, updatedWallMs, raw: toBinary(schema, create(schema, init)), value: undefined as never };
+}
+
+const configuration: Configuration = {
+  clusters: new Map([
+    ['fixed', resource(ClusterSchema, { name: 'fixed' }, 'static')],
+    ['orders', resource(ClusterSchema, { name: 'orders' }, 'dynamic')],
+  ]),
+  listeners: new Map([['outbound', resource(ListenerSchema, { name: 'outbound' }, 'dynamic')]]),
+  routeTables: new Map([['outbound', resource(RouteConfigurationSchema, { name: 'outbound' }, 'dynamic')]]),
+  assignments: new Map([['orders', resource(ClusterLoadAssignmentSchema, { clusterName: 'orders' }, 'dynamic')]]),
+};
+
+function dump(more: Partial<ConfigDumpInput> = {}): Record<string, Record<string, unknown>> {
+  const { configs } = configDump({
+    bootstrap: create(BootstrapSchema),
+    configuration,
+    refused: new Map(),
+    includeEds: false,
+    nameFilter: null,
+    ...more,
+  });
+  return Object.fromEntries(configs.map((section) => [String(section['@type']).split('.').at(-1)!, section])) as never;
+}
+
+test('says of each resource where it came from, in which version, and since when', () => {
+  const sections = dump();
+  const type = (name: string): string => `type.googleapis.com/envoy.config.${name}`;
+  expect(sections['ClustersConfigDump']).toMatchObject({
+    static_clusters: [{ cluster: { '@type': type('cluster.v3.Cluster'), name: 'fixed' }, last_updated: lastUpdated }],
+    dynamic_active_clusters: [{ version_info: 'v7', cluster: { name: 'orders' }, last_updated: lastUpdated }],
+  });
+  expect(sections['ClustersConfigDump']!['static_clusters']).not.toMatchObject([{ version_info: expect.anything() }]);
+  expect(sections['ListenersConfigDump']).toMatchObject({
+    static_listeners: [],
+    dynamic_listeners: [
+      {
+        name: 'outbound',
+        active_state: {
+          version_info: 'v7',
+          listener: { '@type': type('listener.v3.Listener'), name: 'outbound' },
+          last_updated: lastUpdated,
+        },
+      },
+    ],
+  });
+  expect(sections['RoutesConfigDump']).toMatchObject({
+    dynamic_route_configs: [{ version_info: 'v7', route_config: { name: 'outbound' } }],
+  });
+});
+
+test('has endpoints only when they are asked for (Envoy: include_eds)', () => {
+  expect(dump()['EndpointsConfigDump']).toBeUndefined();
+  expect(dump({ includeEds: true })['EndpointsConfigDump']).toMatchObject({
+    dynamic_endpoint_configs: [{ version_info: 'v7', endpoint_config: { cluster_name: 'orders' } }],
+  });
+});
+
+const refusal = { version: 'v8', details: 'clusters[0].type: is not supported', atWallMs: updatedWallMs };
+const errorState = { version_info: 'v8', details: refusal.details, last_update_attempt: lastUpdated };
+
+test('a refused update stands beside what is still in force (Envoy: error_state)', () => {
+  const refused = new Map([
+    ['cluster', new Map([['orders', refusal]])],
+    ['listener', new Map([['outbound', refusal]])],
+  ]);
+  const sections = dump({ refused });
+  expect(sections['ClustersConfigDump']!['dynamic_active_clusters']).toMatchObject([
+    { version_info: 'v7', cluster: { name: 'orders' }, error_state: errorState },
+  ]);
+  expect(sections['ListenersConfigDump']!['dynamic_listeners']).toMatchObject([
+    { active_state: { version_info: 'v7' }, error_state: errorState },
+  ]);
+});
+
+test('a resource of which no version was ever accepted is shown with the reason', () => {
+  const refused = new Map(
+    ['cluster', 'listener', 'routes', 'endpoints'].map((label) => [label, new Map([['new', refusal]])] as const),
+  );
+  const sections = dump({ refused, includeEds: true, nameFilter: { test: (name) => name === 'new' } });
+  expect(sections['ClustersConfigDump']!['dynamic_active_clusters']).toMatchObject([
+    { cluster: { name: 'new' }, error_state: errorState },
+  ]);
+  expect(sections['ListenersConfigDump']!['dynamic_listeners']).toEqual([{ name: 'new', error_state: errorState }]);
+  expect(sections['RoutesConfigDump']!['dynamic_route_configs']).toMatchObject([
+    { route_config: { name: 'new' }, error_state: errorState },
+  ]);
+  expect(sections['EndpointsConfigDump']!['dynamic_endpoint_configs']).toMatchObject([
+    { endpoint_config: { cluster_name: 'new' }, error_state: errorState },
+  ]);
+});
+
+test('a pattern chooses resources by name', () => {
+  const { ClustersConfigDump, ListenersConfigDump } = dump({ nameFilter: { test: (name) => name === 'orders' } });
+  expect(ClustersConfigDump).toMatchObject({
+    static_clusters: [],
+    dynamic_active_clusters: [{ cluster: { name: 'orders' } }],
+  });
+  expect(ListenersConfigDump).toMatchObject({ dynamic_listeners: [] });
+});
+
+test('private keys never leave the process, in the bootstrap or in a resource', () => {
+  const { chainPem, keyPem } = orders;
+  const cluster = {
+    name: 'secure',
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: { cluster_name: 'secure' },
+    transport_socket: {
+      name: 'envoy.transport_sockets.tls',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+        common_tls_context: {
+          tls_certificates: [
+            { certificate_chain: { inline_string: chainPem }, private_key: { inline_string: keyPem } },
+          ],
+        },
+      },
+    },
+  };
+  const decoded = decodeBootstrap({ static_resources: { clusters: [cluster] } }, updatedWallMs);
+  if (!decoded.ok) throw new Error(decoded.faults.join());
+  const { message, clusters } = decoded.bootstrap;
+  const text = JSON.stringify(dump({ bootstrap: message, configuration: { ...configuration, clusters } }));
+  expect(text).not.toContain('PRIVATE KEY');
+  expect(text.match(/"private_key":\{"inline_string":"\[redacted\]"\}/g)).toHaveLength(2);
+  expect(text.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+});

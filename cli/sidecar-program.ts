@@ -37,6 +37,8 @@ async function main(): Promise<void> {
     throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
   const drainTimeMs = parseWhole('--drain-time', values['drain-time'] ?? '45', 0, 3600) * 1000;
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
+  // Who reads the log may go; the proxy goes on.
+  process.stderr.on('error', () => {});
   const bootstrap = await loadBootstrap(flags);
   let registration: Registration | null = null;
   let gate: ApplicationGate | null = null;

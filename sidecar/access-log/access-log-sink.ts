@@ -14,12 +14,27 @@ class SinkWriter implements LineWriter {
   readonly #open: (writer: SinkWriter) => Writable;
   readonly #dropped: Counter;
   readonly #written: Counter;
+  readonly #tell: (error: Error | null) => void;
   #stream: Writable | null = null;
   #pending = '';
+  /** The last that was told of it: lines are lost. */
+  #broken = false;
+  readonly #onWritten = (error: Error | null | undefined): void => {
+    if (!this.#broken || (error !== null && error !== undefined)) return;
+    this.#broken = false;
+    this.#tell(null);
+  };
   readonly #flush = (): void => this.flush();
 
-  constructor(open: (writer: SinkWriter) => Writable, written: Counter, dropped: Counter) {
+  /** `tell`: the destination is broken, or (null) can be written again. */
+  constructor(
+    open: (writer: SinkWriter) => Writable,
+    tell: (error: Error | null) => void,
+    written: Counter,
+    dropped: Counter,
+  ) {
     this.#open = open;
+    this.#tell = tell;
     this.#written = written;
     this.#dropped = dropped;
   }
@@ -38,7 +53,7 @@ class SinkWriter implements LineWriter {
   flush(): void {
     if (this.#pending === '') return;
     this.#stream ??= this.#open(this);
-    this.#stream.write(this.#pending);
+    this.#stream.write(this.#pending, this.#onWritten);
     this.#pending = '';
   }
 
@@ -50,9 +65,16 @@ class SinkWriter implements LineWriter {
     stream?.end();
   }
 
-  /** The stream is broken; the next line tries a new one. */
-  onBroken(stream: Writable): void {
+  /** What was written is lost. Told once, until it works again: a destination that stays broken must not fill the other log. */
+  onError(error: Error): void {
     this.#dropped.value++;
+    if (this.#broken) return;
+    this.#broken = true;
+    this.#tell(error);
+  }
+
+  /** The next line tries a new stream. */
+  drop(stream: Writable): void {
     if (this.#stream === stream) this.#stream = null;
     stream.destroy();
   }
@@ -69,15 +91,23 @@ class SinkWriter implements LineWriter {
   }
 }
 
+/** `process`, or what stands in for it. */
+interface StandardStreams {
+  readonly stdout: Writable;
+  readonly stderr: Writable;
+}
+
 export class AccessLogFiles implements AccessLogSinks {
   readonly #log: Log;
+  readonly #standardStreams: StandardStreams;
   readonly #written: Counter;
   readonly #dropped: Counter;
   readonly #files = new Map<string, SinkWriter>();
   readonly #standard = new Map<'stdout' | 'stderr', SinkWriter>();
 
-  constructor(stats: StatStore, log: Log) {
+  constructor(stats: StatStore, log: Log, standardStreams: StandardStreams = process) {
     this.#log = log;
+    this.#standardStreams = standardStreams;
     this.#written = stats.counter('access_log_file.write_total_buffered');
     this.#dropped = stats.counter('access_log_file.write_failed');
   }
@@ -85,7 +115,12 @@ export class AccessLogFiles implements AccessLogSinks {
   open(sink: Parameters<AccessLogSinks['open']>[0]): LineWriter {
     if (sink.kind === 'file')
       return this.#writer(this.#files, sink.path, (writer) => this.#openFile(sink.path, writer));
-    return this.#writer(this.#standard, sink.kind, () => (sink.kind === 'stdout' ? process.stdout : process.stderr));
+    return this.#writer(this.#standard, sink.kind, (writer) => {
+      const stream = this.#standardStreams[sink.kind];
+      // Its reader may go (EPIPE); that must not end the proxy.
+      stream.on('error', (error) => writer.onError(error));
+      return stream;
+    });
   }
 
   /** Files are opened again at the next line (SIGUSR1, as for Envoy and logrotate). */
@@ -103,10 +138,18 @@ export class AccessLogFiles implements AccessLogSinks {
     await Promise.all([...this.#files.values(), ...this.#standard.values()].map((writer) => writer.close()));
   }
 
-  #writer<Key>(writers: Map<Key, SinkWriter>, key: Key, open: (writer: SinkWriter) => Writable): SinkWriter {
+  #writer<Key extends string>(
+    writers: Map<Key, SinkWriter>,
+    key: Key,
+    open: (writer: SinkWriter) => Writable,
+  ): SinkWriter {
     let writer = writers.get(key);
     if (writer === undefined) {
-      writer = new SinkWriter(open, this.#written, this.#dropped);
+      const tell = (error: Error | null): void => {
+        if (error === null) this.#log.info(`access log ${key} can be written again`);
+        else this.#log.error(`access log ${key}: ${error.message}; lines are lost until it can be written`);
+      };
+      writer = new SinkWriter(open, tell, this.#written, this.#dropped);
       writers.set(key, writer);
     }
     return writer;
@@ -115,8 +158,8 @@ export class AccessLogFiles implements AccessLogSinks {
   #openFile(path: string, writer: SinkWriter): Writable {
     const stream = createWriteStream(path, { flags: 'a', mode: 0o640 });
     stream.on('error', (error) => {
-      writer.onBroken(stream);
-      this.#log.error(`access log ${path}: ${error.message}; lines are lost until it can be written`);
+      writer.onError(error);
+      writer.drop(stream);
     });
     return stream;
   }

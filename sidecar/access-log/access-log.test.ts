@@ -1,6 +1,7 @@
-import { mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
@@ -206,6 +207,144 @@ test('a file that cannot be opened costs lines, not the process, and is tried ag
   await files.close();
   expect(errors[0]).toContain('lines are lost until it can be written');
   expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
+});
+
+test('a destination that stays broken is told once, and again only after it worked', async () => {
+  const errors: string[] = [];
+  const files = new AccessLogFiles(
+    new StatStore(),
+    new Log(new ManualTime(), 'info', true, (line) => errors.push((JSON.parse(line) as { message: string }).message)),
+  );
+  const path = join(folder, 'later', 'access.log');
+  const writer = files.open({ kind: 'file', path });
+  const write = async (line: string): Promise<void> => {
+    writer.writeLine(line);
+    await files.close();
+  };
+  await write('one');
+  await write('two');
+  await write('three');
+  expect(errors.length).toBe(1);
+  expect(errors[0]).toMatch(/^access log .*ENOENT.*lines are lost until it can be written$/);
+  mkdirSync(join(folder, 'later'));
+  await write('four');
+  expect(errors.slice(1)).toEqual([`access log ${path} can be written again`]);
+  expect(readFileSync(path, 'utf8')).toBe('four\n');
+  files.reopen();
+  await files.close();
+  rmSync(join(folder, 'later'), { recursive: true });
+  await write('five');
+  expect(errors.length).toBe(3);
+});
+
+test.skipIf(!existsSync('/dev/full'))('a full disk costs lines, not the process', async () => {
+  const stats = new StatStore();
+  const errors: string[] = [];
+  const files = new AccessLogFiles(stats, new Log(new ManualTime(), 'info', true, (line) => errors.push(line)));
+  const writer = files.open({ kind: 'file', path: '/dev/full' });
+  writer.writeLine('one');
+  await files.close();
+  await expect.poll(() => errors.join()).toContain('ENOSPC');
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
+});
+
+test('a reader of stdout that has gone costs lines, not the process (EPIPE)', async () => {
+  const stats = new StatStore();
+  const errors: string[] = [];
+  // As process.stdout: every write fails, and the stream is never destroyed.
+  const gone = new Writable({
+    autoDestroy: false,
+    write: (_chunk, _encoding, callback) => callback(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
+  });
+  const log = new Log(new ManualTime(), 'info', true, (line) => errors.push(line));
+  const files = new AccessLogFiles(stats, log, { stdout: gone, stderr: gone });
+  const writer = files.open({ kind: 'stdout' });
+  for (const line of ['one', 'two']) {
+    writer.writeLine(line);
+    files.flush();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(errors.length).toBe(1);
+  expect(errors[0]).toContain('access log stdout: write EPIPE');
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBeGreaterThan(0);
+});
+
+test('a reader of stdout that is stuck costs lines past the bound, not memory', () => {
+  const stats = new StatStore();
+  const stuck = new Writable({ write: () => {} });
+  const files = new AccessLogFiles(stats, quiet, { stdout: stuck, stderr: stuck });
+  const writer = files.open({ kind: 'stdout' });
+  for (let i = 0; i < 20; i++) {
+    writer.writeLine('x'.repeat(100_000));
+    files.flush();
+  }
+  expect(stuck.writableLength).toBeLessThanOrEqual(1024 * 1024);
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(10);
+});
+
+test("every other operator of Envoy's that is taken", () => {
+  const fields = [
+    'DOWNSTREAM_REMOTE_ADDRESS',
+    'DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT',
+    'DOWNSTREAM_DIRECT_REMOTE_ADDRESS',
+    'DOWNSTREAM_LOCAL_ADDRESS',
+    'DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT',
+    'DOWNSTREAM_LOCAL_PORT',
+    'RESPONSE_CODE_DETAILS',
+    'BYTES_RECEIVED',
+    'UPSTREAM_HOST',
+    'UPSTREAM_REMOTE_ADDRESS',
+    'UPSTREAM_CLUSTER',
+    'UPSTREAM_REQUEST_ATTEMPT_COUNT',
+    'ROUTE_NAME',
+    'GRPC_STATUS_NUMBER',
+    'STREAM_ID',
+    'REQ(:AUTHORITY)',
+    'REQ(HOST)',
+    'REQ(:SCHEME)',
+    'REQ(:PATH)',
+    'RESP(:STATUS)',
+    'TRAILER(GRPC-MESSAGE)',
+    'TRAILER(NONE?GRPC-MESSAGE)',
+  ].map((name) => [name, `%${name}%`] as const);
+  const stream = finished({
+    grpcStatus: '5',
+    responseTrailers: HeaderFields.of(['grpc-message', 'no such order']),
+    attempts: 2,
+  });
+  expect(JSON.parse(logged({ kind: 'json', fields }, stream)!)).toEqual({
+    DOWNSTREAM_REMOTE_ADDRESS: '10.1.2.3:4567',
+    DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: '10.1.2.3',
+    DOWNSTREAM_DIRECT_REMOTE_ADDRESS: '10.1.2.3:4567',
+    DOWNSTREAM_LOCAL_ADDRESS: '127.0.0.1:15001',
+    DOWNSTREAM_LOCAL_ADDRESS_WITHOUT_PORT: '127.0.0.1',
+    DOWNSTREAM_LOCAL_PORT: 15001,
+    RESPONSE_CODE_DETAILS: 'via_upstream',
+    BYTES_RECEIVED: 3,
+    UPSTREAM_HOST: '10.0.0.1:80',
+    UPSTREAM_REMOTE_ADDRESS: '10.0.0.1:80',
+    UPSTREAM_CLUSTER: 'outbound|80||orders.shop',
+    UPSTREAM_REQUEST_ATTEMPT_COUNT: 2,
+    ROUTE_NAME: 'r',
+    GRPC_STATUS_NUMBER: 5,
+    STREAM_ID: 'id-1',
+    'REQ(:AUTHORITY)': 'orders.shop',
+    'REQ(HOST)': 'orders.shop',
+    'REQ(:SCHEME)': 'http',
+    'REQ(:PATH)': '/rewritten',
+    'RESP(:STATUS)': '200',
+    'TRAILER(GRPC-MESSAGE)': 'no such order',
+    'TRAILER(NONE?GRPC-MESSAGE)': 'no such order',
+  });
+});
+
+test('what is absent is null in JSON and a dash in text', () => {
+  const names = ['RESPONSE_FLAGS', 'UPSTREAM_HOST', 'ROUTE_NAME', 'GRPC_STATUS', 'GRPC_STATUS_NUMBER', 'REQ(X-NONE)'];
+  const stream = finished({ route: null, target: null, upstreamHost: '', responseHead: null });
+  const json = logged({ kind: 'json', fields: names.map((name) => [name, `%${name}%`] as const) }, stream);
+  expect(JSON.parse(json!)).toEqual(Object.fromEntries(names.map((name) => [name, null])));
+  const text = names.map((name) => `%${name}%`).join(' ');
+  expect(logged({ kind: 'text', text }, stream)).toBe('- - - - - -');
 });
 
 const quiet = new Log(new ManualTime(), 'off', true, () => {});

@@ -3,6 +3,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
+import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
@@ -123,6 +124,9 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): stri
       '--upstream',
       upstream.localPort === 0 ? upstreamText(upstream) : `${upstreamText(upstream)}=${upstream.localPort}`,
     );
+  // Beforehand, as the sidecar's refusal would be followed by one of ours.
+  if (!logLevels.includes(options.logLevel as LogLevel))
+    throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
   flags.push(
     '--drain-time',
     String(parseWhole('--drain-time', options.drainTime, 0, 3600)),

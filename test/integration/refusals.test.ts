@@ -41,6 +41,37 @@ describe('wrong usage and bad input', () => {
     expect(await outcome('nonsense')).toMatchObject({ code: 2 });
   });
 
+  const run = ['run', '--service', 'shop/a', '--port', '1'];
+  test.each([
+    [['run'], "required option '--service <NS/NAME>' not specified"],
+    [['run', '--service', 'shop/a'], "required option '--port <N>' not specified"],
+    [run, "missing required argument 'command'"],
+    [['run', '--service', 'a', '--port', '1', '--', 'true'], '--service: "a" is not NAMESPACE/NAME'],
+    [['run', '--service', 'shop/a', '--port', 'x', '--', 'true'], '--port: "x" is not a whole number from 1 to 65535'],
+    [[...run, '--labels', 'z', '--', 'true'], '--labels: "z" is not a label'],
+    [[...run, '--listen-metrics', 'z', '--', 'true'], '--listen-metrics: "z" is not HOST:PORT'],
+    [[...run, '--drain-time', '-1', '--', 'true'], '--drain-time: "-1" is not a whole number'],
+    [[...run, '--log-level', 'loud', '--', 'true'], '--log-level: "loud" is not one of trace, debug'],
+    [['control-plane', '--listen', 'x'], '--listen: "x" is not HOST:PORT'],
+    [['control-plane', '--store', 'etcd'], '--store: "etcd" is not built yet'],
+    [['control-plane', '--listen-tls', '127.0.0.1:1'], '--listen-tls is not built yet'],
+    [
+      ['get', 'services', '-o', 'xml'],
+      "option '-o, --output <FORMAT>' argument 'xml' is invalid. Allowed choices are table, json, yaml",
+    ],
+    [['get', 'services', '--admin', 'x'], '--admin: "x" is not HOST:PORT'],
+    [['status', '--control-plane', 'x'], '--control-plane: "x" is not HOST:PORT'],
+    [['validate'], "missing required argument 'path'"],
+    [['demo', '--seconds', '0'], '--seconds: "0" is not a whole number from 1 to 86400'],
+    [['sidecar', '--service', 'shop/a', '--app-port', '1', '--drain-time', 'x'], '--drain-time: "x" is not a whole'],
+    [['sidecar', '--service', 'shop/a', '--app-port', '1', '--log-level', 'x'], '--log-level: "x" is not one of'],
+  ])('%j ends with 2 and one line that says what is wrong', async (words, message) => {
+    const { code, output } = await outcome(...words);
+    expect(code).toBe(2);
+    expect(output.startsWith(`outrigger: ${message}`)).toBe(true);
+    expect(output.match(/^outrigger: /gm)).toHaveLength(1);
+  });
+
   test('a command that is not built says so and ends with 2', async () => {
     const { code, output } = await outcome('inject', '-f', 'x.yaml');
     expect(code).toBe(2);

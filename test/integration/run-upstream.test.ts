@@ -70,7 +70,8 @@ let configuration = '';
 
 beforeAll(async () => {
   const [orders, payments, adminPort] = [await startApp('orders'), await startApp('payments'), await unusedPort()];
-  configuration = `${service('orders', 80, orders)}${service('payments', 8080, payments)}`;
+  const late = service('late', 80, 1).replace(/, endpoints: .*(?= })/, '');
+  configuration = `${service('orders', 80, orders)}${service('payments', 8080, payments)}${late}`;
   writeFileSync(file, configuration + route('/'));
   controlPlanePort = await unusedPort();
   const controlPlane = new StartedProcess([
@@ -140,6 +141,27 @@ test.each([
   const run = await startRun('--upstream', upstream);
   expect(await run.exited).toBe(code);
   expect(run.output).toBe(`${line}\n`);
+});
+
+test('an instance is registered when its application listens, not before: no call meets a port where nobody is', async () => {
+  const port = await unusedPort();
+  const program = `process.on('SIGHUP', () => require('http').createServer((q, s) => s.end('late')).listen(${port}, '127.0.0.1')); console.log('{}'); setInterval(() => {}, 1e6)`;
+  const run = new StartedProcess([
+    'run',
+    ...['--service', 'shop/late', '--port', String(port), '--drain-time', '0'],
+    ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--', process.execPath, '-e', program],
+  ]);
+  processes.push(run);
+  const caller = await startRun('--upstream', 'late:80');
+  const late = portOf((await upstreamsOf(caller))['LATE_SHOP_ADDRESS']);
+  await upstreamsOf(run);
+  // The sidecar was ready before its command: nobody registered meanwhile.
+  expect(JSON.parse((await call(late, '/', { headers: { accept: 'application/json' } })).body)).toMatchObject({
+    flag: 'UH',
+  });
+  run.child.kill('SIGHUP');
+  await eventually('it is called', async () => (await call(late, '/')).body === 'late');
+  expect(caller.output).not.toContain('"UF"');
 });
 
 test('several runs live on one machine without being told ports', async () => {

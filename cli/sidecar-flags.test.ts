@@ -1,0 +1,99 @@
+import { expect, test } from 'vitest';
+import { parseSidecarFlags, serviceBootstrap } from './sidecar-flags.ts';
+import { UserError } from './user-error.ts';
+
+const service = ['--service', 'shop/orders', '--app-port', '8080'];
+
+function refusal(words: readonly string[], environment: NodeJS.ProcessEnv = {}): string {
+  try {
+    const flags = parseSidecarFlags(words, environment);
+    serviceBootstrap(flags, 'id');
+  } catch (error) {
+    expect(error).toBeInstanceOf(UserError);
+    expect((error as UserError).exitCode).toBe(2);
+    expect((error as UserError).message).not.toContain('\n');
+    return (error as UserError).message;
+  }
+  throw new Error('it was not refused');
+}
+
+interface Bootstrap {
+  readonly node: { readonly id: string; readonly cluster: string; readonly metadata: Record<string, unknown> };
+  readonly dynamic_resources: { readonly ads_config: { readonly api_type: string } };
+}
+
+function bootstrap(words: readonly string[], environment: NodeJS.ProcessEnv = {}): Bootstrap {
+  return serviceBootstrap(parseSidecarFlags(words, environment), 'id') as Bootstrap;
+}
+
+test.each([
+  [[], 'sidecar needs --bootstrap FILE, or --service NS/NAME with --app-port N'],
+  [['--bootstrap', 'a.yaml', ...service], 'sidecar takes --bootstrap or --service, not both'],
+  [['--service', 'shop/orders'], 'sidecar --service needs --app-port N: the port that the application listens on'],
+  [
+    ['--bootstrap', 'a.yaml', '--upstream', 'orders:80'],
+    '--upstream needs --service; with --bootstrap, node.metadata.upstreams says it',
+  ],
+  [[...service, '--concurrency', '2'], '--concurrency above 1 is not built yet; run it with 1'],
+  [[...service, '--concurrency', '0'], '--concurrency: "0" is not a whole number from 1 to 256'],
+  [[...service, '--xds', 'both'], '--xds: "both" is not sotw or delta'],
+  [['--service', 'orders', '--app-port', '1'], '--service: "orders" is not NAMESPACE/NAME; write it as shop/orders'],
+  [['--service', 'a/b', '--app-port', '0'], '--app-port: "0" is not a whole number from 1 to 65535'],
+  [
+    [...service, '--inbound-listen', '15006'],
+    '--inbound-listen: "15006" is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010',
+  ],
+  [[...service, '--labels', 'v2'], '--labels: "v2" is not a label; write it as version=v2'],
+  [[...service, '--upstream', 'payments:x'], '--upstream payments:x: port: "x" is not a whole number from 1 to 65535'],
+] as const)('%j is refused in one line', (words, message) => {
+  expect(refusal(words)).toBe(message);
+});
+
+test('an unknown flag, a flag without its value, and a stray word are refused with where to look', () => {
+  for (const words of [['--nonsense'], ['--service'], ['stray']])
+    expect(refusal(words)).toMatch(/^sidecar: .*; outrigger sidecar --help lists the flags$/);
+});
+
+test('every flag has an environment variable, and the flag wins', () => {
+  const environment = { OUTRIGGER_SERVICE: 'shop/orders', OUTRIGGER_APP_PORT: '1', OUTRIGGER_UPSTREAM: 'a:1,b:2=3' };
+  const { node } = bootstrap(['--app-port', '2'], environment);
+  expect(node).toMatchObject({
+    cluster: 'shop/orders',
+    metadata: {
+      app_port: 2,
+      upstreams: [
+        { service: 'shop/a', port: 1, listen: '127.0.0.1:0' },
+        { service: 'shop/b', port: 2, listen: '127.0.0.1:3' },
+      ],
+    },
+  });
+  expect(parseSidecarFlags(service, { OUTRIGGER_NO_REGISTER: 'true' }).noRegister).toBe(true);
+});
+
+test('--upstream may be given again', () => {
+  const { node } = bootstrap([...service, '--upstream', 'a:1', '--upstream', 'office/b:2=3']);
+  expect(node.metadata['upstreams']).toEqual([
+    { service: 'shop/a', port: 1, listen: '127.0.0.1:0' },
+    { service: 'office/b', port: 2, listen: '127.0.0.1:3' },
+  ]);
+});
+
+test('the bootstrap that --service stands for has the documented defaults', () => {
+  const { node, dynamic_resources } = bootstrap(service);
+  expect(node).toEqual({
+    id: 'id',
+    cluster: 'shop/orders',
+    metadata: {
+      app_port: 8080,
+      outbound_listen: '127.0.0.1:15001',
+      inbound_listen: '0.0.0.0:15006',
+      interception: 'NONE',
+    },
+  });
+  expect(dynamic_resources.ads_config.api_type).toBe('DELTA_GRPC');
+  expect(bootstrap([...service, '--xds', 'sotw']).dynamic_resources.ads_config.api_type).toBe('GRPC');
+});
+
+test('--help is taken without anything else', () => {
+  expect(parseSidecarFlags(['--help'], {}).help).toBe(true);
+});

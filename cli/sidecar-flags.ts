@@ -14,7 +14,7 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
 
   --bootstrap FILE             Envoy v3 bootstrap: static resources, ADS, admin, node
   --service NS/NAME            the service that the application is an instance of
-  --app-port N                 where the application listens on 127.0.0.1
+  --app-port N                 where the application listens on 127.0.0.1; the instance is registered when it does
   --control-plane HOST:PORT    the control plane's gRPC port (default 127.0.0.1:15010)
   --outbound-listen HOST:PORT  the application's calls come here (default 127.0.0.1:15001)
   --inbound-listen HOST:PORT   other sidecars' calls come here (default 0.0.0.0:15006)

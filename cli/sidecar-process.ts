@@ -21,6 +21,8 @@ export interface SidecarProcess {
   readonly ready: Promise<SidecarReady>;
   /** Resolves with its exit code when it ended. */
   readonly ended: Promise<number>;
+  /** The application is gone: the sidecar leaves the registry, finishes what is in hand, and ends; it waits for no idle connection. */
+  applicationEnded(): void;
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
@@ -53,5 +55,9 @@ export function startSidecar(flags: readonly string[]): SidecarProcess {
   ready.catch(() => {
     // Whoever waits for it hears; a caller that only waits for the end does not.
   });
-  return { child, ready, ended };
+  const applicationEnded = (): void => {
+    if (child.connected) child.send({ applicationEnded: true }, () => {});
+    else child.kill('SIGTERM');
+  };
+  return { child, ready, ended, applicationEnded };
 }

@@ -78,20 +78,23 @@ async function main(): Promise<void> {
         admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
         upstreamProblems,
       });
-      // The channel must not keep the process alive, nor end it with the parent.
-      process.channel?.unref();
     },
     onStopped: () => process.exit(0),
   });
-  const stop = (): void => {
+  const stop = (applicationGone = false): void => {
     if (stopping) return;
     stopping = true;
     gate?.stop();
     // Out of the registry first: who looks now does not find this instance, who looked before is still served.
-    void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain());
+    void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain(applicationGone));
   };
-  process.on('SIGTERM', stop);
-  process.on('SIGINT', stop);
+  process.on('SIGTERM', () => stop());
+  process.on('SIGINT', () => stop());
+  process.on('message', (message) => {
+    if ((message as { applicationEnded?: boolean }).applicationEnded === true) stop(true);
+  });
+  // The channel must not keep the process alive, nor end it with the parent.
+  process.channel?.unref();
   process.on('SIGUSR1', () => sidecar.accessLogs.reopen());
   try {
     await sidecar.start();

@@ -16,9 +16,9 @@ class Bench {
     this.drained.push(direction);
   }
 
-  start(drainTimeMs: number): this {
+  start(drainTimeMs: number, waitFor: 'connections' | 'requests' = 'connections'): this {
     const log = new Log(this.time, 'info', true, (line) => this.lines.push(line));
-    new Drain(this, drainTimeMs, this.time, this.time.wheel, log, () => this.done++);
+    new Drain(this, waitFor, drainTimeMs, this.time, this.time.wheel, log, () => this.done++);
     return this;
   }
 
@@ -48,6 +48,18 @@ test('waits for connections, and ends soon after the last', () => {
   bench.time.advance(20_000);
   expect(bench.done).toBe(0);
   bench.activeConnections = 0;
+  bench.time.advance(100);
+  expect([bench.done, bench.lines]).toEqual([1, []]);
+});
+
+test('when the application is gone it waits for requests in hand, not for idle connections', () => {
+  const bench = new Bench();
+  bench.activeConnections = 3;
+  bench.activeStreams = 1;
+  bench.start(45_000, 'requests');
+  bench.time.advance(2_000);
+  expect(bench.done).toBe(0);
+  bench.activeStreams = 0;
   bench.time.advance(100);
   expect([bench.done, bench.lines]).toEqual([1, []]);
 });

@@ -27,10 +27,21 @@ export class Drain implements TimerTarget {
   readonly #timer: WheelTimer;
   readonly #deadlineMs: number;
   readonly #earliestMs: number;
+  readonly #waitFor: 'connections' | 'requests';
   readonly #done: () => void;
 
-  constructor(listeners: Drainable, drainTimeMs: number, clock: Clock, wheel: TimerWheel, log: Log, done: () => void) {
+  /** `waitFor` requests: idle connections are not waited for, as nobody is there any more who could answer on them. */
+  constructor(
+    listeners: Drainable,
+    waitFor: 'connections' | 'requests',
+    drainTimeMs: number,
+    clock: Clock,
+    wheel: TimerWheel,
+    log: Log,
+    done: () => void,
+  ) {
     this.#listeners = listeners;
+    this.#waitFor = waitFor;
     this.#clock = clock;
     this.#wheel = wheel;
     this.#log = log;
@@ -45,14 +56,14 @@ export class Drain implements TimerTarget {
   }
 
   onTimer(): void {
-    const open = this.#listeners.activeConnections;
+    const { activeConnections: open, activeStreams: streams } = this.#listeners;
+    const left = this.#waitFor === 'connections' ? open : streams;
     const now = this.#clock.nowMs();
-    if (now < this.#earliestMs || (open > 0 && now < this.#deadlineMs)) {
+    if (now < this.#earliestMs || (left > 0 && now < this.#deadlineMs)) {
       this.#wheel.arm(this.#timer, checkMs);
       return;
     }
-    if (open > 0) {
-      const streams = this.#listeners.activeStreams;
+    if (left > 0) {
       const text = `drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`;
       // Connections on which nothing goes on are no loss.
       if (streams > 0) this.#log.warn(text);

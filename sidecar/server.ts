@@ -163,13 +163,14 @@ export class Sidecar implements AdminContext {
     });
   }
 
-  /** SIGTERM: finishes what is in hand, within the drain time, then stops. */
-  drain(): void {
+  /** SIGTERM: finishes what is in hand, within the drain time, then stops. `applicationGone`: idle connections are of no use any more, and not waited for. */
+  drain(applicationGone = false): void {
     if (this.#state === 'DRAINING' || this.#stopped) return;
     this.#state = 'DRAINING';
     const { clock, drainTimeMs } = this.#options;
     this.log.info(`draining for at most ${drainTimeMs / 1000} s`);
-    new Drain(this.listeners, drainTimeMs, clock, this.wheel, this.log, () => this.quit());
+    const waitFor = applicationGone ? 'requests' : 'connections';
+    new Drain(this.listeners, waitFor, drainTimeMs, clock, this.wheel, this.log, () => this.quit());
   }
 
   // -- AdminContext --

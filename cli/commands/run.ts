@@ -51,7 +51,7 @@ export async function run(words: readonly string[], options: RunOptions): Promis
     const environment = { ...appEnvironment(options.port, ready.listeners['outbound'] ?? ''), ...addresses };
     return await runApp(words, environment, state);
   } finally {
-    sidecar.child.kill('SIGTERM');
+    sidecar.applicationEnded();
     await sidecar.ended;
   }
 }

@@ -1,7 +1,7 @@
 /** `outrigger run --upstream`: a command that reaches services by an address of their own, and what is said when it cannot. Real processes. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -148,7 +148,7 @@ test('an instance is registered when its application listens, not before: no cal
   const program = `process.on('SIGHUP', () => require('http').createServer((q, s) => s.end('late')).listen(${port}, '127.0.0.1')); console.log('{}'); setInterval(() => {}, 1e6)`;
   const run = new StartedProcess([
     'run',
-    ...['--service', 'shop/late', '--port', String(port), '--drain-time', '0'],
+    ...['--service', 'shop/late', '--port', String(port)],
     ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--', process.execPath, '-e', program],
   ]);
   processes.push(run);
@@ -162,6 +162,25 @@ test('an instance is registered when its application listens, not before: no cal
   run.child.kill('SIGHUP');
   await eventually('it is called', async () => (await call(late, '/')).body === 'late');
   expect(caller.output).not.toContain('"UF"');
+});
+
+test('a command that has ended is not kept waiting for idle connections of its callers', async () => {
+  const [port, inbound] = [await unusedPort(), await unusedPort()];
+  const program = `require('http').createServer((q, s) => s.end('here')).listen(${port}, '127.0.0.1')`;
+  const run = new StartedProcess([
+    'run',
+    ...['--service', 'shop/late', '--port', String(port), '--inbound-listen', `127.0.0.1:${inbound}`],
+    ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--', process.execPath, '-e', program],
+  ]);
+  processes.push(run);
+  await eventually('it answers', async () => (await call(inbound, '/')).body === 'here');
+  const browser = connect(inbound, '127.0.0.1');
+  browser.on('error', () => {});
+  browser.write('GET / HTTP/1.1\r\nHost: a\r\n\r\n');
+  await new Promise((resolve) => browser.once('data', resolve));
+  const began = performance.now();
+  expect(await run.stop()).toBe(143);
+  expect(performance.now() - began).toBeLessThan(3_000);
 });
 
 test('several runs live on one machine without being told ports', async () => {

@@ -34,7 +34,9 @@ describe('our sidecar', () => {
     test(`takes the ${type}`, () => {
       const { schema, decode } = decoders[type];
       const faults = new Faults();
-      for (const { name, bytes } of translate(model, proxy('outrigger'))[type].values()) {
+      const listen = { host: '127.0.0.1', port: 0 };
+      const upstreams = ['orders', 'unknown'].map((service) => ({ namespace: 'shop', service, port: 8080, listen }));
+      for (const { name, bytes } of translate(model, proxy('outrigger', { upstreams }))[type].values()) {
         const message: Message = fromBinary(schema, bytes);
         checkFields(schema, message, name, faults);
         decode(message as never, name, faults);

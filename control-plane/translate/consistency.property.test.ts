@@ -72,6 +72,11 @@ const routeYaml = fc
     },
   }));
 
+/** Addresses of services that are there in some meshes and not in others. */
+const upstreams = [...names, 'gone'].flatMap((service) =>
+  [80, 81].map((port) => ({ namespace: 'shop', service, port, listen: { host: '127.0.0.1', port: 0 } })),
+);
+
 const mesh = fc.record({
   documents: fc.tuple(
     fc.uniqueArray(serviceYaml, { selector: ({ metadata }) => metadata.name, maxLength: 4 }),
@@ -134,7 +139,7 @@ describe('for any mesh', () => {
         });
         for (const kind of kinds) {
           for (const namespace of ['shop', 'office', 'elsewhere']) {
-            expect(checkResources(translate(model, proxy(kind, { namespace })))).toEqual([]);
+            expect(checkResources(translate(model, proxy(kind, { namespace, upstreams })))).toEqual([]);
           }
         }
       }),
@@ -149,7 +154,7 @@ describe('for any mesh', () => {
         const resources = resourcesOf([...services, ...routes]);
         const all = instancesOf(instances);
         const builder = new ModelBuilder();
-        const node = proxy(kind);
+        const node = proxy(kind, { upstreams });
         const before = translate(builder.build({ resources, instances: all }), node);
         const first = all[0]!;
         const after = translate(

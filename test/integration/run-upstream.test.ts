@@ -1,6 +1,7 @@
 /** `outrigger run --upstream`: a command that reaches services by an address of their own, and what is said when it cannot. Real processes. */
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
+import http2 from 'node:http2';
 import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -103,6 +104,12 @@ test('each upstream has an address, whatever the Host, with the routes of its se
   expect(answer.body).toBe(`orders ${orders}`);
   expect(answer.headers['x-route']).toBe('orders');
   expect((await call(given, '/', { headers: { host: 'anything' } })).body).toBe('payments anything');
+  // As a gRPC client connects: HTTP/2 without an upgrade.
+  const session = http2.connect(`http://127.0.0.1:${given}`);
+  const stream = session.request({ ':path': '/' });
+  const status = await new Promise((resolve) => stream.once('response', (head) => resolve(head[':status'])));
+  session.destroy();
+  expect(status).toBe(200);
 
   writeFileSync(file, configuration + route('/only'));
   await eventually('the new route is there', async () => (await call(portOf(orders), '/')).status === 404);

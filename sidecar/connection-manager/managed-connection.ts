@@ -78,6 +78,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
         wheel,
         firstBytes,
         allowConnect: config.http2.allowConnect,
+        drainTimeoutMs: config.drainTimeoutMs,
+        flushTimeoutMs: config.streamIdleTimeoutMs,
       });
     }
     // Streams in the first bytes began while there was no codec here yet.

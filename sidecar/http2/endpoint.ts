@@ -4,14 +4,15 @@
  */
 import type { Socket } from 'node:net';
 import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
-import type { ProxyError } from '../codec/proxy-error.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { ClosedStreams, closedByPeer, closedByUs } from './closed-streams.ts';
 import { ConnectionFault } from './connection-fault.ts';
-import { enhanceYourCalm, noError } from './error-code.ts';
+import { cancel, enhanceYourCalm, noError } from './error-code.ts';
 import { FloodGuard } from './flood-guard.ts';
+import { FlushTimer } from './flush-timer.ts';
 import { writeGoAway } from './frames/go-away-frame.ts';
 import { writeHeaders } from './frames/headers-frame.ts';
 import { writePing } from './frames/ping-frame.ts';
@@ -23,7 +24,7 @@ import { SendScheduler } from './send-scheduler.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateClosed } from './stream-state.ts';
 
-/** How long a connection that was ended waits for the peer to close, and a drain for the answer to its PING. */
+/** How long a connection that was ended waits for the peer to close. */
 const lingerMs = 1_000;
 /** The number of the drain's PING; keep-alive counts on from here. */
 export const drainPing = 1;
@@ -33,7 +34,13 @@ export interface Http2ConnectionOptions {
   readonly scheme: 'http' | 'https';
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  /** How long a drain waits for the answer to its PING before the final GOAWAY. Default 5 s (Envoy `drain_timeout`). */
+  readonly drainTimeoutMs?: number;
+  /** How long a whole message may wait for the window of a peer that takes nothing of it. Default 0: for ever. */
+  readonly flushTimeoutMs?: number;
 }
+
+const defaultDrainTimeoutMs = 5_000;
 
 export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   readonly protocol = 'http2';
@@ -61,6 +68,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   protected endWhenIdle = false;
   protected readonly wheel: TimerWheel;
   protected readonly keepAlive: KeepAlive | null;
+  readonly flushTimer: FlushTimer | null;
+  readonly #drainTimeoutMs: number;
   readonly #endTimer: WheelTimer;
   readonly #drainTimer: WheelTimer;
   #closeTold = false;
@@ -89,6 +98,9 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     const { keepAliveIntervalMs, keepAliveTimeoutMs } = http2Limits;
     this.keepAlive =
       keepAliveIntervalMs > 0 ? new KeepAlive(this, options.wheel, keepAliveIntervalMs, keepAliveTimeoutMs) : null;
+    const { flushTimeoutMs = 0, drainTimeoutMs = defaultDrainTimeoutMs } = options;
+    this.flushTimer = flushTimeoutMs > 0 ? new FlushTimer(this, options.wheel, flushTimeoutMs) : null;
+    this.#drainTimeoutMs = drainTimeoutMs;
     socket.on('end', () => this.#onPeerEnd());
     socket.on('error', () => {
       // 'close' follows and is where things end.
@@ -230,10 +242,10 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     writeGoAway(this.writer, lastStreamId, noError, '');
   }
 
-  /** Sends a PING and waits for its answer, a second at most, before onDrainPingAck. */
+  /** Sends a PING and waits for its answer, for the drain timeout at most, before onDrainPingAck. */
   protected startDrainPing(): void {
     writePing(this.writer, drainPing);
-    this.wheel.arm(this.#drainTimer, lingerMs);
+    this.wheel.arm(this.#drainTimer, this.#drainTimeoutMs);
   }
 
   protected drainPingAnswered(): void {
@@ -274,6 +286,12 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.#closed(error);
   }
 
+  /** The peer took nothing of a whole message in time. */
+  onFlushTimeout(stream: Http2Stream): void {
+    this.resetStream(stream, cancel);
+    stream.receiver?.onReset(notFlushed);
+  }
+
   /** The keep-alive PING was not answered. */
   onKeepAliveTimeout(): void {
     this.destroy(this.errorOfTermination(null));
@@ -284,6 +302,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.isReading = false;
     this.stopStallTimer();
     this.keepAlive?.stop();
+    this.flushTimer?.stop();
     this.wheel.disarm(this.#drainTimer);
     this.writer.end();
     this.wheel.arm(this.#endTimer, lingerMs);
@@ -314,11 +333,20 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.wheel.disarm(this.#endTimer);
     this.wheel.disarm(this.#drainTimer);
     this.keepAlive?.stop();
+    this.flushTimer?.stop();
     if (this.#closeTold) return;
     this.#closeTold = true;
     this.tellClosed(error);
   }
 }
+
+const notFlushed = new ProxyError({
+  flag: 'SI',
+  source: 'downstream',
+  details: 'http2.flush_timeout',
+  message: 'The client left no window for the rest of the response and took nothing of it in time.',
+  http2Code: cancel,
+});
 
 const outboundFlood = new ConnectionFault(
   enhanceYourCalm,

@@ -3,8 +3,8 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import { block, frame, get, post, RawPeer, uint32 } from './test/raw-peer.ts';
-import { RecordingServer } from './test/recording-server.ts';
+import { block, frame, get, post, RawPeer, setting, uint32 } from './test/raw-peer.ts';
+import { type RecordedStream, RecordingServer } from './test/recording-server.ts';
 
 const endStream = 1;
 const endHeaders = 4;
@@ -326,6 +326,55 @@ describe('streams that died', () => {
   });
 });
 
+describe('an answer that waits for the window of its client', () => {
+  it('is held for the flush timeout at most (Envoy stream_flush_timeout)', async () => {
+    await start({}, {}, { flushTimeoutMs: 5_000 });
+    peer.send(frame(4, 0, 0, setting(4, 0)), frame(1, 5, 1, block(...get)), frame(1, 4, 3, block(...post)));
+    await server.until(() => server.streams.length === 2);
+    const [one, two] = server.streams as [RecordedStream, RecordedStream];
+    one.answer();
+    await peer.headers(1);
+    server.time.pass(4_900);
+    await peer.settled();
+    expect(peer.frames.some((f) => f.type === 3)).toBe(false);
+    // Trailers wait as well.
+    two.stream.sendHead(new ResponseHead(200, new HeaderFields()), false);
+    two.stream.sendData(Buffer.from('ok'), false);
+    two.stream.sendTrailers(HeaderFields.of(['x', '1']));
+    server.time.pass(200);
+    expect(await peer.resetCode(1)).toBe(8);
+    expect(one.error).toMatchObject({ flag: 'SI', source: 'downstream', details: 'http2.flush_timeout' });
+    await peer.settled('again...');
+    expect(two.events).toEqual(['head']);
+    server.time.pass(5_000);
+    await peer.settled('again..2');
+    server.time.pass(5_000);
+    expect(await peer.resetCode(3)).toBe(8);
+    expect(server.connections[0]!.activeStreams).toBe(0);
+    expect(server.connections[0]!.scheduler.queuedBytes).toBe(0);
+    expect(server.time.wheel.armedCount).toBe(0);
+  });
+
+  it('is held on while its client takes some of it now and then', async () => {
+    await start({}, {}, { flushTimeoutMs: 5_000 });
+    peer.send(frame(4, 0, 0, setting(4, 0)), frame(1, 5, 1, block(...get)));
+    await server.until(() => server.streams.length === 1);
+    server.streams[0]!.answer(200, 'abcd');
+    for (let i = 0; i < 3; i++) {
+      server.time.pass(4_000);
+      peer.send(frame(8, 0, 1, uint32(1)));
+      await peer.settled(`settled${i}`);
+    }
+    server.time.pass(4_000);
+    peer.send(frame(8, 0, 1, uint32(1)));
+    await peer.frame((f) => f.type === 0 && (f.flags & 1) !== 0);
+    server.time.pass(11_000);
+    await peer.settled();
+    expect(peer.frames.some((f) => f.type === 3)).toBe(false);
+    expect(server.time.wheel.armedCount).toBe(0);
+  });
+});
+
 describe('the end of a connection', () => {
   it('drains with GOAWAY(2^31-1) and PING, then GOAWAY(last id), and closes with the last stream (RFC 9113 6.8)', async () => {
     await start();
@@ -352,12 +401,18 @@ describe('the end of a connection', () => {
     expect(server.time.wheel.armedCount).toBe(0);
   });
 
-  it('does not wait longer than a second for the answer to the PING', async () => {
-    await start();
+  it('waits for the answer to the PING as long as drain_timeout says, not longer', async () => {
+    await start({}, {}, { drainTimeoutMs: 3_000 });
     await peer.settled();
     server.connections[0]!.drain();
     await peer.frame((f) => f.type === 7);
-    server.time.pass(1_100);
+    server.time.pass(2_900);
+    peer.send(frame(1, endStream | endHeaders, 1, block(...get)));
+    await server.until(() => server.streams.length === 1);
+    server.streams[0]!.answer();
+    await peer.headers(1);
+    expect(peer.frames.filter((f) => f.type === 7).length).toBe(1);
+    server.time.pass(200);
     await peer.closed;
     expect(peer.frames.filter((f) => f.type === 7).length).toBe(2);
   });

@@ -35,6 +35,8 @@ export abstract class Http2Stream {
   queuedBytes = 0;
   endQueued = false;
   queuedTrailers: HeaderFields | null = null;
+  /** What was queued when the flush timer looked last, -1 for never. */
+  bytesAtLastLook = -1;
   /** Made when something must wait for the first time. */
   #queue: ChunkQueue | null = null;
 
@@ -98,6 +100,7 @@ export abstract class Http2Stream {
     }
     if (endStream) this.endQueued = true;
     if (!waiting && this.state !== stateIdle) scheduler.sendFrom(this);
+    if (this.endQueued) this.link.flushTimer?.onEndQueued(this);
     this.#checkBlocked();
   }
 
@@ -106,6 +109,7 @@ export abstract class Http2Stream {
     if (this.hasQueued || this.state === stateIdle) {
       this.endQueued = true;
       this.queuedTrailers = trailers;
+      this.link.flushTimer?.onEndQueued(this);
       return;
     }
     this.#writeTrailers(trailers);

@@ -6,7 +6,7 @@ import { defaultHttp2Limits, defaultHttpLimits, type Http2Limits, type HttpLimit
 import { type RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { ProxyError } from '../../codec/proxy-error.ts';
 import { TimerWheel } from '../../runtime/timer-wheel.ts';
-import { Http2ServerConnection } from '../server-connection.ts';
+import { Http2ServerConnection, type Http2ServerOptions } from '../server-connection.ts';
 
 /** A clock and wheel that move only when told. */
 export class ManualTime {
@@ -83,7 +83,11 @@ export class RecordingServer {
   autoAnswer = false;
   onNewStream: (stream: RecordedStream) => void = () => {};
 
-  private constructor(limits: Partial<HttpLimits>, http2Limits: Partial<Http2Limits>) {
+  private constructor(
+    limits: Partial<HttpLimits>,
+    http2Limits: Partial<Http2Limits>,
+    options: Partial<Http2ServerOptions>,
+  ) {
     this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
       const connection = new Http2ServerConnection(
         socket,
@@ -105,7 +109,7 @@ export class RecordingServer {
         },
         { ...defaultHttpLimits, ...limits },
         { ...defaultHttp2Limits, ...http2Limits },
-        { scheme: 'http', clock: this.time.clock, wheel: this.time.wheel, firstBytes: null },
+        { scheme: 'http', clock: this.time.clock, wheel: this.time.wheel, firstBytes: null, ...options },
       );
       this.connections.push(connection);
     });
@@ -114,8 +118,9 @@ export class RecordingServer {
   static async start(
     limits: Partial<HttpLimits> = {},
     http2Limits: Partial<Http2Limits> = {},
+    options: Partial<Http2ServerOptions> = {},
   ): Promise<RecordingServer> {
-    const server = new RecordingServer(limits, http2Limits);
+    const server = new RecordingServer(limits, http2Limits, options);
     await new Promise<void>((resolve) => server.#server.listen(0, '127.0.0.1', resolve));
     return server;
   }

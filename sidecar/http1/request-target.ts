@@ -2,6 +2,7 @@
  * Makes a {@link RequestHead} out of a parsed request line and its fields: the four forms of a target (RFC 9112 3.2), and which host is meant.
  * Where Host and target could be read as two different hosts, or the host is none, the request is refused.
  */
+import { isAuthority, portOf, sameHost } from '../codec/authority.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { noLength } from './field-facts.ts';
 import { HeadFault } from './head-fault.ts';
@@ -88,28 +89,4 @@ const connectBody = new HeadFault('http1.body_disallowed', 'A CONNECT request an
 function isBodiless(parser: HeadParser): boolean {
   const { facts } = parser;
   return !facts.chunked && (facts.contentLength === noLength || facts.contentLength === 0);
-}
-
-/** `host[:port]`, where host is a name, an IPv4 address, or an IPv6 address in brackets. No user information, no list. */
-function isAuthority(text: string): boolean {
-  return /^(?:[A-Za-z0-9\-._~%!$&'()*+;=]+|\[[0-9A-Fa-f:.%A-Za-z_~-]+\])(?::\d{0,5})?$/.test(text);
-}
-
-function portOf(authority: string): string {
-  const colon = authority.lastIndexOf(':');
-  return colon > authority.lastIndexOf(']') ? authority.slice(colon + 1) : '';
-}
-
-function hostOf(authority: string): string {
-  const colon = authority.lastIndexOf(':');
-  return colon > authority.lastIndexOf(']') ? authority.slice(0, colon) : authority;
-}
-
-/** Case does not matter, nor whether a default port is written. For CONNECT, Host may leave the port out. */
-function sameHost(host: string, authority: string, defaultPort: string): boolean {
-  if (host === authority) return true;
-  if (hostOf(host).toLowerCase() !== hostOf(authority).toLowerCase()) return false;
-  const port = portOf(host);
-  if (defaultPort === '') return port === '' || port === portOf(authority);
-  return (port || defaultPort) === (portOf(authority) || defaultPort);
 }

@@ -2,6 +2,7 @@
  * Makes a request head out of a decoded header block, or says why it is malformed (RFC 9113 8.2, 8.3; hardening.md, "HTTP/2 → HTTP/1.1").
  * Nothing is repaired: what another hop could read differently is refused.
  */
+import { isAuthority, portOf, sameHost } from '../codec/authority.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, wellKnown } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
@@ -27,6 +28,7 @@ import { addUpgradeFields } from './upgrade-fields.ts';
 export class RequestTemplate {
   method = '';
   scheme = '';
+  /** '' when neither `:authority` nor host was there. */
   authority = '';
   path = '';
   upgrade = '';
@@ -46,11 +48,8 @@ export class RequestTemplate {
 }
 
 const methodToken = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
-const schemeSyntax = /^[A-Za-z][A-Za-z0-9+\-.]*$/;
-/** Host and port as in a URI (RFC 3986 3.2.2), without user information. */
-const authoritySyntax = /^[A-Za-z0-9\-._~!$&'()*+,;=%:[\]]+$/;
-/** No space, no control character. */
-const pathSyntax = /^\/[\x21-\x7e\x80-\xff]*$/;
+/** As an HTTP/1 target: visible ASCII without '#', as a fragment is never sent. */
+const pathSyntax = /^\/[\x21\x22\x24-\x7e]*$/;
 
 /** The request, or in words what is wrong with it. The block must have been complete and in bounds. */
 export function readRequest(block: FieldBlock, endStream: boolean): RequestTemplate | string {
@@ -107,6 +106,8 @@ export function readRequest(block: FieldBlock, endStream: boolean): RequestTempl
   return checkRequest(request, seen, host, endStream);
 }
 
+const defaultPorts: Readonly<Record<string, string>> = { http: '80', https: '443' };
+
 const sawMethod = 1;
 const sawScheme = 1 << (kindScheme - kindMethod);
 const sawAuthority = 1 << (kindAuthority - kindMethod);
@@ -130,19 +131,22 @@ function checkRequest(
   if (isConnect && (seen & sawProtocol) === 0) {
     if ((seen & (sawScheme | sawPath)) !== 0) return 'CONNECT with :scheme or :path';
     if ((seen & sawAuthority) === 0) return 'CONNECT without :authority';
+    if (portOf(request.authority) === '') return 'CONNECT to no port';
   } else {
     if ((seen & sawScheme) === 0) return ':scheme is missing';
-    if (!schemeSyntax.test(request.scheme)) return ':scheme is malformed';
+    request.scheme = request.scheme.toLowerCase();
+    if (request.scheme !== 'http' && request.scheme !== 'https') return ':scheme is neither http nor https';
     if ((seen & sawPath) === 0) return ':path is missing';
     const { path } = request;
     if (!pathSyntax.test(path) && !(path === '*' && request.method === 'OPTIONS')) return ':path is malformed';
   }
   if (host !== null) {
     if ((seen & sawAuthority) === 0) request.authority = host;
-    else if (host.toLowerCase() !== request.authority.toLowerCase()) return 'host differs from :authority';
+    else if (!sameHost(host, request.authority, defaultPorts[request.scheme] ?? ''))
+      return 'host differs from :authority';
   }
-  if ((seen & sawAuthority) !== 0 || host !== null) {
-    if (!authoritySyntax.test(request.authority)) return ':authority or host is malformed';
+  if ((seen & sawAuthority) !== 0 || request.authority !== '') {
+    if (!isAuthority(request.authority)) return ':authority or host is malformed';
   }
   if (isConnect) dropContentLength(request);
   else if (endStream && request.contentLength > 0) return 'content-length without a body';

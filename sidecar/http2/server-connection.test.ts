@@ -217,7 +217,26 @@ describe('malformed requests (RFC 9113 8.1.1): RST_STREAM PROTOCOL_ERROR, nobody
     [':authority with user information', [...base.slice(0, 3), [':authority', 'u@a']]],
     [':authority with a slash', [...base.slice(0, 3), [':authority', 'a/b']]],
     [':authority that is empty', [...base.slice(0, 3), [':authority', '']]],
+    [':authority with two colons', [...base.slice(0, 3), [':authority', 'a:1:2']]],
+    [':authority with a port that is none', [...base.slice(0, 3), [':authority', 'a:b']]],
+    [':authority with an IPv6 address without brackets', [...base.slice(0, 3), [':authority', '::1']]],
+    [':authority with a bracket too few', [...base.slice(0, 3), [':authority', '[::1']]],
+    [':authority with a list', [...base.slice(0, 3), [':authority', 'a,b']]],
+    [':authority with a space', [...base.slice(0, 3), [':authority', 'a b']]],
+    ['host with user information', [...base.slice(0, 3), ['host', 'u@a']]],
     ['host that differs from :authority', [...base, ['host', 'b']]],
+    ['host with another port than :authority', [...base, ['host', 'a:81']]],
+    ['host that is empty beside :authority', [...base, ['host', '']]],
+    [':scheme other than http and https', [base[0]!, [':scheme', 'ftp'], ...base.slice(2)]],
+    [':path with a fragment', [...base.slice(0, 2), [':path', '/a#b'], base[3]!]],
+    [':path with a high byte', [...base.slice(0, 2), [':path', '/\xe4'], base[3]!]],
+    [
+      'CONNECT to no port',
+      [
+        [':method', 'CONNECT'],
+        [':authority', 'db'],
+      ],
+    ],
     ['host twice', [...base, ['host', 'a'], ['host', 'a']]],
     ['CONNECT with :path', [[':method', 'CONNECT'], ...base.slice(1)]],
     ['CONNECT without :authority', [[':method', 'CONNECT']]],
@@ -249,6 +268,49 @@ describe('malformed requests (RFC 9113 8.1.1): RST_STREAM PROTOCOL_ERROR, nobody
     expect(one.events.at(-1)).toBe('reset');
     expect(one.events.filter((e) => e.includes('end') || e === 'trailers')).toEqual([]);
     expect(one.error).toMatchObject({ flag: 'DPE', source: 'downstream', http2Code: 1 });
+  });
+
+  it('answers 400 where neither :authority nor host says which host is meant (RFC 9113 8.3.1)', async () => {
+    await start();
+    const grpc = [
+      ['content-type', 'application/grpc'],
+      ['te', 'trailers'],
+    ] as const;
+    peer.send(
+      frame(1, endStream | endHeaders, 1, block(...get.slice(0, 3))),
+      frame(1, endHeaders, 3, block(...post.slice(0, 3), ['host', ''])),
+      frame(1, endHeaders, 5, block(...post.slice(0, 3), ...grpc)),
+      // The same block again, by memo.
+      frame(1, endStream | endHeaders, 7, block(...get.slice(0, 3))),
+      frame(1, endHeaders, 9, block(...post.slice(0, 3), ...grpc)),
+    );
+    for (const id of [1, 3, 7]) expect((await peer.headers(id))[0]).toEqual([':status', '400']);
+    for (const id of [5, 9]) {
+      const answer = await peer.headers(id);
+      expect(answer[0]).toEqual([':status', '200']);
+      expect(answer).toContainEqual(['grpc-status', '13']);
+    }
+    expect(await peer.resetCode(3)).toBe(0);
+    expect(server.streams.length).toBe(0);
+    expect(server.codecErrors.map((e) => `${e.status} ${e.details}`)).toEqual(Array(5).fill('400 missing_host_header'));
+  });
+
+  it('takes a host that says the same as :authority with the default port, and any case of the scheme', async () => {
+    await start();
+    peer.send(
+      frame(1, endStream | endHeaders, 1, block(...get, ['host', 'A:80'])),
+      frame(
+        1,
+        endStream | endHeaders,
+        3,
+        block(get[0]!, [':scheme', 'HTTPS'], get[2]!, [':authority', '[::1]:443'], ['host', '[::1]']),
+      ),
+    );
+    await server.until(() => server.streams.length === 2);
+    expect(server.streams.map(({ head }) => [head!.scheme, head!.authority])).toEqual([
+      ['http', 'a'],
+      ['https', '[::1]:443'],
+    ]);
   });
 
   it('answers 431 to heads above the limits, and keeps the header table in step', async () => {

@@ -27,6 +27,8 @@ import { Http2ServerStream } from './server-stream.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateClosed, stateHalfClosedRemote } from './stream-state.ts';
 
+const contentLengthName = headerName('content-length');
+
 export interface Http2ServerOptions extends Http2ConnectionOptions {
   /** Bytes that were read to find out the protocol, preface included. */
   readonly firstBytes: Buffer | null;
@@ -126,6 +128,11 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
       this.#refuse(streamId);
       return;
     }
+    if (request.authority === '') {
+      const grpc = request.names.some((name, i) => isGrpcField(name.lower, request.values[i]!));
+      this.#answerFault(streamId, endStream, grpc ? '13' : '', missingHost);
+      return;
+    }
     this.#begin(streamId, request, endStream);
   }
 
@@ -146,7 +153,9 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     }
     const block = decoder.decode(bytes, start, end);
     if (block.tooLarge) {
-      this.#refuseTooLarge(streamId, endStream);
+      const { names, values } = block;
+      const grpc = names.some(({ name }, i) => isGrpcField(name.lower, values[i]!));
+      this.#answerFault(streamId, endStream, grpc ? '8' : '', tooLarge(this.limits));
       return null;
     }
     let request = readRequest(block, endStream);
@@ -213,33 +222,23 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.closedStreams.add(streamId, closedByUs);
   }
 
-  /** 431 without troubling the owner: of the head only a part is known. */
-  #refuseTooLarge(streamId: number, endStream: boolean): void {
-    const fields = HeaderFields.of(['content-length', '0'], ['server', 'outrigger']);
-    if (this.decoder.block.isGrpc()) {
-      fields.delete('content-length');
+  /** Answers a request without troubling an owner: the head says too little for one. `grpcStatus` is '' for callers that do not speak gRPC. */
+  #answerFault(streamId: number, endStream: boolean, grpcStatus: string, fault: ProxyError): void {
+    const fields = HeaderFields.of(['server', 'outrigger']);
+    if (grpcStatus === '') fields.append(contentLengthName, '0');
+    else {
       fields.append(headerName('content-type'), 'application/grpc');
-      fields.append(headerName('grpc-status'), '8');
-      fields.append(headerName('grpc-message'), 'the request headers are too large');
-      this.writeBlock(streamId, encodeResponseHead(this.encoder, 200, fields), true);
-    } else {
-      this.writeBlock(streamId, encodeResponseHead(this.encoder, 431, fields), true);
+      fields.append(headerName('grpc-status'), grpcStatus);
+      fields.append(headerName('grpc-message'), fault.message);
     }
+    const status = grpcStatus === '' ? fault.status : 200;
+    this.writeBlock(streamId, encodeResponseHead(this.encoder, status, fields), true);
     if (!endStream) {
       this.countWrite(13);
       writeRstStream(this.writer, streamId, noError);
     }
     this.closedStreams.add(streamId, closedByUs);
-    this.tellFault(
-      new ProxyError({
-        flag: 'DPE',
-        source: 'downstream',
-        details: 'http2.too_many_headers',
-        message: `The request's headers are larger than ${this.limits.maxHeadBytes} bytes or more than ${this.limits.maxFields}.`,
-        status: 431,
-        http2Code: protocolError,
-      }),
-    );
+    this.tellFault(fault);
     this.guard.onWastedStream(this.nowMs);
   }
 
@@ -306,6 +305,31 @@ export class Http2ServerConnection extends Http2Connection implements ServerConn
     this.#owner.onCodecError(error);
   }
 }
+
+function isGrpcField(lower: string, value: string): boolean {
+  return lower === 'content-type' && value.startsWith('application/grpc');
+}
+
+function tooLarge(limits: HttpLimits): ProxyError {
+  return new ProxyError({
+    flag: 'DPE',
+    source: 'downstream',
+    details: 'http2.too_many_headers',
+    message: `The request's headers are larger than ${limits.maxHeadBytes} bytes or more than ${limits.maxFields}.`,
+    status: 431,
+    http2Code: protocolError,
+  });
+}
+
+/** Envoy answers so as well. */
+const missingHost = new ProxyError({
+  flag: 'DPE',
+  source: 'downstream',
+  details: 'missing_host_header',
+  message: 'The request has neither :authority nor host (RFC 9113 8.3.1).',
+  status: 400,
+  http2Code: protocolError,
+});
 
 const downstreamGone = new ProxyError({
   flag: 'DC',

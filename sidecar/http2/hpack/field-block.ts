@@ -12,13 +12,6 @@ export class FieldBlock {
   /** More than the limits allow: `names` and `values` are incomplete. */
   tooLarge = false;
 
-  /** `content-type: application/grpc…` is among the fields that were kept. */
-  isGrpc(): boolean {
-    return this.names.some(
-      (name, i) => name.name.raw === 'content-type' && this.values[i]!.startsWith('application/grpc'),
-    );
-  }
-
   clear(): void {
     this.names.length = 0;
     this.values.length = 0;

@@ -82,7 +82,10 @@ function roleOf(lower: string): number {
   return lower.startsWith('x-outrigger-') ? headerRole.outriggerControl : headerRole.none;
 }
 
-/** One spelling of a header name. Get it from {@link headerName}; never construct it elsewhere. */
+/**
+ * One spelling of a header name. Get it from {@link headerName}; never construct it elsewhere. Compare `lower`, not objects: a spelling has a second object for fields
+ * that must not be indexed.
+ */
 export class HeaderName {
   /** The spelling that goes on an HTTP/1 wire, as the peer or the configuration wrote it. */
   readonly raw: string;
@@ -94,14 +97,28 @@ export class HeaderName {
   readonly known: number;
   /** One of {@link headerRole}. */
   readonly role: number;
+  /**
+   * The sender asked every hop not to put the value into a compression table (RFC 7541 7.1.3): HTTP/2 passes it on so. It stands here, and not beside the value, so that
+   * messages without such fields pay nothing.
+   */
+  readonly neverIndexed: boolean;
+  #neverIndexedTwin: HeaderName | null = null;
 
-  constructor(raw: string, lower: string) {
+  constructor(raw: string, lower: string, neverIndexed: boolean) {
     this.raw = raw;
     this.lower = lower;
+    this.neverIndexed = neverIndexed;
     // join makes a flat string; a template would leave pieces for every writer to gather.
     this.wirePrefix = ['\r\n', raw, ': '].join('');
     this.known = wellKnownNames[lower] ?? wellKnown.other;
     this.role = roleOf(lower);
+  }
+
+  /** The same name, for a field whose value must not be indexed. */
+  asNeverIndexed(): HeaderName {
+    if (this.neverIndexed) return this;
+    this.#neverIndexedTwin ??= new HeaderName(this.raw, this.lower, true);
+    return this.#neverIndexedTwin;
   }
 }
 
@@ -119,7 +136,7 @@ const interned = new Map<string, HeaderName>();
 export function headerName(raw: string): HeaderName {
   const known = interned.get(raw);
   if (known !== undefined) return known;
-  const name = new HeaderName(raw, raw.toLowerCase());
+  const name = new HeaderName(raw, raw.toLowerCase(), false);
   if (raw.length <= maxInternedLength && interned.size < maxInternedNames) interned.set(raw, name);
   return name;
 }

@@ -72,7 +72,8 @@ function addFields(encoder: HpackEncoder, fields: HeaderFields, without: string,
     const value = values[i]!;
     if (name.known !== wellKnown.other && isDropped(name.known, value, tunnel)) continue;
     if (without !== '' && name.lower === without) continue;
-    encoder.add(name.lower, value);
+    if (name.neverIndexed) encoder.addNeverIndexed(name.lower, value);
+    else encoder.add(name.lower, value);
   }
 }
 

@@ -95,6 +95,7 @@ export function readRequest(block: FieldBlock, endStream: boolean): RequestTempl
       if (kind === kindCookie) {
         if (cookieAt >= 0) {
           request.values[cookieAt] += `; ${value}`;
+          if (field.name.neverIndexed) request.names[cookieAt] = field.name;
           continue;
         }
         cookieAt = request.names.length;

@@ -63,6 +63,31 @@ describe('requests', () => {
     expect(server.connections[0]!.activeStreams).toBe(0);
   });
 
+  it('keeps that a field is never to be indexed, one crumb of a cookie for all (RFC 7541 7.1.3)', async () => {
+    await start();
+    const neverIndexed = (name: string, value: string): Buffer =>
+      Buffer.concat([
+        Buffer.from([0x10, name.length]),
+        Buffer.from(name),
+        Buffer.from([value.length]),
+        Buffer.from(value),
+      ]);
+    const bytes = Buffer.concat([
+      block(...get, ['x-a', '1'], ['cookie', 'a=1']),
+      neverIndexed('x-key', 'k'),
+      neverIndexed('cookie', 'b=2'),
+    ]);
+    for (const id of [1, 3, 5]) peer.send(frame(1, endStream | endHeaders, id, bytes));
+    await server.until(() => server.streams.length === 3);
+    for (const { head } of server.streams) {
+      expect(head!.fields.names.map((name, i) => [name.lower, head!.fields.values[i], name.neverIndexed])).toEqual([
+        ['x-a', '1', false],
+        ['cookie', 'a=1; b=2', true],
+        ['x-key', 'k', true],
+      ]);
+    }
+  });
+
   it('gives every repetition of a block a head of its own', async () => {
     await start();
     for (let i = 0; i < 4; i++) peer.send(frame(1, endStream | endHeaders, 1 + 2 * i, block(...get, ['x-a', '1'])));

@@ -43,10 +43,17 @@ const special = new Map<string, number>([
 export class FieldName {
   readonly name: HeaderName;
   readonly kind: number;
+  #neverIndexedTwin: FieldName | null = null;
 
   constructor(name: HeaderName, kind: number) {
     this.name = name;
     this.kind = kind;
+  }
+
+  /** See {@link HeaderName.neverIndexed}. */
+  asNeverIndexed(): FieldName {
+    this.#neverIndexedTwin ??= new FieldName(this.name.asNeverIndexed(), this.kind);
+    return this.#neverIndexedTwin;
   }
 }
 

@@ -77,9 +77,9 @@ export class HpackDecoder {
     while (this.#at < this.#end) {
       const first = bytes[this.#at]!;
       if (first >= 0x80) this.#readIndexed(first);
-      else if (first >= 0x40) this.#readLiteral(first & 0x3f, 0x3f, true);
+      else if (first >= 0x40) this.#readLiteral(first & 0x3f, 0x3f, true, false);
       else if (first >= 0x20) throw fault('a table size update after a field');
-      else this.#readLiteral(first & 0x0f, 0x0f, false);
+      else this.#readLiteral(first & 0x0f, 0x0f, false, first >= 0x10);
     }
     // The read buffer must not stay alive for the decoder's sake.
     this.#bytes = scratch;
@@ -113,7 +113,7 @@ export class HpackDecoder {
     this.#add(table.name(at), table.nameBytes(at), table.value(at), table.valid(at));
   }
 
-  #readLiteral(prefix: number, mask: number, insert: boolean): void {
+  #readLiteral(prefix: number, mask: number, insert: boolean, neverIndexed: boolean): void {
     const index = this.#readInteger(prefix, mask);
     let name: FieldName;
     let nameBytes: number;
@@ -133,7 +133,7 @@ export class HpackDecoder {
     const value = this.#readString();
     const valid = this.#stringValid;
     if (insert) this.#table.insert(name, nameBytes, value, valid);
-    this.#add(name, nameBytes, value, valid);
+    this.#add(neverIndexed ? name.asNeverIndexed() : name, nameBytes, value, valid);
   }
 
   #add(name: FieldName, nameBytes: number, value: string, valid: boolean): void {

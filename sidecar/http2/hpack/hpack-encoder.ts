@@ -26,7 +26,10 @@ class EncodedEntry {
   }
 }
 
-/** Not indexed, so that its value cannot be guessed by trying (RFC 7541 7.1.3). */
+/**
+ * Not indexed, so that its value cannot be guessed by trying (RFC 7541 7.1.3), also when it came by HTTP/1 or its sender did not ask for it. Fields whose sender did ask
+ * come by addNeverIndexed; of pseudo-headers, for which heads have no place, that wish is not carried.
+ */
 const neverIndexedNames: ReadonlySet<string> = new Set(['authorization', 'proxy-authorization']);
 /** Short cookies are guessable too; the bound is nghttp2's. */
 const minIndexedCookieLength = 20;
@@ -122,11 +125,7 @@ export class HpackEncoder {
 
   /** Appends a field; `name` in lower case. */
   add(name: string, value: string): void {
-    let state = this.#names.get(name);
-    if (state === undefined) {
-      state = new NameState(name);
-      if (this.#names.size < maxNames) this.#names.set(name, state);
-    }
+    const state = this.#names.get(name) ?? this.#newName(name);
     for (let entry = state.newest; entry !== null && entry.serial > this.#evicted; entry = entry.older) {
       if (entry.value === value) {
         const index = staticCount + 1 + this.#inserted - entry.serial;
@@ -137,6 +136,27 @@ export class HpackEncoder {
       }
     }
     this.#addUnindexed(state, value);
+  }
+
+  /** Appends a field that neither we nor any hop behind us may index; `name` in lower case. */
+  addNeverIndexed(name: string, value: string): void {
+    const state = this.#names.get(name) ?? this.#newName(name);
+    const needed = name.length + value.length + 24;
+    if (this.#at + needed > blockScratch.buffer.length) grow(this.#at, needed);
+    this.#writeLiteral(0x10, 0x0f, this.#nameIndex(state), name, value, false);
+  }
+
+  #newName(name: string): NameState {
+    const state = new NameState(name);
+    if (this.#names.size < maxNames) this.#names.set(name, state);
+    return state;
+  }
+
+  /** Where the name stands in a table, 0 for nowhere. */
+  #nameIndex(state: NameState): number {
+    if (state.staticIndex !== 0) return state.staticIndex;
+    const { newest } = state;
+    return newest !== null && newest.serial > this.#evicted ? staticCount + 1 + this.#inserted - newest.serial : 0;
   }
 
   #addUnindexed(state: NameState, value: string): void {
@@ -150,9 +170,7 @@ export class HpackEncoder {
     // Names and values in both forms, with two length integers and the first.
     const needed = state.name.length + value.length + 24;
     if (this.#at + needed > blockScratch.buffer.length) grow(this.#at, needed);
-    const alive = state.newest !== null && state.newest.serial > this.#evicted;
-    const nameIndex =
-      state.staticIndex !== 0 ? state.staticIndex : alive ? staticCount + 1 + this.#inserted - state.newest!.serial : 0;
+    const nameIndex = this.#nameIndex(state);
     const bytes = state.name.length + value.length + entryOverheadBytes;
     if (state.neverIndexed || (state.isCookie && value.length < minIndexedCookieLength)) {
       this.#writeLiteral(0x10, 0x0f, nameIndex, state.name, value, false);

@@ -1,8 +1,10 @@
 /** HPACK against the examples of RFC 7541 Appendix C, and round trips. */
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { HeaderFields } from '../../codec/header-fields.ts';
 import { ConnectionFault } from '../connection-fault.ts';
 import { compressionError } from '../error-code.ts';
+import { encodeTrailers } from '../head-encoding.ts';
 import { HpackDecoder } from './hpack-decoder.ts';
 import { blockScratch, HpackEncoder } from './hpack-encoder.ts';
 import { codeLengths } from './huffman-code.ts';
@@ -210,6 +212,39 @@ describe('HPACK encoder', () => {
       expect(encode(encoder, [['cookie', 'a=b']])[0]! & 0xf0).toBe(0x10);
     }
     expect(encoder.tableBytes).toBe(0);
+  });
+
+  it('sends again as never indexed what came so, also when it is in the table already (RFC 7541 7.1.3)', () => {
+    const decoder = newDecoder();
+    const encoder = new HpackEncoder(4096);
+    for (let i = 0; i < 3; i++) encode(encoder, [['x-key', 'abc']]);
+    const bytes = Buffer.concat([
+      Buffer.from([0x10, 5]),
+      Buffer.from('x-key'),
+      Buffer.from([3]),
+      Buffer.from('abc'),
+      Buffer.from([0x00, 5]),
+      Buffer.from('x-key'),
+      Buffer.from([3]),
+      Buffer.from('abc'),
+    ]);
+    for (let i = 0; i < 2; i++) {
+      const { names, values } = decoder.decode(bytes, 0, bytes.length);
+      expect(names.map(({ name }) => [name.lower, name.neverIndexed])).toEqual([
+        ['x-key', true],
+        ['x-key', false],
+      ]);
+      const fields = new HeaderFields(
+        names.map(({ name }) => name),
+        [...values],
+      );
+      expect(fields.getAll('x-key')).toEqual(['abc', 'abc']);
+      const block = blockScratch.buffer.subarray(0, encodeTrailers(encoder, fields));
+      // Name by its index, value as it is; then the other one by its index.
+      expect(block.toString('latin1')).toBe('\x1f\x2f\x03abc\xbe');
+    }
+    const again = newDecoder().decode(bytes, 0, 11).names[0]!;
+    expect(again).toBe(decoder.decode(bytes, 0, 11).names[0]);
   });
 
   it('round-trips any fields with any changes of table size', () => {

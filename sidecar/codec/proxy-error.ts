@@ -24,7 +24,9 @@ export type ResponseFlag =
   | 'LR' // local reset
   | 'SI' // stream idle timeout
   | 'IH' // invalid header
-  | 'OM'; // overload manager
+  | 'OM' // overload manager
+  | 'RBAC' // refused by a rule about who may call what
+  | 'UAEX'; // refused by an authorization service, or for want of credentials
 
 export type ErrorSource = 'downstream' | 'upstream' | 'local';
 

@@ -3,6 +3,7 @@
  * Made and validated only in sidecar/xds; everything else just reads it. No protobuf here.
  */
 import type { AccessLogConfig } from './access-log-config.ts';
+import type { GateConfig } from './gate-config.ts';
 import type { RouteTableConfig } from './route-config.ts';
 import type { TlsServerConfig } from './tls-config.ts';
 
@@ -51,6 +52,8 @@ export interface HttpConnectionManagerConfig {
   readonly routes:
     | { readonly kind: 'inline'; readonly table: RouteTableConfig }
     | { readonly kind: 'rds'; readonly name: string };
+  /** `http_filters` before the router, in their order. */
+  readonly gates: readonly GateConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
   /** `common_http_protocol_options.idle_timeout`: connection without streams; Envoy's default 1 h; 0: none. */
   readonly connectionIdleTimeoutMs: number;

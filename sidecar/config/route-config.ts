@@ -1,4 +1,5 @@
 /** Our frozen form of Envoy's RouteConfiguration. Compiled into matchers by sidecar/router/route-table.ts. */
+import type { RouteGateConfigs } from './gate-config.ts';
 
 export interface RouteTableConfig {
   readonly name: string;
@@ -23,6 +24,8 @@ export interface RouteConfig {
   readonly name: string;
   readonly match: RouteMatchConfig;
   readonly action: RouteActionConfig;
+  /** `typed_per_filter_config` of the route, its virtual host and the table, the most specific for each filter; null: none. */
+  readonly gates: RouteGateConfigs | null;
   readonly requestHeaders: HeaderMutations;
   readonly responseHeaders: HeaderMutations;
 }

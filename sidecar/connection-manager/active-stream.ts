@@ -2,15 +2,17 @@
  * One request's whole life, seen from the caller's side: takes the configuration once, admits the head, finds the route, lets the router work, sends the answer, keeps
  * the time limits, and ends exactly once, in #finish, which counts and logs. It does not know clusters, attempts or repeats: see ../router/router.ts.
  *
- *   head ─▶ admitted? ─▶ route? ─▶ router ─▶ response head ─▶ body, trailers ─▶ #finish
- *              └───────────┴─────────┴─▶ fail: local reply, or reset when an answer has begun ─▶ #finish
- *   caller gone (onReset) ─────────────────────────────────────────────────────────────────────▶ #finish
+ *   head ─▶ admitted? ─▶ gates ─▶ route? ─▶ router ─▶ response head ─▶ body, trailers ─▶ #finish
+ *              └───────────┴────────┴─────────┴─▶ fail: local reply, or reset when an answer has begun ─▶ #finish
+ *   caller gone (onReset) ──────────────────────────────────────────────────────────────────────────────▶ #finish
  */
 import type { RequestReceiver, ServerStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
+import type { GateVerdict } from '../filters/request-gate.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
 import type { FilteredStream, StreamFilter } from '../router/stream-filter.ts';
@@ -34,12 +36,14 @@ export interface StreamConnection {
   streamEnded(nowMs: number): void;
 }
 
-export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarget {
+export class ActiveStream implements RequestReceiver, FilteredStream, GatedStream, TimerTarget {
   readonly #connection: StreamConnection;
   readonly #downstream: ServerStream;
   readonly limits: StreamLimits;
   readonly startMs: number;
   #filter: StreamFilter | null = null;
+  /** Null where the connection manager has no gates. */
+  #gates: GateChain | null = null;
   head!: RequestHead;
   /** The path as received, for the log: `head.path` may be rewritten. */
   originalPath = '';
@@ -99,21 +103,54 @@ export class ActiveStream implements RequestReceiver, FilteredStream, TimerTarge
       return;
     }
     const table = manager.routeTable();
-    const route = table === null ? null : table.route(head);
-    if (route === null) {
-      manager.stats.noRoute.value++;
-      this.fail(noRoute(head, table === null));
+    if (table !== null) this.route = table.route(head);
+    const { gates } = manager;
+    if (gates.length > 0) {
+      this.#gates = new GateChain(this, gates, head, info, manager.routerContext.bufferLimitBytes);
+      const verdict = this.#gates.ask();
+      if (verdict === 'wait') {
+        this.#filter = this.#gates;
+        limits.arm(this.startMs);
+        return;
+      }
+      if (verdict !== null) {
+        this.fail(verdict);
+        return;
+      }
+    }
+    this.#respond(endStream, this.startMs);
+  }
+
+  onGatesDecided(verdict: GateVerdict): void {
+    if (this.#finished) return;
+    if (verdict !== null) {
+      this.fail(verdict);
       return;
     }
-    this.route = route;
+    const gates = this.#gates!;
+    const { clock } = this.#connection.context;
+    this.#respond(this.#requestEnded && !gates.holds, clock.nowMs());
+    if (this.#finished) gates.onStreamEnd();
+    else gates.releaseTo(this.#filter!);
+  }
+
+  /** The request may pass: it gets what its route says. */
+  #respond(endStream: boolean, nowMs: number): void {
+    const { manager, info } = this.#connection;
+    const { head, route } = this;
+    if (route === null) {
+      manager.stats.noRoute.value++;
+      this.fail(noRoute(head, manager.routeTable() === null));
+      return;
+    }
     if (route.forward === null) {
-      const { head: answer, body } = routeAnswer(route, head, this.grpc, config.serverName, info.secure);
+      const { head: answer, body } = routeAnswer(route, head, this.grpc, manager.config.serverName, info.secure);
       this.sendOwnResponse(answer, body, 'direct_response');
       return;
     }
     const router = new Router(this, route, manager.routerContext);
     this.#filter = router;
-    router.onRequestHead(head, endStream);
+    router.onRequestHead(head, endStream, nowMs);
   }
 
   onData(chunk: Buffer, endStream: boolean): void {

@@ -4,6 +4,8 @@ import { AccessLogger } from '../access-log/access-logger.ts';
 import { defaultHttp2Limits, type Http2Limits, type HttpLimits } from '../codec/limits.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { makeGates } from '../filters/make-gates.ts';
+import type { RequestGate } from '../filters/request-gate.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { RouterContext } from '../router/router.ts';
@@ -25,6 +27,8 @@ export class HttpConnectionManager {
   readonly http2Limits: Http2Limits;
   readonly accessLogs: readonly AccessLogger[];
   readonly admission: RequestAdmission;
+  /** What decides whether a request may pass, in order. */
+  readonly gates: readonly RequestGate[];
   readonly responseFields: ResponseFields;
   readonly routerContext: RouterContext;
   readonly #direction: DownstreamConnectionInfo['direction'];
@@ -57,6 +61,7 @@ export class HttpConnectionManager {
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
     this.admission = new RequestAdmission(config);
+    this.gates = makeGates(config, context);
     this.responseFields = new ResponseFields(config);
     this.routerContext = {
       clusters: context.clusters,

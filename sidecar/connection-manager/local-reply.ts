@@ -17,6 +17,8 @@ const statusByFlag: Readonly<Partial<Record<ResponseFlag, number>>> = {
   DPE: 400,
   IH: 400,
   UPE: 502,
+  RBAC: 403,
+  UAEX: 403,
 };
 
 export function replyStatus(error: ProxyError): number {
@@ -34,6 +36,8 @@ export function replyGrpcStatus(error: ProxyError): number {
     case '':
     case 'DPE':
     case 'IH':
+    case 'RBAC':
+    case 'UAEX':
       return grpcStatusOfHttp(replyStatus(error));
     case 'NR':
       return 12;

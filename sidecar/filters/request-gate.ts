@@ -5,6 +5,7 @@
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
 
 /** One request at the gates. */
 export interface GateRequest {
@@ -13,6 +14,8 @@ export interface GateRequest {
   /** Whether the call is gRPC, by its content type. */
   readonly grpc: boolean;
   readonly requestId: string;
+  /** Where it would go; null: nowhere. What the route says for gates is in its configuration. */
+  readonly route: RouteEntry | null;
   /** When the request began, on the clock. */
   readonly startMs: number;
   /** What gates found out, for those behind them and the access log: `envoy.filters.http.jwt_authn` → the verified payload. Null until something is put in. */
@@ -34,5 +37,7 @@ export interface GateWait {
 export interface RequestGate {
   /** Envoy's name of the filter, as `envoy.filters.http.rbac`. */
   readonly name: string;
+  /** Its answer is never a {@link GateWait}, and it does not call `decide`: which then costs nothing. */
+  readonly answersAtOnce?: boolean;
   check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer;
 }

@@ -6,6 +6,7 @@ import { ChunkQueue } from '../codec/chunk-queue.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { holdLoan, type LoanBlock, releaseLoan } from '../transport/read-loan.ts';
+import type { StreamFilter } from './stream-filter.ts';
 
 /** Bytes of a body that are kept so that it can be sent again. */
 export const maxReplayBytes = 64 * 1024;
@@ -46,6 +47,18 @@ export class RequestBody {
     this.#trailers = null;
     if (this.#held !== null) for (const block of this.#held) releaseLoan(block);
     this.#held = null;
+  }
+
+  /** Hands all of it to a filter, which keeps what it needs; from now on this holds nothing. */
+  sendToFilter(filter: StreamFilter): void {
+    const chunks = this.#chunks.pieces();
+    const trailers = this.#trailers;
+    // They came in a read that is over: who has them now cannot give them back.
+    this.#held = null;
+    const last = this.ended && trailers === null ? chunks.length - 1 : -1;
+    for (let i = 0; i < chunks.length; i++) filter.onRequestData(chunks[i]!, i === last);
+    if (trailers !== null) filter.onRequestTrailers(trailers);
+    else if (this.ended && chunks.length === 0) filter.onRequestData(emptyChunk, true);
   }
 
   /** Sends all of it. */

@@ -82,7 +82,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   // -- the request --
 
-  onRequestHead(head: RequestHead, endStream: boolean): void {
+  onRequestHead(head: RequestHead, endStream: boolean, nowMs: number): void {
     const stream = this.#stream;
     const route = this.#route;
     const action = this.#action;
@@ -107,9 +107,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
     if (this.#timeoutMs > 0) this.#tellDeadline(head.fields, this.#timeoutMs);
     if (stream.grpc && action.grpcTimeoutHeaderMaxMs !== null) this.#startTimeout(stream.startMs);
-    if (endStream) this.#onRequestEnd(stream.startMs);
-    limits.arm(stream.startMs);
-    this.#begin(stream.startMs);
+    if (endStream) this.#onRequestEnd(nowMs);
+    limits.arm(nowMs);
+    this.#begin(nowMs);
   }
 
   onRequestData(chunk: Buffer, endStream: boolean): void {

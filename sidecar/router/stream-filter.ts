@@ -1,7 +1,7 @@
 /**
  * The seam between a stream and the filters that its request passes. A filter hears the request and may answer it, through the stream that it was made with; it
- * waits by not calling on, and goes on whenever it likes. The router is the last filter, and so far the only one: nothing stands between it and the stream, and
- * nothing is paid for that. A further filter takes the stream's place towards the next one and the next one's place towards the stream.
+ * waits by not calling on, and goes on whenever it likes. The router is the last filter; before it stand only those that decide (filters/gate-chain.ts), which leave when
+ * they have decided. A further filter takes the stream's place towards the next one and the next one's place towards the stream.
  */
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
@@ -11,7 +11,8 @@ import type { StreamLimits } from './stream-limits.ts';
 
 /** What a filter hears. After onStreamEnd nothing comes any more. */
 export interface StreamFilter {
-  onRequestHead(head: RequestHead, endStream: boolean): void;
+  /** `nowMs`: on the clock. */
+  onRequestHead(head: RequestHead, endStream: boolean, nowMs: number): void;
   onRequestData(chunk: Buffer, endStream: boolean): void;
   onRequestTrailers(trailers: HeaderFields): void;
   /** The caller cannot take more of the response for now / again. Calls alternate. */

@@ -15,7 +15,6 @@ import type { Filter, FilterChain } from './api/envoy/config/listener/v3/listene
 import type { Listener } from './api/envoy/config/listener/v3/listener_pb.js';
 import type { FileAccessLog } from './api/envoy/extensions/access_loggers/file/v3/file_pb.js';
 import type { StdoutAccessLog } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
-import type { Router } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
@@ -25,6 +24,7 @@ import {
 import { apiRegistry } from './api-registry.ts';
 import { http2Options } from './decode-cluster.ts';
 import { adsOnly } from './decode-config-source.ts';
+import { httpFilters } from './decode-http-filters.ts';
 import { decodeRouteTable } from './decode-route.ts';
 import { downstreamTls } from './decode-tls.ts';
 import { bounded, durationMs, hasControlCharacter, mostFields, socketAddress, waitMs } from './decode-value.ts';
@@ -135,7 +135,6 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     ['via', message.via],
   ] as const)
     if (hasControlCharacter(value)) faults.add(at(path, field), 'has a character that may not stand in a header value');
-  httpFilters(message, path, faults);
   for (const [i, { upgradeType }] of message.upgradeConfigs.entries())
     if (upgradeType === '') faults.add(at(at(at(path, 'upgrade_configs'), i), 'upgrade_type'), 'must not be empty');
   return Object.freeze({
@@ -147,6 +146,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
           ? 'http2'
           : 'auto',
     routes: routes(message, path, faults),
+    gates: httpFilters(message.httpFilters, at(path, 'http_filters'), faults),
     accessLogs: message.accessLog.map((log, i) => accessLog(log, at(at(path, 'access_log'), i), faults)),
     connectionIdleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(commonPath, 'idle_timeout'), faults),
     maxConnectionDurationMs: durationMs(
@@ -226,23 +226,6 @@ function routes(message: HttpConnectionManager, path: string, faults: Faults): H
   }
   if (specifier.case === undefined) faults.add(path, 'needs route_config or rds');
   return { kind: 'rds', name: '' };
-}
-
-function httpFilters(message: HttpConnectionManager, path: string, faults: Faults): void {
-  const here = at(path, 'http_filters');
-  if (message.httpFilters.length === 0) faults.add(here, 'needs envoy.filters.http.router as the last filter');
-  for (const [i, filter] of message.httpFilters.entries()) {
-    const typed = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
-    const filterPath = at(here, i);
-    if (typed === undefined || !typed.typeUrl.endsWith('/envoy.extensions.filters.http.router.v3.Router')) {
-      faults.add(filterPath, `${filter.name} is not supported; see docs/xds-support.md`);
-      continue;
-    }
-    const router = anyUnpack(typed, apiRegistry) as Router | undefined;
-    if (router?.suppressEnvoyHeaders === true)
-      faults.add(`${filterPath}.typed_config.suppress_envoy_headers`, 'is not supported; see docs/xds-support.md');
-    if (i !== message.httpFilters.length - 1) faults.add(filterPath, 'the router must be the last filter, once');
-  }
 }
 
 function serverHeader(message: HttpConnectionManager): HttpConnectionManagerConfig['serverHeaderTransformation'] {

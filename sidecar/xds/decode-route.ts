@@ -88,6 +88,7 @@ function decodeRoute(message: Route, path: string, faults: Faults): RouteConfig 
     name: message.name,
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, faults),
+    gates: null,
     ...headerMutations(message, path, faults),
   };
 }

@@ -37,7 +37,15 @@ export function route(
   action: RouteActionConfig,
   overrides: Partial<RouteConfig> = {},
 ): RouteConfig {
-  return { name, match, action, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations, ...overrides };
+  return {
+    name,
+    match,
+    action,
+    gates: null,
+    requestHeaders: noHeaderMutations,
+    responseHeaders: noHeaderMutations,
+    ...overrides,
+  };
 }
 
 export function routeTable(
@@ -64,6 +72,7 @@ export function managerConfig(
     statPrefix: 'test',
     codec: 'auto',
     routes: { kind: 'inline', table },
+    gates: [],
     accessLogs: [],
     connectionIdleTimeoutMs: 3_600_000,
     maxConnectionDurationMs: 0,

@@ -3,6 +3,7 @@ import { HeaderFields } from '../../codec/header-fields.ts';
 import { type HttpVersion, RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
 import type { RouteConfig } from '../../config/route-config.ts';
+import type { RequestGate } from '../../filters/request-gate.ts';
 import { StatStore } from '../../stats/stat-store.ts';
 import { ActiveStream, type StreamConnection } from '../active-stream.ts';
 import { HttpConnectionManager } from '../http-connection-manager.ts';
@@ -42,6 +43,7 @@ export class StreamRig implements StreamConnection {
       routes?: readonly RouteConfig[];
       config?: Partial<HttpConnectionManagerConfig>;
       bufferLimitBytes?: number;
+      gates?: readonly RequestGate[];
     } = {},
   ) {
     this.context = {
@@ -58,6 +60,7 @@ export class StreamRig implements StreamConnection {
     const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
     const config = managerConfig(routeTable(routes), { accessLogs: logs, ...options.config });
     this.manager = new HttpConnectionManager(config, this.context, 'outbound', options.bufferLimitBytes ?? 1_048_576);
+    if (options.gates !== undefined) Object.assign(this.manager, { gates: options.gates });
     this.stream = new ActiveStream(this, this.downstream);
   }
 

@@ -1,0 +1,13 @@
+/**
+ * What the gates of a connection manager are configured to do: one kind for each HTTP filter that only decides (filters/request-gate.ts). Made and validated only in
+ * sidecar/xds, where http-filter-decoders.ts knows which message becomes which.
+ */
+
+/** One gate, in a connection manager's list. */
+export type GateConfig = never;
+
+/** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
+export type RouteGateConfig = never;
+
+/** By the filter's configured name. */
+export type RouteGateConfigs = ReadonlyMap<string, RouteGateConfig>;

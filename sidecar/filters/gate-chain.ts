@@ -1,0 +1,158 @@
+/**
+ * One request at the gates of its connection manager: asks them in their order and, where one takes its time, holds what comes of the request meanwhile, up to the buffer
+ * limit, past which the caller is not read. It stands where the router will stand, until all have let the request pass. Ends nothing itself: the stream does.
+ *
+ *   asking ─ all pass ──────────────▶ passed: the stream makes the router, and hands it what was held
+ *     │ ▲                         ┌▶ denied
+ *     │ └──── passes ── waiting ──┤
+ *     └─ will say later ──▲       └▶ over: the stream ended (caller gone, time limit), the gate is told
+ */
+import type { HeaderFields } from '../codec/header-fields.ts';
+import type { RequestHead } from '../codec/message-head.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
+import { RequestBody } from '../router/request-body.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
+import type { StreamFilter } from '../router/stream-filter.ts';
+import type { GateRequest, GateVerdict, GateWait, RequestGate } from './request-gate.ts';
+
+/** What the chain needs of its stream. */
+export interface GatedStream {
+  readonly startMs: number;
+  readonly grpc: boolean;
+  readonly requestId: string;
+  readonly route: RouteEntry | null;
+  pauseRequest(): void;
+  resumeRequest(): void;
+  /** A gate that had to be waited for has denied the request, or all have let it pass. */
+  onGatesDecided(verdict: GateVerdict): void;
+}
+
+/** Never called: gates that say so always answer at once. */
+const neverDecides = (): void => undefined;
+
+export class GateChain implements GateRequest, StreamFilter {
+  readonly #stream: GatedStream;
+  readonly #gates: readonly RequestGate[];
+  readonly #bufferLimitBytes: number;
+  readonly head: RequestHead;
+  readonly connection: DownstreamConnectionInfo;
+  metadata: Map<string, unknown> | null = null;
+  /** The gate asked last. */
+  #at = -1;
+  #wait: GateWait | null = null;
+  #held: RequestBody | null = null;
+  #paused = false;
+  #responseBlocked = false;
+
+  /** `bufferLimitBytes`: of the request's body, while it waits. */
+  constructor(
+    stream: GatedStream,
+    gates: readonly RequestGate[],
+    head: RequestHead,
+    connection: DownstreamConnectionInfo,
+    bufferLimitBytes: number,
+  ) {
+    this.#stream = stream;
+    this.#gates = gates;
+    this.head = head;
+    this.connection = connection;
+    this.#bufferLimitBytes = bufferLimitBytes;
+  }
+
+  get grpc(): boolean {
+    return this.#stream.grpc;
+  }
+
+  get requestId(): string {
+    return this.#stream.requestId;
+  }
+
+  get startMs(): number {
+    return this.#stream.startMs;
+  }
+
+  get route(): RouteEntry | null {
+    return this.#stream.route;
+  }
+
+  /** Something of the request came, or it ended, while a gate was waited for. */
+  get holds(): boolean {
+    return this.#held !== null;
+  }
+
+  /** Asks the gates that have not been asked. Null: all let it pass; `wait`: `onGatesDecided` will be called. */
+  ask(): GateVerdict | 'wait' {
+    const gates = this.#gates;
+    for (let at = this.#at + 1; at < gates.length; at++) {
+      this.#at = at;
+      const gate = gates[at]!;
+      const answer = gate.check(
+        this,
+        gate.answersAtOnce === true ? neverDecides : (verdict) => this.#decide(at, verdict),
+      );
+      if (answer === null) continue;
+      if (answer instanceof ProxyError) return answer;
+      this.#wait = answer;
+      return 'wait';
+    }
+    return null;
+  }
+
+  #decide(at: number, verdict: GateVerdict): void {
+    // Said twice, or after the end.
+    if (this.#wait === null || at !== this.#at) return;
+    this.#wait = null;
+    const next = verdict ?? this.ask();
+    if (next !== 'wait') this.#stream.onGatesDecided(next);
+  }
+
+  /** Hands over what was held, to the filter that now stands in this one's place and has the head. */
+  releaseTo(filter: StreamFilter): void {
+    if (this.#responseBlocked) filter.onResponseBlocked();
+    this.#held?.sendToFilter(filter);
+    this.#held = null;
+    this.#resume();
+  }
+
+  #resume(): void {
+    if (!this.#paused) return;
+    this.#paused = false;
+    this.#stream.resumeRequest();
+  }
+
+  /** The head is what the gates see; it came before. */
+  onRequestHead(): void {}
+
+  onRequestData(chunk: Buffer, endStream: boolean): void {
+    const held = (this.#held ??= new RequestBody());
+    held.add(chunk, endStream);
+    if (this.#paused || endStream || held.bytes <= this.#bufferLimitBytes) return;
+    this.#paused = true;
+    this.#stream.pauseRequest();
+  }
+
+  onRequestTrailers(trailers: HeaderFields): void {
+    (this.#held ??= new RequestBody()).addTrailers(trailers);
+  }
+
+  onResponseBlocked(): void {
+    this.#responseBlocked = true;
+  }
+
+  onResponseReady(): void {
+    this.#responseBlocked = false;
+  }
+
+  /** Those limits are the router's, and it has not begun. */
+  onTimeLimit(): void {}
+
+  onStreamEnd(): void {
+    const wait = this.#wait;
+    this.#wait = null;
+    this.#held?.drop();
+    this.#held = null;
+    this.#resume();
+    wait?.cancel();
+  }
+}

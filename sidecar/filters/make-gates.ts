@@ -1,0 +1,14 @@
+/** From the configuration of a connection manager's gates to the gates. An unknown kind cannot be: the decoder refuses it, and the type has no other. */
+import type { GateConfig } from '../config/gate-config.ts';
+import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import type { HttpContext } from '../connection-manager/http-context.ts';
+import type { RequestGate } from './request-gate.ts';
+
+/** The gates in the order of the configuration; made once per connection manager. */
+export function makeGates(config: HttpConnectionManagerConfig, context: HttpContext): readonly RequestGate[] {
+  return config.gates.map((gate) => makeGate(gate, config, context));
+}
+
+function makeGate(gate: GateConfig, _manager: HttpConnectionManagerConfig, _context: HttpContext): RequestGate {
+  return gate;
+}

@@ -1,0 +1,38 @@
+/** `http_filters` of a connection manager: the gates in their order, then the router. Each gate is decoded in a file of its own, found here by the type of its message. */
+import type { Message } from '@bufbuild/protobuf';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import type { GateConfig } from '../config/gate-config.ts';
+import type { Router } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
+import type { HttpFilter } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { apiRegistry } from './api-registry.ts';
+import { at, type Faults } from './fault.ts';
+
+/** `name`: the filter's configured one; `path`: of its typed_config. */
+type GateDecoder = (message: Message, name: string, path: string, faults: Faults) => GateConfig;
+
+/** By the type of `typed_config`. To add a filter: its messages in supported-fields.ts and api-registry.ts, its decoder here. */
+const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecoder>();
+
+export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {
+  if (filters.length === 0) faults.add(path, 'needs envoy.filters.http.router as the last filter');
+  const gates: GateConfig[] = [];
+  for (const [i, filter] of filters.entries()) {
+    const here = at(path, i);
+    const typed = filter.configType.case === 'typedConfig' ? filter.configType.value : undefined;
+    const message = typed === undefined ? undefined : anyUnpack(typed, apiRegistry);
+    const last = i === filters.length - 1;
+    if (message?.$typeName === 'envoy.extensions.filters.http.router.v3.Router') {
+      if ((message as Router).suppressEnvoyHeaders)
+        faults.add(`${here}.typed_config.suppress_envoy_headers`, 'is not supported; see docs/xds-support.md');
+      if (!last) faults.add(here, 'the router must be the last filter, once');
+      continue;
+    }
+    const decode = message === undefined ? undefined : gateDecoders.get(message.$typeName);
+    if (decode === undefined) faults.add(here, `${filter.name} is not supported; see docs/xds-support.md`);
+    else {
+      gates.push(decode(message!, filter.name, at(here, 'typed_config'), faults));
+      if (last) faults.add(path, 'needs envoy.filters.http.router as the last filter');
+    }
+  }
+  return Object.freeze(gates);
+}

@@ -12,8 +12,10 @@ import type { HttpContext } from './connection-manager/http-context.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
 import type { BindFault } from './listener/bound-socket.ts';
+import { Crowding } from './listener/crowding.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
+import { openFilesLimit } from './listener/open-files-limit.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -89,6 +91,7 @@ export class Sidecar implements AdminContext {
       accessLogSinks: this.accessLogs,
     };
     this.listeners = new ListenerManager(context, {
+      crowding: new Crowding(clock, log, openFilesLimit),
       createConnectionManager: (chain, listener) =>
         new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
     });

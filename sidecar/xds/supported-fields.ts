@@ -25,7 +25,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     cluster_manager: 'ignored: outlier logging and local cluster have no effect yet',
     layered_runtime: 'ignored: there is no runtime; every value is the configured one',
     stats_flush_interval: 'ignored: statistics are pulled',
-    overload_manager: 'ignored: this process has limits of its own',
+    overload_manager: 'ignored: not built yet; connections that rest make room when file descriptors become few',
   },
   [`${config}.bootstrap.v3.Bootstrap.StaticResources`]: { listeners: '', clusters: '' },
   [`${config}.bootstrap.v3.Bootstrap.DynamicResources`]: {

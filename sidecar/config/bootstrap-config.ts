@@ -16,6 +16,8 @@ export interface AdsConfig {
   readonly variant: 'sotw' | 'delta';
   /** Name of a static cluster (HTTP/2) that leads to the control plane. */
   readonly clusterName: string;
+  /** `:authority` of the stream; the cluster's name unless `envoy_grpc.authority` says another. */
+  readonly authority: string;
   readonly initialMetadata: ReadonlyArray<readonly [string, string]>;
   /** `set_node_on_first_message_only`. */
   readonly nodeOnFirstMessageOnly: boolean;

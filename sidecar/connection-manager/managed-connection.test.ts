@@ -109,6 +109,20 @@ test('a connection is unfinished until the kernel has taken its last answer', as
   ]);
 });
 
+test('a connection has max_requests_per_connection requests, and its client is told with the last', async () => {
+  const { rig, socket } = connected({ maxRequestsPerConnection: 2 });
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).not.toContain('connection: close');
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).toContain('connection: close');
+  expect(socket.finished).toBe(true);
+  expect(rig.counter('http.test.downstream_cx_max_requests_reached')).toBe(1);
+});
+
 test('a connection that ends leaves no timer', async () => {
   const { rig, socket } = connected({ maxConnectionDurationMs: 60_000 });
   expect(rig.time.wheel.armedCount).toBe(1);

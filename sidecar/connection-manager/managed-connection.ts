@@ -22,6 +22,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   #http1: Http1ServerConnection | null = null;
   #detection: ProtocolDetection | null = null;
   #streams = 0;
+  #requests = 0;
   /** Bytes that waited for the peer when the timer looked last and no stream was there. */
   #unreadBytes = 0;
   /** When its last stream ended, or it was taken over. */
@@ -98,7 +99,13 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
 
   onStream(stream: ServerStream): RequestReceiver {
     this.#streams++;
+    this.#requests++;
+    const { maxRequestsPerConnection } = this.manager.config;
     if (this.#drainsAfterFirst) this.#drainCodec();
+    else if (this.#requests === maxRequestsPerConnection && !this.#draining) {
+      this.manager.stats.connectionMaxRequests.value++;
+      this.#drainCodec();
+    }
     return new ActiveStream(this, stream);
   }
 

@@ -79,7 +79,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     ads: '',
     self: 'as ads',
     resource_api_version: 'only V3',
-    initial_fetch_timeout: '',
+    initial_fetch_timeout:
+      'of lds_config and cds_config, the longer of the two; elsewhere ignored: that one counts for all',
   },
   [`${config}.core.v3.AggregatedConfigSource`]: {},
   [`${config}.core.v3.SelfConfigSource`]: { transport_api_version: '' },
@@ -120,7 +121,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     idle_timeout: '',
     max_connection_duration: '',
     max_headers_count: 'default 200; 1 to 65535',
-    max_stream_duration: '',
+    max_stream_duration: 'of listeners; refused for clusters',
     max_requests_per_connection: '',
   },
 

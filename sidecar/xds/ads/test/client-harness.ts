@@ -37,7 +37,7 @@ export class ClientHarness {
     const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
     this.#wheel = new TimerWheel(clock, () => () => {});
     this.client = new AdsClient({
-      config: { variant, clusterName: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
+      config: { variant, clusterName: 'xds', authority: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
       node: { id: 'node-1', cluster: 'shop/orders', region: '', zone: '', subZone: '', metadata: {} },
       listenersByAds: true,
       clustersByAds: options.clustersByAds ?? true,

@@ -23,7 +23,7 @@ import type { ToldHeaders } from './told-headers.ts';
 /** More changes than this are no answer. */
 const mostChanges = 200;
 
-/** Null: what is known of the request cannot be told (half of a surrogate pair in a claim, for one). */
+/** Null: what is known of the request cannot be written down as protobuf. */
 export function encodeCheck(
   question: Question,
   config: ExtAuthzConfig,

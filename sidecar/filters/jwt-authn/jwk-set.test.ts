@@ -32,6 +32,21 @@ test.each([...signatureAlgorithms.keys()])('%s: the right key, and no other of i
   expect(verify(jwks(issuer), signedBy(Buffer.concat([bytes, Buffer.of(0)])))).toBe(jwtFault.verificationFails);
 });
 
+test('an RSA signature is as long as its key: one whose leading zero is gone is another token (RFC 8017 8.1.2, 8.2.2)', () => {
+  for (const algorithm of ['RS256', 'PS256']) {
+    const issuer = new TokenIssuer(algorithm, 'k');
+    for (let i = 0; i < 5000; i++) {
+      const [header, payload, signature] = issuer.token({ i }).split('.');
+      const bytes = Buffer.from(signature!, 'base64url');
+      if (bytes[0] !== 0) continue;
+      expect(verify(jwks(issuer), `${header}.${payload}.${bytes.subarray(1).toString('base64url')}`)).toBe(
+        jwtFault.verificationFails,
+      );
+      break;
+    }
+  }
+});
+
 test('the key’s kind decides, never the token: each algorithm fits one kind of key only', () => {
   for (const [algorithm, { keyKind }] of signatureAlgorithms) {
     const token = rsa.token({}, { alg: algorithm });

@@ -12,12 +12,17 @@ const mostRsaBits = 8192;
 /** Keys that are tried for a token which names none: each costs a check. */
 const mostTries = 16;
 
+/** RFC 7518 3.4, RFC 8032 5.1.6. */
+const curveSignatureBytes = { 'P-256': 64, 'P-384': 96, 'P-521': 132, Ed25519: 64 } as const;
+
 interface VerificationKey {
   /** '': the set does not say. */
   readonly keyId: string;
   readonly algorithm: string;
   readonly kind: KeyKind;
   readonly key: KeyObject;
+  /** How long its signatures are; OpenSSL would take shorter ones, of the same number, for RSASSA-PSS (RFC 8017 8.1.2 does not). */
+  readonly signatureBytes: number;
 }
 
 export class JwkSet {
@@ -37,20 +42,21 @@ export class JwkSet {
     if (this.#keys.length === 0) return jwtFault.noKeys;
     const algorithm = signatureAlgorithms.get(jwt.algorithm)!;
     let tries = 0;
-    for (const { keyId, algorithm: onlyFor, kind, key } of this.#keys) {
+    for (const candidate of this.#keys) {
+      const { keyId, algorithm: onlyFor, kind } = candidate;
       // A key without a name may be the one that the token means (Envoy).
       if (jwt.keyId !== '' && keyId !== '' && keyId !== jwt.keyId) continue;
       if (kind !== algorithm.keyKind || (onlyFor !== '' && onlyFor !== jwt.algorithm)) continue;
       if (++tries > mostTries) break;
-      if (isSignedBy(key, jwt)) return null;
+      if (isSignedBy(candidate, jwt)) return null;
     }
     return tries === 0 ? jwtFault.noKeyMatches : jwtFault.verificationFails;
   }
 }
 
-function isSignedBy(key: KeyObject, { algorithm, signed, signature }: Jwt): boolean {
-  const { hash, padding, signatureBytes } = signatureAlgorithms.get(algorithm)!;
-  if (signatureBytes !== 0 && signature.length !== signatureBytes) return false;
+function isSignedBy({ key, signatureBytes }: VerificationKey, { algorithm, signed, signature }: Jwt): boolean {
+  if (signature.length !== signatureBytes) return false;
+  const { hash, padding } = signatureAlgorithms.get(algorithm)!;
   try {
     return verify(
       hash,
@@ -79,11 +85,10 @@ function verificationKey(jwk: unknown): VerificationKey | null {
   if (kind === null || (onlyFor !== '' && signatureAlgorithms.get(onlyFor)?.keyKind !== kind)) return null;
   try {
     const key = createPublicKey({ key: publicPart(jwk, kind), format: 'jwk' });
-    if (kind === 'RSA') {
-      const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
-      if (bits < leastRsaBits || bits > mostRsaBits) return null;
-    }
-    return { keyId, algorithm: onlyFor, kind, key };
+    if (kind !== 'RSA') return { keyId, algorithm: onlyFor, kind, key, signatureBytes: curveSignatureBytes[kind] };
+    const bits = key.asymmetricKeyDetails?.modulusLength ?? 0;
+    if (bits < leastRsaBits || bits > mostRsaBits) return null;
+    return { keyId, algorithm: onlyFor, kind, key, signatureBytes: Math.ceil(bits / 8) };
   } catch {
     return null;
   }

@@ -10,21 +10,17 @@ export interface SignatureAlgorithm {
   /** null: the algorithm's own. */
   readonly hash: 'sha256' | 'sha384' | 'sha512' | null;
   readonly padding: 'pkcs1' | 'pss' | null;
-  /** 0: the key says. */
-  readonly signatureBytes: number;
 }
 
 const rsa = (hash: SignatureAlgorithm['hash'], padding: 'pkcs1' | 'pss'): SignatureAlgorithm => ({
   keyKind: 'RSA',
   hash,
   padding,
-  signatureBytes: 0,
 });
-const ecdsa = (keyKind: KeyKind, hash: SignatureAlgorithm['hash'], signatureBytes: number): SignatureAlgorithm => ({
+const ecdsa = (keyKind: KeyKind, hash: SignatureAlgorithm['hash']): SignatureAlgorithm => ({
   keyKind,
   hash,
   padding: null,
-  signatureBytes,
 });
 
 export const signatureAlgorithms: ReadonlyMap<string, SignatureAlgorithm> = new Map([
@@ -34,8 +30,8 @@ export const signatureAlgorithms: ReadonlyMap<string, SignatureAlgorithm> = new 
   ['PS256', rsa('sha256', 'pss')],
   ['PS384', rsa('sha384', 'pss')],
   ['PS512', rsa('sha512', 'pss')],
-  ['ES256', ecdsa('P-256', 'sha256', 64)],
-  ['ES384', ecdsa('P-384', 'sha384', 96)],
-  ['ES512', ecdsa('P-521', 'sha512', 132)],
-  ['EdDSA', { keyKind: 'Ed25519', hash: null, padding: null, signatureBytes: 64 }],
+  ['ES256', ecdsa('P-256', 'sha256')],
+  ['ES384', ecdsa('P-384', 'sha384')],
+  ['ES512', ecdsa('P-521', 'sha512')],
+  ['EdDSA', { keyKind: 'Ed25519', hash: null, padding: null }],
 ]);

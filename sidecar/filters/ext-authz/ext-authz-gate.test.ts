@@ -227,7 +227,7 @@ describe('a service over gRPC', () => {
     expect(got).toMatchObject({
       status: 418,
       body: 'no coffee',
-      headers: { 'set-cookie': ['a=1', 'b=2'], 'content-type': 'text/plain' },
+      headers: { 'set-cookie': ['a=1', 'b=2'], 'content-type': 'text/plain', server: 'outrigger' },
     });
     expect(setting.reached.length).toBe(0);
     expect(setting.logged).toMatchObject({ status: 418, flags: 'UAEX', details: 'ext_authz_denied' });

@@ -15,6 +15,8 @@ import { HttpAuthorizer } from './http-authorizer.ts';
 /** Where what the service says of a request is found. */
 const metadataNamespace = 'envoy.filters.http.ext_authz';
 const failureAllowed = headerName('x-envoy-auth-failure-mode-allowed');
+/** Who answers, and when, is this proxy's to say. */
+const ownFields = ['server', 'date'];
 /** Of a gRPC answer these are what make it one. */
 const ofGrpc = ['content-type', 'grpc-status', 'grpc-message'];
 const noExtensions: ReadonlyMap<string, string> = new Map();
@@ -130,7 +132,7 @@ export class ExtAuthzGate implements RequestGate {
   #denial({ grpc }: GateRequest, denied: Denied): ProxyError {
     const fields = new HeaderFields();
     changeFields(fields, denied.fields);
-    if (grpc) for (const name of ofGrpc) fields.delete(name);
+    for (const name of grpc ? [...ownFields, ...ofGrpc] : ownFields) fields.delete(name);
     const usable = denied.status >= 200 && denied.status <= 599;
     // A gRPC caller would take a success for one.
     const status = !usable || (grpc && denied.status < 300) ? 403 : denied.status;

@@ -14,9 +14,6 @@ const mostBodyBytes = 64 * 1024;
 const removedHeader = 'x-envoy-auth-headers-to-remove';
 /** Of a denial these go to the caller whatever the list says (Envoy). */
 const alwaysToClient: ReadonlySet<string> = new Set(['www-authenticate', 'location']);
-/** Who answers is this proxy. */
-const ofTheService: ReadonlySet<string> = new Set(['server', 'date', 'x-envoy-upstream-service-time']);
-
 const nothingToCancel = { cancel: () => undefined };
 
 export class HttpAuthorizer implements Authorizer {
@@ -77,7 +74,7 @@ export class HttpAuthorizer implements Authorizer {
     return {
       kind: 'denied',
       status,
-      fields: select(head.fields, 'append', (name) => !ofTheService.has(name) && this.#isForClient(name)),
+      fields: select(head.fields, 'append', this.#isForClient),
       // A denial stays one, however much is said about it.
       body: body ?? Buffer.alloc(0),
       metadata: null,

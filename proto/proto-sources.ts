@@ -14,11 +14,14 @@ export const includePaths: readonly string[] = [
 /** Every file that a program of ours refers to, as imports name them. */
 export const entryFiles: readonly string[] = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
+  'envoy/service/auth/v3/external_auth.proto',
   'envoy/service/discovery/v3/ads.proto',
   'envoy/service/status/v3/csds.proto',
   'envoy/admin/v3/config_dump.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/filters/http/ext_authz/v3/ext_authz.proto',
+  'envoy/extensions/filters/http/jwt_authn/v3/config.proto',
   'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',

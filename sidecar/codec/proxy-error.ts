@@ -4,6 +4,8 @@
  * It is not a JavaScript Error: no stack is taken, because these are peers' doings, not faults of ours.
  */
 
+import type { HeaderFields } from './header-fields.ts';
+
 /** Envoy's response flags (`%RESPONSE_FLAGS%`) that this proxy can set; '' when none applies. */
 export type ResponseFlag =
   | ''
@@ -38,6 +40,14 @@ export type ErrorSource = 'downstream' | 'upstream' | 'local';
  */
 export type RetrySafety = 'unsent' | 'idempotent' | 'never';
 
+/** What the local reply made from an error has beside what its flag, details and message say: a challenge, or the answer of an authorization service. */
+export interface ReplyExtras {
+  /** Put in place of the reply's own fields of these names. Those that frame the message must not be among them. */
+  readonly fields?: HeaderFields;
+  /** Instead of the reply's own body. */
+  readonly body?: Buffer;
+}
+
 export class ProxyError {
   readonly flag: ResponseFlag;
   readonly source: ErrorSource;
@@ -50,6 +60,7 @@ export class ProxyError {
   readonly status: number;
   /** HTTP/2 error code (RFC 9113 7) for RST_STREAM / GOAWAY made from this error. */
   readonly http2Code: number;
+  readonly reply: ReplyExtras | null;
 
   constructor(init: {
     flag: ResponseFlag;
@@ -59,6 +70,7 @@ export class ProxyError {
     retry?: RetrySafety;
     status?: number;
     http2Code?: number;
+    reply?: ReplyExtras | null;
   }) {
     this.flag = init.flag;
     this.source = init.source;
@@ -67,5 +79,6 @@ export class ProxyError {
     this.retry = init.retry ?? 'never';
     this.status = init.status ?? 0;
     this.http2Code = init.http2Code ?? 0;
+    this.reply = init.reply ?? null;
   }
 }

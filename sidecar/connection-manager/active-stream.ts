@@ -227,6 +227,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     responseFields.clean(head.fields, head.status === 101);
     if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
     if (config.alwaysSetRequestIdInResponse && this.requestId !== '') head.fields.set(requestIdName, this.requestId);
+    if (this.#gates !== null) this.#gates.applyToResponse(head.fields);
     this.#downstream.sendHead(head, endStream);
     if (endStream && head.status !== 101 && this.head.method !== 'CONNECT') this.#complete();
   }
@@ -312,6 +313,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
 
   #sendWhole(head: ResponseHead, body: Buffer | null): void {
     if (this.#refusesUpgrade(head)) head.status = 502;
+    if (this.#gates !== null) this.#gates.applyToResponse(head.fields);
     this.status = head.status;
     this.responseHead = head;
     if (this.grpc) this.grpcStatus = grpcStatusLabel(head.fields.get('grpc-status'));

@@ -1,6 +1,6 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
-import { ProxyError, type ResponseFlag } from '../codec/proxy-error.ts';
+import { ProxyError, type ReplyExtras, type ResponseFlag } from '../codec/proxy-error.ts';
 import { localReply, type ReplyContext, replyGrpcStatus, replyStatus } from './local-reply.ts';
 import { get } from './test/stream-rig.ts';
 
@@ -63,4 +63,39 @@ test("grpc-message is percent-encoded, and the reply is only its head (gRPC over
   expect(reply.head.fields.get('grpc-message')).toBe(
     '100 %25 of hosts are %C3%BC. [flag UH, some_details, rule shop/orders#rule-0]',
   );
+});
+
+describe('a reply that somebody else has a word in', () => {
+  const refused = (reply: ReplyExtras, status = 401): ProxyError =>
+    new ProxyError({ flag: 'UAEX', source: 'local', details: 'some_details', message: 'No.', status, reply });
+
+  test('has its fields in place of our own, all of each name', () => {
+    const fields = HeaderFields.of(['set-cookie', 'a=1'], ['set-cookie', 'b=2'], ['Content-Type', 'text/html']);
+    const { head, body } = localReply(refused({ fields, body: Buffer.from('<p>') }), get('/'), context);
+    expect(head.fields.getAll('set-cookie')).toEqual(['a=1', 'b=2']);
+    expect(head.fields.getAll('content-type')).toEqual(['text/html']);
+    expect(head.fields.get('content-length')).toBe('3');
+    expect(body!.toString()).toBe('<p>');
+  });
+
+  test('without a word has none, and no type', () => {
+    const { head, body } = localReply(refused({ body: Buffer.alloc(0) }), get('/'), context);
+    expect(body).toBeNull();
+    expect(head.fields.get('content-length')).toBe('0');
+    expect(head.fields.has('content-type')).toBe(false);
+  });
+
+  test.each([204, 304])('%d has no body and no length (RFC 9110 6.4.1)', (status) => {
+    const { head, body } = localReply(refused({ body: Buffer.from('text') }, status), get('/'), context);
+    expect(body).toBeNull();
+    expect(head.fields.has('content-length')).toBe(false);
+  });
+
+  test('is told to a gRPC caller in its message, and its fields beside it', () => {
+    const fields = HeaderFields.of(['www-authenticate', 'Bearer']);
+    const { head } = localReply(refused({ fields, body: Buffer.from('nö') }), get('/'), { ...context, grpc: true });
+    expect(head.fields.get('grpc-message')).toBe('n%C3%B6');
+    expect(head.fields.get('grpc-status')).toBe('16');
+    expect(head.fields.get('www-authenticate')).toBe('Bearer');
+  });
 });

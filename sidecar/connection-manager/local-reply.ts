@@ -94,27 +94,41 @@ export function localReply(error: ProxyError, request: RequestHead, context: Rep
   const { fields } = reply.head;
   if (context.requestId !== '') fields.append(names.requestId, context.requestId);
   if (error.flag === 'UO') fields.append(names.overloaded, 'true');
+  if (error.reply?.fields !== undefined) replace(fields, error.reply.fields);
   return reply;
 }
 
+/** All of each name in `others`, and no more of the reply's own. */
+function replace(fields: HeaderFields, others: HeaderFields): void {
+  for (const { lower } of others.names) fields.delete(lower);
+  for (const [i, name] of others.names.entries()) fields.append(name, others.values[i]!);
+}
+
 function plainReply(error: ProxyError, request: RequestHead, context: ReplyContext): LocalReply {
-  const json = wantsJson(request);
-  const body = Buffer.from(json ? jsonBody(error, context) : textBody(error, context));
-  const head = new ResponseHead(
-    replyStatus(error),
-    HeaderFields.of(
-      ['content-length', String(body.length)],
-      ['content-type', json ? 'application/json' : 'text/plain; charset=utf-8'],
-      ['date', new Date(context.wallMs).toUTCString()],
-      ['server', context.serverName],
-    ),
+  const status = replyStatus(error);
+  const given = error.reply?.body;
+  const json = given === undefined && wantsJson(request);
+  const body = given ?? Buffer.from(json ? jsonBody(error, context) : textBody(error, context));
+  const fields = HeaderFields.of(
+    ['content-length', String(body.length)],
+    ['content-type', given !== undefined ? 'text/plain' : json ? 'application/json' : 'text/plain; charset=utf-8'],
+    ['date', new Date(context.wallMs).toUTCString()],
+    ['server', context.serverName],
   );
-  return { head, body: request.method === 'HEAD' ? null : body };
+  // These have no body, whoever chose the status (RFC 9110 6.4.1).
+  const bodiless = status === 204 || status === 304;
+  if (bodiless) fields.delete('content-length');
+  if (bodiless || body.length === 0) fields.delete('content-type');
+  const sent = bodiless || body.length === 0 || request.method === 'HEAD' ? null : body;
+  return { head: new ResponseHead(status, fields), body: sent };
 }
 
 function grpcReply(error: ProxyError, context: ReplyContext): LocalReply {
   const flag = error.flag === '' ? '' : `flag ${error.flag}, `;
-  const message = `${error.message} [${flag}${error.details}${context.route === '' ? '' : `, rule ${context.route}`}]`;
+  const message =
+    error.reply?.body !== undefined
+      ? error.reply.body.toString('utf8')
+      : `${error.message} [${flag}${error.details}${context.route === '' ? '' : `, rule ${context.route}`}]`;
   return { head: grpcHead(replyGrpcStatus(error), message, context.serverName), body: null };
 }
 

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { anyPath, forward, route } from '../connection-manager/test/configs.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from '../connection-manager/test/stream-rig.ts';
@@ -105,6 +106,24 @@ test('a request without a body that waited goes on whole, and its time limits be
   rig.time.advance(200);
   expect(rig.downstream.head!.status).toBe(504);
   ended(rig);
+});
+
+test('what gates want otherwise in the answer is done to it, whoever made it, in their order', () => {
+  const adds = (value: string): RequestGate => ({
+    name: 'adds',
+    answersAtOnce: true,
+    check: (request) => {
+      request.changeResponse((fields) => fields.append(headerName('x-added'), value));
+      return null;
+    },
+  });
+  const gates = [adds('1'), adds('2')];
+  const proxied = new StreamRig({ gates }).request();
+  proxied.cluster.last.receiver.onHead(answer(200), true);
+  const notFound = new StreamRig({ gates, routes: [] }).request();
+  const refused = new StreamRig({ gates: [...gates, denies] }).request();
+  for (const rig of [proxied, notFound, refused])
+    expect(rig.downstream.head!.fields.getAll('x-added')).toEqual(['1', '2']);
 });
 
 test('holds no more than the buffer limit: past it the caller is not read', () => {

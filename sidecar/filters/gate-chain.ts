@@ -14,7 +14,7 @@ import type { DownstreamConnectionInfo } from '../connection-manager/http-contex
 import { RequestBody } from '../router/request-body.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 import type { StreamFilter } from '../router/stream-filter.ts';
-import type { GateRequest, GateVerdict, GateWait, RequestGate } from './request-gate.ts';
+import type { GateRequest, GateVerdict, GateWait, RequestGate, ResponseChange } from './request-gate.ts';
 
 /** What the chain needs of its stream. */
 export interface GatedStream {
@@ -44,6 +44,7 @@ export class GateChain implements GateRequest, StreamFilter {
   #held: RequestBody | null = null;
   #paused = false;
   #responseBlocked = false;
+  #responseChanges: ResponseChange[] | null = null;
 
   /** `bufferLimitBytes`: of the request's body, while it waits. */
   constructor(
@@ -74,6 +75,15 @@ export class GateChain implements GateRequest, StreamFilter {
 
   get route(): RouteEntry | null {
     return this.#stream.route;
+  }
+
+  changeResponse(change: ResponseChange): void {
+    (this.#responseChanges ??= []).push(change);
+  }
+
+  /** What gates want otherwise in the answer. */
+  applyToResponse(fields: HeaderFields): void {
+    if (this.#responseChanges !== null) for (const change of this.#responseChanges) change(fields);
   }
 
   /** Something of the request came, or it ended, while a gate was waited for. */

@@ -2,6 +2,7 @@
  * A filter that only decides whether a request may pass: RBAC, JWT, an outside authorization service. It sees the head, after admission and routing and before the router; it may change header
  * fields (claims to headers), and it may take its time. Gates of a connection manager stand in the order of its configuration; the first that denies ends the request.
  */
+import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
@@ -20,7 +21,11 @@ export interface GateRequest {
   readonly startMs: number;
   /** What gates found out, for those behind them and the access log: `envoy.filters.http.jwt_authn` → the verified payload. Null until something is put in. */
   metadata: Map<string, unknown> | null;
+  /** The fields of the answer, whoever made it, are changed so before it is sent; for a request that may pass. */
+  changeResponse(change: ResponseChange): void;
 }
+
+export type ResponseChange = (fields: HeaderFields) => void;
 
 /** `null`: it may pass. A ProxyError: it may not; that is the answer. */
 export type GateVerdict = ProxyError | null;

@@ -2,8 +2,9 @@
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ForwardActionConfig, RouteConfig, WeightedClusterConfig } from '../config/route-config.ts';
 import { HeaderMutation } from './header-mutation.ts';
-import { compileHeaderTest, compileQueryTest, type HeadTest, isGrpcHead } from './header-test.ts';
-import { compileRegex, type StringMatcher } from './string-matcher.ts';
+import type { HeadTest } from './header-test.ts';
+import { compileHeadTests, compilePath } from './route-match.ts';
+import type { StringMatcher } from './string-matcher.ts';
 
 /** A cluster that a route leads to, with its share. */
 export class WeightedTarget {
@@ -40,12 +41,8 @@ export class RouteEntry {
     this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0);
     this.requestHeaders = withOwn(HeaderMutation.compile(config.requestHeaders), outerRequest);
     this.responseHeaders = withOwn(HeaderMutation.compile(config.responseHeaders), outerResponse);
-    this.#pathTest = compilePath(config);
-    this.#tests = [
-      ...config.match.headers.map(compileHeaderTest),
-      ...(config.match.queryParameters.length > 0 ? [compileQueryTest(config.match.queryParameters)] : []),
-      ...(config.match.grpcOnly ? [isGrpcHead] : []),
-    ];
+    this.#pathTest = compilePath(config.match);
+    this.#tests = compileHeadTests(config.match);
   }
 
   /** `path` is without the query. */
@@ -72,33 +69,4 @@ export class RouteEntry {
 
 function withOwn(own: HeaderMutation | null, outer: readonly HeaderMutation[]): readonly HeaderMutation[] {
   return own === null ? outer : [own, ...outer];
-}
-
-function compilePath(config: RouteConfig): StringMatcher {
-  const { path, caseSensitive } = config.match;
-  // `case_sensitive` is not for regular expressions (Envoy).
-  if (path.kind === 'regex') return compileRegex(path.value);
-  const wanted = caseSensitive ? path.value : path.value.toLowerCase();
-  const { length } = wanted;
-  switch (path.kind) {
-    case 'exact':
-      return caseSensitive
-        ? (value) => value === wanted
-        : (value) => value.length === length && value.toLowerCase() === wanted;
-    case 'prefix':
-      if (length === 0 || wanted === '/') return anyPath;
-      return caseSensitive
-        ? (value) => value.startsWith(wanted)
-        : (value) => value.slice(0, length).toLowerCase() === wanted;
-    case 'separated-prefix':
-      return (value) => {
-        if (value.length > length && value.charCodeAt(length) !== 47) return false;
-        return caseSensitive ? value.startsWith(wanted) : value.slice(0, length).toLowerCase() === wanted;
-      };
-  }
-}
-
-/** Also `*` of OPTIONS, which only such a route can take. */
-function anyPath(): boolean {
-  return true;
 }

@@ -10,6 +10,14 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import {
+  ExtAuthzPerRouteSchema,
+  ExtAuthzSchema,
+} from './api/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import {
+  JwtAuthenticationSchema,
+  PerRouteConfigSchema,
+} from './api/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -29,6 +37,10 @@ export const apiRegistry = createRegistry(
   FileAccessLogSchema,
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
+  ExtAuthzSchema,
+  ExtAuthzPerRouteSchema,
+  JwtAuthenticationSchema,
+  PerRouteConfigSchema,
   RouterSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,

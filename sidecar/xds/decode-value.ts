@@ -174,12 +174,8 @@ function mutations(
 function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
   const name = option.header?.key ?? '';
   const value = option.header?.value ?? '';
-  if (
-    !validHeaderName(name) ||
-    ['host', 'content-length', 'transfer-encoding', 'connection'].includes(name.toLowerCase())
-  ) {
+  if (!settableHeader(name))
     faults.add(at(path, 'header.key'), `${JSON.stringify(name)} is not a header that can be added`);
-  }
   if (hasControlCharacter(value))
     faults.add(at(path, 'header.value'), 'has a character that may not stand in a header value');
   if (/%/.test(value.replaceAll('%%', '')))
@@ -204,6 +200,13 @@ function appendAction(option: HeaderValueOption): HeaderAdd['action'] {
     default:
       return 'append';
   }
+}
+
+/** A header that a configuration may write: not one that frames or addresses the message. */
+export function settableHeader(name: string): boolean {
+  return (
+    validHeaderName(name) && !['host', 'content-length', 'transfer-encoding', 'connection'].includes(name.toLowerCase())
+  );
 }
 
 function validHeaderName(name: string): boolean {

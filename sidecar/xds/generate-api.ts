@@ -11,13 +11,21 @@ import { writeGenerated } from '../../proto/write-generated.ts';
 import { supportedFields } from './supported-fields.ts';
 
 /** Messages of protocols that the sidecar speaks, rather than of configuration that it takes: whole. */
-const whole = ['envoy.service.discovery.v3.', 'google.rpc.', 'outrigger.'];
+const whole = [
+  'envoy.service.discovery.v3.',
+  'envoy.service.auth.v3.',
+  'envoy.config.core.v3.QueryParameter',
+  'google.rpc.',
+  'outrigger.',
+];
 
 const protocolRoots = [
   'envoy.service.discovery.v3.DiscoveryRequest',
   'envoy.service.discovery.v3.DiscoveryResponse',
   'envoy.service.discovery.v3.DeltaDiscoveryRequest',
   'envoy.service.discovery.v3.DeltaDiscoveryResponse',
+  'envoy.service.auth.v3.CheckRequest',
+  'envoy.service.auth.v3.CheckResponse',
   ...[
     'Instance',
     'RegisterRequest',
@@ -38,6 +46,8 @@ const unneeded = new Set([
   'resource_locators',
   'resource_errors',
   'cache_control',
+  'header_map',
+  'route_metadata_context',
 ]);
 
 const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFiles), {

@@ -16,6 +16,11 @@ const headerOptions: FieldNotes = {
   response_headers_to_remove: '',
 };
 
+const perFilter = 'by the name of the filter; of a filter that is not there: no effect';
+
+const jwt = 'envoy.extensions.filters.http.jwt_authn.v3';
+const authz = 'envoy.extensions.filters.http.ext_authz.v3';
+
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.bootstrap.v3.Bootstrap`]: {
     node: '',
@@ -70,7 +75,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.core.v3.GrpcService`]: {
     envoy_grpc: '',
     initial_metadata: '',
-    timeout: 'ignored: the stream has no end',
+    timeout: 'of an authorization service, default 200 ms; the stream of ADS has no end',
   },
   [`${config}.core.v3.GrpcService.EnvoyGrpc`]: { cluster_name: '', authority: '' },
   [`${config}.core.v3.HeaderValue`]: { key: '', value: '' },
@@ -160,7 +165,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     codec_type: 'AUTO, HTTP1, HTTP2',
     route_config: '',
     rds: '',
-    http_filters: 'only envoy.filters.http.router',
+    http_filters: 'envoy.filters.http.router as the last, before it those below',
     access_log: '',
     common_http_protocol_options: '',
     http_protocol_options: '',
@@ -196,6 +201,92 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     suppress_envoy_headers: 'ignored when false, else refused',
     dynamic_stats: 'ignored: statistics are as they are',
   },
+  [`${jwt}.JwtAuthentication`]: {
+    providers: '',
+    rules: 'the first that matches counts',
+    bypass_cors_preflight: '',
+    requirement_map: '',
+    strip_failure_response: '',
+  },
+  [`${jwt}.JwtProvider`]: {
+    issuer: '',
+    audiences: '',
+    subjects: '',
+    require_expiration: '',
+    max_lifetime: '',
+    local_jwks: 'RSA from 2048 bits, P-256, P-384, P-521, Ed25519; without a usable key every token is refused',
+    forward: '',
+    from_headers: '',
+    from_params: '',
+    from_cookies: '',
+    forward_payload_header: '',
+    pad_forward_payload_header: '',
+    payload_in_metadata: '',
+    normalize_payload_in_metadata: '',
+    header_in_metadata: '',
+    clock_skew_seconds: 'default 60',
+    jwt_cache_config: '',
+    claim_to_headers: 'a claim with a control character is refused',
+  },
+  [`${jwt}.JwtProvider.NormalizePayload`]: { space_delimited_claims: '' },
+  [`${jwt}.JwtCacheConfig`]: { jwt_cache_size: 'default 1000 tokens whose signature was found good' },
+  [`${jwt}.JwtHeader`]: { name: '', value_prefix: '' },
+  [`${jwt}.JwtClaimToHeader`]: { header_name: 'taken off every request first', claim_name: '' },
+  [`${jwt}.ProviderWithAudiences`]: { provider_name: '', audiences: '' },
+  [`${jwt}.JwtRequirement`]: {
+    provider_name: '',
+    provider_and_audiences: '',
+    requires_any: '',
+    requires_all: '',
+    allow_missing_or_failed: '',
+    allow_missing: '',
+  },
+  [`${jwt}.JwtRequirementOrList`]: { requirements: 'at least two' },
+  [`${jwt}.JwtRequirementAndList`]: { requirements: 'at least two' },
+  [`${jwt}.RequirementRule`]: { match: '', requires: '', requirement_name: '' },
+  [`${jwt}.PerRouteConfig`]: { disabled: '', requirement_name: '' },
+  [`${authz}.ExtAuthz`]: {
+    grpc_service: 'envoy_grpc',
+    http_service: '',
+    transport_api_version: 'only V3',
+    failure_mode_allow: '',
+    failure_mode_allow_header_add: '',
+    status_on_error: 'default 403',
+    validate_mutations: 'ignored: what the service answers is always checked',
+    metadata_context_namespaces: '',
+    include_tls_session: '',
+    stat_prefix: '',
+    allowed_headers: '',
+    disallowed_headers: '',
+    charge_cluster_response_stats: "ignored: a denial is counted with the filter, not with the route's cluster",
+    enable_dynamic_metadata_ingestion: '',
+  },
+  [`${authz}.HttpService`]: {
+    server_uri: '',
+    path_prefix: '',
+    authorization_request: '',
+    authorization_response: '',
+  },
+  [`${config}.core.v3.HttpUri`]: {
+    uri: 'ignored: the cluster is asked, in the name of the host that the request is for',
+    cluster: '',
+    timeout: '',
+  },
+  [`${authz}.AuthorizationRequest`]: { allowed_headers: 'the older place of it', headers_to_add: '' },
+  [`${authz}.AuthorizationResponse`]: {
+    allowed_upstream_headers: '',
+    allowed_upstream_headers_to_append: '',
+    allowed_client_headers: '',
+    allowed_client_headers_on_success: '',
+  },
+  [`${authz}.ExtAuthzPerRoute`]: { disabled: '', check_settings: '' },
+  [`${authz}.CheckSettings`]: {
+    context_extensions: '',
+    disable_request_body_buffering: 'ignored: bodies are not sent to the service',
+  },
+  'envoy.type.matcher.v3.ListStringMatcher': { patterns: '' },
+  'envoy.type.v3.HttpStatus': { code: '' },
+
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',
     typed_config: 'file, stdout, stderr',
@@ -220,6 +311,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     name: '',
     virtual_hosts: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     ignore_port_in_host_matching: '',
     validate_clusters: 'ignored: a missing cluster is answered when it is asked for',
     max_direct_response_body_size_bytes: 'ignored: bodies are read once, when the configuration arrives',
@@ -229,6 +321,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     domains: '',
     routes: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.Route`]: {
@@ -238,6 +331,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     redirect: '',
     direct_response: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.RouteMatch`]: {

@@ -16,6 +16,12 @@ export interface ProxyOptions {
   readonly protocol?: ClusterConfig['protocol'];
   readonly routes?: readonly RouteConfig[];
   readonly config?: Partial<HttpConnectionManagerConfig>;
+  /** Beside `app`. */
+  readonly clusters?: ReadonlyArray<{
+    readonly name: string;
+    readonly port: number;
+    readonly protocol: ClusterConfig['protocol'];
+  }>;
 }
 
 export class Proxy {
@@ -26,13 +32,13 @@ export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor({ upstreamPort, protocol = 'http1', routes, config }: ProxyOptions) {
+  constructor({ upstreamPort, protocol = 'http1', routes, config, clusters = [] }: ProxyOptions) {
     const wheel = new TimerWheel(systemClock);
     this.#clusters = new ClusterManager({ stats: this.stats, clock: systemClock, wheel, random: Math.random });
-    const cluster = configured(clusterConfig(upstreamPort, protocol));
+    const all = [{ name: 'app', port: upstreamPort, protocol }, ...clusters];
     this.#clusters.apply({
       listeners: new Map(),
-      clusters: new Map([['app', cluster]]),
+      clusters: new Map(all.map((each) => [each.name, configured(clusterConfig(each.name, each.port, each.protocol))])),
       routeTables: new Map(),
       assignments: new Map(),
     });
@@ -95,7 +101,7 @@ function configured<T>(value: T): Configured<T> {
   return { value, version: '', origin: 'static', updatedWallMs: 0, raw: new Uint8Array() };
 }
 
-function clusterConfig(port: number, protocol: ClusterConfig['protocol']): ClusterConfig {
+function clusterConfig(name: string, port: number, protocol: ClusterConfig['protocol']): ClusterConfig {
   const endpoint = {
     address: { host: '127.0.0.1', port },
     weight: 1,
@@ -104,12 +110,12 @@ function clusterConfig(port: number, protocol: ClusterConfig['protocol']): Clust
     metadata: {},
   } as const;
   return {
-    name: 'app',
-    statName: 'app',
+    name,
+    statName: name,
     discovery: {
       kind: 'static',
       assignment: {
-        clusterName: 'app',
+        clusterName: name,
         localities: [{ region: '', zone: '', subZone: '', weight: 1, priority: 0, endpoints: [endpoint] }],
       },
     },

@@ -20,9 +20,12 @@ export function needsAds(
   listener: ListenerConfig,
   staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>,
 ): boolean {
-  return chainsOf(listener).some(({ httpConnectionManager: { routes } }) => {
+  return chainsOf(listener).some(({ httpConnectionManager: { routes, gates } }) => {
     if (routes.kind === 'rds') return true;
-    return clusterNames(routes.table).some((name) => staticClusters.get(name)?.value.discovery.kind !== 'static');
+    const authorizers = gates.flatMap((gate) => (gate.kind === 'ext-authz' ? [gate.service.cluster] : []));
+    return [...clusterNames(routes.table), ...authorizers].some(
+      (name) => staticClusters.get(name)?.value.discovery.kind !== 'static',
+    );
   });
 }
 

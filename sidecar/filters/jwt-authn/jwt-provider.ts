@@ -1,0 +1,93 @@
+/** One provider of tokens: judges whether a token is its own, good, and for whom it must be. */
+import type { JwtProviderConfig } from '../../config/jwt-authn-config.ts';
+import { compileStringMatcher, type StringMatcher } from '../../router/string-matcher.ts';
+import { JwkSet } from './jwk-set.ts';
+import { type Jwt, type JwtClaims, parseJwt } from './jwt.ts';
+import { type JwtFault, jwtFault } from './jwt-fault.ts';
+import type { FoundToken } from './token-places.ts';
+import { type VerifiedJwt, verifiedJwt } from './verified-jwt.ts';
+import { VerifiedTokens } from './verified-tokens.ts';
+
+/** How often the signature did not have to be checked. */
+export interface CacheCounts {
+  hit(): void;
+  miss(): void;
+}
+
+/** Audiences that are wanted; null: any will do. */
+export type Audiences = ReadonlySet<string> | null;
+
+export class JwtProvider {
+  readonly config: JwtProviderConfig;
+  readonly #keys: JwkSet;
+  readonly #verified: VerifiedTokens;
+  readonly #audiences: Audiences;
+  readonly #isSubject: StringMatcher | null;
+  readonly #counts: CacheCounts;
+
+  constructor(config: JwtProviderConfig, counts: CacheCounts) {
+    this.config = config;
+    this.#keys = new JwkSet(config.jwks);
+    this.#verified = new VerifiedTokens(config.cacheSize);
+    this.#audiences = audiencesOf(config.audiences);
+    this.#isSubject = config.subjects === null ? null : compileStringMatcher(config.subjects);
+    this.#counts = counts;
+  }
+
+  /** `audiences` undefined: the provider's own. The order of the checks is Envoy's: it decides which fault is told. */
+  judge(found: FoundToken, audiences: Audiences | undefined, nowSeconds: number): VerifiedJwt | JwtFault {
+    const known = this.#verified.get(found.token);
+    if (known !== null) this.#counts.hit();
+    else this.#counts.miss();
+    const jwt: Jwt | VerifiedJwt | JwtFault = known ?? parseJwt(found.token);
+    if (typeof jwt === 'string') return jwt;
+    const fault = this.#claimsFault(jwt, found, audiences, nowSeconds);
+    if (fault !== null) {
+      if (known !== null && fault === jwtFault.expired) this.#verified.delete(found.token);
+      return fault;
+    }
+    return known ?? this.#verify(jwt as Jwt, found.token);
+  }
+
+  #verify(jwt: Jwt, token: string): VerifiedJwt | JwtFault {
+    const fault = this.#keys.verify(jwt);
+    if (fault !== null) return fault;
+    const verified = verifiedJwt(jwt, this.config);
+    if (verified === null) return jwtFault.unusableClaim;
+    this.#verified.add(token, verified);
+    return verified;
+  }
+
+  #claimsFault(
+    claims: JwtClaims,
+    { place }: FoundToken,
+    audiences: Audiences | undefined,
+    nowSeconds: number,
+  ): JwtFault | null {
+    const { config } = this;
+    const { issuer, expires, notBefore } = claims;
+    const isIssuer =
+      (place.issuers === null || place.issuers.has(issuer)) && (config.issuer === '' || config.issuer === issuer);
+    if (!isIssuer) return jwtFault.unknownIssuer;
+    if (notBefore !== null && nowSeconds + config.clockSkewSeconds < notBefore) return jwtFault.notYetValid;
+    if (expires !== null && nowSeconds > expires + config.clockSkewSeconds) return jwtFault.expired;
+    const wanted = audiences === undefined ? this.#audiences : audiences;
+    if (wanted !== null && !claims.audiences.some((each) => wanted.has(bareAudience(each))))
+      return jwtFault.audienceNotAllowed;
+    if (this.#isSubject !== null && !this.#isSubject(claims.subject)) return jwtFault.verificationFails;
+    if (expires === null && (config.requireExpiration || config.maxLifetimeSeconds !== null))
+      return jwtFault.verificationFails;
+    if (expires !== null && config.maxLifetimeSeconds !== null && expires - nowSeconds > config.maxLifetimeSeconds)
+      return jwtFault.verificationFails;
+    return null;
+  }
+}
+
+export function audiencesOf(audiences: readonly string[]): Audiences {
+  return audiences.length === 0 ? null : new Set(audiences.map(bareAudience));
+}
+
+/** `https://orders.example/` and `orders.example` are one audience (Envoy). */
+function bareAudience(audience: string): string {
+  return audience.replace(/^https?:\/\//, '').replace(/\/$/, '');
+}

@@ -1,0 +1,151 @@
+/** What a rule asks for, compiled: from the head of a request to the tokens that are good, or the fault that is told. It changes nothing. */
+import type { RequestHead } from '../../codec/message-head.ts';
+import type { JwtRequirementConfig } from '../../config/jwt-authn-config.ts';
+import { parseJwt } from './jwt.ts';
+import { type JwtFault, jwtFault } from './jwt-fault.ts';
+import { type Audiences, audiencesOf, type JwtProvider } from './jwt-provider.ts';
+import { type FoundToken, TokenPlaces } from './token-places.ts';
+import type { VerifiedJwt } from './verified-jwt.ts';
+
+export interface AcceptedToken {
+  readonly found: FoundToken;
+  readonly provider: JwtProvider;
+  readonly jwt: VerifiedJwt;
+}
+
+/** Null: satisfied, by the tokens that were added to `accepted`. */
+export type Requirement = (head: RequestHead, nowSeconds: number, accepted: AcceptedToken[]) => JwtFault | null;
+
+/** More in one request is an attack on our time. */
+const mostTokens = 16;
+
+export type Providers = ReadonlyMap<string, JwtProvider>;
+
+/** `optionalOf`: whose tokens `allow_missing` is about; those that the alternatives beside it name, or all. */
+export function compileRequirement(
+  config: JwtRequirementConfig,
+  providers: Providers,
+  optionalOf: readonly JwtProvider[] = [...providers.values()],
+): Requirement {
+  switch (config.kind) {
+    case 'provider':
+      return ofProvider(
+        providers.get(config.provider)!,
+        config.audiences === null ? undefined : audiencesOf(config.audiences),
+      );
+    case 'all':
+      return all(config.requirements.map((each) => compileRequirement(each, providers)));
+    case 'any':
+      return any(compileAlternatives(config.requirements, providers));
+    case 'allow-missing':
+    case 'allow-missing-or-failed':
+      return optional(optionalOf, config.kind === 'allow-missing-or-failed');
+    case 'allow':
+      return () => null;
+  }
+}
+
+/** For people: `a token of shop or of partner`. */
+export function requirementText(config: JwtRequirementConfig): string {
+  switch (config.kind) {
+    case 'provider':
+      return `a token of ${config.provider}${config.audiences === null ? '' : ` for ${config.audiences.join(' or ')}`}`;
+    case 'any':
+    case 'all':
+      return config.requirements.map(requirementText).join(config.kind === 'any' ? ' or ' : ' and ');
+    case 'allow-missing':
+      return 'no bad token';
+    default:
+      return 'nothing';
+  }
+}
+
+function ofProvider(provider: JwtProvider, audiences: Audiences | undefined): Requirement {
+  const places = new TokenPlaces([provider.config]);
+  return (head, nowSeconds, accepted) => {
+    const tokens = places.find(head).filter((found) => !isTaken(found, accepted));
+    if (tokens.length === 0) return jwtFault.missing;
+    if (tokens.length > mostTokens) return jwtFault.verificationFails;
+    // All must be good: else a good one would open the door for a bad one, which the application may be the one to believe. The last comes first (Envoy).
+    for (const found of tokens.toReversed()) {
+      const jwt = provider.judge(found, audiences, nowSeconds);
+      if (typeof jwt === 'string') return jwt;
+      accepted.push({ found, provider, jwt });
+    }
+    return null;
+  };
+}
+
+/** A token that goes no further is nobody else's: whoever is asked next does not see it (Envoy). */
+function isTaken({ place }: FoundToken, accepted: readonly AcceptedToken[]): boolean {
+  return accepted.some(
+    ({ found, provider }) =>
+      !provider.config.forward && found.place.kind === place.kind && found.place.name === place.name,
+  );
+}
+
+function optional(providers: readonly JwtProvider[], orFailed: boolean): Requirement {
+  const places = new TokenPlaces(providers.map((provider) => provider.config));
+  return (head, nowSeconds, accepted) => {
+    const tokens = places.find(head).filter((found) => !isTaken(found, accepted));
+    if (tokens.length > mostTokens) return orFailed ? null : jwtFault.verificationFails;
+    for (const found of tokens.toReversed()) {
+      const provider = byIssuer(providers, found);
+      const jwt = typeof provider === 'string' ? provider : provider.judge(found, undefined, nowSeconds);
+      if (typeof jwt !== 'string') accepted.push({ found, provider: provider as JwtProvider, jwt });
+      else if (!orFailed) return jwt;
+    }
+    return null;
+  };
+}
+
+/** Whose token it says it is: the provider of that issuer, else one that takes any. */
+function byIssuer(providers: readonly JwtProvider[], { token }: FoundToken): JwtProvider | JwtFault {
+  const jwt = parseJwt(token);
+  if (typeof jwt === 'string') return jwt;
+  return (
+    providers.find(({ config }) => config.issuer !== '' && config.issuer === jwt.issuer) ??
+    providers.find(({ config }) => config.issuer === '') ??
+    jwtFault.unknownIssuer
+  );
+}
+
+function all(requirements: readonly Requirement[]): Requirement {
+  return (head, nowSeconds, accepted) => {
+    for (const requirement of requirements) {
+      const fault = requirement(head, nowSeconds, accepted);
+      if (fault !== null) return fault;
+    }
+    return null;
+  };
+}
+
+function any(requirements: readonly Requirement[]): Requirement {
+  return (head, nowSeconds, accepted) => {
+    const before = accepted.length;
+    let told: JwtFault | null = null;
+    for (const requirement of requirements) {
+      const fault = requirement(head, nowSeconds, accepted);
+      if (fault === null) return null;
+      accepted.length = before;
+      // That a token is not there, or another's, says less than what is wrong with the one that is (Envoy).
+      if (told === null || !(fault === jwtFault.missing || fault === jwtFault.unknownIssuer)) told = fault;
+    }
+    return told ?? jwtFault.missing;
+  };
+}
+
+/** `allow_missing` comes last, and is about the providers that the others name (Envoy). */
+function compileAlternatives(configs: readonly JwtRequirementConfig[], providers: Providers): readonly Requirement[] {
+  const isLenient = ({ kind }: JwtRequirementConfig): boolean => kind.startsWith('allow-missing');
+  const lenient =
+    configs.find(({ kind }) => kind === 'allow-missing-or-failed') ??
+    configs.find(({ kind }) => kind === 'allow-missing');
+  const named = configs.flatMap((each) => (each.kind === 'provider' ? [providers.get(each.provider)!] : []));
+  return [
+    ...configs.filter((each) => !isLenient(each)).map((each) => compileRequirement(each, providers)),
+    ...(lenient === undefined
+      ? []
+      : [compileRequirement(lenient, providers, named.length > 0 ? named : [...providers.values()])]),
+  ];
+}

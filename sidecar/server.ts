@@ -85,6 +85,7 @@ export class Sidecar implements AdminContext {
       clock,
       wheel: this.wheel,
       random,
+      log,
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
     };

@@ -1,13 +1,14 @@
 /**
  * What the gates of a connection manager are configured to do: one kind for each HTTP filter that only decides (filters/request-gate.ts). Made and validated only in
- * sidecar/xds, where http-filter-decoders.ts knows which message becomes which.
+ * sidecar/xds, where decode-http-filters.ts and decode-route-gates.ts know which message becomes which.
  */
+import type { RbacConfig, RbacRouteConfig } from './rbac-config.ts';
 
 /** One gate, in a connection manager's list. */
-export type GateConfig = never;
+export type GateConfig = RbacConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
-export type RouteGateConfig = never;
+export type RouteGateConfig = RbacRouteConfig;
 
 /** By the filter's configured name. */
 export type RouteGateConfigs = ReadonlyMap<string, RouteGateConfig>;

@@ -2,6 +2,7 @@
 import type { GateConfig } from '../config/gate-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import type { HttpContext } from '../connection-manager/http-context.ts';
+import { RbacGate } from './rbac/rbac-gate.ts';
 import type { RequestGate } from './request-gate.ts';
 
 /** The gates in the order of the configuration; made once per connection manager. */
@@ -9,6 +10,9 @@ export function makeGates(config: HttpConnectionManagerConfig, context: HttpCont
   return config.gates.map((gate) => makeGate(gate, config, context));
 }
 
-function makeGate(gate: GateConfig, _manager: HttpConnectionManagerConfig, _context: HttpContext): RequestGate {
-  return gate;
+function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, context: HttpContext): RequestGate {
+  switch (gate.kind) {
+    case 'rbac':
+      return new RbacGate(gate, manager.statPrefix, manager, context);
+  }
 }

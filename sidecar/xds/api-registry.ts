@@ -10,6 +10,7 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -29,6 +30,8 @@ export const apiRegistry = createRegistry(
   FileAccessLogSchema,
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
+  RBACSchema,
+  RBACPerRouteSchema,
   RouterSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,

@@ -5,13 +5,16 @@ import type { GateConfig } from '../config/gate-config.ts';
 import type { Router } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import type { HttpFilter } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { apiRegistry } from './api-registry.ts';
+import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
 
 /** `name`: the filter's configured one; `path`: of its typed_config. */
 type GateDecoder = (message: Message, name: string, path: string, faults: Faults) => GateConfig;
 
 /** By the type of `typed_config`. To add a filter: its messages in supported-fields.ts and api-registry.ts, its decoder here. */
-const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecoder>();
+const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecoder>([
+  ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
+]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {
   if (filters.length === 0) faults.add(path, 'needs envoy.filters.http.router as the last filter');

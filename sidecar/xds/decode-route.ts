@@ -1,28 +1,23 @@
 /** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
 
+import type { RouteGateConfigs } from '../config/gate-config.ts';
 import {
   type ForwardActionConfig,
-  type HeaderMatchConfig,
   noHeaderMutations,
-  type QueryMatchConfig,
   type RedirectActionConfig,
   type RetryPolicyConfig,
   type RouteActionConfig,
   type RouteConfig,
-  type RouteMatchConfig,
   type RouteTableConfig,
   type VirtualHostConfig,
   type WeightedClusterConfig,
 } from '../config/route-config.ts';
 import { honouredRetryConditions } from '../router/retry.ts';
 import type {
-  HeaderMatcher,
-  QueryParameterMatcher,
   RedirectAction,
   RetryPolicy,
   Route,
   RouteAction,
-  RouteMatch,
   VirtualHost,
   WeightedCluster_ClusterWeight,
 } from './api/envoy/config/route/v3/route_components_pb.js';
@@ -31,18 +26,21 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
-import { dataSourceText, durationMs, headerMutations, regexText, stringMatch } from './decode-value.ts';
+import { routeGates } from './decode-route-gates.ts';
+import { routeMatch } from './decode-route-match.ts';
+import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 export function decodeRouteTable(message: RouteConfiguration, path: string, faults: Faults): RouteTableConfig {
   const domains = new Map<string, string>();
   const names = new Set<string>();
+  const gates = routeGates(message.typedPerFilterConfig, null, at(path, 'typed_per_filter_config'), faults);
   const virtualHosts = message.virtualHosts.map((host, i) => {
     const here = at(at(path, 'virtual_hosts'), i);
     if (names.has(host.name))
       faults.add(at(here, 'name'), `${JSON.stringify(host.name)} is the name of another virtual host too`);
     names.add(host.name);
-    return virtualHost(host, here, domains, faults);
+    return virtualHost(host, here, domains, gates, faults);
   });
   return Object.freeze({
     name: message.name,
@@ -56,6 +54,7 @@ function virtualHost(
   message: VirtualHost,
   path: string,
   domains: Map<string, string>,
+  tableGates: RouteGateConfigs | null,
   faults: Faults,
 ): VirtualHostConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
@@ -75,139 +74,23 @@ function virtualHost(
       faults.add(here, `${JSON.stringify(domain)} is not a domain; a * may stand at one end`);
     }
   }
+  const gates = routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults);
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),
-    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), faults)),
+    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), gates, faults)),
     ...headerMutations(message, path, faults),
   };
 }
 
-function decodeRoute(message: Route, path: string, faults: Faults): RouteConfig {
+function decodeRoute(message: Route, path: string, outerGates: RouteGateConfigs | null, faults: Faults): RouteConfig {
   return {
     name: message.name,
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, faults),
-    gates: null,
+    gates: routeGates(message.typedPerFilterConfig, outerGates, at(path, 'typed_per_filter_config'), faults),
     ...headerMutations(message, path, faults),
   };
-}
-
-function routeMatch(message: RouteMatch | undefined, path: string, faults: Faults): RouteMatchConfig {
-  if (message === undefined) {
-    faults.add(path, 'is missing');
-    return {
-      path: { kind: 'prefix', value: '/' },
-      caseSensitive: true,
-      headers: [],
-      queryParameters: [],
-      grpcOnly: false,
-    };
-  }
-  return {
-    path: pathMatch(message, path, faults),
-    caseSensitive: message.caseSensitive ?? true,
-    headers: message.headers.map((header, i) => headerMatch(header, at(at(path, 'headers'), i), faults)),
-    queryParameters: message.queryParameters.map((query, i) =>
-      queryMatch(query, at(at(path, 'query_parameters'), i), faults),
-    ),
-    grpcOnly: message.grpc !== undefined,
-  };
-}
-
-function pathMatch(message: RouteMatch, path: string, faults: Faults): RouteMatchConfig['path'] {
-  const { pathSpecifier } = message;
-  switch (pathSpecifier.case) {
-    case 'prefix':
-      return { kind: 'prefix', value: pathSpecifier.value };
-    case 'path':
-      return { kind: 'exact', value: pathSpecifier.value };
-    case 'pathSeparatedPrefix':
-      if (!/^\/[^?#]*[^?#/]$/.test(pathSpecifier.value))
-        faults.add(
-          at(path, 'path_separated_prefix'),
-          `${JSON.stringify(pathSpecifier.value)} must begin with / and not end with it, without ? or #`,
-        );
-      return { kind: 'separated-prefix', value: pathSpecifier.value };
-    case 'safeRegex':
-      return { kind: 'regex', value: regexText(pathSpecifier.value.regex, at(path, 'safe_regex.regex'), faults) };
-    default:
-      if (pathSpecifier.case === undefined) faults.add(path, 'needs prefix, path, path_separated_prefix or safe_regex');
-      return { kind: 'prefix', value: '/' };
-  }
-}
-
-function headerMatch(message: HeaderMatcher, path: string, faults: Faults): HeaderMatchConfig {
-  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
-  const base = {
-    name: message.name.toLowerCase(),
-    invert: message.invertMatch,
-    treatMissingAsEmpty: message.treatMissingHeaderAsEmpty,
-  };
-  const specifier = message.headerMatchSpecifier;
-  switch (specifier.case) {
-    case 'exactMatch':
-      return { ...base, test: { kind: 'string', match: { kind: 'exact', value: specifier.value, ignoreCase: false } } };
-    case 'prefixMatch':
-      nonEmpty(specifier.value, at(path, 'prefix_match'), faults);
-      return {
-        ...base,
-        test: { kind: 'string', match: { kind: 'prefix', value: specifier.value, ignoreCase: false } },
-      };
-    case 'suffixMatch':
-      nonEmpty(specifier.value, at(path, 'suffix_match'), faults);
-      return {
-        ...base,
-        test: { kind: 'string', match: { kind: 'suffix', value: specifier.value, ignoreCase: false } },
-      };
-    case 'containsMatch':
-      nonEmpty(specifier.value, at(path, 'contains_match'), faults);
-      return {
-        ...base,
-        test: { kind: 'string', match: { kind: 'contains', value: specifier.value, ignoreCase: false } },
-      };
-    case 'safeRegexMatch':
-      return {
-        ...base,
-        test: {
-          kind: 'string',
-          match: { kind: 'regex', value: regexText(specifier.value.regex, at(path, 'safe_regex_match.regex'), faults) },
-        },
-      };
-    case 'stringMatch':
-      return {
-        ...base,
-        test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) },
-      };
-    case 'rangeMatch':
-      return {
-        ...base,
-        test: { kind: 'range', start: Number(specifier.value.start), end: Number(specifier.value.end) },
-      };
-    case 'presentMatch':
-      return { ...base, test: { kind: 'present', present: specifier.value } };
-    default:
-      // No specifier: the header must be there (Envoy).
-      return { ...base, test: { kind: 'present', present: true } };
-  }
-}
-
-function nonEmpty(value: string, path: string, faults: Faults): void {
-  if (value === '') faults.add(path, 'must not be empty');
-}
-
-function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
-  if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
-  const specifier = message.queryParameterMatchSpecifier;
-  if (specifier.case === 'stringMatch')
-    return {
-      name: message.name,
-      test: { kind: 'string', match: stringMatch(specifier.value, at(path, 'string_match'), faults) },
-    };
-  // Envoy looks for the parameter whatever the value says; it is not the opposite that `false` would get.
-  if (specifier.case === 'presentMatch' && !specifier.value)
-    faults.add(at(path, 'present_match'), 'only true is supported; see docs/xds-support.md');
-  return { name: message.name, test: { kind: 'present' } };
 }
 
 function action(message: Route, path: string, faults: Faults): RouteActionConfig {

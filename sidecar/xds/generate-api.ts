@@ -11,7 +11,7 @@ import { writeGenerated } from '../../proto/write-generated.ts';
 import { supportedFields } from './supported-fields.ts';
 
 /** Messages of protocols that the sidecar speaks, rather than of configuration that it takes: whole. */
-const whole = ['envoy.service.discovery.v3.', 'google.rpc.', 'outrigger.'];
+const whole = ['envoy.service.discovery.v3.', 'google.api.expr.v1alpha1.', 'google.rpc.', 'outrigger.'];
 
 const protocolRoots = [
   'envoy.service.discovery.v3.DiscoveryRequest',

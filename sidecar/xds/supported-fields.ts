@@ -16,6 +16,11 @@ const headerOptions: FieldNotes = {
   response_headers_to_remove: '',
 };
 
+const perFilter = 'by the name of the filter; of a filter that is not there: no effect';
+
+const rbac = 'envoy.config.rbac.v3';
+const matcher = 'envoy.type.matcher.v3';
+
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.bootstrap.v3.Bootstrap`]: {
     node: '',
@@ -159,7 +164,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     codec_type: 'AUTO, HTTP1, HTTP2',
     route_config: '',
     rds: '',
-    http_filters: 'only envoy.filters.http.router',
+    http_filters: 'envoy.filters.http.router as the last, before it those below',
     access_log: '',
     common_http_protocol_options: '',
     http_protocol_options: '',
@@ -195,6 +200,70 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     suppress_envoy_headers: 'ignored when false, else refused',
     dynamic_stats: 'ignored: statistics are as they are',
   },
+  'envoy.extensions.filters.http.rbac.v3.RBAC': {
+    rules: '',
+    rules_stat_prefix: '',
+    shadow_rules: '',
+    shadow_rules_stat_prefix: '',
+    track_per_rule_stats: 'ignored: outrigger_authorization_total always says the policy',
+  },
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': { rbac: 'absent: nothing is judged on that route' },
+  [`${rbac}.RBAC`]: { action: '', policies: '' },
+  [`${rbac}.Policy`]: {
+    permissions: '',
+    principals: '',
+    condition: 'CEL; attributes of request, source, destination, connection and metadata',
+  },
+  [`${rbac}.Permission`]: {
+    and_rules: '',
+    or_rules: '',
+    any: '',
+    header: 'of a header with several values, ALLOW wants each of them to match, DENY one of them',
+    url_path: '',
+    destination_ip: '',
+    destination_port: '',
+    destination_port_range: '',
+    metadata: '',
+    not_rule: '',
+    requested_server_name: '',
+  },
+  [`${rbac}.Permission.Set`]: { rules: '' },
+  [`${rbac}.Principal`]: {
+    and_ids: '',
+    or_ids: '',
+    any: '',
+    authenticated: '',
+    source_ip: '',
+    direct_remote_ip: '',
+    remote_ip: 'by x-forwarded-for, as xff_num_trusted_hops and use_remote_address say',
+    header: 'as in permissions',
+    url_path: '',
+    metadata: '',
+    not_id: '',
+  },
+  [`${rbac}.Principal.Set`]: { ids: '' },
+  [`${rbac}.Principal.Authenticated`]: {
+    principal_name: 'URI names, DNS names, then the subject; without: anybody who showed a certificate',
+  },
+  [`${config}.core.v3.CidrRange`]: { address_prefix: '', prefix_len: 'default 0' },
+  'envoy.type.v3.Int32Range': { start: '', end: '' },
+  'envoy.type.v3.DoubleRange': { start: '', end: '' },
+  [`${matcher}.PathMatcher`]: { path: '' },
+  [`${matcher}.MetadataMatcher`]: { filter: '', path: '', value: '', invert: '' },
+  [`${matcher}.MetadataMatcher.PathSegment`]: { key: '' },
+  [`${matcher}.ValueMatcher`]: {
+    null_match: '',
+    double_match: '',
+    string_match: '',
+    bool_match: '',
+    present_match: '',
+    list_match: '',
+    or_match: '',
+  },
+  [`${matcher}.ValueMatcher.NullMatch`]: {},
+  [`${matcher}.DoubleMatcher`]: { range: '', exact: '' },
+  [`${matcher}.ListMatcher`]: { one_of: '' },
+  [`${matcher}.OrMatcher`]: { value_matchers: 'at least two' },
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',
     typed_config: 'file, stdout, stderr',
@@ -219,6 +288,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     name: '',
     virtual_hosts: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     ignore_port_in_host_matching: '',
     validate_clusters: 'ignored: a missing cluster is answered when it is asked for',
     max_direct_response_body_size_bytes: 'ignored: bodies are read once, when the configuration arrives',
@@ -228,6 +298,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     domains: '',
     routes: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.Route`]: {
@@ -237,6 +308,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     redirect: '',
     direct_response: '',
     ...headerOptions,
+    typed_per_filter_config: perFilter,
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.RouteMatch`]: {
@@ -399,4 +471,5 @@ export const wholeMessages: ReadonlySet<string> = new Set([
   'google.protobuf.Struct',
   'google.protobuf.Timestamp',
   'google.protobuf.Empty',
+  'google.api.expr.v1alpha1.Expr',
 ]);

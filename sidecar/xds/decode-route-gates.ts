@@ -1,0 +1,39 @@
+/** `typed_per_filter_config` of a route, a virtual host or a route table → what it says for each gate. Each is decoded in a file of its own, found here by the type of its message. */
+import type { Message } from '@bufbuild/protobuf';
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
+import type { RouteGateConfig, RouteGateConfigs } from '../config/gate-config.ts';
+import { apiRegistry } from './api-registry.ts';
+import { rbacPerRoute } from './decode-rbac.ts';
+import type { Faults } from './fault.ts';
+
+/** `outer`: what the level above says for the same filter. */
+type RouteGateDecoder = (
+  message: Message,
+  outer: RouteGateConfig | undefined,
+  path: string,
+  faults: Faults,
+) => RouteGateConfig;
+
+const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string, RouteGateDecoder>([
+  ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
+]);
+
+/** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */
+export function routeGates(
+  perFilter: Readonly<Record<string, Any>>,
+  outer: RouteGateConfigs | null,
+  path: string,
+  faults: Faults,
+): RouteGateConfigs | null {
+  const entries = Object.entries(perFilter);
+  if (entries.length === 0) return outer;
+  const gates = new Map<string, RouteGateConfig>(outer);
+  for (const [filter, any] of entries) {
+    const here = `${path}["${filter}"]`;
+    const message = anyUnpack(any, apiRegistry);
+    const decode = message === undefined ? undefined : routeGateDecoders.get(message.$typeName);
+    if (decode === undefined) faults.add(here, `${any.typeUrl} says nothing of a filter for routes`);
+    else gates.set(filter, decode(message!, outer?.get(filter), here, faults));
+  }
+  return gates;
+}

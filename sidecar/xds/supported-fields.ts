@@ -212,7 +212,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${rbac}.Policy`]: {
     permissions: '',
     principals: '',
-    condition: 'CEL; attributes of request, source, destination, connection and metadata',
+    condition:
+      'CEL without macros over lists; attributes of request, source (as remote_ip), destination, connection and metadata',
   },
   [`${rbac}.Permission`]: {
     and_rules: '',

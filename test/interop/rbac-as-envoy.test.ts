@@ -9,7 +9,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import * as certificates from '../../sidecar/transport/test/certificates.ts';
 import { freePorts } from '../peers/free-port.ts';
 import { Stage } from './programs.ts';
-import { caseNames, principals, type RbacPorts, rbacBootstrap } from './rbac-bootstrap.ts';
+import { caseNames, conditions, principals, type RbacPorts, rbacBootstrap } from './rbac-bootstrap.ts';
 
 interface Question {
   readonly port: 'plain' | 'edge' | 'tls';
@@ -74,7 +74,8 @@ for (const name of caseNames) {
     if (name.startsWith('remote-ip') || name.startsWith('direct'))
       for (const fields of Object.keys(fieldSets).filter((each) => each.startsWith('forwarded')))
         questions[`${name} ${action} at the edge: ${fields}`] = { port: 'edge', path, headers: fieldSets[fields]! };
-    if (!(name in principals) && !name.startsWith('server-name')) continue;
+    if (!Object.hasOwn(principals, name) && !Object.hasOwn(conditions, name) && !name.startsWith('server-name'))
+      continue;
     for (const certificate of ['orders', 'storefront', 'twonames'] as const)
       questions[`${name} ${action} by ${certificate}`] = { port: 'tls', path, certificate };
     questions[`${name} ${action} over TLS without a certificate`] = { port: 'tls', path };

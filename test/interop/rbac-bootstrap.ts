@@ -1,4 +1,7 @@
 /** One bootstrap with every kind of RBAC rule that both Envoy and we take. Each case is a route of its own with rules of its own, once as ALLOW and once as DENY. */
+import { parse } from '@bufbuild/cel';
+import { type Expr, ExprSchema } from '@bufbuild/cel-spec/cel/expr/syntax_pb.js';
+import { toJson } from '@bufbuild/protobuf';
 import * as certificates from '../../sidecar/transport/test/certificates.ts';
 import { type Json, listener, staticBootstrap } from './envoy-resources.ts';
 
@@ -107,12 +110,45 @@ export const principals: Readonly<Record<string, Json>> = {
   'url-path': { url_path: text({ suffix: '/one' }) },
 };
 
-export const caseNames: readonly string[] = [...Object.keys(permissions), ...Object.keys(principals)];
+const cel = (text: string): Json => toJson(ExprSchema, parse(text).expr as Expr) as Json;
+
+export const conditions: Readonly<Record<string, Json>> = {
+  'condition-path': cel("request.path.endsWith('one?q=1')"),
+  'condition-url-path': cel("request.url_path.endsWith('/one')"),
+  'condition-method': cel("request.method == 'POST'"),
+  'condition-host': cel("request.host == 'b.test'"),
+  'condition-scheme': cel("request.scheme == 'http'"),
+  'condition-header': cel("request.headers['x-a'] == '1'"),
+  'condition-header-in': cel("'x-a' in request.headers && request.headers['x-a'] in ['1', '2', '']"),
+  'condition-header-or': cel("request.headers['x-a'] == '1' || request.method == 'POST'"),
+  'condition-header-not': cel("!(request.headers['x-a'] == '1')"),
+  'condition-header-regex': cel("request.headers['x-a'].matches('^[a1]')"),
+  'condition-header-size': cel("size(request.headers['x-a']) == 2"),
+  'condition-proto': cel("request.headers['__proto__'] == '1'"),
+  'condition-choice': cel("request.method == 'GET' ? request.headers['x-a'] == '2' : true"),
+  'condition-source-port': cel('source.port > 0 && destination.port > 0'),
+  'condition-source-address': cel("source.address.startsWith('127.0.0.1:')"),
+  'condition-source-address-forwarded': cel("source.address in ['10.1.2.3:0', '[2001:db8::1]:0']"),
+  'condition-not-a-boolean': cel('request.method'),
+  'condition-of-unlike-types': cel("request.method + 1 == 'a'"),
+  'condition-division-by-zero': cel('1 / (source.port - source.port) == 1'),
+  'condition-mtls': cel('connection.mtls'),
+  'condition-uri': cel(`connection.uri_san_peer_certificate == '${uri('orders')}'`),
+  'condition-subject': cel("connection.subject_peer_certificate == 'CN=storefront'"),
+  'condition-server-name': cel("connection.requested_server_name == 'orders.shop'"),
+  'condition-metadata-missing': cel("metadata.filter_metadata['nobody']['a'] == 'x'"),
+  'condition-metadata-has': cel('has(metadata.filter_metadata.nobody)'),
+};
+
+export const caseNames: readonly string[] = [permissions, principals, conditions].flatMap((cases) =>
+  Object.keys(cases),
+);
 
 function rulesOf(name: string, action: 'ALLOW' | 'DENY'): Json {
   const policy = {
     permissions: [permissions[name] ?? { any: true }],
     principals: [principals[name] ?? { any: true }],
+    ...(conditions[name] === undefined ? {} : { condition: conditions[name] }),
   };
   // Two that match alike: the first by name is told. Blanks in it do not reach the log.
   return { action, policies: { 'b second': policy, 'a first#rule-0': policy } };

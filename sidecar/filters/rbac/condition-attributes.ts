@@ -51,7 +51,7 @@ export function attributesOf(view: RequestView): Record<string, never> {
   // A property on the way to a value is looked up by names in the expression.
   return Object.create(null, {
     request: { get: () => request(view) },
-    source: { get: () => endpoint(view.connection.info.remoteAddress) },
+    source: { get: () => endpoint(view.clientEndpoint) },
     destination: { get: () => endpoint(view.connection.info.localAddress) },
     connection: { get: () => connection(view.connection) },
     metadata: { get: () => new Map([['filter_metadata', view.metadata ?? new Map()]]) },

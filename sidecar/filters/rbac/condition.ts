@@ -33,7 +33,7 @@ export function compileCondition({ expression }: RbacConditionConfig): (view: Re
   const { cel, spec, protobuf } = library();
   const expr = protobuf.fromBinary(spec.ExprSchema, expression);
   const env = cel.celEnv();
-  new ExpressionCheck((name) => operators.has(name) || env.funcs.find(name) !== undefined).expression(expr, new Set());
+  new ExpressionCheck((name) => operators.has(name) || env.funcs.find(name) !== undefined).expression(expr);
   const evaluate = cel.plan(env, expr);
   return (view) => {
     try {
@@ -45,7 +45,7 @@ export function compileCondition({ expression }: RbacConditionConfig): (view: Re
 }
 
 /** Those that the planner knows itself. */
-const operators: ReadonlySet<string> = new Set(['_&&_', '_||_', '_?_:_', '_[_]', '@not_strictly_false']);
+const operators: ReadonlySet<string> = new Set(['_&&_', '_||_', '_?_:_', '_[_]']);
 
 class ExpressionCheck {
   readonly #knowsFunction: (name: string) => boolean;
@@ -54,40 +54,34 @@ class ExpressionCheck {
     this.#knowsFunction = knowsFunction;
   }
 
-  /** `bound`: variables of comprehensions around it. */
-  expression(expr: Expr | undefined, bound: ReadonlySet<string>): void {
+  expression(expr: Expr | undefined): void {
     const kind = expr?.exprKind;
     switch (kind?.case) {
       case 'constExpr':
         return;
       case 'identExpr':
       case 'selectExpr':
-        this.#reference(expr!, bound);
+        this.#reference(expr!);
         return;
       case 'callExpr': {
         const { function: name, target, args } = kind.value;
         if (!this.#knowsFunction(name)) throw new Error(`the function ${name} is not supported`);
-        if (name === '_[_]') this.#index(args, bound);
-        if (target !== undefined) this.expression(target, bound);
-        for (const each of args) this.expression(each, bound);
+        if (name === '_[_]') this.#index(args);
+        if (target !== undefined) this.expression(target);
+        for (const each of args) this.expression(each);
         return;
       }
       case 'listExpr':
-        for (const each of kind.value.elements) this.expression(each, bound);
+        for (const each of kind.value.elements) this.expression(each);
         return;
-      case 'comprehensionExpr': {
-        const { iterRange, accuInit, iterVar, iterVar2, accuVar, loopCondition, loopStep, result } = kind.value;
-        this.expression(iterRange, bound);
-        this.expression(accuInit, bound);
-        const inner = new Set([...bound, iterVar, iterVar2, accuVar]);
-        for (const each of [loopCondition, loopStep, result]) this.expression(each, inner);
-        return;
-      }
+      case 'comprehensionExpr':
+        // So does Envoy: a request's length would decide how long it takes.
+        throw new Error('macros that go through a list (all, exists, map, filter) are not supported');
       case 'structExpr':
         if (kind.value.messageName !== '') throw new Error(`the message ${kind.value.messageName} is not supported`);
         for (const entry of kind.value.entries) {
-          if (entry.keyKind.case === 'mapKey') this.expression(entry.keyKind.value, bound);
-          this.expression(entry.value, bound);
+          if (entry.keyKind.case === 'mapKey') this.expression(entry.keyKind.value);
+          this.expression(entry.value);
         }
         return;
       default:
@@ -96,7 +90,7 @@ class ExpressionCheck {
   }
 
   /** `request.path`: the first two names must be an attribute that there is. */
-  #reference(expr: Expr, bound: ReadonlySet<string>): void {
+  #reference(expr: Expr): void {
     const names: string[] = [];
     let at: Expr | undefined = expr;
     while (at?.exprKind.case === 'selectExpr') {
@@ -104,20 +98,20 @@ class ExpressionCheck {
       at = at.exprKind.value.operand;
     }
     if (at?.exprKind.case !== 'identExpr') {
-      this.expression(at, bound);
+      this.expression(at);
       return;
     }
     const root = at.exprKind.value.name;
     const field = names[0];
-    if (bound.has(root) || isAttribute(root, field)) return;
+    if (isAttribute(root, field)) return;
     throw new Error(`${field === undefined ? root : `${root}.${field}`} is not an attribute that is supported`);
   }
 
   /** `request['path']`. */
-  #index([operand, index]: readonly Expr[], bound: ReadonlySet<string>): void {
+  #index([operand, index]: readonly Expr[]): void {
     const root = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : '';
     const key = index?.exprKind.case === 'constExpr' ? index.exprKind.value.constantKind : undefined;
-    if (root === '' || bound.has(root) || key?.case !== 'stringValue') return;
+    if (root === '' || key?.case !== 'stringValue') return;
     if (!isAttribute(root, key.value)) throw new Error(`${root}[${JSON.stringify(key.value)}] is not supported`);
   }
 }

@@ -1,5 +1,5 @@
 /** IP addresses as numbers, and ranges of them. An IPv4 address that came in IPv6 form (`::ffff:10.0.0.1`, as sockets of both families give it) is IPv4: else it would slip through a rule. */
-import { isIPv4, isIPv6 } from 'node:net';
+import { isIPv4, isIPv6, SocketAddress } from 'node:net';
 import type { AddressRangeConfig } from '../../config/rbac-config.ts';
 
 export interface IpAddress {
@@ -24,6 +24,12 @@ export function parseEndpoint(endpoint: string): { readonly address: IpAddress |
   const host = endpoint.slice(0, Math.max(0, colon));
   const bare = host.startsWith('[') ? host.slice(1, -1) : host;
   return { address: parseIpAddress(bare), port: Number(endpoint.slice(colon + 1)) };
+}
+
+/** `ip:port` in the form that everybody writes. `host` is an address. */
+export function endpointText(host: string, port: number): string {
+  if (isIPv4(host)) return `${host}:${port}`;
+  return `[${new SocketAddress({ address: host, family: 'ipv6' }).address}]:${port}`;
 }
 
 export class AddressRange {

@@ -6,7 +6,7 @@ import type { HeaderFields } from '../../codec/header-fields.ts';
 import type { RequestHead } from '../../codec/message-head.ts';
 import type { DownstreamConnectionInfo } from '../../connection-manager/http-context.ts';
 import type { GateRequest } from '../request-gate.ts';
-import { type IpAddress, parseEndpoint, parseIpAddress } from './ip-address.ts';
+import { endpointText, type IpAddress, parseEndpoint, parseIpAddress } from './ip-address.ts';
 
 export class ConnectionFacts {
   readonly info: DownstreamConnectionInfo;
@@ -41,8 +41,8 @@ export class RequestView {
   requestId = '';
   /** Canonical, without the query: what is forwarded; '' for CONNECT, which has none. */
   path = '';
-  #client: IpAddress | null = null;
-  #clientKnown = false;
+  #forwarded: ForwardedClient | null = null;
+  #forwardedKnown = false;
 
   constructor(forwardedFor: ForwardedForRules) {
     this.#forwardedFor = forwardedFor;
@@ -55,29 +55,45 @@ export class RequestView {
     this.requestId = requestId;
     const query = head.path.indexOf('?');
     this.path = query < 0 ? head.path : head.path.slice(0, query);
-    this.#clientKnown = false;
+    this.#forwardedKnown = false;
   }
 
   /** Whom the request is for, as far as hops before us are believed (Envoy's remote address). */
   get client(): IpAddress | null {
-    if (!this.#clientKnown) {
-      this.#clientKnown = true;
-      this.#client = clientAddress(this.head.fields, this.#forwardedFor) ?? this.connection.peer;
+    return this.#forwardedClient?.address ?? this.connection.peer;
+  }
+
+  /** As `ip:port`; the port of one that was forwarded for is not known: 0 (Envoy). */
+  get clientEndpoint(): string {
+    const forwarded = this.#forwardedClient;
+    return forwarded === null ? this.connection.info.remoteAddress : endpointText(forwarded.text, 0);
+  }
+
+  get #forwardedClient(): ForwardedClient | null {
+    if (!this.#forwardedKnown) {
+      this.#forwardedKnown = true;
+      this.#forwarded = forwardedClient(this.head.fields, this.#forwardedFor);
     }
-    return this.#client;
+    return this.#forwarded;
   }
 }
 
+interface ForwardedClient {
+  readonly text: string;
+  readonly address: IpAddress;
+}
+
 /** Null: `x-forwarded-for` does not say. At an edge admission has put the peer at the end already. */
-function clientAddress(fields: HeaderFields, rules: ForwardedForRules): IpAddress | null {
+function forwardedClient(fields: HeaderFields, rules: ForwardedForRules): ForwardedClient | null {
   const { useRemoteAddress, xffTrustedHops, skipXffAppend } = rules;
   if (useRemoteAddress && xffTrustedHops === 0) return null;
   const skip = useRemoteAddress && skipXffAppend ? xffTrustedHops - 1 : xffTrustedHops;
   const values = fields.getAll('x-forwarded-for');
   if (values.length === 0) return null;
   const list = values.join(',').split(',');
-  const found = list[list.length - 1 - skip];
-  return found === undefined ? null : parseIpAddress(found.trim());
+  const text = list[list.length - 1 - skip]?.trim() ?? '';
+  const address = parseIpAddress(text);
+  return address === null ? null : { text, address };
 }
 
 /** All values of a header or pseudo-header; none: it is missing. The name is in lower case. */

@@ -6,10 +6,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import * as certificates from '../../sidecar/transport/test/certificates.ts';
+import { caPem, orders, storefront, twonames } from '../../sidecar/transport/test/certificates.ts';
 import { freePorts } from '../peers/free-port.ts';
 import { Stage } from './programs.ts';
 import { caseNames, conditions, principals, type RbacPorts, rbacBootstrap } from './rbac-bootstrap.ts';
+
+const clients = { orders, storefront, twonames };
 
 interface Question {
   readonly port: 'plain' | 'edge' | 'tls';
@@ -18,7 +20,7 @@ interface Question {
   readonly host?: string;
   readonly headers?: readonly string[];
   /** Of the client, over TLS. */
-  readonly certificate?: keyof typeof certificates;
+  readonly certificate?: keyof typeof clients;
 }
 
 interface Answer {
@@ -165,7 +167,7 @@ describe('the same rules on Envoy and on the sidecar', () => {
         for (const [i, name] of some.entries()) statuses.set(name, found[i]!);
       }
       for (const line of (await proxy.admin('/stats')).split('\n'))
-        if (/^http\.plain\.rbac\./.test(line)) stats[program].push(line);
+        if (line.startsWith('http.plain.rbac.')) stats[program].push(line);
       for (const [name, { question }] of Object.entries(deliberate))
         differing[program].set(name, await send(ports, question, 0));
       await proxy.program.stop();
@@ -216,7 +218,7 @@ function send(ports: RbacPorts, question: Question, number: number): Promise<num
     ...headers,
   ];
   if (method === 'POST') head.push('content-length: 0');
-  const shown = certificate === undefined ? undefined : (certificates[certificate] as certificates.TestCertificate);
+  const shown = certificate === undefined ? undefined : clients[certificate];
   return new Promise((resolve, reject) => {
     const socket =
       port === 'tls'
@@ -224,7 +226,7 @@ function send(ports: RbacPorts, question: Question, number: number): Promise<num
             host: '127.0.0.1',
             port: ports.tls,
             servername: 'Orders.shop',
-            ca: certificates.caPem,
+            ca: caPem,
             ...(shown === undefined ? {} : { cert: shown.chainPem, key: shown.keyPem }),
             checkServerIdentity: () => undefined,
           })

@@ -82,7 +82,7 @@ function compileRule(config: RbacRuleConfig, needed: ValuesNeeded): CompiledRule
       return leaf('names', ruleKey(config), ({ connection: { names } }) => names !== null && names.some(matches));
     }
     case 'metadata':
-      return leaf(null, null, compileMetadataRule(config.metadata));
+      return leaf(null, ruleKey(config), compileMetadataRule(config.metadata));
   }
 }
 

@@ -6,6 +6,9 @@ export type DecisionResult = 'allowed' | 'denied' | 'dry_run_allowed' | 'dry_run
 /** Family of {@link PolicyCounters}. */
 export const authorizationFamily = 'outrigger_authorization_total';
 
+/** What is said where no policy matched (Envoy's word). */
+export const noPolicy = 'none';
+
 export interface DecisionCounts {
   readonly allowed: Counter;
   readonly denied: Counter;

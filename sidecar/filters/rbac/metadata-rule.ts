@@ -8,12 +8,12 @@ type ValueTest = (value: unknown) => boolean;
 export function compileMetadataRule(config: MetadataMatchConfig): (view: RequestView) => boolean {
   const { filter, path, invert } = config;
   const matches = compileValue(config.value);
-  return (view) => matches(valueAt(view.metadata?.get(filter), path)) !== invert;
+  return (view) => matches(metadataAt(view, filter, path)) !== invert;
 }
 
 /** Undefined: nothing is there. Own members only: no key reaches a prototype. */
-function valueAt(root: unknown, path: readonly string[]): unknown {
-  let value = root;
+export function metadataAt({ metadata }: RequestView, filter: string, path: readonly string[]): unknown {
+  let value = metadata?.get(filter);
   for (const key of path) {
     if (typeof value !== 'object' || value === null || Array.isArray(value) || !Object.hasOwn(value, key))
       return undefined;

@@ -10,7 +10,7 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
 import type { GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
-import { type DecisionCounts, decisionCounts, PolicyCounters } from './decision-counters.ts';
+import { type DecisionCounts, decisionCounts, noPolicy, PolicyCounters } from './decision-counters.ts';
 import { DryRunLog } from './dry-run-log.ts';
 import { PolicySet } from './policy-set.ts';
 import { ConnectionFacts, type ForwardedForRules, RequestView } from './request-view.ts';
@@ -144,10 +144,9 @@ function allows({ action }: PolicySet, matched: number): boolean {
   return action === 'log' || matched >= 0 === (action === 'allow');
 }
 
-/** As Envoy calls it where none matched. */
 function policyName({ names }: PolicySet, matched: number): string {
   const name = names[matched];
-  return name === undefined || name === '' ? 'none' : name;
+  return name === undefined || name === '' ? noPolicy : name;
 }
 
 function denial(policy: string, matched: boolean): ProxyError {

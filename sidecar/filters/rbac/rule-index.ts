@@ -1,8 +1,9 @@
 /**
- * Rules in their order, of which those that a request can fulfil are found by looking its path, its headers and its caller's names up, instead of trying all. For each rule the key is taken that
+ * Rules in their order, of which those that a request can fulfil are found by looking up its path, its headers, its caller's names and what filters found out, instead of trying all. For each rule the key is taken that
  * fewest others have; a rule without one is always tried.
  */
 import { type CompiledRule, holds } from './compiled-rule.ts';
+import { metadataAt } from './metadata-rule.ts';
 import { headerValues, type RequestView } from './request-view.ts';
 import { type KeySet, keySets, type RuleKey } from './rule-key.ts';
 import { TextIndex } from './text-index.ts';
@@ -24,6 +25,7 @@ export class RuleIndex {
   readonly #headers = new Map<string, TextIndex>();
   /** Those names among them that do not stand in the fields. */
   readonly #pseudoHeaders: ReadonlyArray<readonly [string, TextIndex]>;
+  readonly #metadata: MetadataIndex[] = [];
   readonly #indexed: boolean;
   /** Lists of candidates for the request in hand, and how far each is tried. Kept so that nothing is made per request. */
   readonly #lists: Array<readonly number[]> = [];
@@ -81,10 +83,20 @@ export class RuleIndex {
   #textIndex(on: string): TextIndex {
     if (on === 'path') return this.#paths;
     if (on === 'name') return this.#names;
+    if (on.startsWith('metadata:')) return this.#metadataIndex(on);
     const name = on.slice('header:'.length);
     let index = this.#headers.get(name);
     if (index === undefined) this.#headers.set(name, (index = new TextIndex()));
     return index;
+  }
+
+  #metadataIndex(on: string): TextIndex {
+    let found = this.#metadata.find((each) => each.on === on);
+    if (found === undefined) {
+      const [filter, path] = JSON.parse(on.slice('metadata:'.length)) as [string, string[]];
+      this.#metadata.push((found = { on, filter, path, index: new TextIndex() }));
+    }
+    return found.index;
   }
 
   #collect(view: RequestView): void {
@@ -95,6 +107,7 @@ export class RuleIndex {
     const { names } = view.connection;
     if (names !== null) for (let i = 0; i < names.length; i++) this.#names.collect(names[i]!, lists);
     if (this.#headers.size > 0) this.#collectHeaders(view);
+    if (view.metadata !== null) for (const each of this.#metadata) collectMetadata(each, view, lists);
     for (let i = 0; i < lists.length; i++) this.#at[i] = 0;
   }
 
@@ -120,6 +133,24 @@ export class RuleIndex {
     }
     return next;
   }
+}
+
+interface MetadataIndex {
+  readonly on: string;
+  readonly filter: string;
+  readonly path: readonly string[];
+  readonly index: TextIndex;
+}
+
+/** A text, or the texts of a list. */
+function collectMetadata(
+  { filter, path, index }: MetadataIndex,
+  view: RequestView,
+  lists: Array<readonly number[]>,
+): void {
+  const value = metadataAt(view, filter, path);
+  for (const each of Array.isArray(value) ? (value as unknown[]) : [value])
+    if (typeof each === 'string') index.collect(each, lists);
 }
 
 function keyId({ on, text, prefix }: RuleKey): string {

@@ -8,7 +8,7 @@ import type { CompiledRule } from './compiled-rule.ts';
 import { bytesOfText } from './text-match.ts';
 
 export interface RuleKey {
-  /** `path`, `name` of the caller, or `header:` with the header's. */
+  /** `path`, `name` of the caller, `header:` with the header's, or `metadata:` with filter and path as JSON. */
   readonly on: string;
   readonly text: string;
   readonly prefix: boolean;
@@ -27,6 +27,12 @@ export function ruleKey(config: RbacRuleConfig): RuleKey | null {
       const key = textKey(`header:${name}`, test.match, bytesOfText);
       return treatMissingAsEmpty && key?.text === '' ? null : key;
     }
+    case 'metadata': {
+      const { filter, path, value, invert } = config.metadata;
+      const text = value.kind === 'list' ? value.oneOf : value;
+      if (invert || text.kind !== 'string') return null;
+      return textKey(`metadata:${JSON.stringify([filter, path])}`, text.match, (each) => each);
+    }
     default:
       return null;
   }
@@ -41,15 +47,16 @@ function textKey(on: string, match: StringMatchConfig, form: (text: string) => s
 /** One of these must be there. */
 export type KeySet = readonly RuleKey[];
 
-/** More ways than these to fulfil a rule are not filed. */
+/** More ways than these to fulfil a rule are not filed, and no more sets than these are weighed against each other: a configuration is not to cost more than its size. */
 const mostKeys = 4096;
+const mostSets = 16;
 
 /** Sets of keys, of each of which one is there whenever the rule holds. `of`: by what the connection or by what the request has. Empty: it has to be tried always. */
 export function keySets(rule: CompiledRule, of: 'connection' | 'request'): readonly KeySet[] {
   if (typeof rule === 'boolean' || rule.kind === 'not') return [];
   if (rule.kind === 'leaf') return rule.key === null || (rule.of === null) !== (of === 'request') ? [] : [[rule.key]];
   const parts = rule.rules.map((each) => keySets(each, of));
-  if (rule.kind === 'all-of') return parts.flat();
+  if (rule.kind === 'all-of') return parts.flat().slice(0, mostSets);
   if (parts.some((sets) => sets.length === 0)) return [];
   // Of each alternative one set; those about the same thing together, as far as all have one.
   const things = new Set(parts[0]!.map(about));

@@ -36,7 +36,7 @@ describe('a request that a policy denies', () => {
       details: 'rbac_access_denied_matched_policy[shop/admin#rule-0]',
     });
     expect(denied.cluster.streams.length).toBe(0);
-    expect(denied.counter('http.ingress.rbac.denied') + denied.counter('http.test.rbac.denied')).toBe(1);
+    expect(denied.counter('http.test.rbac.denied')).toBe(1);
   });
 
   it('gets PERMISSION_DENIED as a gRPC call', () => {

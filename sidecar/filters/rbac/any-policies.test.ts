@@ -167,8 +167,9 @@ test('the same policy matches first as when all are asked in their order', () =>
       rules,
       connections,
       fc.array(fc.tuple(request, fc.nat()), { minLength: 1, maxLength: 8 }),
-      (config, infos, requests) => {
-        const set = new PolicySet(config);
+      fc.constantFrom(0, 2, 100),
+      (config, infos, requests, settleFrom) => {
+        const set = new PolicySet(config, settleFrom);
         const facts = infos.map((info) => new ConnectionFacts(info));
         const view = new RequestView(trustsNobody);
         for (const [init, at] of requests) {

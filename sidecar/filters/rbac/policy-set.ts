@@ -1,6 +1,7 @@
 /**
  * The policies of one set of rules, compiled, and which of them is the first to match a request. What a policy says of the connection is settled once per kind of connection (callers of one
- * service are alike), so that a request meets only the policies that its connection can fulfil, and of those only the ones that its path and headers can.
+ * service are alike), so that a request meets only the policies that its connection can fulfil, and of those only the ones that its path and headers can. Not at once: it costs as much as some
+ * hundred requests without it, and must not be had for the price of a new connection.
  *
  *   policies ─▶ looked up by the caller's names ─▶ settled ─▶ index of this kind of connection ─┐
  *       └──── those that do not look at the connection ────▶ index shared by all ───────────────┴─▶ the first that holds
@@ -10,8 +11,19 @@ import { type ConnectionFact, collectFacts, compilePolicy, settle } from './comp
 import type { ConnectionFacts, RequestView } from './request-view.ts';
 import { type NumberedRule, RuleIndex } from './rule-index.ts';
 
-/** So many settled policies are kept for kinds of connections that come again; the oldest kinds go first. */
-const mostSettled = 20_000;
+/** So many settled policies, and kinds of connections, are kept for connections that come again; the oldest kinds go first. */
+const mostKept = 20_000;
+
+/** A kind is settled when it has had so many requests. */
+const usualSettleFrom = 64;
+
+/** Connections of which the policies see the same. */
+interface Kind {
+  readonly key: string;
+  requests: number;
+  /** Null until it is settled. */
+  index: RuleIndex | null;
+}
 
 export class PolicySet {
   readonly action: RbacRulesConfig['action'];
@@ -19,11 +31,14 @@ export class PolicySet {
   readonly #shared: RuleIndex;
   readonly #ofConnections: RuleIndex;
   readonly #facts = new Set<ConnectionFact>();
-  readonly #byKind = new Map<string, RuleIndex>();
-  #settled = 0;
-  readonly #byConnection = new WeakMap<ConnectionFacts, RuleIndex>();
+  readonly #kinds = new Map<string, Kind>();
+  #kept = 0;
+  readonly #byConnection = new WeakMap<ConnectionFacts, Kind>();
+  readonly #settledFrom: number;
 
-  constructor(config: RbacRulesConfig) {
+  /** `settleFrom`: how many requests of a kind go by before it is settled. */
+  constructor(config: RbacRulesConfig, settleFrom: number = usualSettleFrom) {
+    this.#settledFrom = settleFrom;
     this.action = config.action;
     this.names = config.policies.map(({ name }) => name);
     const shared: NumberedRule[] = [];
@@ -41,26 +56,23 @@ export class PolicySet {
 
   /** The number of the first policy that matches; -1: none does. */
   match(view: RequestView): number {
-    const { size } = this.#ofConnections;
-    const own = size === 0 ? -1 : this.#indexOf(view).first(view, Infinity);
+    const own = this.#ofConnections.size === 0 ? -1 : this.#own(view);
     const shared = this.#shared.first(view, own < 0 ? Infinity : own);
     return shared < 0 ? own : shared;
   }
 
-  #indexOf(view: RequestView): RuleIndex {
-    const { connection } = view;
-    let index = this.#byConnection.get(connection);
-    if (index === undefined) {
-      index = this.#indexOfKind(view);
-      this.#byConnection.set(connection, index);
+  /** Of those that look at the connection. */
+  #own(view: RequestView): number {
+    const kind = this.#kindOf(view.connection);
+    if (kind.index === null) {
+      if (kind.requests++ < this.#settledFrom) return this.#ofConnections.first(view, Infinity);
+      kind.index = this.#settle(view);
+      if (this.#kinds.get(kind.key) === kind) this.#keep(kind.index.size);
     }
-    return index;
+    return kind.index.first(view, Infinity);
   }
 
-  #indexOfKind(view: RequestView): RuleIndex {
-    const kind = this.#kind(view.connection);
-    const known = this.#byKind.get(kind);
-    if (known !== undefined) return known;
+  #settle(view: RequestView): RuleIndex {
     const settled: NumberedRule[] = [];
     for (const { number, rule } of this.#ofConnections.candidates(view)) {
       const rest = settle(rule, view);
@@ -68,24 +80,33 @@ export class PolicySet {
       // What comes after it can match no more.
       if (rest === true) break;
     }
-    const index = new RuleIndex(settled, 'request');
-    this.#keep(kind, index);
-    return index;
+    return new RuleIndex(settled, 'request');
   }
 
-  #keep(kind: string, index: RuleIndex): void {
-    this.#byKind.set(kind, index);
-    // A kind without policies takes memory too.
-    this.#settled += index.size + 1;
-    for (const [oldest, { size }] of this.#byKind) {
-      if (this.#settled <= mostSettled || oldest === kind) return;
-      this.#byKind.delete(oldest);
-      this.#settled -= size + 1;
+  #kindOf(connection: ConnectionFacts): Kind {
+    let kind = this.#byConnection.get(connection);
+    if (kind !== undefined) return kind;
+    const key = this.#key(connection);
+    kind = this.#kinds.get(key);
+    if (kind === undefined) {
+      kind = { key, requests: 0, index: null };
+      this.#kinds.set(key, kind);
+      this.#keep(1);
+    }
+    this.#byConnection.set(connection, kind);
+    return kind;
+  }
+
+  #keep(more: number): void {
+    this.#kept += more;
+    for (const [key, { index }] of this.#kinds) {
+      if (this.#kept <= mostKept) return;
+      this.#kinds.delete(key);
+      this.#kept -= 1 + (index?.size ?? 0);
     }
   }
 
-  /** Connections of which the policies see the same are of one kind. */
-  #kind({ names, peer, info, local, localPort }: ConnectionFacts): string {
+  #key({ names, peer, info, local, localPort }: ConnectionFacts): string {
     const facts = this.#facts;
     return JSON.stringify([
       facts.has('names') ? names : 0,

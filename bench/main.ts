@@ -104,8 +104,8 @@ async function measure(options: BenchOptions, folder: string): Promise<BenchRepo
     const why = scenario.missing();
     if (why !== null) tell(`${scenario.id} is left out: ${why}`);
     const results = why === null ? await runScenario(scenario, present, backends, options.timing, tell) : [];
-    const { id, title, kind, unit, goal } = scenario;
-    reports.push({ id, title, kind, unit, goal, leftOut: why ?? '', results });
+    const { id, title, kind, unit, goal, without } = scenario;
+    reports.push({ id, title, kind, unit, goal, without, leftOut: why ?? '', results });
   }
   return {
     startedAt,

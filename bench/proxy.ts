@@ -16,6 +16,8 @@ export interface ProxySetup {
   readonly listenTls: UpstreamTls | null;
   /** How many routes the table holds; requests match the last one. */
   readonly routes: number;
+  /** How many RBAC policies judge each request, of which the last allows it; 0: there is no such filter. */
+  readonly policies: number;
   /** For configuration files, pid files, logs. */
   readonly folder: string;
 }
@@ -41,7 +43,7 @@ export interface ProxyPeer {
   /** One line for a user when it can't run here; null when it can. */
   missing(): string | null;
   /** Why this peer can't take part with this setup, or null. */
-  refuses(setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls' | 'listenTls'>): string | null;
+  refuses(setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls' | 'listenTls' | 'policies'>): string | null;
   version(): string;
   start(setup: ProxySetup): Promise<RunningProxy>;
 }

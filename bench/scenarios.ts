@@ -22,7 +22,7 @@ export interface Backends {
 
 export type ScenarioSetup = Pick<
   ProxySetup,
-  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes'
+  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes' | 'policies'
 >;
 
 export interface Scenario {
@@ -36,6 +36,8 @@ export interface Scenario {
   readonly inQuick: boolean;
   /** The figure that the project wants against Envoy's, at most; null where none was set. */
   readonly goal: number | null;
+  /** The scenario that is the same without what this one measures: the report gives the ratio to it; null: none. */
+  readonly without: string | null;
   setup(backends: Backends): ScenarioSetup;
   /** Two proxies in a row, as two sidecars are: what is spoken between them, over mutual TLS. Figures are the sum of both. Null: one proxy. */
   readonly between: 'http1' | 'http2' | 'grpc' | null;
@@ -55,6 +57,7 @@ const plainHttp1 = (backends: Backends): ScenarioSetup => ({
   tls: null,
   listenTls: null,
   routes: 1,
+  policies: 0,
 });
 const tlsHttp1 = (backends: Backends): ScenarioSetup => ({
   ...plainHttp1(backends),
@@ -68,6 +71,7 @@ const plainHttp2 = (backends: Backends): ScenarioSetup => ({
   tls: null,
   listenTls: null,
   routes: 1,
+  policies: 0,
 });
 const bodies = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.go.httpPort });
 const grpc = (backends: Backends): ScenarioSetup => ({
@@ -77,6 +81,7 @@ const grpc = (backends: Backends): ScenarioSetup => ({
   tls: null,
   listenTls: null,
   routes: 1,
+  policies: 0,
 });
 
 function http1Load(port: number, seconds: number, load: Partial<Http1Load>, path = '/'): Promise<LoadResult> {
@@ -153,6 +158,7 @@ const saturation = {
   unitsPerRequest: 1,
   inQuick: false,
   goal: null,
+  without: null,
   between: null,
   missing: none,
 } as const;
@@ -309,6 +315,14 @@ export const scenarios: readonly Scenario[] = [
     id: 'routes-1000',
     title: 'HTTP/1.1, the last of 1,000 routes',
     setup: (backends) => ({ ...plainHttp1(backends), routes: 1000 }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-rbac-1000',
+    title: 'HTTP/1.1, 1,000 RBAC policies',
+    without: 'http1',
+    setup: (backends) => ({ ...plainHttp1(backends), policies: 1000 }),
     load: (port, seconds) => http1Load(port, seconds, {}),
   },
   {

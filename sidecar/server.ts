@@ -87,6 +87,7 @@ export class Sidecar implements AdminContext {
       clock,
       wheel: this.wheel,
       random,
+      log,
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
     };

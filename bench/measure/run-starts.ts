@@ -39,6 +39,7 @@ export async function runStarts(
           tls: null,
           listenTls: null,
           routes: 1,
+          policies: 0,
           listenPort,
           adminPort,
           folder: backends.folder,

@@ -1,6 +1,7 @@
 /** The bootstrap file that Envoy and Outrigger both run from, unchanged. */
 import { stringify } from 'yaml';
 import { firstClusterWeight, otherRoutePrefixes, type ProxySetup } from '../proxy.ts';
+import { allowPolicies } from '../rbac-rules.ts';
 
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
 const loopback = (port: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -23,6 +24,7 @@ function listener(setup: ProxySetup): unknown {
     codec_type: setup.downstream === 'http1' ? 'HTTP1' : 'HTTP2',
     route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup) }] },
     http_filters: [
+      ...(setup.policies === 0 ? [] : [rbac(setup.policies)]),
       {
         name: 'envoy.filters.http.router',
         typed_config: { '@type': type('extensions.filters.http.router.v3.Router') },
@@ -38,6 +40,16 @@ function listener(setup: ProxySetup): unknown {
         ...(setup.listenTls === null ? {} : { transport_socket: listeningSocket(setup.listenTls, setup.downstream) }),
       },
     ],
+  };
+}
+
+function rbac(policies: number): unknown {
+  return {
+    name: 'envoy.filters.http.rbac',
+    typed_config: {
+      '@type': type('extensions.filters.http.rbac.v3.RBAC'),
+      rules: { action: 'ALLOW', policies: allowPolicies(policies) },
+    },
   };
 }
 

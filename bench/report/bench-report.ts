@@ -2,7 +2,7 @@
 import type { MachineFacts } from '../measure/machine-facts.ts';
 import type { PeerResult, RoundFigures, Timing } from '../measure/run-scenario.ts';
 import type { StartResult } from '../measure/run-starts.ts';
-import { ratioSpread, type Spread } from '../measure/statistics.ts';
+import { ratioSpread, type Spread, spread } from '../measure/statistics.ts';
 import type { PeerId } from '../proxy.ts';
 
 export interface ScenarioReport {
@@ -11,6 +11,8 @@ export interface ScenarioReport {
   readonly kind: 'saturation' | 'latency';
   readonly unit: 'request' | 'message' | 'MiB';
   readonly goal: number | null;
+  /** Id of the scenario that it is held against, beside Envoy. */
+  readonly without: string | null;
   readonly leftOut: string;
   readonly results: readonly PeerResult[];
 }
@@ -36,4 +38,14 @@ export function ratioToEnvoy(scenario: ScenarioReport, peer: PeerId): Spread | n
   const figures = (id: PeerId): number[] =>
     scenario.results.find((result) => result.peer === id)?.rounds.map((round) => mainFigure(scenario, round)) ?? [];
   return ratioSpread(figures(peer), figures('envoy'));
+}
+
+/** Medians over those of the scenario that is the same without what this one measures; null where either was not measured. */
+export function ratioToWithout(report: BenchReport, scenario: ScenarioReport, peer: PeerId): number | null {
+  const median = (of: ScenarioReport | undefined): number => {
+    const rounds = of?.results.find((result) => result.peer === peer)?.rounds ?? [];
+    return spread(rounds.map((round) => mainFigure(of!, round)))?.median ?? Number.NaN;
+  };
+  const ratio = median(scenario) / median(report.scenarios.find(({ id }) => id === scenario.without));
+  return Number.isNaN(ratio) ? null : ratio;
 }

@@ -1,7 +1,7 @@
 /** The report that a person reads: ratios to Envoy first, then the figures behind them. */
 import type { PeerResult } from '../measure/run-scenario.ts';
 import { type Spread, spread } from '../measure/statistics.ts';
-import { type BenchReport, ratioToEnvoy, type ScenarioReport } from './bench-report.ts';
+import { type BenchReport, ratioToEnvoy, ratioToWithout, type ScenarioReport } from './bench-report.ts';
 
 const mebibyte = 2 ** 20;
 
@@ -13,7 +13,7 @@ export function markdownReport(report: BenchReport): string {
     ...table('p99 latency at a fixed rate, Envoy = 1 (less is better)', report, 'latency'),
     ...starts(report),
     ...memory(report),
-    ...report.scenarios.flatMap((scenario) => details(scenario)),
+    ...report.scenarios.flatMap((scenario) => [...details(scenario), ...besideWithout(report, scenario)]),
     '',
   ].join('\n');
 }
@@ -139,6 +139,15 @@ function details(scenario: ScenarioReport): string[] {
         : `| ${result.peer} | ${cpu} | ${rate} | ${of((round) => round.coreShare * 100, 0)} % |`;
     }),
   ];
+}
+
+/** What it costs by itself: each proxy against itself without it. */
+function besideWithout(report: BenchReport, scenario: ScenarioReport): string[] {
+  const ratios = scenario.results.flatMap(({ peer }) => {
+    const ratio = ratioToWithout(report, scenario, peer);
+    return ratio === null ? [] : [`${peer} ${ratio.toFixed(2)}`];
+  });
+  return ratios.length === 0 ? [] : ['', `Against itself in \`${scenario.without}\` (medians): ${ratios.join(', ')}.`];
 }
 
 function ratioText(ratio: Spread): string {

@@ -28,6 +28,7 @@ function report(results: readonly PeerResult[]): BenchReport {
     kind: 'saturation',
     unit: 'request',
     goal: 0.7,
+    without: null,
     leftOut: '',
     results,
   };
@@ -72,6 +73,14 @@ describe('the report of the benchmark', () => {
     const text = markdownReport(whole);
     expect(text).toContain('failed, see below');
     expect(text).toContain('3 of 100 requests failed: 3 answers / were not 2xx');
+  });
+
+  it('gives what something costs against the scenario without it, where both were measured', () => {
+    const whole = report([good('outrigger', 10, 12, 14), good('envoy', 20, 20, 20)]);
+    const rules = { ...whole.scenarios[0]!, id: 'rules', without: 'http1', results: [good('outrigger', 13, 12.6)] };
+    const text = markdownReport({ ...whole, scenarios: [...whole.scenarios, rules] });
+    expect(text).toContain('Against itself in `http1` (medians): outrigger 1.07.');
+    expect(markdownReport({ ...whole, scenarios: [rules] })).not.toContain('Against itself');
   });
 
   it('says so where Envoy is not there to compare with', () => {

@@ -55,6 +55,8 @@ export class ProxyError {
   readonly details: string;
   /** One sentence for a person; no line breaks, nothing secret. */
   readonly message: string;
+  /** The policy that is the reason, for the answer; '': it is not a policy's doing, and the route is named. */
+  readonly rule: string;
   readonly retry: RetrySafety;
   /** HTTP status of a local reply made from this error, when a codec asks for a particular one (400, 408, 413, 431, 502…); 0: decided by the flag (local-reply.ts). */
   readonly status: number;
@@ -67,6 +69,7 @@ export class ProxyError {
     source: ErrorSource;
     details: string;
     message: string;
+    rule?: string;
     retry?: RetrySafety;
     status?: number;
     http2Code?: number;
@@ -76,6 +79,7 @@ export class ProxyError {
     this.source = init.source;
     this.details = init.details;
     this.message = init.message;
+    this.rule = init.rule ?? '';
     this.retry = init.retry ?? 'never';
     this.status = init.status ?? 0;
     this.http2Code = init.http2Code ?? 0;

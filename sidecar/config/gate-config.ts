@@ -4,12 +4,13 @@
  */
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn-config.ts';
+import type { RbacConfig, RbacRouteConfig } from './rbac-config.ts';
 
 /** One gate, in a connection manager's list. */
-export type GateConfig = JwtAuthnConfig | ExtAuthzConfig;
+export type GateConfig = JwtAuthnConfig | ExtAuthzConfig | RbacConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
-export type RouteGateConfig = JwtAuthnRouteConfig | ExtAuthzRouteConfig;
+export type RouteGateConfig = JwtAuthnRouteConfig | ExtAuthzRouteConfig | RbacRouteConfig;
 
 /** By the filter's configured name. */
 export type RouteGateConfigs = ReadonlyMap<string, RouteGateConfig>;

@@ -2,6 +2,7 @@
 import type { ClusterLookup } from '../cluster/upstream.ts';
 import type { RouteTable } from '../router/route-table.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import type { PeerCertificate } from '../transport/peer-certificate.ts';
@@ -18,6 +19,7 @@ export interface HttpContext {
   readonly clock: Clock;
   readonly wheel: TimerWheel;
   readonly random: Random;
+  readonly log: Log;
   /** `node.cluster` of this proxy (`shop/orders`), as the source or destination label of metrics and in logs. */
   readonly localService: string;
   /** Opens an access log sink once per path and hands out line writers (access-log/access-log-sink.ts). */

@@ -125,10 +125,11 @@ function plainReply(error: ProxyError, request: RequestHead, context: ReplyConte
 
 function grpcReply(error: ProxyError, context: ReplyContext): LocalReply {
   const flag = error.flag === '' ? '' : `flag ${error.flag}, `;
+  const rule = ruleOf(error, context);
   const message =
     error.reply?.body !== undefined
       ? error.reply.body.toString('utf8')
-      : `${error.message} [${flag}${error.details}${context.route === '' ? '' : `, rule ${context.route}`}]`;
+      : `${error.message} [${flag}${error.details}${rule === '' ? '' : `, rule ${rule}`}]`;
   return { head: grpcHead(replyGrpcStatus(error), message, context.serverName), body: null };
 }
 
@@ -145,6 +146,11 @@ export function grpcHead(status: number, message: string, serverName: string): R
   );
 }
 
+/** What is to blame: a policy, or else the route. */
+function ruleOf(error: ProxyError, context: ReplyContext): string {
+  return error.rule === '' ? context.route : error.rule;
+}
+
 /** JSON unless the caller says that it would rather have text: most callers in a mesh are programs. */
 function wantsJson(request: RequestHead): boolean {
   const accept = request.fields.get('accept');
@@ -153,13 +159,14 @@ function wantsJson(request: RequestHead): boolean {
 
 function jsonBody(error: ProxyError, context: ReplyContext): string {
   const { flag } = error;
-  const { service, route, requestId } = context;
+  const { service, requestId } = context;
+  const rule = ruleOf(error, context);
   return `${JSON.stringify({
     error: error.message,
     flag: flag === '' ? undefined : flag,
     details: error.details,
     service: service === '' ? undefined : service,
-    rule: route === '' ? undefined : route,
+    rule: rule === '' ? undefined : rule,
     request_id: requestId === '' ? undefined : requestId,
   })}\n`;
 }
@@ -167,7 +174,8 @@ function jsonBody(error: ProxyError, context: ReplyContext): string {
 function textBody(error: ProxyError, context: ReplyContext): string {
   const parts = error.flag === '' ? [error.details] : [`flag ${error.flag}`, error.details];
   if (context.service !== '') parts.push(`service ${context.service}`);
-  if (context.route !== '') parts.push(`rule ${context.route}`);
+  const rule = ruleOf(error, context);
+  if (rule !== '') parts.push(`rule ${rule}`);
   if (context.requestId !== '') parts.push(`request ${context.requestId}`);
   return `${error.message} [${parts.join(', ')}]\n`;
 }

@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
 import type { Configuration } from '../config/configuration.ts';
 import type { RouteTableConfig } from '../config/route-config.ts';
+import { PolicyCounters } from '../filters/rbac/decision-counters.ts';
+import { policy, rbacConfig, rules } from '../filters/rbac/test/policies.ts';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
 import { prometheusText } from '../stats/prometheus-text.ts';
 import { StatStore } from '../stats/stat-store.ts';
@@ -150,5 +152,38 @@ describe('request metrics of routes that are gone', () => {
     fixture.stale.apply(first);
     fixture.stale.apply({ ...first, assignments: new Map() });
     expect(fixture.timers).toBe(0);
+  });
+});
+
+describe('counts of policies', () => {
+  /** A listener-less configuration with one route, which has its own policies. */
+  function withPolicies(...names: readonly string[]): Configuration {
+    const gate = rbacConfig({ rules: rules('deny', ...names.map((name) => policy(name))) });
+    const table = routeTable([route('r', anyPath, forward('c'), { gates: new Map([['rbac', gate]]) })]);
+    const configured = {
+      value: table,
+      version: '',
+      origin: 'dynamic',
+      updatedWallMs: 0,
+      raw: new Uint8Array(),
+    } as const;
+    return {
+      listeners: new Map(),
+      clusters: new Map(),
+      routeTables: new Map([['main', configured]]),
+      assignments: new Map(),
+    };
+  }
+
+  it('go when their policies have, and not before', () => {
+    const fixture = new Fixture();
+    const counters = new PolicyCounters(fixture.stats, 'denied');
+    for (const name of ['a', 'b', 'none']) counters.count(name, 'inbound');
+    const left = (): unknown[] => [...fixture.stats.counters.values()].map(({ labels }) => labels['policy']);
+    fixture.stale.apply(withPolicies('a', 'b'));
+    fixture.stale.apply(withPolicies('a'));
+    expect(left()).toEqual(['a', 'b', 'none']);
+    fixture.pass(2);
+    expect(left()).toEqual(['a', 'none']);
   });
 });

@@ -1,10 +1,12 @@
 /**
- * Drops request metrics of routes and destinations that the configuration no longer has, so that churn does not grow memory and scrapes. Not at once: requests that began before go on, and a
+ * Drops request metrics of routes, destinations and policies that the configuration no longer has, so that churn does not grow memory and scrapes. Not at once: requests that began before go on, and a
  * scraper is to see their counts. A set goes when nothing was counted in it from one look to the next; if something is counted later all the same, it begins anew from 0,
  * which Prometheus takes for a restart.
  */
 import type { Configuration, Configured } from '../config/configuration.ts';
+import type { GateConfig, RouteGateConfig } from '../config/gate-config.ts';
 import type { RouteTableConfig } from '../config/route-config.ts';
+import { authorizationFamily, noPolicy } from '../filters/rbac/decision-counters.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { Counter, StatStore } from '../stats/stat-store.ts';
 import { destinationOf, requestMetricFamilies } from './request-metrics.ts';
@@ -66,8 +68,9 @@ export class StaleRequestMetrics implements TimerTarget {
   }
 }
 
-/** Route and destination of a request metric; '' for other statistics, and for requests that no route took, of which there is one set. */
+/** Route and destination, or policy, of a request metric; '' for other statistics, and for requests that no route took, of which there is one set. */
 function scopeOf({ family, labels }: Pick<Counter, 'family' | 'labels'>): string {
+  if (family === authorizationFamily) return labels['policy'] === noPolicy ? '' : policyKey(labels['policy']!);
   if (family === null || !requestMetricFamilies.has(family)) return '';
   return labels['route'] === '' && labels['destination'] === 'unknown'
     ? ''
@@ -78,12 +81,24 @@ function scopeKey(route: string, destination: string): string {
   return `${route}\0${destination}`;
 }
 
-/** Every route and destination that a request can have now: see HttpConnectionManager.metricsOf(). */
+/** Two of these cannot be one of those. */
+function policyKey(policy: string): string {
+  return `policy\0\0${policy}`;
+}
+
+function addPolicies(gate: GateConfig | RouteGateConfig, live: Set<string>): void {
+  if (gate.kind !== 'rbac') return;
+  for (const rules of [gate.rules, gate.shadowRules])
+    for (const { name } of rules?.policies ?? []) live.add(policyKey(name));
+}
+
+/** Every route, destination and policy that a request can have now: see HttpConnectionManager.metricsOf() and RbacGate. */
 function liveScopes(configuration: Configuration, localService: string): ReadonlySet<string> {
   const live = new Set<string>([scopeKey('', localService)]);
   const add = ({ virtualHosts }: RouteTableConfig): void => {
     for (const { routes } of virtualHosts) {
-      for (const { name, action } of routes) {
+      for (const { name, action, gates } of routes) {
+        for (const gate of gates?.values() ?? []) addPolicies(gate, live);
         live.add(scopeKey(name, 'unknown')).add(scopeKey(name, localService));
         if (action.kind !== 'forward') continue;
         for (const cluster of action.clusters) live.add(scopeKey(name, destinationOf(cluster.name)));
@@ -92,8 +107,11 @@ function liveScopes(configuration: Configuration, localService: string): Readonl
   };
   for (const { value } of configuration.routeTables.values()) add(value);
   for (const { value } of configuration.listeners.values()) {
-    for (const chain of [...value.filterChains, value.defaultFilterChain])
-      if (chain?.httpConnectionManager.routes.kind === 'inline') add(chain.httpConnectionManager.routes.table);
+    for (const chain of [...value.filterChains, value.defaultFilterChain]) {
+      const manager = chain?.httpConnectionManager;
+      for (const gate of manager?.gates ?? []) addPolicies(gate, live);
+      if (manager?.routes.kind === 'inline') add(manager.routes.table);
+    }
   }
   return live;
 }

@@ -3,6 +3,7 @@ import type { GateConfig } from '../config/gate-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import type { HttpContext } from '../connection-manager/http-context.ts';
 import { LazyGate } from './lazy-gate.ts';
+import { RbacGate } from './rbac/rbac-gate.ts';
 import type { RequestGate } from './request-gate.ts';
 
 /** The gates in the order of the configuration; made once per connection manager. */
@@ -22,5 +23,7 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { ExtAuthzGate } = await import('./ext-authz/ext-authz-gate.ts');
         return new ExtAuthzGate(gate, manager.statPrefix, context);
       });
+    case 'rbac':
+      return new RbacGate(gate, manager.statPrefix, manager, context);
   }
 }

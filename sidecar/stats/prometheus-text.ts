@@ -85,12 +85,17 @@ function envoyFamily(name: string): { name: string; labels: StatLabels } {
     let metric = rest.slice(at + 1);
     const byClass = /^(.*)_([1-5])xx$/.exec(metric);
     const byCode = /^(.*)_([1-5]\d\d)$/.exec(metric);
+    // Of an RBAC filter with statistics of its own name.
+    const byFilter = /^rbac\.(.+)\.([a-z_]+)$/.exec(metric);
     if (byClass !== null) {
       metric = `${byClass[1]!}_xx`;
       labels['envoy_response_code_class'] = byClass[2]!;
     } else if (byCode !== null) {
       metric = byCode[1]!;
       labels['envoy_response_code'] = byCode[2]!;
+    } else if (byFilter !== null) {
+      metric = `rbac_${byFilter[2]!}`;
+      labels['envoy_rbac_http_prefix'] = byFilter[1]!;
     }
     return { name: `${family}${clean(metric)}`, labels };
   }
@@ -99,7 +104,10 @@ function envoyFamily(name: string): { name: string; labels: StatLabels } {
 
 /** Scope names may hold dots (`outbound|80||payments.shop`); metrics below a scope begin after its last dot, but for the known two-part ones. */
 function scopeEnd(rest: string): number {
-  const nested = /\.(?:ssl|circuit_breakers\.[a-z]+|outlier_detection|http[12]|lb|worker_\d+)\.[a-z_0-9]+$/.exec(rest);
+  const nested =
+    /\.(?:rbac(?:\.[^.]+)?|ssl|circuit_breakers\.[a-z]+|outlier_detection|http[12]|lb|worker_\d+)\.[a-z_0-9]+$/.exec(
+      rest,
+    );
   return nested === null ? rest.lastIndexOf('.') : nested.index;
 }
 

@@ -18,6 +18,7 @@ import {
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
 } from './api/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -41,6 +42,8 @@ export const apiRegistry = createRegistry(
   ExtAuthzPerRouteSchema,
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
+  RBACSchema,
+  RBACPerRouteSchema,
   RouterSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,

@@ -7,6 +7,7 @@ import type { HttpFilter } from './api/envoy/extensions/filters/network/http_con
 import { apiRegistry } from './api-registry.ts';
 import { extAuthz } from './decode-ext-authz.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
+import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
 
 /** `name`: the filter's configured one; `path`: of its typed_config. */
@@ -16,6 +17,7 @@ type GateDecoder = (message: Message, name: string, path: string, faults: Faults
 const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecoder>([
   ['envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', jwtAuthn],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', extAuthz],
+  ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
 ]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {

@@ -5,6 +5,7 @@ import type { RouteGateConfig, RouteGateConfigs } from '../config/gate-config.ts
 import { apiRegistry } from './api-registry.ts';
 import { extAuthzPerRoute } from './decode-ext-authz.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
+import { rbacPerRoute } from './decode-rbac.ts';
 import type { Faults } from './fault.ts';
 
 /** `outer`: what the level above says for the same filter. */
@@ -18,6 +19,7 @@ type RouteGateDecoder = (
 const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string, RouteGateDecoder>([
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwtAuthnPerRoute],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthzPerRoute],
+  ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
 ]);
 
 /** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */

@@ -15,6 +15,7 @@ const whole = [
   'envoy.service.discovery.v3.',
   'envoy.service.auth.v3.',
   'envoy.config.core.v3.QueryParameter',
+  'google.api.expr.v1alpha1.',
   'google.rpc.',
   'outrigger.',
 ];

@@ -19,6 +19,7 @@ import { file_envoy_extensions_access_loggers_file_v3_file } from '../../proto/g
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { file_envoy_extensions_filters_http_ext_authz_v3_ext_authz } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
 import { file_envoy_extensions_filters_http_jwt_authn_v3_config } from '../../proto/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '../../proto/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { file_envoy_extensions_filters_http_router_v3_router } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -37,6 +38,7 @@ collect(file_envoy_extensions_access_loggers_file_v3_file);
 collect(file_envoy_extensions_access_loggers_stream_v3_stream);
 collect(file_envoy_extensions_filters_http_ext_authz_v3_ext_authz);
 collect(file_envoy_extensions_filters_http_jwt_authn_v3_config);
+collect(file_envoy_extensions_filters_http_rbac_v3_rbac);
 collect(file_envoy_extensions_filters_http_router_v3_router);
 collect(file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector);
 collect(file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager);

@@ -20,6 +20,8 @@ const perFilter = 'by the name of the filter; of a filter that is not there: no 
 
 const jwt = 'envoy.extensions.filters.http.jwt_authn.v3';
 const authz = 'envoy.extensions.filters.http.ext_authz.v3';
+const rbac = 'envoy.config.rbac.v3';
+const matcher = 'envoy.type.matcher.v3';
 
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.bootstrap.v3.Bootstrap`]: {
@@ -287,6 +289,71 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   'envoy.type.matcher.v3.ListStringMatcher': { patterns: '' },
   'envoy.type.v3.HttpStatus': { code: '' },
 
+  'envoy.extensions.filters.http.rbac.v3.RBAC': {
+    rules: '',
+    rules_stat_prefix: '',
+    shadow_rules: '',
+    shadow_rules_stat_prefix: '',
+    track_per_rule_stats: 'ignored: outrigger_authorization_total always says the policy',
+  },
+  'envoy.extensions.filters.http.rbac.v3.RBACPerRoute': { rbac: 'absent: nothing is judged on that route' },
+  [`${rbac}.RBAC`]: { action: '', policies: '' },
+  [`${rbac}.Policy`]: {
+    permissions: '',
+    principals: '',
+    condition:
+      'CEL without macros over lists; attributes of request, source (as remote_ip), destination, connection and metadata',
+  },
+  [`${rbac}.Permission`]: {
+    and_rules: '',
+    or_rules: '',
+    any: '',
+    header: 'of a header with several values, ALLOW wants each of them to match, DENY one of them',
+    url_path: '',
+    destination_ip: '',
+    destination_port: '',
+    destination_port_range: '',
+    metadata: '',
+    not_rule: '',
+    requested_server_name: '',
+  },
+  [`${rbac}.Permission.Set`]: { rules: '' },
+  [`${rbac}.Principal`]: {
+    and_ids: '',
+    or_ids: '',
+    any: '',
+    authenticated: '',
+    source_ip: '',
+    direct_remote_ip: '',
+    remote_ip: 'by x-forwarded-for, as xff_num_trusted_hops and use_remote_address say',
+    header: 'as in permissions',
+    url_path: '',
+    metadata: '',
+    not_id: '',
+  },
+  [`${rbac}.Principal.Set`]: { ids: '' },
+  [`${rbac}.Principal.Authenticated`]: {
+    principal_name: 'URI names, DNS names, then the subject; without: anybody who showed a certificate',
+  },
+  [`${config}.core.v3.CidrRange`]: { address_prefix: '', prefix_len: 'default 0' },
+  'envoy.type.v3.Int32Range': { start: '', end: '' },
+  'envoy.type.v3.DoubleRange': { start: '', end: '' },
+  [`${matcher}.PathMatcher`]: { path: '' },
+  [`${matcher}.MetadataMatcher`]: { filter: '', path: '', value: '', invert: '' },
+  [`${matcher}.MetadataMatcher.PathSegment`]: { key: '' },
+  [`${matcher}.ValueMatcher`]: {
+    null_match: '',
+    double_match: '',
+    string_match: '',
+    bool_match: '',
+    present_match: '',
+    list_match: '',
+    or_match: '',
+  },
+  [`${matcher}.ValueMatcher.NullMatch`]: {},
+  [`${matcher}.DoubleMatcher`]: { range: '', exact: '' },
+  [`${matcher}.ListMatcher`]: { one_of: '' },
+  [`${matcher}.OrMatcher`]: { value_matchers: 'at least two' },
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',
     typed_config: 'file, stdout, stderr',
@@ -494,4 +561,5 @@ export const wholeMessages: ReadonlySet<string> = new Set([
   'google.protobuf.Struct',
   'google.protobuf.Timestamp',
   'google.protobuf.Empty',
+  'google.api.expr.v1alpha1.Expr',
 ]);

@@ -6,6 +6,7 @@ import type { Configured } from '../../config/configuration.ts';
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
 import type { RouteConfig } from '../../config/route-config.ts';
 import { systemClock } from '../../runtime/clock.ts';
+import { Log } from '../../runtime/log.ts';
 import { TimerWheel } from '../../runtime/timer-wheel.ts';
 import { StatStore } from '../../stats/stat-store.ts';
 import { HttpConnectionManager } from '../http-connection-manager.ts';
@@ -53,6 +54,7 @@ export class Proxy {
         clock: systemClock,
         wheel,
         random: Math.random,
+        log: new Log(systemClock, 'off', false, () => {}),
         localService: 'shop/app',
         accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
       },

@@ -4,6 +4,7 @@ import { type HttpVersion, RequestHead, ResponseHead } from '../../codec/message
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
 import type { RouteConfig } from '../../config/route-config.ts';
 import type { RequestGate } from '../../filters/request-gate.ts';
+import { Log } from '../../runtime/log.ts';
 import { StatStore } from '../../stats/stat-store.ts';
 import { ActiveStream, type StreamConnection } from '../active-stream.ts';
 import { HttpConnectionManager } from '../http-connection-manager.ts';
@@ -29,6 +30,8 @@ export class StreamRig implements StreamConnection {
   readonly stats = new StatStore();
   readonly cluster = new FakeCluster();
   readonly lines: string[] = [];
+  /** Of the sidecar's own log. */
+  readonly logLines: string[] = [];
   readonly downstream = new FakeServerStream();
   readonly context: HttpContext;
   readonly manager: HttpConnectionManager;
@@ -53,6 +56,7 @@ export class StreamRig implements StreamConnection {
       clock: this.time,
       wheel: this.time.wheel,
       random: () => this.random,
+      log: new Log(this.time, 'info', false, (line) => this.logLines.push(line)),
       localService: 'shop/storefront',
       accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
     };

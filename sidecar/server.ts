@@ -18,10 +18,13 @@ import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
 import { TimerWheel } from './runtime/timer-wheel.ts';
+import { FileSecrets } from './secret/file-secrets.ts';
+import { SecretStore } from './secret/secret-store.ts';
 import { StatStore } from './stats/stat-store.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
+import { loadSecretFile } from './xds/secret-file.ts';
 
 export const version = '0.1.0';
 
@@ -49,6 +52,8 @@ export class Sidecar implements AdminContext {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly accessLogs: AccessLogFiles;
+  readonly secrets: SecretStore;
+  readonly #fileSecrets: FileSecrets;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
   readonly #startedMs: number;
@@ -68,6 +73,7 @@ export class Sidecar implements AdminContext {
     this.#startedMs = clock.nowMs();
     this.wheel = new TimerWheel(clock);
     this.accessLogs = new AccessLogFiles(this.stats, log);
+<<<<<<< HEAD
     this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random });
     const staleMetrics = new StaleRequestMetrics({
       stats: this.stats,
@@ -78,6 +84,12 @@ export class Sidecar implements AdminContext {
       staleMetrics.apply(this.#published.current);
       this.#bound(binding);
     });
+=======
+    this.secrets = new SecretStore(clock);
+    this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
+    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random, secrets: this.secrets });
+    this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => this.#bound(binding));
+>>>>>>> 22f8379 (Certificates and CAs as secrets: by SDS over ADS or from watched files; new connections take the newest, old ones get successors in time)
     const context: HttpContext = {
       clusters: this.clusters,
       routeTables: this.#published,
@@ -88,10 +100,18 @@ export class Sidecar implements AdminContext {
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
     };
-    this.listeners = new ListenerManager(context, {
-      createConnectionManager: (chain, listener) =>
-        new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
-    });
+    this.listeners = new ListenerManager(
+      { ...context, secrets: this.secrets },
+      {
+        createConnectionManager: (chain, listener) =>
+          new HttpConnectionManager(
+            chain.httpConnectionManager,
+            context,
+            listener.direction,
+            listener.bufferLimitBytes,
+          ),
+      },
+    );
     this.#published.connectListeners(this.listeners);
     this.#ads = this.#createAds();
   }
@@ -110,6 +130,7 @@ export class Sidecar implements AdminContext {
       staticClusters: bootstrap.clusters,
       transport: new ClusterAdsTransport(this.clusters, config.ads),
       sink: this.#published,
+      secrets: this.secrets,
       onInitialized: () => this.#onInitialized(),
       clock,
       wheel: this.wheel,
@@ -257,6 +278,7 @@ export class Sidecar implements AdminContext {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ads?.close();
+    this.#fileSecrets.close();
     void this.listeners.closeAll().then(async () => {
       this.clusters.destroyAll();
       await this.accessLogs.close();

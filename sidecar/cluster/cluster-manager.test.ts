@@ -310,7 +310,7 @@ describe('ClusterManager over real sockets', () => {
       ),
     );
     const { cluster, stats } = run(port, { protocol: 'http1', tls });
-    await expect(fetchOver(cluster)).rejects.toThrow('none of the names wanted');
+    await expect(fetchOver(cluster)).rejects.toThrow('wanted is uri:spiffe://cluster.local/ns/shop/sa/orders');
     expect(stats.counters.get('cluster.payments.ssl.connection_error')!.value).toBe(1);
   });
 

@@ -7,6 +7,7 @@ import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-conf
 import type { Configuration, ConfigurationSink } from '../config/configuration.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { openTransport } from '../transport/connect.ts';
 import { clientCodecs } from './client-codec.ts';
@@ -22,6 +23,8 @@ export interface ClusterManagerInit {
   /** Tests replace these two; default: the real codecs and sockets. */
   readonly createCodec?: CreateClientCodec;
   readonly openTransport?: OpenTransport;
+  /** Certificates and CAs that clusters refer to by name; default: there are none. */
+  readonly secrets?: SecretLookup | null;
 }
 
 /** Byte counters are brought up to date this often while there are connections, and whenever somebody calls collect(). */

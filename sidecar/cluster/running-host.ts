@@ -1,6 +1,7 @@
 /** A running endpoint of a cluster: where it is, how it is, and what it has been through. Survives updates as long as its address stays. */
 import type { EndpointConfig, LocalityConfig } from '../config/cluster-config.ts';
 import type { ConnectionPool } from './connection-pool.ts';
+import type { HostTransport } from './host-transport.ts';
 import { IdleLearning } from './idle-learning.ts';
 import type { Host } from './upstream.ts';
 
@@ -17,6 +18,8 @@ export class RunningHost implements Host {
   http2Pool: ConnectionPool | null = null;
   autoPool: ConnectionPool | null = null;
   readonly idle = new IdleLearning();
+  /** How it is connected to; owned by its cluster. Null: not chosen yet. */
+  transport: HostTransport | null = null;
   /** For /clusters. */
   activeRequests = 0;
   totalRequests = 0;

@@ -48,8 +48,14 @@ export interface DownstreamConnectionInfo {
   readonly serverName: string;
   /** The client's certificate, verified; null: it showed none, or there is no TLS. */
   readonly peer: PeerCertificate | null;
+  /** `namespace/service account` of the peer's verified identity, for metrics; '' or absent: it has none. */
+  readonly peerService?: string;
   /** URI name of our own certificate on this connection; ''. */
   readonly localUri: string;
+  /** When the first of the two certificates ends, by the wall clock: the connection has a successor by then. Infinity or absent: none does. */
+  readonly validUntilWallMs?: number;
+  /** What this hop says in `x-forwarded-client-cert`, worked out once by the connection manager; '' or absent: nothing. */
+  readonly forwardedClientCert?: string;
   /** `ip:port` of this end and of the peer. */
   readonly localAddress: string;
   readonly remoteAddress: string;

@@ -8,6 +8,7 @@ import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
@@ -31,6 +32,8 @@ export interface ListenerManagerContext {
   readonly stats: StatStore;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
+  /** Certificates and CAs that listeners refer to by name. */
+  readonly secrets?: SecretLookup | null;
 }
 
 /** One listener with its socket. */

@@ -9,8 +9,15 @@ import type { FilterChainConfig, ListenerConfig } from '../config/listener-confi
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
-import { peerCertificate } from '../transport/peer-certificate.ts';
-import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
+import { SecretTls } from '../secret/secret-tls.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
+import {
+  type HandshakeFailure,
+  type SecuredConnection,
+  ServerTls,
+  type ServerTlsOwner,
+} from '../transport/server-tls.ts';
 import { readAccepted } from '../transport/socket-reader.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
 import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
@@ -45,13 +52,17 @@ export class RunningChain implements ServerTlsOwner {
     manager: ConnectionManager,
     stats: ListenerStats,
     clock: Clock,
+    secrets: SecretLookup | null,
   ) {
     this.config = config;
     this.manager = manager;
     this.#stats = stats;
     this.#listenerName = listener.name;
     this.#direction = listener.direction;
-    this.#tls = config.tls === null ? null : new ServerTls(config.tls, config.handshakeTimeoutMs, clock, this);
+    this.#tls =
+      config.tls === null
+        ? null
+        : new ServerTls(new SecretTls(config.tls, secrets), config.handshakeTimeoutMs, clock, this);
   }
 
   take(socket: Socket): void {
@@ -59,24 +70,28 @@ export class RunningChain implements ServerTlsOwner {
     else this.#tls.accept(socket);
   }
 
-  onSecured(socket: TLSSocket, alpn: string): void {
+  onSecured(socket: TLSSocket, secured: SecuredConnection): void {
     this.#stats.handshakes.value++;
     if (socket.isSessionReused()) this.#stats.sessionsReused.value++;
-    const certificate = socket.getPeerX509Certificate();
     const { servername } = socket as { servername?: string | false };
+    const { alpn, peer, peerService, localUri, validUntilWallMs } = secured;
     this.#hand(socket, {
       secure: true,
       alpn,
       serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
-      peer: certificate === undefined ? null : peerCertificate(certificate),
-      localUri: '',
+      peer,
+      peerService,
+      localUri,
+      validUntilWallMs,
     });
   }
 
-  onHandshakeFailed(reason: HandshakeFailure): void {
+  onHandshakeFailed(reason: HandshakeFailure, _message: string, peerReason: PeerFaultReason | null): void {
     this.#stats.handshakeErrors.value++;
     if (reason === 'peer') this.#stats.peerRefused.value++;
     if (reason === 'timeout') this.#stats.handshakeTimeouts.value++;
+    if (reason === 'secret') this.#stats.secretMissing.value++;
+    if (peerReason !== null) this.#stats.countPeerFault(peerReason);
   }
 
   #hand(socket: Socket, transport: TransportInfo): void {
@@ -114,7 +129,7 @@ export class RunningListener implements ConnectionTaker {
     before: RunningListener | null,
     create: CreateConnectionManager,
     stats: ListenerStats,
-    time: { readonly clock: Clock; readonly wheel: TimerWheel },
+    time: { readonly clock: Clock; readonly wheel: TimerWheel; readonly secrets?: SecretLookup | null },
     sockets: Set<Socket>,
   ) {
     this.config = config;
@@ -126,7 +141,8 @@ export class RunningListener implements ConnectionTaker {
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
       chains.set(
         chain,
-        before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, time.clock),
+        before?.chains.get(chain) ??
+          new RunningChain(chain, config, create(chain, config), stats, time.clock, time.secrets ?? null),
       );
     }
     this.chains = chains;
@@ -230,9 +246,20 @@ class Inspection implements TimerTarget {
   }
 }
 
-type TransportInfo = Pick<DownstreamConnectionInfo, 'secure' | 'alpn' | 'serverName' | 'peer' | 'localUri'>;
+type TransportInfo = Pick<
+  DownstreamConnectionInfo,
+  'secure' | 'alpn' | 'serverName' | 'peer' | 'peerService' | 'localUri' | 'validUntilWallMs'
+>;
 
-const plaintext: TransportInfo = Object.freeze({ secure: false, alpn: '', serverName: '', peer: null, localUri: '' });
+const plaintext: TransportInfo = Object.freeze({
+  secure: false,
+  alpn: '',
+  serverName: '',
+  peer: null,
+  peerService: '',
+  localUri: '',
+  validUntilWallMs: Infinity,
+});
 
 const noProtocols: readonly string[] = Object.freeze([]);
 

@@ -14,6 +14,7 @@ import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/rout
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
+import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
@@ -36,4 +37,5 @@ export const apiRegistry = createRegistry(
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
   HttpProtocolOptionsSchema,
+  SecretSchema,
 );

@@ -4,6 +4,7 @@ import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import { configurationSecrets } from '../config/secret-references.ts';
 import { type Bootstrap, BootstrapSchema } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
 import { ApiConfigSource_ApiType, ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
@@ -148,6 +149,7 @@ function usesAds(
   clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
 ): boolean {
   for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') return true;
+  if (configurationSecrets({ listeners, clusters }).some(({ source }) => source.kind === 'ads')) return true;
   for (const { value } of listeners.values()) {
     const chains =
       value.defaultFilterChain === null ? value.filterChains : [...value.filterChains, value.defaultFilterChain];

@@ -40,6 +40,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     loadBalancing: loadBalancing(message, path, faults),
     connectTimeoutMs,
     tls: upstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
+    ...transportMatches(message, at(path, 'transport_socket_matches'), faults),
     protocol: protocol(message, options),
     http2: http2Settings(message, options, path, faults),
     limits: thresholds(message.circuitBreakers),
@@ -71,6 +72,44 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     ),
     localityWeighted: message.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig',
   });
+}
+
+function transportMatches(
+  message: Cluster,
+  path: string,
+  faults: Faults,
+): Pick<ClusterConfig, 'transportMatches'> | Record<never, never> {
+  if (message.transportSocketMatches.length === 0) return {};
+  const names = new Set<string>();
+  return {
+    transportMatches: message.transportSocketMatches.map(({ name, match, transportSocket }, i) => {
+      const here = at(path, i);
+      if (name === '') faults.add(at(here, 'name'), 'must not be empty');
+      else if (names.has(name))
+        faults.add(at(here, 'name'), `${JSON.stringify(name)} is the name of another match too`);
+      names.add(name);
+      if (transportSocket === undefined) faults.add(at(here, 'transport_socket'), 'is missing');
+      return { name, match: jsonTexts(match), tls: upstreamTls(transportSocket, at(here, 'transport_socket'), faults) };
+    }),
+  };
+}
+
+/** A Struct as JSON text by key: equal texts are equal values. */
+function jsonTexts(values: Readonly<Record<string, unknown>> | undefined): Record<string, string> {
+  const texts = Object.create(null) as Record<string, string>;
+  for (const [key, value] of Object.entries(values ?? {})) texts[key] = JSON.stringify(sorted(value));
+  return texts;
+}
+
+/** Keys of objects in one order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
 }
 
 function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
@@ -273,12 +312,14 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults): Endp
     for (const [key, value] of Object.entries(values))
       metadata[`${namespace}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
   }
+  const transportMatch = message.metadata?.filterMetadata['envoy.transport_socket_match'];
   return {
     address: socketAddress(endpoint?.address, at(path, 'endpoint.address'), faults),
     weight,
     health: health(message.healthStatus),
     hostname: endpoint?.hostname ?? '',
     metadata,
+    ...(transportMatch === undefined ? {} : { transportMatch: jsonTexts(transportMatch) }),
   };
 }
 

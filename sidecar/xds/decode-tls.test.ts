@@ -17,6 +17,8 @@ function socket(kind: string, fields: Fields): Fields {
   return { name: 'tls', typed_config: { '@type': `type.googleapis.com/${tls}${kind}`, ...fields } };
 }
 
+const sds = (name: string): Fields => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
+
 function downstream(common: Fields, fields: Fields = {}) {
   return decodeJson(
     TransportSocketSchema,
@@ -133,15 +135,15 @@ describe('TLS of a listener', () => {
       'the lowest TLS version (TLSv1.3) is above the highest (TLSv1.2)',
     ],
     [
-      'a name to be matched by its beginning',
+      'a host name to be matched by its beginning',
       {
         validation_context: {
           ...trusted,
-          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://' } }],
+          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { prefix: 'orders' } }],
         },
       },
       {},
-      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+      'match_typed_subject_alt_names[0].matcher: only exact is supported, and prefix for URI names',
     ],
     [
       'a name without respect to case',
@@ -152,7 +154,7 @@ describe('TLS of a listener', () => {
         },
       },
       {},
-      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+      'match_typed_subject_alt_names[0].matcher: only exact is supported',
     ],
     [
       'a name of no kind',
@@ -161,10 +163,33 @@ describe('TLS of a listener', () => {
       'match_typed_subject_alt_names[0].san_type: must be DNS, URI, IP_ADDRESS or EMAIL',
     ],
     [
-      'secrets by SDS',
-      { tls_certificate_sds_secret_configs: [{ name: 'default' }] },
+      'two secrets for its certificate',
+      { tls_certificates: [], tls_certificate_sds_secret_configs: [sds('a'), sds('b')] },
       {},
-      'common_tls_context.tls_certificate_sds_secret_configs: is not supported',
+      'common_tls_context.tls_certificate_sds_secret_configs: there are 2; at most one is supported',
+    ],
+    [
+      'a certificate in it and a secret for it',
+      { tls_certificate_sds_secret_configs: [sds('default')] },
+      {},
+      'common_tls_context.tls_certificate_sds_secret_configs: and tls_certificates are both there',
+    ],
+    [
+      'a secret from nowhere',
+      { tls_certificates: [], tls_certificate_sds_secret_configs: [{ name: 'default' }] },
+      {},
+      'tls_certificate_sds_secret_configs[0].sds_config: only ads: {} and path_config_source are supported',
+    ],
+    [
+      'a combined context that trusts a CA by itself',
+      {
+        combined_validation_context: {
+          default_validation_context: trusted,
+          validation_context_sds_secret_config: sds('ROOTCA'),
+        },
+      },
+      {},
+      'combined_validation_context.default_validation_context.trusted_ca: comes with the secret here',
     ],
     ['a demand for SNI', {}, { require_sni: true }, 'require_sni: is not supported'],
   ])('is refused with %s', (_what, common, fields, fault) => {
@@ -199,6 +224,55 @@ describe('TLS of a listener', () => {
       `${tls}UpstreamTlsContext does not belong here; ${tls}DownstreamTlsContext does`,
     );
     expect(decode({ name: 'tls' })).toEqual(['typed_config: is missing']);
+  });
+});
+
+describe('secrets of TLS', () => {
+  it('are referred to by name, with the names wanted beside them (combined_validation_context)', () => {
+    const { value, faults } = downstream(
+      {
+        tls_certificates: [],
+        tls_certificate_sds_secret_configs: [sds('default')],
+        combined_validation_context: {
+          default_validation_context: {
+            match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://cluster.local/' } }],
+          },
+          validation_context_sds_secret_config: sds('ROOTCA'),
+        },
+      },
+      { require_client_certificate: true },
+    );
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      certificates: [],
+      trustedCaPem: null,
+      certificateSecret: { name: 'default', key: 'default', source: { kind: 'ads' } },
+      trustSecret: { name: 'ROOTCA', key: 'ROOTCA', source: { kind: 'ads' } },
+      subjectAltNames: [{ type: 'uri', prefix: 'spiffe://cluster.local/' }],
+    });
+  });
+
+  it('come from files of secrets too (path_config_source)', () => {
+    const { value, faults } = upstream({
+      tls_certificate_sds_secret_configs: [
+        {
+          name: 'own',
+          sds_config: {
+            path_config_source: { path: '/etc/certs/sds.yaml', watched_directory: { path: '/etc/certs' } },
+          },
+        },
+      ],
+      validation_context_sds_secret_config: sds('ROOTCA'),
+    });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      certificateSecret: {
+        name: 'own',
+        key: 'file:/etc/certs/sds.yaml#own',
+        source: { kind: 'sds-file', path: '/etc/certs/sds.yaml', watchedDirectory: '/etc/certs' },
+      },
+      trustSecret: { key: 'ROOTCA' },
+    });
   });
 });
 

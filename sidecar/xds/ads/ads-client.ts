@@ -7,14 +7,24 @@ import type { ClusterConfig, LoadAssignmentConfig } from '../../config/cluster-c
 import type { Configuration, ConfigurationSink, Configured } from '../../config/configuration.ts';
 import type { ListenerConfig } from '../../config/listener-config.ts';
 import type { RouteTableConfig } from '../../config/route-config.ts';
+import { clusterSecrets, listenerSecrets } from '../../config/secret-references.ts';
+import type { SecretReference } from '../../config/tls-config.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
+import type { SecretValue } from '../../secret/secret.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
 import { type AdsResponse, type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
-import { clusterNames, needsAds, routeNames, sameConfiguration, sameNames } from './configuration-references.ts';
+import {
+  adsSecretNames,
+  clusterNames,
+  needsAds,
+  routeNames,
+  sameConfiguration,
+  sameNames,
+} from './configuration-references.ts';
 import { type ListenerFault, ListenerFaults } from './listener-faults.ts';
-import { clusterType, endpointsType, listenerType, resourceTypes, routesType } from './resource-type.ts';
+import { clusterType, endpointsType, listenerType, resourceTypes, routesType, secretType } from './resource-type.ts';
 import { TypeState } from './type-state.ts';
 
 /** One stream to the control plane. */
@@ -45,6 +55,8 @@ export interface AdsClientInit {
   readonly transport: AdsTransport;
   /** Says by listenersApplied() what became of listeners. */
   readonly sink: ConfigurationSink;
+  /** Takes the secrets that come; absent: none are asked for. */
+  readonly secrets?: SecretSink | null;
   /** Everything that was asked for at first is here, or has had its time. Called once. */
   readonly onInitialized: () => void;
   readonly clock: Clock;
@@ -52,6 +64,15 @@ export interface AdsClientInit {
   readonly random: Random;
   readonly log: Log;
   readonly stats: StatStore;
+}
+
+/** Where secrets go. Apart from the configuration: connections look there for the newest one, nothing else is made anew. */
+export interface SecretSink {
+  /** Whether that name is answered here, by the sidecar's own identity: then it is not asked for. */
+  isLocal(name: string): boolean;
+  set(key: string, name: string, version: string, value: SecretValue): unknown;
+  refuse(key: string, why: string): void;
+  remove(key: string): void;
 }
 
 const firstBackoffMs = 500;
@@ -64,6 +85,7 @@ const statPrefixes: Readonly<Record<TypeState['type']['label'], string>> = {
   cluster: 'cluster_manager.cds',
   listener: 'listener_manager.lds',
   routes: 'http.rds',
+  secret: 'sds',
   endpoints: 'cluster.eds',
 };
 
@@ -75,6 +97,9 @@ export class AdsClient implements TimerTarget {
   readonly #endpoints: TypeState;
   readonly #listeners: TypeState;
   readonly #routes: TypeState;
+  readonly #secrets: TypeState;
+  /** Secrets as they were handed on, by name. */
+  readonly #handedOn = new Map<string, Configured<unknown>>();
   readonly #reconnectTimer: WheelTimer;
   readonly #fetchTimer: WheelTimer;
   #stream: AdsStream | null = null;
@@ -103,6 +128,7 @@ export class AdsClient implements TimerTarget {
     this.#endpoints = this.#states.get(endpointsType.typeUrl)!;
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
     this.#routes = this.#states.get(routesType.typeUrl)!;
+    this.#secrets = this.#states.get(secretType.typeUrl)!;
     this.#listenerFaults = new ListenerFaults(this.#listeners, init.log);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
@@ -311,7 +337,7 @@ export class AdsClient implements TimerTarget {
     for (const state of this.#states.values()) this.#ask(state);
   }
 
-  /** EDS names come from clusters, RDS names from listeners: of both origins. Says whether anything changed. */
+  /** EDS names come from clusters, RDS names from listeners, SDS names from both: of both origins. Says whether anything changed. */
   #deriveNames(): boolean {
     const services = new Set<string>();
     for (const clusters of [
@@ -336,10 +362,63 @@ export class AdsClient implements TimerTarget {
       for (const { value } of this.#published.listeners.values())
         if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
     }
-    const changed = !sameNames(services, this.#endpoints.wanted) || !sameNames(tables, this.#routes.wanted);
+    const secrets = this.#wantedSecrets();
+    const changed =
+      !sameNames(services, this.#endpoints.wanted) ||
+      !sameNames(tables, this.#routes.wanted) ||
+      !sameNames(secrets, this.#secrets.wanted);
     this.#endpoints.want(services);
     this.#routes.want(tables);
+    this.#secrets.want(secrets);
+    this.#handOnSecrets();
     return changed;
+  }
+
+  /** Names of secrets that come by ADS: of both origins, and of what is still in force. Those that the sidecar answers itself are not among them. */
+  #wantedSecrets(): Set<string> {
+    const sink = this.#init.secrets ?? null;
+    const names = new Set<string>();
+    if (sink === null) return names;
+    const add = (references: readonly SecretReference[]): void => {
+      for (const name of adsSecretNames(references)) if (!sink.isLocal(name)) names.add(name);
+    };
+    for (const clusters of [
+      this.#init.staticClusters,
+      this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
+      this.#published?.clusters ?? [],
+    ])
+      for (const [, { value }] of clusters) add(clusterSecrets(value));
+    for (const listeners of [
+      this.#init.staticListeners,
+      this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
+      this.#published?.listeners ?? [],
+    ])
+      for (const [, { value }] of listeners) add(listenerSecrets(value));
+    return names;
+  }
+
+  /** Accepted secrets go on to who uses them; one that was taken away goes on until nobody refers to it, as a connection without it would only fail. */
+  #handOnSecrets(): void {
+    const sink = this.#init.secrets ?? null;
+    if (sink === null) return;
+    for (const [name, resource] of this.#secrets.resources) {
+      if (this.#handedOn.get(name)?.value === resource.value) continue;
+      this.#handedOn.set(name, resource);
+      sink.set(name, name, resource.version, resource.value as SecretValue);
+    }
+    for (const [name, { details }] of this.#secrets.refused) sink.refuse(name, details);
+    for (const name of this.#handedOn.keys()) {
+      if (this.#secrets.wanted.has(name)) continue;
+      this.#handedOn.delete(name);
+      sink.remove(name);
+    }
+  }
+
+  /** Waiting for secrets is over: they are here, or will not come. Those in files never hold anything up. */
+  #secretsSettled(references: readonly SecretReference[]): boolean {
+    const sink = this.#init.secrets ?? null;
+    if (sink === null) return true;
+    return adsSecretNames(references).every((name) => sink.isLocal(name) || this.#secrets.settled(name));
   }
 
   /**
@@ -353,25 +432,28 @@ export class AdsClient implements TimerTarget {
     for (const [name, resource] of this.#clusters.resources as Map<string, Configured<ClusterConfig>>) {
       if (clusters.has(name)) continue;
       const { discovery } = resource.value;
-      if (discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName)) clusters.set(name, resource);
+      const endpointsKnown = discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName);
+      if (endpointsKnown && this.#secretsSettled(clusterSecrets(resource.value))) clusters.set(name, resource);
       else {
         warm = false;
         const before = this.#published?.clusters.get(name);
         if (before !== undefined) clusters.set(name, before);
       }
     }
-    for (const { value } of this.#init.staticClusters.values())
+    for (const { value } of this.#init.staticClusters.values()) {
       if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
+      if (!this.#secretsSettled(clusterSecrets(value))) warm = false;
+    }
     const listeners = new Map(this.#init.staticListeners);
     const waiting = new Set<string>();
     for (const [name, { value }] of this.#init.staticListeners) {
-      if (!routeNames(value).every((table) => this.#routes.settled(table))) warm = false;
+      if (!this.#settled(value)) warm = false;
       if (this.#listenersHeld && needsAds(value, this.#init.staticClusters)) waiting.add(name);
     }
     for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
       if (listeners.has(name)) continue;
       waiting.add(name);
-      if (routeNames(resource.value).every((table) => this.#routes.settled(table))) listeners.set(name, resource);
+      if (this.#settled(resource.value)) listeners.set(name, resource);
       else {
         warm = false;
         const before = this.#published?.listeners.get(name);
@@ -403,6 +485,14 @@ export class AdsClient implements TimerTarget {
     }
   }
 
+  /** What a listener waits for before it opens, or takes the place of the one before (Envoy's warming): its routes and its secrets. */
+  #settled(listener: ListenerConfig): boolean {
+    return (
+      routeNames(listener).every((table) => this.#routes.settled(table)) &&
+      this.#secretsSettled(listenerSecrets(listener))
+    );
+  }
+
   /** Routes are not warmed by themselves, but one must not point at a cluster that still waits for its endpoints: until then the table before goes on. */
   #warmRoutes(clusters: ReadonlyMap<string, unknown>): Map<string, Configured<RouteTableConfig>> {
     const tables = new Map<string, Configured<RouteTableConfig>>();
@@ -432,7 +522,7 @@ export class AdsClient implements TimerTarget {
       return;
     }
     this.#listenersHeld = false;
-    for (const state of [this.#endpoints, this.#routes])
+    for (const state of [this.#endpoints, this.#routes, this.#secrets])
       for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
     this.#clusters.answered = true;
     this.#listeners.answered = true;

@@ -1,0 +1,98 @@
+/** Secret → our own value, and SdsSecretConfig → the reference to one. A secret that cannot be loaded is a fault here, so that it is answered with a NACK and the last good one stays. */
+import type { SecretReference, SubjectAltNameMatch } from '../config/tls-config.ts';
+import { type SecretValue, secretFault } from '../secret/secret.ts';
+import { ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
+import {
+  type CertificateValidationContext,
+  SubjectAltNameMatcher_SanType,
+} from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
+import type { SdsSecretConfig, Secret } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { dataSourceText } from './decode-value.ts';
+import { at, type Faults } from './fault.ts';
+
+/** Never null without a fault. */
+export function decodeSecret(message: Secret, path: string, faults: Faults): SecretValue | null {
+  let value: SecretValue;
+  if (message.type.case === 'tlsCertificate') {
+    const here = at(path, 'tls_certificate');
+    const { certificateChain, privateKey } = message.type.value;
+    value = {
+      kind: 'certificate',
+      chainPem: dataSourceText(certificateChain, at(here, 'certificate_chain'), faults),
+      keyPem: dataSourceText(privateKey, at(here, 'private_key'), faults),
+    };
+  } else if (message.type.case === 'validationContext') {
+    const here = at(path, 'validation_context');
+    value = {
+      kind: 'validation',
+      trustedCaPem: dataSourceText(message.type.value.trustedCa, at(here, 'trusted_ca'), faults),
+      subjectAltNames: subjectAltNames(message.type.value, here, faults),
+    };
+  } else {
+    faults.add(path, 'is neither a tls_certificate nor a validation_context');
+    return null;
+  }
+  const fault = faults.any ? null : secretFault(value);
+  if (fault !== null) faults.add(at(path, fault.field), fault.message);
+  return value;
+}
+
+export function secretReference(message: SdsSecretConfig, path: string, faults: Faults): SecretReference {
+  const { name, sdsConfig } = message;
+  if (name === '') faults.add(at(path, 'name'), 'must not be empty');
+  const here = at(path, 'sds_config');
+  const specifier = sdsConfig?.configSourceSpecifier;
+  if (
+    sdsConfig !== undefined &&
+    sdsConfig.resourceApiVersion !== ApiVersion.V3 &&
+    sdsConfig.resourceApiVersion !== ApiVersion.AUTO
+  )
+    faults.add(at(here, 'resource_api_version'), 'only V3 is supported');
+  if (specifier?.case === 'pathConfigSource') {
+    const { path: file, watchedDirectory } = specifier.value;
+    if (file === '') faults.add(at(here, 'path_config_source.path'), 'must not be empty');
+    return {
+      name,
+      key: `file:${file}#${name}`,
+      source: { kind: 'sds-file', path: file, watchedDirectory: watchedDirectory?.path ?? '' },
+    };
+  }
+  if (specifier?.case !== 'ads' && specifier?.case !== 'self')
+    faults.add(here, 'only ads: {} and path_config_source are supported; see docs/xds-support.md');
+  return { name, key: name, source: { kind: 'ads' } };
+}
+
+export function subjectAltNames(
+  message: CertificateValidationContext | undefined,
+  path: string,
+  faults: Faults,
+): readonly SubjectAltNameMatch[] {
+  return (message?.matchTypedSubjectAltNames ?? []).map(({ sanType: type, matcher }, i) => {
+    const here = at(at(path, 'match_typed_subject_alt_names'), i);
+    const pattern = matcher?.matchPattern;
+    const kind = sanType(type, here, faults);
+    if (pattern?.case === 'prefix' && kind === 'uri' && matcher?.ignoreCase !== true) {
+      if (pattern.value === '') faults.add(at(here, 'matcher.prefix'), 'must not be empty');
+      return { type: kind, prefix: pattern.value };
+    }
+    if (pattern?.case !== 'exact' || matcher?.ignoreCase === true)
+      faults.add(at(here, 'matcher'), 'only exact is supported, and prefix for URI names, both with respect to case');
+    return { type: kind, exact: pattern?.case === 'exact' ? pattern.value : '' };
+  });
+}
+
+function sanType(type: SubjectAltNameMatcher_SanType, path: string, faults: Faults): SubjectAltNameMatch['type'] {
+  switch (type) {
+    case SubjectAltNameMatcher_SanType.DNS:
+      return 'dns';
+    case SubjectAltNameMatcher_SanType.URI:
+      return 'uri';
+    case SubjectAltNameMatcher_SanType.IP_ADDRESS:
+      return 'ip';
+    case SubjectAltNameMatcher_SanType.EMAIL:
+      return 'email';
+    default:
+      faults.add(at(path, 'san_type'), 'must be DNS, URI, IP_ADDRESS or EMAIL');
+      return 'dns';
+  }
+}

@@ -73,23 +73,18 @@ export class Sidecar implements AdminContext {
     this.#startedMs = clock.nowMs();
     this.wheel = new TimerWheel(clock);
     this.accessLogs = new AccessLogFiles(this.stats, log);
-<<<<<<< HEAD
-    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random });
+    this.secrets = new SecretStore(clock);
+    this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
+    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random, secrets: this.secrets });
     const staleMetrics = new StaleRequestMetrics({
       stats: this.stats,
       wheel: this.wheel,
       localService: bootstrap.config.node.cluster,
     });
-    this.#published = new PublishedConfiguration(this.clusters, (binding) => {
+    this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => {
       staleMetrics.apply(this.#published.current);
       this.#bound(binding);
     });
-=======
-    this.secrets = new SecretStore(clock);
-    this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
-    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random, secrets: this.secrets });
-    this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => this.#bound(binding));
->>>>>>> 22f8379 (Certificates and CAs as secrets: by SDS over ADS or from watched files; new connections take the newest, old ones get successors in time)
     const context: HttpContext = {
       clusters: this.clusters,
       routeTables: this.#published,

@@ -3,9 +3,10 @@
  */
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
-import { certificatesInUse } from './certificates.ts';
+import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
+import { configurationSecrets } from './config/secret-references.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
@@ -234,6 +235,8 @@ export class Sidecar implements AdminContext {
     const dump = configDump({
       bootstrap: this.#options.bootstrap.message,
       configuration: this.#published.current,
+      secretReferences: configurationSecrets(this.#published.current),
+      secrets: this.secrets,
       refused: new Map([...(this.#ads?.states ?? [])].map((state) => [state.type.label, state.refused])),
       includeEds: query.includeEds || query.resource === 'dynamic_endpoint_configs',
       nameFilter: query.nameFilter,
@@ -243,12 +246,13 @@ export class Sidecar implements AdminContext {
   }
 
   certificates(): unknown {
-    return { certificates: certificatesInUse(this.#published.current, this.#options.clock.wallMs()) };
+    return { certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()) };
   }
 
   refreshStats(): void {
     const { clock } = this.#options;
     this.clusters.collect();
+    measureExpiry(this.#published.current, this.secrets, clock.wallMs(), this.stats);
     this.stats.gauge('server.uptime').set(Math.floor((clock.nowMs() - this.#startedMs) / 1000));
     this.stats.gauge('server.live').set(this.state() === 'LIVE' ? 1 : 0);
     this.stats.gauge('server.memory_allocated').set(process.memoryUsage().heapUsed);

@@ -5,6 +5,7 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2ServerConnection } from '../http2/server-connection.ts';
 import { type TimerTarget, WheelTimer } from '../runtime/timer-wheel.ts';
+import { remakeAfterMs } from '../transport/connection-life.ts';
 import { ActiveStream, type StreamConnection } from './active-stream.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
@@ -30,6 +31,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   #draining = false;
   /** When a connection that drains and has nothing in hand is closed. */
   #drainDueMs = Infinity;
+  /** When the client is asked for a successor, because certificates end; Infinity: they do not. */
+  #remakeDueMs = Infinity;
   #closed = false;
 
   constructor(manager: HttpConnectionManager, socket: Socket, info: DownstreamConnectionInfo, draining: boolean) {
@@ -42,6 +45,10 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#startMs = context.clock.nowMs();
     this.#idleSinceMs = this.#startMs;
     this.#drainsAfterFirst = draining;
+    const { validUntilWallMs = Infinity } = info;
+    if (validUntilWallMs !== Infinity)
+      this.#remakeDueMs =
+        this.#startMs + remakeAfterMs('server', validUntilWallMs - context.clock.wallMs(), context.random);
     if (config.codec === 'http1' || (config.codec === 'auto' && info.alpn === 'http/1.1'))
       this.onProtocol('http1', null);
     else if (config.codec === 'http2' || info.alpn === 'h2') this.onProtocol('http2', null);
@@ -163,6 +170,10 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       stats.connectionMaxDurations.value++;
       this.drain();
     }
+    if (now >= this.#remakeDueMs && !this.#draining) {
+      stats.connectionsRemade.value++;
+      this.drain();
+    }
     if (now >= this.#drainDueMs) {
       if (this.#detection === null) this.#http1?.closeIfIdle();
       else if (!this.#detection.begun) this.#socket.destroy();
@@ -201,6 +212,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     }
     if (maxConnectionDurationMs > 0 && !this.#draining)
       delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
+    if (!this.#draining) delayMs = Math.min(delayMs, this.#remakeDueMs - nowMs);
     delayMs = Math.min(delayMs, this.#drainDueMs - nowMs);
     if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);
     if (delayMs !== Infinity) this.context.wheel.arm(this.#timer, Math.max(1, delayMs));

@@ -131,4 +131,26 @@ describe('secrets in files', () => {
     await again;
     expect(store.get('sds')!.value).toMatchObject({ chainPem: storefront.chainPem });
   });
+
+  it.each([
+    ['JSON that breaks off', '{ "resources": [{ "tls_certificate": { "private_key": { "inline_string": "KEYTEXT'],
+    ['YAML that is none', 'resources:\n - private_key: "KEYTEXT\n'],
+    [
+      'a key in the place of its source',
+      'resources:\n- "@type": TYPE\n  name: own\n  tls_certificate: { private_key: KEYTEXT }\n',
+    ],
+    [
+      'a key that is no text',
+      'resources:\n- "@type": TYPE\n  name: own\n  tls_certificate: { private_key: { inline_string: [KEYTEXT] } }\n',
+    ],
+    [
+      'a key that does not load',
+      'resources:\n- "@type": TYPE\n  name: own\n  tls_certificate: { certificate_chain: { inline_string: x }, private_key: { inline_string: KEYTEXT } }\n',
+    ],
+  ])('are refused without a word of what stands in them: %s', async (_what, text) => {
+    put('sds', text.replace('TYPE', 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret'));
+    const loaded = await loadSecretFile(at('sds'), 'own');
+    expect(loaded.ok).toBe(false);
+    expect(JSON.stringify(loaded)).not.toContain('KEYTEXT');
+  });
 });

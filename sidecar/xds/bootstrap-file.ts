@@ -69,7 +69,8 @@ export function decodeBootstrap(
   try {
     message = fromJson(BootstrapSchema, value as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
   } catch (error) {
-    faults.add('', (error as Error).message);
+    // The value stands behind the colon, and may be a key.
+    faults.add('', (error as Error).message.split(' from JSON:', 1)[0]!);
     return refuse();
   }
   checkFields(BootstrapSchema, message, '', faults);

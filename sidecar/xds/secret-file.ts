@@ -7,6 +7,7 @@ import { type Secret, SecretSchema } from './api/envoy/extensions/transport_sock
 import { DiscoveryResponseSchema } from './api/envoy/service/discovery/v3/discovery_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
+import { checkJson } from './check-json.ts';
 import { decodeSecret } from './decode-secret.ts';
 import { at, Faults, faultText } from './fault.ts';
 
@@ -15,9 +16,10 @@ export async function loadSecretFile(path: string, name: string): Promise<Loaded
   const files = [path];
   const faults = new Faults();
   try {
-    const response = fromJson(DiscoveryResponseSchema, await jsonOf(await readFile(path, 'utf8'), path), {
-      registry: apiRegistry,
-    });
+    const json = await jsonOf(await readFile(path, 'utf8'), path);
+    checkJson(DiscoveryResponseSchema, json, '', faults);
+    if (faults.any) return refused(path, faults, files);
+    const response = fromJson(DiscoveryResponseSchema, json, { registry: apiRegistry });
     for (const [i, any] of response.resources.entries()) {
       const here = at('resources', i);
       const secret = anyUnpack(any, apiRegistry) as Secret | undefined;
@@ -32,16 +34,26 @@ export async function loadSecretFile(path: string, name: string): Promise<Loaded
     }
     if (!faults.any) faults.add('resources', `none is named ${JSON.stringify(name)}`);
   } catch (error) {
-    faults.add('', (error as Error).message);
+    // What protobuf found wrong stands behind the colon, and may be a key.
+    faults.add('', (error as Error).message.split(' from JSON:', 1)[0]!);
   }
+  return refused(path, faults, files);
+}
+
+function refused(path: string, faults: Faults, files: readonly string[]): LoadedSecret {
   return { ok: false, fault: `${path}: ${faults.list.map(faultText).join('; ')}`, files };
 }
 
+/** JSON is YAML too, and there the place of a fault is known. What the parsers say beside the place may quote the text, and with it a key. */
 async function jsonOf(text: string, file: string): Promise<JsonValue> {
-  if (text.trimStart().startsWith('{')) return JSON.parse(text) as JsonValue;
+  try {
+    if (text.trimStart().startsWith('{')) return JSON.parse(text) as JsonValue;
+  } catch {
+    // Told below, with its place.
+  }
   const { parseYamlText } = await import('./yaml-text.ts');
   const parsed = parseYamlText(text, file);
-  if (!parsed.ok) throw new Error(parsed.faults.join('; '));
+  if (!parsed.ok) throw new Error(`is neither YAML nor JSON (${parsed.faults[0]!.split(': ', 1)[0]})`);
   return parsed.value as JsonValue;
 }
 

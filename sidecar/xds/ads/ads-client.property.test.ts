@@ -15,7 +15,7 @@ import {
   typeUrls,
 } from './test/mesh-resources.ts';
 
-type Kind = keyof typeof typeUrls;
+type Kind = Exclude<keyof typeof typeUrls, 'secret'>;
 const names: Readonly<Record<Kind, readonly string[]>> = {
   cluster: ['c0', 'c1', 'c2'],
   endpoints: ['e0', 'e1', 'e2'],

@@ -10,19 +10,43 @@ import { ListenerSchema } from '../../../../proto/generated/envoy/config/listene
 import { RouteConfigurationSchema } from '../../../../proto/generated/envoy/config/route/v3/route_pb.js';
 import { RouterSchema } from '../../../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { HttpConnectionManagerSchema } from '../../../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { SecretSchema } from '../../../../proto/generated/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '../../../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import type { TestCertificate } from '../../../transport/test/certificates.ts';
 
 export const typeUrls = {
   cluster: 'type.googleapis.com/envoy.config.cluster.v3.Cluster',
   endpoints: 'type.googleapis.com/envoy.config.endpoint.v3.ClusterLoadAssignment',
   listener: 'type.googleapis.com/envoy.config.listener.v3.Listener',
   routes: 'type.googleapis.com/envoy.config.route.v3.RouteConfiguration',
+  secret: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
 } as const;
 
 const ads = { resourceApiVersion: 2, configSourceSpecifier: { case: 'ads', value: {} } } as const;
 
-/** An EDS cluster; its connect timeout is `number` seconds. */
-export function clusterBytes(name: string, number: number, serviceName = name): Uint8Array {
+/** An EDS cluster; its connect timeout is `number` seconds. `trust`: the secret that its hosts are judged by; '': plaintext. */
+export function clusterBytes(name: string, number: number, serviceName = name, trust = ''): Uint8Array {
+  const context = create(UpstreamTlsContextSchema, {
+    sni: name,
+    commonTlsContext: {
+      validationContextType: {
+        case: 'validationContextSdsSecretConfig',
+        value: { name: trust, sdsConfig: ads },
+      },
+    },
+  });
   const message = create(ClusterSchema, {
+    ...(trust === ''
+      ? {}
+      : {
+          transportSocket: {
+            name: 'envoy.transport_sockets.tls',
+            configType: { case: 'typedConfig', value: anyPack(UpstreamTlsContextSchema, context) },
+          } as const,
+        }),
     name,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
     edsClusterConfig: { serviceName, edsConfig: ads },
@@ -73,8 +97,8 @@ export function invalidEndpointsBytes(clusterName: string, number: number): Uint
   return toBinary(ClusterLoadAssignmentSchema, message);
 }
 
-/** Listens on port 2000 + `number`, with routes by RDS. */
-export function listenerBytes(name: string, number: number, routeConfigName: string): Uint8Array {
+/** Listens on port 2000 + `number`, with routes by RDS. `certificate`: the secret that it proves itself with; '': plaintext. */
+export function listenerBytes(name: string, number: number, routeConfigName: string, certificate = ''): Uint8Array {
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: name,
     routeSpecifier: { case: 'rds', value: { routeConfigName, configSource: ads } },
@@ -85,7 +109,8 @@ export function listenerBytes(name: string, number: number, routeConfigName: str
       },
     ],
   });
-  return listener(name, number, { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) });
+  const filter = { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) } as const;
+  return listener(name, number, filter, certificate);
 }
 
 export function invalidListenerBytes(name: string, number: number): Uint8Array {
@@ -96,14 +121,41 @@ function listener(
   name: string,
   number: number,
   configType: { case: 'typedConfig'; value: Any } | { case: undefined },
+  certificate = '',
 ): Uint8Array {
   const socketAddress = { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: 2000 + number } } as const;
   const message = create(ListenerSchema, {
     name,
     address: { address: { case: 'socketAddress', value: socketAddress } },
-    filterChains: [{ filters: [{ name: 'envoy.filters.network.http_connection_manager', configType }] }],
+    filterChains: [
+      {
+        filters: [{ name: 'envoy.filters.network.http_connection_manager', configType }],
+        ...(certificate === '' ? {} : { transportSocket: downstreamTls(certificate) }),
+      },
+    ],
   });
   return toBinary(ListenerSchema, message);
+}
+
+function downstreamTls(certificate: string) {
+  const context = create(DownstreamTlsContextSchema, {
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: certificate, sdsConfig: ads }] },
+  });
+  return {
+    name: 'envoy.transport_sockets.tls',
+    configType: { case: 'typedConfig', value: anyPack(DownstreamTlsContextSchema, context) },
+  } as const;
+}
+
+export function certificateBytes(name: string, { chainPem, keyPem }: TestCertificate): Uint8Array {
+  const inline = (value: string) => ({ specifier: { case: 'inlineString', value } }) as const;
+  const value = { certificateChain: inline(chainPem), privateKey: inline(keyPem) };
+  return toBinary(SecretSchema, create(SecretSchema, { name, type: { case: 'tlsCertificate', value } }));
+}
+
+export function trustBytes(name: string, caPem: string): Uint8Array {
+  const value = { trustedCa: { specifier: { case: 'inlineString', value: caPem } } } as const;
+  return toBinary(SecretSchema, create(SecretSchema, { name, type: { case: 'validationContext', value } }));
 }
 
 /** Sends everything to `cluster`; the virtual host is named by `number`. */

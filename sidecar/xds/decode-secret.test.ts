@@ -1,0 +1,106 @@
+import { fromJson, type JsonValue } from '@bufbuild/protobuf';
+import { describe, expect, it } from 'vitest';
+import { caPem, forged, orders } from '../transport/test/certificates.ts';
+import { SdsSecretConfigSchema, SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { apiRegistry } from './api-registry.ts';
+import { decodeSecret, secretReference } from './decode-secret.ts';
+import { Faults, faultText } from './fault.ts';
+
+function decode(json: JsonValue): { value: unknown; faults: string[] } {
+  const faults = new Faults();
+  const value = decodeSecret(fromJson(SecretSchema, json, { registry: apiRegistry }), '', faults);
+  return { value, faults: faults.list.map(faultText) };
+}
+
+function refer(json: JsonValue): { value: unknown; faults: string[] } {
+  const faults = new Faults();
+  const value = secretReference(fromJson(SdsSecretConfigSchema, json, { registry: apiRegistry }), 'here', faults);
+  return { value, faults: faults.list.map(faultText) };
+}
+
+const inline = (text: string): JsonValue => ({ inline_string: text });
+const bytes = (text: string): JsonValue => ({ inline_bytes: Buffer.from(text).toString('base64') });
+
+describe('a secret', () => {
+  it('is a certificate with its key, as text or bytes', () => {
+    const wanted = { kind: 'certificate', ...orders };
+    for (const form of [inline, bytes])
+      expect(
+        decode({
+          name: 'default',
+          tls_certificate: { certificate_chain: form(orders.chainPem), private_key: form(orders.keyPem) },
+        }),
+      ).toEqual({ value: wanted, faults: [] });
+  });
+
+  it('or trusted CAs, with names that are wanted beside those of who refers to it', () => {
+    const match = { san_type: 'URI', matcher: { exact: 'spiffe://td/a' } };
+    expect(
+      decode({
+        name: 'ROOTCA',
+        validation_context: { trusted_ca: inline(caPem), match_typed_subject_alt_names: [match] },
+      }),
+    ).toEqual({
+      value: { kind: 'validation', trustedCaPem: caPem, subjectAltNames: [{ type: 'uri', exact: 'spiffe://td/a' }] },
+      faults: [],
+    });
+  });
+
+  it.each<readonly [string, JsonValue, string]>([
+    ['nothing in it', { name: 's' }, 'is neither a tls_certificate nor a validation_context'],
+    [
+      'the key of another',
+      {
+        name: 's',
+        tls_certificate: { certificate_chain: inline(orders.chainPem), private_key: inline(forged.keyPem) },
+      },
+      'tls_certificate.private_key: the private key does not belong to the certificate',
+    ],
+    [
+      'no key',
+      { name: 's', tls_certificate: { certificate_chain: inline(orders.chainPem) } },
+      'tls_certificate.private_key: has neither filename nor inline data',
+    ],
+    [
+      'a chain that is none',
+      { name: 's', tls_certificate: { certificate_chain: inline('x'), private_key: inline(orders.keyPem) } },
+      'tls_certificate: no PEM block -----BEGIN CERTIFICATE----- was found',
+    ],
+    [
+      'a CA that is none',
+      { name: 's', validation_context: { trusted_ca: inline('x') } },
+      'validation_context.trusted_ca: no PEM block -----BEGIN CERTIFICATE----- was found',
+    ],
+  ])('is refused with %s, with its path and never with a key', (_what, json, fault) => {
+    const { faults } = decode(json);
+    expect(faults).toEqual([fault]);
+  });
+});
+
+describe('a reference to a secret', () => {
+  it('goes to ADS under its own name, so that a local secret can answer', () => {
+    expect(refer({ name: 'default', sds_config: { ads: {}, resource_api_version: 'V3' } })).toEqual({
+      value: { name: 'default', key: 'default', source: { kind: 'ads' } },
+      faults: [],
+    });
+  });
+
+  it('or to a file, under a name that nothing else has', () => {
+    expect(refer({ name: 's', sds_config: { path_config_source: { path: '/etc/s.yaml' } } })).toEqual({
+      value: {
+        name: 's',
+        key: 'file:/etc/s.yaml#s',
+        source: { kind: 'sds-file', path: '/etc/s.yaml', watchedDirectory: '' },
+      },
+      faults: [],
+    });
+  });
+
+  it('is refused without name or source', () => {
+    expect(refer({ sds_config: { ads: {} } }).faults).toEqual(['here.name: must not be empty']);
+    expect(refer({ name: 's' }).faults[0]).toContain('here.sds_config: ');
+    expect(refer({ name: 's', sds_config: { path_config_source: {} } }).faults).toEqual([
+      'here.sds_config.path_config_source.path: must not be empty',
+    ]);
+  });
+});

@@ -111,7 +111,21 @@ function secretContent({ value }: Secret): Section {
         private_key: { inline_string: redacted },
       },
     };
-  return { validation_context: { trusted_ca: { inline_string: value.trustedCaPem } } };
+  if (value.trustDomains === undefined)
+    return { validation_context: { trusted_ca: { inline_string: value.trustedCaPem } } };
+  const trustDomains = value.trustDomains.map(({ name, rootsPem }) => ({
+    name,
+    trust_bundle: { inline_string: rootsPem },
+  }));
+  const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
+  return {
+    validation_context: {
+      custom_validator_config: {
+        name: 'envoy.tls.cert_validator.spiffe',
+        typed_config: { '@type': type, trust_domains: trustDomains },
+      },
+    },
+  };
 }
 
 /** Envoy's word for it. */

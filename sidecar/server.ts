@@ -76,7 +76,8 @@ export class Sidecar implements AdminContext {
     this.accessLogs = new AccessLogFiles(this.stats, log);
     this.secrets = new SecretStore(clock);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
-    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random, secrets: this.secrets });
+    const { secrets, stats, wheel } = this;
+    this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
     const staleMetrics = new StaleRequestMetrics({
       stats: this.stats,
       wheel: this.wheel,
@@ -97,7 +98,7 @@ export class Sidecar implements AdminContext {
       accessLogSinks: this.accessLogs,
     };
     this.listeners = new ListenerManager(
-      { ...context, secrets: this.secrets },
+      { ...context, secrets, log },
       {
         createConnectionManager: (chain, listener) =>
           new HttpConnectionManager(

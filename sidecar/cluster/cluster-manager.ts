@@ -6,6 +6,7 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Configuration, ConfigurationSink } from '../config/configuration.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
@@ -25,6 +26,8 @@ export interface ClusterManagerInit {
   readonly openTransport?: OpenTransport;
   /** Certificates and CAs that clusters refer to by name; default: there are none. */
   readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
 }
 
 /** Byte counters are brought up to date this often while there are connections, and whenever somebody calls collect(). */

@@ -26,7 +26,12 @@ export interface ConnectionContext {
   onConnectionReady(codec: ClientConnection, secure: boolean, sessionReused: boolean): void;
   /** In how many milliseconds a connection gets a successor whose certificates hold until then. */
   remakeAfterMs(validUntilWallMs: number): number;
-  onConnectFailed(host: RunningHost, reason: ConnectFailure, peerReason: PeerFaultReason | null): void;
+  onConnectFailed(
+    host: RunningHost,
+    reason: ConnectFailure,
+    peerReason: PeerFaultReason | null,
+    error: ProxyError,
+  ): void;
   /** A connection that took a place is no more. `remotely`: the peer ended it; `withRequests`: streams were cut. */
   onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void;
   addBytes(received: number, sent: number): void;
@@ -196,7 +201,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     this.#gone = true;
     this.collectBytes();
     this.#context.onConnectionGone(this.pool.host, reason !== null, false);
-    if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason, peerReason);
+    if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason, peerReason, error);
     this.pool.onConnectFailed(this, error);
   }
 }

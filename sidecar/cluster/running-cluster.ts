@@ -5,6 +5,7 @@ import type { HttpVersion } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
@@ -41,6 +42,8 @@ export interface ClusterContext {
   readonly openTransport: OpenTransport;
   /** Certificates and CAs that clusters refer to by name. */
   readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
 }
 
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
@@ -364,7 +367,13 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return remakeAfterMs('client', validUntilWallMs - this.#clock.wallMs(), this.#context.random);
   }
 
-  onConnectFailed(host: RunningHost, reason: ConnectFailure, peerReason: PeerFaultReason | null): void {
+  onConnectFailed(
+    host: RunningHost,
+    reason: ConnectFailure,
+    peerReason: PeerFaultReason | null,
+    error: ProxyError,
+  ): void {
+    this.#context.log?.debug(`cluster ${this.config.name} (${peerReason ?? reason}): ${error.message}`);
     host.connectFailures++;
     if (peerReason !== null) this.stats.countPeerFault(peerReason);
     this.stats.connectFailures.value++;

@@ -37,10 +37,18 @@ export type SubjectAltNameMatch = { readonly type: 'dns' | 'uri' | 'ip' | 'email
   | { readonly prefix: string }
 );
 
+/** A trust domain and the roots that count for it, and for it only. */
+export interface TrustDomainRoots {
+  readonly name: string;
+  readonly rootsPem: string;
+}
+
 export interface TlsCommonConfig {
   readonly certificates: readonly TlsCertificate[];
   /** `validation_context.trusted_ca`; null: the peer is not verified. */
   readonly trustedCaPem: string | null;
+  /** `envoy.tls.cert_validator.spiffe`: each trust domain by its own roots, which `trustedCaPem` has all together. Absent or null: `trustedCaPem` counts for every peer. */
+  readonly trustDomains?: readonly TrustDomainRoots[] | null;
   /** `match_typed_subject_alt_names`; empty: any. */
   readonly subjectAltNames: readonly SubjectAltNameMatch[];
   readonly alpn: readonly string[];

@@ -6,15 +6,12 @@ import type { Socket } from 'node:net';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { TimerWheel } from '../runtime/timer-wheel.ts';
-import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
 import type { ListenerStatus } from './listener-status.ts';
 import { RetiredChains } from './retired-chains.ts';
-import { type CreateConnectionManager, RunningListener } from './running-listener.ts';
+import { type CreateConnectionManager, RunningListener, type RunningListenerContext } from './running-listener.ts';
 
 export interface ListenerManagerOptions {
   /** Makes what serves a filter chain: `(chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, …)`. */
@@ -28,12 +25,8 @@ export interface ListenerManagerOptions {
 }
 
 /** What the manager needs of HttpContext. */
-export interface ListenerManagerContext {
+export interface ListenerManagerContext extends RunningListenerContext {
   readonly stats: StatStore;
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
-  /** Certificates and CAs that listeners refer to by name. */
-  readonly secrets?: SecretLookup | null;
 }
 
 /** One listener with its socket. */

@@ -8,6 +8,7 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { SecretLookup } from '../secret/secret-store.ts';
 import { SecretTls } from '../secret/secret-tls.ts';
@@ -35,6 +36,16 @@ export interface ConnectionManager {
   readonly activeStreams: number;
 }
 
+/** What listeners share. */
+export interface RunningListenerContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  /** Certificates and CAs that listeners refer to by name. */
+  readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
+}
+
 export type CreateConnectionManager = (chain: FilterChainConfig, listener: ListenerConfig) => ConnectionManager;
 
 /** A filter chain at work. Kept across updates as long as its configuration object is the same. */
@@ -45,16 +56,17 @@ export class RunningChain implements ServerTlsOwner {
   readonly #stats: ListenerStats;
   readonly #listenerName: string;
   readonly #direction: ListenerConfig['direction'];
+  readonly #log: Log | null;
 
   constructor(
     config: FilterChainConfig,
     listener: ListenerConfig,
     manager: ConnectionManager,
     stats: ListenerStats,
-    clock: Clock,
-    secrets: SecretLookup | null,
+    { clock, secrets = null, log = null }: RunningListenerContext,
   ) {
     this.config = config;
+    this.#log = log;
     this.manager = manager;
     this.#stats = stats;
     this.#listenerName = listener.name;
@@ -86,7 +98,15 @@ export class RunningChain implements ServerTlsOwner {
     });
   }
 
-  onHandshakeFailed(reason: HandshakeFailure, _message: string, peerReason: PeerFaultReason | null): void {
+  onHandshakeFailed(
+    reason: HandshakeFailure,
+    message: string,
+    peerReason: PeerFaultReason | null,
+    remoteAddress: string,
+  ): void {
+    this.#log?.debug(
+      `listener ${this.#listenerName}: no TLS with ${remoteAddress === '' ? 'a client that is gone' : remoteAddress} (${peerReason ?? reason}): ${message}`,
+    );
     this.#stats.handshakeErrors.value++;
     if (reason === 'peer') this.#stats.peerRefused.value++;
     if (reason === 'timeout') this.#stats.handshakeTimeouts.value++;
@@ -129,20 +149,19 @@ export class RunningListener implements ConnectionTaker {
     before: RunningListener | null,
     create: CreateConnectionManager,
     stats: ListenerStats,
-    time: { readonly clock: Clock; readonly wheel: TimerWheel; readonly secrets?: SecretLookup | null },
+    context: RunningListenerContext,
     sockets: Set<Socket>,
   ) {
     this.config = config;
     this.stats = stats;
-    this.#wheel = time.wheel;
+    this.#wheel = context.wheel;
     this.#sockets = sockets;
     const { filterChains, defaultFilterChain } = config;
     const chains = new Map<FilterChainConfig, RunningChain>();
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
       chains.set(
         chain,
-        before?.chains.get(chain) ??
-          new RunningChain(chain, config, create(chain, config), stats, time.clock, time.secrets ?? null),
+        before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, context),
       );
     }
     this.chains = chains;

@@ -104,6 +104,23 @@ describe('TLS with secrets', () => {
     ]);
   });
 
+  it('brings trust domains along, and takes them away again', () => {
+    const store = new SecretStore(clock);
+    const tls = new SecretTls(template, store);
+    const trustDomains = [{ name: 'cluster.local', rootsPem: caPem }];
+    store.set('default', 'default', '1', own);
+    store.set('ROOTCA', 'ROOTCA', '1', { ...trust, trustDomains });
+    expect(tls.current()!.trustDomains).toBe(trustDomains);
+    const before = store.get('ROOTCA');
+    store.set('ROOTCA', 'ROOTCA', '2', { ...trust, trustDomains: [{ name: 'cluster.local', rootsPem: caPem }] });
+    expect(store.get('ROOTCA')).toBe(before);
+    expect(store.set('ROOTCA', 'ROOTCA', '3', { ...trust, trustDomains: [] })).toMatchObject({
+      field: 'validation_context.custom_validator_config',
+    });
+    store.set('ROOTCA', 'ROOTCA', '4', trust);
+    expect(tls.current()!.trustDomains).toBeNull();
+  });
+
   it('is the configuration itself when it refers to no secret', () => {
     const config = { ...template, certificateSecret: null, trustSecret: null };
     expect(new SecretTls(config, null).current()).toBe(config);

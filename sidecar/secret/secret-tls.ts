@@ -81,6 +81,7 @@ function withSecrets<T extends TlsCommonConfig>(
     ...(trusted?.kind === 'validation'
       ? {
           trustedCaPem: trusted.trustedCaPem,
+          trustDomains: trusted.trustDomains ?? null,
           // Envoy merges the two contexts: repeated fields are joined.
           subjectAltNames:
             trusted.subjectAltNames.length === 0

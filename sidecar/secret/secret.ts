@@ -1,7 +1,8 @@
 /** A named secret: what a sidecar proves itself with, or what it judges others by. Made only from text that loads, so whoever gets one can use it. */
 import type { X509Certificate } from 'node:crypto';
-import type { SubjectAltNameMatch } from '../config/tls-config.ts';
+import type { SubjectAltNameMatch, TrustDomainRoots } from '../config/tls-config.ts';
 import { certificatePemFault, keyPairFault, pemCertificates } from '../transport/pem-text.ts';
+import { trustDomainsFault } from '../transport/trust-domains.ts';
 
 /** What a secret says. */
 export type SecretValue =
@@ -14,6 +15,8 @@ export type SecretValue =
   | {
       readonly kind: 'validation';
       readonly trustedCaPem: string;
+      /** Each trust domain by its own roots; absent: `trustedCaPem` counts for every peer. */
+      readonly trustDomains?: readonly TrustDomainRoots[];
       /** Names wanted beside those of whoever refers to it. */
       readonly subjectAltNames: readonly SubjectAltNameMatch[];
     };
@@ -36,13 +39,20 @@ export interface Secret {
 
 /** A part of a secret that cannot be used: `field` as it is called in Envoy's Secret. */
 export interface SecretFault {
-  readonly field: 'tls_certificate' | 'tls_certificate.private_key' | 'validation_context.trusted_ca';
+  readonly field:
+    | 'tls_certificate'
+    | 'tls_certificate.private_key'
+    | 'validation_context.trusted_ca'
+    | 'validation_context.custom_validator_config';
   readonly message: string;
 }
 
 /** Why a value cannot be used, never with key material; null when it can. */
 export function secretFault(value: SecretValue): SecretFault | null {
   if (value.kind === 'validation') {
+    const domains = value.trustDomains === undefined ? null : trustDomainsFault(value.trustDomains);
+    if (domains !== null)
+      return { field: 'validation_context.custom_validator_config', message: `trust domain ${domains}` };
     const message = certificatePemFault(value.trustedCaPem);
     return message === null ? null : { field: 'validation_context.trusted_ca', message };
   }
@@ -80,6 +90,7 @@ export function sameSecretValue(a: SecretValue, b: SecretValue): boolean {
   return (
     b.kind === 'validation' &&
     a.trustedCaPem === b.trustedCaPem &&
+    JSON.stringify(a.trustDomains) === JSON.stringify(b.trustDomains) &&
     JSON.stringify(a.subjectAltNames) === JSON.stringify(b.subjectAltNames)
   );
 }

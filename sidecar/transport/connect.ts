@@ -165,11 +165,13 @@ class Connecting implements TimerTarget {
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     const tls = this.#target.tls !== null && this.#tcpConnected;
+    // Set when it is the peer's chain that does not verify.
+    const chainFault = tls ? ((this.#socket as TLSSocket).authorizationError as unknown as string | null) : null;
     const why = systemErrors[error.code ?? ''] ?? error.message;
     this.#fail(
       tls ? 'tls' : 'refused',
       `${where(this.#target)}: ${tls ? `TLS handshake: ${why}` : why}`,
-      tls && chainFaults.test(error.code ?? '') ? chainFaultReason(error.code ?? '') : null,
+      (chainFault ?? null) === null ? null : chainFaultReason(String(chainFault)),
     );
   };
 
@@ -215,9 +217,6 @@ function noConnection(message: string): ProxyError {
     retry: 'unsent',
   });
 }
-
-/** node:tls's codes of what OpenSSL found in the peer's chain. */
-const chainFaults = /^(?:CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO|INVALID_|PATH_LENGTH|HOSTNAME_)/;
 
 function openTcp(host: string, port: number): Socket {
   const reader = new SocketReader();

@@ -8,7 +8,8 @@ import { IdentityFault, type IdentityFaultReason } from '../../certs/identity-fa
 import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../../certs/spiffe/spiffe-id.ts';
 import { leafIdentity, type PeerRole } from '../../certs/spiffe/verify-svid.ts';
 import { readCertificate } from '../../certs/x509/certificate.ts';
-import type { SubjectAltNameMatch, TlsCommonConfig } from '../config/tls-config.ts';
+import type { SubjectAltNameMatch, TlsCommonConfig, TrustDomainRoots } from '../config/tls-config.ts';
+import { checkTrustDomain, type VerifiedLeaves } from './trust-domains.ts';
 
 /** What a peer proved to be, in the handshake. */
 export interface PeerCertificate {
@@ -45,25 +46,29 @@ export interface PeerFault {
 /** How Node spells each kind in `X509Certificate.subjectAltName`. */
 const prefixes = { dns: 'DNS:', uri: 'URI:', ip: 'IP Address:', email: 'email:' } as const;
 
-/** Why the peer is not wanted, or null. `undefined`: it showed no certificate. `role`: what the peer is to us. */
+/**
+ * Why the peer is not wanted, or null. `undefined`: it showed no certificate. `role`: what the peer is to us. `verified`: whose chain was followed before; for those who meet peers in
+ * resumed sessions, which show no chain.
+ */
 export function peerFault(
   config: TlsCommonConfig,
   certificate: X509Certificate | undefined,
   role: PeerRole,
   nowWallMs: number,
+  verified: VerifiedLeaves | null = null,
 ): PeerFault | null {
-  const { subjectAltNames } = config;
-  if (subjectAltNames.length === 0) return null;
+  const { subjectAltNames, trustDomains = null } = config;
+  if (subjectAltNames.length === 0 && trustDomains === null) return null;
   if (certificate === undefined)
     return {
       reason: 'no-certificate',
       message: `the peer showed no certificate; wanted is ${wantedText(subjectAltNames)}`,
     };
   // An identity stands in the one URI name of a leaf (SPIFFE X509-SVID 2 and 4.1): with two it would be anybody's guess which one counts.
-  if (subjectAltNames.some(isSpiffe)) {
-    const judged = identityOf(certificate, role, nowWallMs);
+  if (trustDomains !== null || subjectAltNames.some(isSpiffe)) {
+    const judged = identityOf(certificate, role, nowWallMs, trustDomains, verified);
     if (!('trustDomain' in judged)) return judged;
-    return identityFault(subjectAltNames, judged, alternativeNames(certificate));
+    return subjectAltNames.length === 0 ? null : identityFault(subjectAltNames, judged, alternativeNames(certificate));
   }
   return nameFault(subjectAltNames, alternativeNames(certificate));
 }
@@ -117,10 +122,18 @@ function wantedText(names: readonly SubjectAltNameMatch[]): string {
     .join(' or ');
 }
 
-/** The one SPIFFE ID of a leaf, or what is wrong with it. */
-function identityOf(certificate: X509Certificate, role: PeerRole, nowWallMs: number): SpiffeId | PeerFault {
+/** The one SPIFFE ID of a leaf that its own trust domain vouches for, or what is wrong with it. */
+function identityOf(
+  certificate: X509Certificate,
+  role: PeerRole,
+  nowWallMs: number,
+  trustDomains: readonly TrustDomainRoots[] | null,
+  verified: VerifiedLeaves | null,
+): SpiffeId | PeerFault {
   try {
-    return leafIdentity(readCertificate(certificate.raw), role, nowWallMs);
+    const id = leafIdentity(readCertificate(certificate.raw), role, nowWallMs);
+    if (trustDomains !== null) checkTrustDomain(trustDomains, certificate, id, role, nowWallMs, verified);
+    return id;
   } catch (error) {
     if (!(error instanceof IdentityFault)) return { reason: 'malformed', message: (error as Error).message };
     return { reason: reasonOf(error.reason), message: error.message };
@@ -135,9 +148,20 @@ const ownReasons: ReadonlySet<string> = new Set<PeerFaultReason>([
   'no-identity',
   'several-identities',
   'invalid-spiffe-id',
+  'wrong-trust-domain',
+  'untrusted',
+]);
+
+/** What is wrong with who vouches for the peer. */
+const chainReasons: ReadonlySet<IdentityFaultReason> = new Set([
+  'bad-signature',
+  'not-a-ca',
+  'path-length',
+  'broken-chain',
 ]);
 
 function reasonOf(reason: IdentityFaultReason): PeerFaultReason {
+  if (chainReasons.has(reason)) return 'untrusted';
   return ownReasons.has(reason) ? (reason as PeerFaultReason) : 'malformed';
 }
 

@@ -20,6 +20,7 @@ import {
   uriNames,
 } from './peer-certificate.ts';
 import { contextOptions } from './tls-context.ts';
+import { VerifiedLeaves } from './trust-domains.ts';
 
 /** `peer`: the peer's certificate is missing, not trusted, or of somebody else; `secret`: we have no certificate or CA to speak TLS with yet; `protocol`: everything else that went wrong. */
 export type HandshakeFailure = 'peer' | 'timeout' | 'secret' | 'protocol';
@@ -42,8 +43,13 @@ export interface SecuredConnection {
 export interface ServerTlsOwner {
   /** The handshake is done and the peer is wanted. Attach an 'error' listener now. */
   onSecured(socket: TLSSocket, secured: SecuredConnection): void;
-  /** The connection is gone, or about to be. `message` is for the log; `peerReason` says which fault of a peer it was. */
-  onHandshakeFailed(reason: HandshakeFailure, message: string, peerReason: PeerFaultReason | null): void;
+  /** The connection is gone, or about to be. `message` is for the log; `peerReason` says which fault of a peer it was; `remoteAddress` is `ip:port`, or ''. */
+  onHandshakeFailed(
+    reason: HandshakeFailure,
+    message: string,
+    peerReason: PeerFaultReason | null,
+    remoteAddress: string,
+  ): void;
 }
 
 /** A TLS configuration as it is now; see ../secret/secret-tls.ts. */
@@ -82,8 +88,9 @@ export class ServerTls {
       return;
     }
     // As Envoy does: the port is open, and connections are reset until the secret comes.
+    const remoteAddress = remoteOf(socket);
     socket.resetAndDestroy();
-    this.#owner.onHandshakeFailed('secret', this.#source.missing(), null);
+    this.#owner.onHandshakeFailed('secret', this.#source.missing(), null, remoteAddress);
   }
 
   #newest(): Acceptor | null {
@@ -102,6 +109,7 @@ class Acceptor {
   readonly #clock: Clock;
   readonly #localUri: string;
   readonly #ownNotAfterWallMs: number;
+  readonly #verified = new VerifiedLeaves();
 
   constructor(config: TlsServerConfig, limitMs: number, clock: Clock, owner: ServerTlsOwner) {
     this.config = config;
@@ -129,30 +137,35 @@ class Acceptor {
         return;
       }
       socket.on('error', ignore);
+      const remoteAddress = remoteOf(socket);
       socket.destroy();
-      owner.onHandshakeFailed('peer', fault.message, fault.reason);
+      owner.onHandshakeFailed('peer', fault.message, fault.reason, remoteAddress);
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const { code = '' } = error;
       socket.on('error', ignore);
+      const from = remoteOf(socket);
       socket.destroy();
       if (code === 'ERR_TLS_HANDSHAKE_TIMEOUT')
-        owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${limitMs} ms`, null);
+        owner.onHandshakeFailed('timeout', `the TLS handshake was not done within ${limitMs} ms`, null, from);
       // Node only hangs up on a certificate that it does not trust, and leaves the reason here.
       else if (socket.authorizationError) {
-        const { reason, message } = untrusted(socket);
-        owner.onHandshakeFailed('peer', message, reason);
+        const { reason, message } = untrusted(String(socket.authorizationError));
+        owner.onHandshakeFailed('peer', message, reason, from);
       } else if (peerFailures.test(code))
         owner.onHandshakeFailed(
           'peer',
           error.message,
           code.includes('DID_NOT_RETURN') ? 'no-certificate' : chainFaultReason(code),
+          from,
         );
-      else owner.onHandshakeFailed('protocol', error.message, null);
+      else owner.onHandshakeFailed('protocol', error.message, null, from);
     });
   }
 
   accept(socket: Socket): void {
+    // From now on the socket remembers it.
+    void socket.remoteAddress;
     this.#server.emit('connection', socket);
   }
 
@@ -179,23 +192,27 @@ class Acceptor {
       return config.requireClientCertificate
         ? { reason: 'no-certificate', message: 'the client showed no certificate' }
         : null;
-    if (config.trustedCaPem !== null && !socket.authorized) return untrusted(socket);
+    if (config.trustedCaPem !== null && !socket.authorized) return untrusted(String(socket.authorizationError));
     const nowWallMs = this.#clock.wallMs();
     if (socket.isSessionReused() && Date.parse(certificate.validTo) <= nowWallMs)
       return { reason: 'expired', message: "the client's certificate has expired" };
-    return peerFault(config, certificate, 'client', nowWallMs);
+    return peerFault(config, certificate, 'client', nowWallMs, this.#verified);
   }
 }
 
 /** OpenSSL's and Node's codes that say the peer's certificate was not good enough. */
 const peerFailures = /PEER_DID_NOT_RETURN_A_CERTIFICATE|CERTIFICATE_VERIFY_FAILED|UNABLE_TO|SELF_SIGNED|CERT_/;
 
-function untrusted(socket: TLSSocket): PeerFault {
-  const code = String(socket.authorizationError);
-  // Node's way to say that there was none.
-  if (socket.getPeerX509Certificate() === undefined)
-    return { reason: 'no-certificate', message: 'the client showed no certificate' };
+function untrusted(code: string): PeerFault {
   return { reason: chainFaultReason(code), message: `the client's certificate is not trusted (${code})` };
+}
+
+/** A TLS socket that Node has destroyed knows its peer no more; the one below it does, once it was asked. */
+function remoteOf(socket: Socket): string {
+  const { remoteAddress, remotePort } = socket;
+  if (remoteAddress !== undefined) return `${remoteAddress}:${remotePort}`;
+  const below = (socket as { readonly _parent?: Socket | null })._parent ?? null;
+  return below === null ? '' : remoteOf(below);
 }
 
 function ignore(): void {

@@ -19,6 +19,7 @@ import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 
 export const apiRegistry = createRegistry(
@@ -38,4 +39,5 @@ export const apiRegistry = createRegistry(
   UpstreamTlsContextSchema,
   HttpProtocolOptionsSchema,
   SecretSchema,
+  SPIFFECertValidatorConfigSchema,
 );

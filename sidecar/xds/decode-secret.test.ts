@@ -1,6 +1,6 @@
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { describe, expect, it } from 'vitest';
-import { caPem, forged, orders } from '../transport/test/certificates.ts';
+import { caPem, forged, orders, strangerPem } from '../transport/test/certificates.ts';
 import { SdsSecretConfigSchema, SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { decodeSecret, secretReference } from './decode-secret.ts';
@@ -74,6 +74,67 @@ describe('a secret', () => {
   ])('is refused with %s, with its path and never with a key', (_what, json, fault) => {
     const { faults } = decode(json);
     expect(faults).toEqual([fault]);
+  });
+});
+
+const spiffe = (...trustDomains: readonly JsonValue[]): JsonValue => ({
+  name: 'envoy.tls.cert_validator.spiffe',
+  typed_config: {
+    '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig',
+    trust_domains: [...trustDomains],
+  },
+});
+const domain = (name: string, pem: string): JsonValue => ({ name, trust_bundle: inline(pem) });
+
+describe('trust domains in a secret (envoy.tls.cert_validator.spiffe)', () => {
+  const decodeTrust = (context: Record<string, JsonValue>) => decode({ name: 'ROOTCA', validation_context: context });
+
+  it('are kept apart; OpenSSL gets the roots of all', () => {
+    const config = spiffe(domain('td', caPem), domain('other', strangerPem));
+    expect(decodeTrust({ custom_validator_config: config })).toEqual({
+      value: {
+        kind: 'validation',
+        trustedCaPem: `${caPem}\n${strangerPem}`,
+        trustDomains: [
+          { name: 'td', rootsPem: caPem },
+          { name: 'other', rootsPem: strangerPem },
+        ],
+        subjectAltNames: [],
+      },
+      faults: [],
+    });
+  });
+
+  const at = 'validation_context.custom_validator_config.typed_config';
+  it.each<readonly [string, Record<string, JsonValue>, string]>([
+    ['without any', { custom_validator_config: spiffe() }, `${at}.trust_domains: there is none`],
+    [
+      'with one twice',
+      { custom_validator_config: spiffe(domain('td', caPem), domain('td', caPem)) },
+      `${at}.trust_domains: "td" is there twice`,
+    ],
+    [
+      'with a scheme in the name',
+      { custom_validator_config: spiffe(domain('spiffe://td', caPem)) },
+      `${at}.trust_domains: "spiffe://td": "spiffe://td" is no trust domain: the trust domain has characters other than a-z, 0-9, dot, dash and underscore`,
+    ],
+    [
+      'with a leaf as a root',
+      { custom_validator_config: spiffe(domain('td', orders.chainPem)) },
+      `${at}.trust_domains: "td": the trust bundle of td holds a certificate that is not an authority's`,
+    ],
+    [
+      'without a bundle',
+      { custom_validator_config: spiffe({ name: 'td' }) },
+      `${at}.trust_domains[0].trust_bundle: has neither filename nor inline data`,
+    ],
+    [
+      'beside trusted_ca',
+      { trusted_ca: inline(caPem), custom_validator_config: spiffe(domain('td', caPem)) },
+      'validation_context.trusted_ca: does not count beside custom_validator_config; leave it out',
+    ],
+  ])('are refused %s', (_what, context, fault) => {
+    expect(decodeTrust(context).faults.join('\n')).toContain(fault);
   });
 });
 

@@ -1,12 +1,16 @@
 /** Secret → our own value, and SdsSecretConfig → the reference to one. A secret that cannot be loaded is a fault here, so that it is answered with a NACK and the last good one stays. */
-import type { SecretReference, SubjectAltNameMatch } from '../config/tls-config.ts';
+import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import type { SecretReference, SubjectAltNameMatch, TrustDomainRoots } from '../config/tls-config.ts';
 import { type SecretValue, secretFault } from '../secret/secret.ts';
+import { trustDomainsFault } from '../transport/trust-domains.ts';
 import { ApiVersion } from './api/envoy/config/core/v3/config_source_pb.js';
 import {
   type CertificateValidationContext,
   SubjectAltNameMatcher_SanType,
 } from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
 import type { SdsSecretConfig, Secret } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import type { SPIFFECertValidatorConfig } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
+import { apiRegistry } from './api-registry.ts';
 import { dataSourceText } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -23,9 +27,12 @@ export function decodeSecret(message: Secret, path: string, faults: Faults): Sec
     };
   } else if (message.type.case === 'validationContext') {
     const here = at(path, 'validation_context');
+    const trustDomains = spiffeTrustDomains(message.type.value, here, faults);
     value = {
       kind: 'validation',
-      trustedCaPem: dataSourceText(message.type.value.trustedCa, at(here, 'trusted_ca'), faults),
+      ...(trustDomains === null
+        ? { trustedCaPem: dataSourceText(message.type.value.trustedCa, at(here, 'trusted_ca'), faults) }
+        : { trustedCaPem: allRoots(trustDomains), trustDomains }),
       subjectAltNames: subjectAltNames(message.type.value, here, faults),
     };
   } else {
@@ -60,6 +67,42 @@ export function secretReference(message: SdsSecretConfig, path: string, faults: 
   if (specifier?.case !== 'ads' && specifier?.case !== 'self')
     faults.add(here, 'only ads: {} and path_config_source are supported; see docs/xds-support.md');
   return { name, key: name, source: { kind: 'ads' } };
+}
+
+/** `custom_validator_config`; null: there is none. */
+export function spiffeTrustDomains(
+  { customValidatorConfig, trustedCa }: CertificateValidationContext,
+  path: string,
+  faults: Faults,
+): readonly TrustDomainRoots[] | null {
+  if (customValidatorConfig === undefined) return null;
+  const here = at(path, 'custom_validator_config');
+  if (trustedCa !== undefined)
+    faults.add(at(path, 'trusted_ca'), 'does not count beside custom_validator_config; leave it out');
+  const typed = customValidatorConfig.typedConfig;
+  const message = typed === undefined ? undefined : anyUnpack(typed, apiRegistry);
+  if (message?.$typeName !== spiffeValidator) {
+    // Unknown types were reported by check-fields.ts.
+    if (typed === undefined || message !== undefined)
+      faults.add(at(here, 'typed_config'), `only ${spiffeValidator} is supported`);
+    return null;
+  }
+  const { trustDomains } = message as SPIFFECertValidatorConfig;
+  const domainsPath = at(at(here, 'typed_config'), 'trust_domains');
+  const domains = trustDomains.map(({ name, trustBundle }, i) => ({
+    name,
+    rootsPem: dataSourceText(trustBundle, at(at(domainsPath, i), 'trust_bundle'), faults),
+  }));
+  const fault = faults.any ? null : trustDomainsFault(domains);
+  if (fault !== null) faults.add(domainsPath, fault);
+  return domains;
+}
+
+const spiffeValidator = 'envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
+
+/** What OpenSSL is told to trust. */
+export function allRoots(domains: readonly TrustDomainRoots[]): string {
+  return domains.map(({ rootsPem }) => rootsPem).join('\n');
 }
 
 export function subjectAltNames(

@@ -74,6 +74,27 @@ describe('TLS of a listener', () => {
     expect(Object.isFrozen(value)).toBe(true);
   });
 
+  it('judges trust domains apart, each by its own roots (envoy.tls.cert_validator.spiffe)', () => {
+    const typed = {
+      '@type': `type.googleapis.com/${tls}SPIFFECertValidatorConfig`,
+      trust_domains: [{ name: 'td', trust_bundle: { inline_string: caPem } }],
+    };
+    const custom = { name: 'envoy.tls.cert_validator.spiffe', typed_config: typed };
+    expect(
+      downstream({ validation_context: { custom_validator_config: custom } }, { require_client_certificate: true }),
+    ).toMatchObject({
+      faults: [],
+      value: { trustedCaPem: caPem, trustDomains: [{ name: 'td', rootsPem: caPem }], trustSecret: null },
+    });
+    const combined = {
+      default_validation_context: { custom_validator_config: custom },
+      validation_context_sds_secret_config: sds('ROOTCA'),
+    };
+    expect(downstream({ combined_validation_context: combined }).faults.join()).toContain(
+      'default_validation_context.custom_validator_config: comes with the secret here; leave it out',
+    );
+  });
+
   it('speaks TLS 1.2 and 1.3 and asks for no client certificate where nothing is said', () => {
     expect(downstream({}).value).toMatchObject({
       minVersion: 'TLSv1.2',

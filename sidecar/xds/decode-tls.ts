@@ -19,7 +19,7 @@ import type {
   UpstreamTlsContext,
 } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { apiRegistry } from './api-registry.ts';
-import { secretReference, subjectAltNames } from './decode-secret.ts';
+import { allRoots, secretReference, spiffeTrustDomains, subjectAltNames } from './decode-secret.ts';
 import { dataSourceText } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -146,7 +146,7 @@ function validation(
   message: CommonTlsContext | undefined,
   path: string,
   faults: Faults,
-): Pick<TlsCommonConfig, 'trustedCaPem' | 'trustSecret' | 'subjectAltNames'> {
+): Pick<TlsCommonConfig, 'trustedCaPem' | 'trustSecret' | 'trustDomains' | 'subjectAltNames'> {
   const type = message?.validationContextType;
   switch (type?.case) {
     case 'validationContext': {
@@ -166,6 +166,8 @@ function validation(
       if (fixed === undefined) faults.add(fixedPath, 'is missing');
       if (fixed?.trustedCa !== undefined)
         faults.add(at(fixedPath, 'trusted_ca'), 'comes with the secret here; leave it out');
+      if (fixed?.customValidatorConfig !== undefined)
+        faults.add(at(fixedPath, 'custom_validator_config'), 'comes with the secret here; leave it out');
       if (secret === undefined) faults.add(at(here, 'validation_context_sds_secret_config'), 'is missing');
       return {
         trustedCaPem: null,
@@ -185,8 +187,10 @@ function trusted(
   message: CertificateValidationContext,
   path: string,
   faults: Faults,
-): Pick<TlsCommonConfig, 'trustedCaPem' | 'trustSecret'> {
+): Pick<TlsCommonConfig, 'trustedCaPem' | 'trustSecret' | 'trustDomains'> {
   const { trustedCa, watchedDirectory } = message;
+  const trustDomains = spiffeTrustDomains(message, path, faults);
+  if (trustDomains !== null) return { trustedCaPem: allRoots(trustDomains), trustSecret: null, trustDomains };
   if (trustedCa === undefined) return { trustedCaPem: null, trustSecret: null };
   const here = at(path, 'trusted_ca');
   const trustedCaPem = dataSourceText(trustedCa, here, faults);

@@ -3,7 +3,10 @@ import { readFile } from 'node:fs/promises';
 import { fromJson, type JsonValue } from '@bufbuild/protobuf';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { LoadedSecret } from '../secret/file-secrets.ts';
+import type { DataSource } from './api/envoy/config/core/v3/base_pb.js';
+import type { CertificateValidationContext } from './api/envoy/extensions/transport_sockets/tls/v3/common_pb.js';
 import { type Secret, SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
+import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { DiscoveryResponseSchema } from './api/envoy/service/discovery/v3/discovery_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -62,7 +65,13 @@ function fileNames({ type }: Secret): string[] {
     type.case === 'tlsCertificate'
       ? [type.value.certificateChain, type.value.privateKey]
       : type.case === 'validationContext'
-        ? [type.value.trustedCa]
+        ? [type.value.trustedCa, ...trustBundles(type.value)]
         : [];
   return sources.flatMap((source) => (source?.specifier.case === 'filename' ? [source.specifier.value] : []));
+}
+
+function trustBundles({ customValidatorConfig }: CertificateValidationContext): DataSource[] {
+  const typed = customValidatorConfig?.typedConfig;
+  const message = typed === undefined ? undefined : anyUnpack(typed, SPIFFECertValidatorConfigSchema);
+  return (message?.trustDomains ?? []).flatMap(({ trustBundle }) => trustBundle ?? []);
 }

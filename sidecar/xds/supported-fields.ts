@@ -417,6 +417,12 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     trusted_ca: '',
     match_typed_subject_alt_names: 'exact, and prefix for URI',
     watched_directory: '',
+    custom_validator_config: 'envoy.tls.cert_validator.spiffe, in the place of trusted_ca',
+  },
+  [`${tls}.SPIFFECertValidatorConfig`]: { trust_domains: 'names of SPIFFE trust domains; no name twice' },
+  [`${tls}.SPIFFECertValidatorConfig.TrustDomain`]: {
+    name: '',
+    trust_bundle: 'read once, when the configuration arrives',
   },
   [`${tls}.SubjectAltNameMatcher`]: { san_type: '', matcher: 'exact, and prefix for URI' },
 };

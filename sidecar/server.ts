@@ -10,6 +10,7 @@ import { configurationSecrets } from './config/secret-references.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
+import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
 import type { BindFault } from './listener/bound-socket.ts';
@@ -96,6 +97,7 @@ export class Sidecar implements AdminContext {
       random,
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
+      sourceLabels: new SourceLabels(),
     };
     this.listeners = new ListenerManager(
       { ...context, secrets, log },

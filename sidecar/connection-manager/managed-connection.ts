@@ -110,7 +110,9 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     manager.stats.begin();
     manager.stats.count(error.status, 0);
     if (error.status === 408) manager.stats.requestTimeouts.value++;
-    const metrics = manager.metricsOf(null, null).set(this.#protocol, error.status, '', error.flag);
+    const metrics = manager
+      .metricsOf(null, null, this.info.sourceLabel)
+      .set(this.#protocol, error.status, '', error.flag);
     metrics.requests.value++;
     metrics.duration.record(0);
     for (const log of manager.accessLogs) log.writeRefusal(error, this.#protocol, this.info);

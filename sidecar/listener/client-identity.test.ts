@@ -73,6 +73,9 @@ beforeAll(async () => {
   const faults = await listeners.apply(
     configuration(
       listenerConfig('inbound', 0, { ...inspecting, filterChains: [chain('any', [])] }),
+      listenerConfig('unnamed', 0, {
+        filterChains: [chainConfig('unnamed', {}, { tls: { ...tls, subjectAltNames: [] } })],
+      }),
       listenerConfig('named', 0, { ...inspecting, filterChains: [chain('named', ['orders.shop'])] }),
     ),
   );
@@ -141,6 +144,24 @@ describe('a listener that wants one identity', () => {
     expect(handed).toHaveLength(accepted);
     await othersGoOn();
     expect(lines).toHaveLength(count + 1);
+  });
+
+  it('or asks for none by name, lets nobody in who claims one and has none', async () => {
+    const claims = wrongIdentities.filter(([, reason]) => !reason.startsWith('wrong-'));
+    for (const [what, reason, certificate] of claims) {
+      const [count, accepted] = [lines.length, handed.length];
+      if (what === 'no name at all' || what === 'the identity as its subject') {
+        (await welcomed(dial('unnamed', certificate))).destroy();
+        expect(handed.at(-1)!.peerService).toBe('');
+        continue;
+      }
+      const socket = dial('unnamed', certificate);
+      expect([what, await lineAfter(count)]).toEqual([what, expect.stringContaining(`(${reason}): `)]);
+      await closed(socket);
+      expect(handed).toHaveLength(accepted);
+    }
+    (await welcomed(dial('unnamed', ordersIdentity))).destroy();
+    expect(handed.at(-1)!.peerService).toBe('shop/orders');
   });
 
   it('takes the identity with names of other types beside it, and a certificate for clients only', async () => {

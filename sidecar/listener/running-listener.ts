@@ -89,6 +89,7 @@ export class RunningChain implements ServerTlsOwner {
     const { alpn, peer, peerService, localUri, validUntilWallMs } = secured;
     this.#hand(socket, {
       secure: true,
+      tlsVersion: socket.getProtocol() ?? '',
       alpn,
       serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
       peer,
@@ -267,11 +268,12 @@ class Inspection implements TimerTarget {
 
 type TransportInfo = Pick<
   DownstreamConnectionInfo,
-  'secure' | 'alpn' | 'serverName' | 'peer' | 'peerService' | 'localUri' | 'validUntilWallMs'
+  'secure' | 'tlsVersion' | 'alpn' | 'serverName' | 'peer' | 'peerService' | 'localUri' | 'validUntilWallMs'
 >;
 
 const plaintext: TransportInfo = Object.freeze({
   secure: false,
+  tlsVersion: '',
   alpn: '',
   serverName: '',
   peer: null,

@@ -57,15 +57,17 @@ export function peerFault(
   nowWallMs: number,
   verified: VerifiedLeaves | null = null,
 ): PeerFault | null {
-  const { subjectAltNames, trustDomains = null } = config;
-  if (subjectAltNames.length === 0 && trustDomains === null) return null;
+  const { subjectAltNames, trustDomains = null, trustedCaPem } = config;
+  // Where no name is asked for, who claims an identity must have one all the same: policies and logs go by it.
+  const claims = trustedCaPem !== null && /spiffe:/i.test(certificate?.subjectAltName ?? '');
+  if (subjectAltNames.length === 0 && trustDomains === null && !claims) return null;
   if (certificate === undefined)
     return {
       reason: 'no-certificate',
       message: `the peer showed no certificate; wanted is ${wantedText(subjectAltNames)}`,
     };
   // An identity stands in the one URI name of a leaf (SPIFFE X509-SVID 2 and 4.1): with two it would be anybody's guess which one counts.
-  if (trustDomains !== null || subjectAltNames.some(isSpiffe)) {
+  if (trustDomains !== null || subjectAltNames.some(isSpiffe) || (claims && subjectAltNames.length === 0)) {
     const judged = identityOf(certificate, role, nowWallMs, trustDomains, verified);
     if (!('trustDomain' in judged)) return judged;
     return subjectAltNames.length === 0 ? null : identityFault(subjectAltNames, judged, alternativeNames(certificate));
@@ -209,12 +211,30 @@ export function serviceOf(peer: PeerCertificate): string {
 
 function valuesOf(names: readonly string[], kind: keyof typeof prefixes): string[] {
   const prefix = prefixes[kind];
-  return names.filter((name) => name.startsWith(prefix)).map((name) => name.slice(prefix.length));
+  return names.filter((name) => name.startsWith(prefix)).map((name) => unquoted(name.slice(prefix.length)));
 }
 
-/** Node gives one line per part, first to last and already escaped; RFC 2253 wants them last to first, with commas. */
+/** What Node has made a JSON string of is told as it stands in the certificate. */
+function unquoted(value: string): string {
+  if (!value.startsWith('"')) return value;
+  try {
+    return String(JSON.parse(value));
+  } catch {
+    return value;
+  }
+}
+
+/** Node gives one line per part, first to last and escaped but for letters beyond ASCII; RFC 2253 wants them last to first, with commas, and OpenSSL as Envoy asks it escapes those too. */
 function distinguishedName(lines: string): string {
-  return lines === '' ? '' : lines.split('\n').reverse().join(',');
+  if (lines === '') return '';
+  return lines
+    .split('\n')
+    .reverse()
+    .join(',')
+    .replaceAll(' + ', '+')
+    .replace(/[\u0080-\u{10ffff}]/gu, (char) =>
+      Array.from(Buffer.from(char, 'utf8'), (byte) => `\\${byte.toString(16).toUpperCase()}`).join(''),
+    );
 }
 
 /**

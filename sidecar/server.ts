@@ -6,6 +6,7 @@ import { type AdminContext, AdminServer, type ServerState } from './admin/admin-
 import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
+import type { Configuration } from './config/configuration.ts';
 import { configurationSecrets } from './config/secret-references.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
@@ -26,6 +27,7 @@ import { StatStore } from './stats/stat-store.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
+import { refersToServices, SecretServices } from './xds/sds/secret-services.ts';
 import { loadSecretFile } from './xds/secret-file.ts';
 
 export const version = '0.1.0';
@@ -56,6 +58,7 @@ export class Sidecar implements AdminContext {
   readonly accessLogs: AccessLogFiles;
   readonly secrets: SecretStore;
   readonly #fileSecrets: FileSecrets;
+  readonly #secretServices: SecretServices;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
   readonly #startedMs: number;
@@ -79,6 +82,16 @@ export class Sidecar implements AdminContext {
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
     this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
+    this.#secretServices = new SecretServices({
+      node: bootstrap.config.node,
+      secrets,
+      transport: (source) => new ClusterAdsTransport(this.clusters, source),
+      clock,
+      wheel,
+      random,
+      log,
+      stats,
+    });
     const staleMetrics = new StaleRequestMetrics({
       stats: this.stats,
       wheel: this.wheel,
@@ -113,6 +126,7 @@ export class Sidecar implements AdminContext {
     );
     this.#published.connectListeners(this.listeners);
     this.#ads = this.#createAds();
+    this.#secretServices.onSettled = () => this.#ads?.secretsChanged();
   }
 
   #createAds(): AdsClient | null {
@@ -130,6 +144,7 @@ export class Sidecar implements AdminContext {
       transport: new ClusterAdsTransport(this.clusters, config.ads),
       sink: this.#published,
       secrets: this.secrets,
+      secretServices: this.#secretServices,
       onInitialized: () => this.#onInitialized(),
       clock,
       wheel: this.wheel,
@@ -150,7 +165,7 @@ export class Sidecar implements AdminContext {
       this.#ads.start();
       return;
     }
-    this.#published.apply({
+    await this.#applyStatic({
       listeners: bootstrap.listeners,
       clusters: bootstrap.clusters,
       routeTables: new Map(),
@@ -159,6 +174,17 @@ export class Sidecar implements AdminContext {
     const faults = (await this.#binding) as readonly BindFault[];
     if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
     this.#onInitialized();
+  }
+
+  /** Listeners open once the secrets that come by SDS are here, or have had their time (Envoy's init manager); the services that give them are reached through the clusters. */
+  async #applyStatic(configuration: Configuration): Promise<void> {
+    if (refersToServices(configuration)) {
+      this.#published.apply({ ...configuration, listeners: new Map() });
+      this.#secretServices.want(configurationSecrets(configuration));
+      await this.#secretServices.allSettled();
+      if (this.#stopped) return;
+    }
+    this.#published.apply(configuration);
   }
 
   get adminPort(): number {
@@ -281,6 +307,7 @@ export class Sidecar implements AdminContext {
     this.#stopped = true;
     this.#ads?.close();
     this.#fileSecrets.close();
+    this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
       this.clusters.destroyAll();
       await this.accessLogs.close();

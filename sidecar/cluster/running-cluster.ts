@@ -329,12 +329,13 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   }
 
   connectTarget(pool: ConnectionPool): ConnectTarget {
-    const { host, port, address } = pool.host;
+    const { host, port, pipePath, address } = pool.host;
     const wanted = this.#transportOf(pool.host).tls;
     const tls = wanted === null ? null : wanted.current();
     return {
       host,
       port,
+      pipePath,
       tls,
       alpn: tls === null ? noAlpn : alpnOf(tls.alpn, pool.protocol),
       session: this.#sessions.get(address) ?? null,

@@ -11,6 +11,8 @@ export interface SocketAddress {
   /** IP literal; no names. */
   readonly host: string;
   readonly port: number;
+  /** Of hosts of clusters: a Unix socket in the place of both; absent or '': none. */
+  readonly pipePath?: string;
 }
 
 export interface ListenerConfig {

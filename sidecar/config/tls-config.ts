@@ -3,15 +3,25 @@
  * that they come from (sidecar/secret): then the text is put in by SecretTls for each new version of a secret.
  */
 
+import type { GrpcSourceConfig } from './bootstrap-config.ts';
+
 export interface TlsCertificate {
   readonly chainPem: string;
   readonly keyPem: string;
+}
+
+export interface SecretServiceSource extends GrpcSourceConfig {
+  readonly kind: 'sds-service';
+  /** How long what refers to the secret waits for it; 0: for ever. */
+  readonly initialFetchTimeoutMs: number;
 }
 
 /** Where a secret comes from. */
 export type SecretSource =
   /** By SDS over the ADS stream; or, for names that the sidecar has an identity for, from itself. */
   | { readonly kind: 'ads' }
+  /** `api_config_source`: by SDS from a service of its own. */
+  | SecretServiceSource
   /** `path_config_source`: a file with a DiscoveryResponse that holds the secret. */
   | { readonly kind: 'sds-file'; readonly path: string; readonly watchedDirectory: string }
   /** PEM files named in the configuration itself. */
@@ -54,6 +64,8 @@ export interface TlsCommonConfig {
   readonly alpn: readonly string[];
   readonly minVersion: 'TLSv1.2' | 'TLSv1.3';
   readonly maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  /** Groups for the key exchange, in OpenSSL's form; absent or '': Node's. */
+  readonly ecdhCurves?: string;
   /** Secret that `certificates` come from; absent: they are inline, or there are none. */
   readonly certificateSecret?: SecretReference | null;
   /** Secret that `trustedCaPem` comes from; names to match may come with it too. */

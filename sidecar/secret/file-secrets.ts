@@ -4,7 +4,7 @@
  */
 import { type FSWatcher, readFileSync, statSync, watch } from 'node:fs';
 import { dirname } from 'node:path';
-import type { SecretReference } from '../config/tls-config.ts';
+import type { SecretReference, SecretSource } from '../config/tls-config.ts';
 import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { SecretValue } from './secret.ts';
@@ -53,7 +53,7 @@ export class FileSecrets implements TimerTarget {
   /** Makes what is watched that which these refer to; others of them than files are passed over. PEM files are read before this returns. */
   watch(references: Iterable<SecretReference>): void {
     const wanted = new Map<string, SecretReference>();
-    for (const reference of references) if (reference.source.kind !== 'ads') wanted.set(reference.key, reference);
+    for (const reference of references) if (isFile(reference.source)) wanted.set(reference.key, reference);
     for (const [key, entry] of this.#entries) {
       if (wanted.has(key)) continue;
       entry.watcher?.close();
@@ -91,7 +91,7 @@ export class FileSecrets implements TimerTarget {
 
   /** Null: the system does not tell of changes there; the timer sees them. */
   #watcher({ source }: SecretReference): FSWatcher | null {
-    if (source.kind === 'ads') return null;
+    if (!isFile(source)) return null;
     const file = source.kind === 'certificate-files' ? source.chainPath : source.path;
     try {
       const watcher = watch(source.watchedDirectory === '' ? dirname(file) : source.watchedDirectory, {
@@ -145,6 +145,10 @@ export class FileSecrets implements TimerTarget {
   }
 }
 
+function isFile(source: SecretSource): source is Exclude<SecretSource, { readonly kind: 'ads' | 'sds-service' }> {
+  return source.kind !== 'ads' && source.kind !== 'sds-service';
+}
+
 function filesOf({ source }: SecretReference): readonly string[] {
   switch (source.kind) {
     case 'certificate-files':
@@ -153,6 +157,7 @@ function filesOf({ source }: SecretReference): readonly string[] {
     case 'sds-file':
       return [source.path];
     case 'ads':
+    case 'sds-service':
       return [];
   }
 }

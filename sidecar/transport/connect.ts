@@ -23,6 +23,8 @@ export interface ConnectTarget {
   /** IP literal. */
   readonly host: string;
   readonly port: number;
+  /** Unix socket in the place of host and port (`@`: an abstract one, as Envoy writes it); '' or absent: none. */
+  readonly pipePath?: string;
   readonly tls: TlsClientConfig | null;
   /** ALPN to offer; TLS only. */
   readonly alpn: readonly string[];
@@ -84,10 +86,10 @@ class Connecting implements TimerTarget {
     this.#target = target;
     this.#owner = owner;
     this.#timer = new WheelTimer(this);
-    const { host, port, tls, session, clock } = target;
+    const { tls, session, clock } = target;
     this.#session =
       session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
-    const socket = tls === null ? openTcp(host, port) : this.#openTls(tls);
+    const socket = tls === null ? openPlain(target) : this.#openTls(tls);
     this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
     else {
@@ -114,11 +116,10 @@ class Connecting implements TimerTarget {
   }
 
   #openTls(tls: TlsClientConfig): TLSSocket {
-    const { host, port, alpn } = this.#target;
+    const { alpn } = this.#target;
     // Documented; missing from the type.
     const options: ConnectionOptions & { allowHalfOpen: boolean } = {
-      host,
-      port,
+      ...placeOf(this.#target),
       allowHalfOpen: true,
       secureContext: secureContext(tls),
       ALPNProtocols: [...alpn],
@@ -204,7 +205,8 @@ class Connecting implements TimerTarget {
   }
 }
 
-function where({ host, port }: ConnectTarget): string {
+function where({ host, port, pipePath = '' }: ConnectTarget): string {
+  if (pipePath !== '') return pipePath;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
@@ -218,9 +220,14 @@ function noConnection(message: string): ProxyError {
   });
 }
 
-function openTcp(host: string, port: number): Socket {
+function placeOf({ host, port, pipePath = '' }: ConnectTarget): { host: string; port: number } | { path: string } {
+  if (pipePath === '') return { host, port };
+  return { path: pipePath.startsWith('@') ? `\0${pipePath.slice(1)}` : pipePath };
+}
+
+function openPlain(target: ConnectTarget): Socket {
   const reader = new SocketReader();
-  const socket = connectTcp({ host, port, noDelay: true, allowHalfOpen: true, onread: reader.onread });
+  const socket = connectTcp({ ...placeOf(target), noDelay: true, allowHalfOpen: true, onread: reader.onread });
   reader.attach(socket);
   return socket;
 }
@@ -228,6 +235,8 @@ function openTcp(host: string, port: number): Socket {
 const systemErrors: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset by the peer',
+  ENOENT: 'there is no such socket',
+  EACCES: 'this process may not use the socket',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
   EADDRNOTAVAIL: 'no local port is free, or the address is not reachable from here',

@@ -40,11 +40,13 @@ export function contextOptions(config: TlsCommonConfig): {
   ca?: string;
   minVersion: 'TLSv1.2' | 'TLSv1.3';
   maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  ecdhCurve?: string;
 } {
   return {
     cert: config.certificates.map((certificate) => certificate.chainPem),
     key: config.certificates.map((certificate) => certificate.keyPem),
     ...(config.trustedCaPem === null ? {} : { ca: config.trustedCaPem }),
+    ...((config.ecdhCurves ?? '') === '' ? {} : { ecdhCurve: config.ecdhCurves! }),
     minVersion: config.minVersion,
     maxVersion: config.maxVersion,
   };

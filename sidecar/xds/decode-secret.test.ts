@@ -157,6 +157,48 @@ describe('a reference to a secret', () => {
     });
   });
 
+  const grpc = {
+    api_type: 'GRPC',
+    transport_api_version: 'V3',
+    grpc_services: [{ envoy_grpc: { cluster_name: 'agent' } }],
+  };
+
+  it('or to a service of its own; a source that differs in anything is another', () => {
+    const first = refer({ name: 's', sds_config: { api_config_source: grpc } });
+    expect(first).toMatchObject({
+      value: {
+        name: 's',
+        source: { kind: 'sds-service', variant: 'sotw', clusterName: 'agent', initialFetchTimeoutMs: 15_000 },
+      },
+      faults: [],
+    });
+    const keys = [
+      grpc,
+      { ...grpc, api_type: 'DELTA_GRPC' },
+      { ...grpc, grpc_services: [{ envoy_grpc: { cluster_name: 'other' } }] },
+      {
+        ...grpc,
+        grpc_services: [{ envoy_grpc: { cluster_name: 'agent' }, initial_metadata: [{ key: 'a', value: 'b' }] }],
+      },
+    ].map((source) => (refer({ name: 's', sds_config: { api_config_source: source } }).value as { key: string }).key);
+    expect(new Set(keys).size).toBe(4);
+  });
+
+  it.each<readonly [JsonValue, string]>([
+    [{ ...grpc, api_type: 'REST' }, 'here.sds_config.api_config_source.api_type: must be GRPC or DELTA_GRPC'],
+    [{ ...grpc, transport_api_version: 'V2' }, 'here.sds_config.api_config_source.transport_api_version: must be V3'],
+    [
+      { ...grpc, grpc_services: [] },
+      'here.sds_config.api_config_source.grpc_services: there are 0; exactly one is supported',
+    ],
+    [
+      { ...grpc, grpc_services: [{ envoy_grpc: {} }] },
+      'here.sds_config.api_config_source.grpc_services[0].envoy_grpc.cluster_name: must not be empty',
+    ],
+  ])('a service that cannot be asked is refused: %j', (source, fault) => {
+    expect(refer({ name: 's', sds_config: { api_config_source: source } }).faults).toContain(fault);
+  });
+
   it('is refused without name or source', () => {
     expect(refer({ sds_config: { ads: {} } }).faults).toEqual(['here.name: must not be empty']);
     expect(refer({ name: 's' }).faults[0]).toContain('here.sds_config: ');

@@ -1,4 +1,5 @@
 /** Secret → our own value, and SdsSecretConfig → the reference to one. A secret that cannot be loaded is a fault here, so that it is answered with a NACK and the last good one stays. */
+import { isIP } from 'node:net';
 import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { SecretReference, SubjectAltNameMatch, TrustDomainRoots } from '../config/tls-config.ts';
 import { type SecretValue, secretFault } from '../secret/secret.ts';
@@ -11,7 +12,8 @@ import {
 import type { SdsSecretConfig, Secret } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import type { SPIFFECertValidatorConfig } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { apiRegistry } from './api-registry.ts';
-import { dataSourceText } from './decode-value.ts';
+import { grpcSource } from './decode-config-source.ts';
+import { dataSourceText, durationMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 /** Never null without a fault. */
@@ -64,8 +66,24 @@ export function secretReference(message: SdsSecretConfig, path: string, faults: 
       source: { kind: 'sds-file', path: file, watchedDirectory: watchedDirectory?.path ?? '' },
     };
   }
+  if (specifier?.case === 'apiConfigSource') {
+    const config = grpcSource(specifier.value, at(here, 'api_config_source'), faults);
+    const { variant, clusterName, authority, initialMetadata } = config;
+    const initialFetchTimeoutMs = durationMs(
+      sdsConfig!.initialFetchTimeout,
+      15_000,
+      at(here, 'initial_fetch_timeout'),
+      faults,
+    );
+    return {
+      name,
+      // Another source has another key, whatever it is that differs.
+      key: `sds:${JSON.stringify([variant, clusterName, authority, initialMetadata, initialFetchTimeoutMs])}#${name}`,
+      source: { kind: 'sds-service', ...config, initialFetchTimeoutMs },
+    };
+  }
   if (specifier?.case !== 'ads' && specifier?.case !== 'self')
-    faults.add(here, 'only ads: {} and path_config_source are supported; see docs/xds-support.md');
+    faults.add(here, 'only ads: {}, api_config_source and path_config_source are supported; see docs/xds-support.md');
   return { name, key: name, source: { kind: 'ads' } };
 }
 
@@ -110,6 +128,32 @@ export function subjectAltNames(
   path: string,
   faults: Faults,
 ): readonly SubjectAltNameMatch[] {
+  return [...typedNames(message, path, faults), ...untypedNames(message, path, faults)];
+}
+
+/** The older form, of any type (Envoy still takes it, and SPIRE's examples have it). */
+function untypedNames(
+  message: CertificateValidationContext | undefined,
+  path: string,
+  faults: Faults,
+): SubjectAltNameMatch[] {
+  return (message?.matchSubjectAltNames ?? []).flatMap(({ matchPattern, ignoreCase }, i): SubjectAltNameMatch[] => {
+    if (matchPattern.case !== 'exact' || ignoreCase || matchPattern.value === '') {
+      faults.add(at(at(path, 'match_subject_alt_names'), i), 'only exact is supported, with respect to case');
+      return [];
+    }
+    const exact = matchPattern.value;
+    if (exact.startsWith('spiffe://')) return [{ type: 'uri', exact }];
+    const types = ['uri', 'dns', 'email', ...(isIP(exact) === 0 ? [] : ['ip' as const])] as const;
+    return types.map((type) => ({ type, exact }));
+  });
+}
+
+function typedNames(
+  message: CertificateValidationContext | undefined,
+  path: string,
+  faults: Faults,
+): SubjectAltNameMatch[] {
   return (message?.matchTypedSubjectAltNames ?? []).map(({ sanType: type, matcher }, i) => {
     const here = at(at(path, 'match_typed_subject_alt_names'), i);
     const pattern = matcher?.matchPattern;

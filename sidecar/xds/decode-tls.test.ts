@@ -74,6 +74,31 @@ describe('TLS of a listener', () => {
     expect(Object.isFrozen(value)).toBe(true);
   });
 
+  it('takes names in the older form, of any type, and groups for the key exchange', () => {
+    const { value, faults } = downstream({
+      validation_context: {
+        ...trusted,
+        match_subject_alt_names: [{ exact: 'spiffe://td/a' }, { exact: '10.0.0.1' }],
+      },
+      tls_params: { ecdh_curves: ['X25519:P-256', 'P-384'] },
+    });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      ecdhCurves: 'X25519:P-256:P-384',
+      subjectAltNames: [
+        { type: 'uri', exact: 'spiffe://td/a' },
+        { type: 'uri', exact: '10.0.0.1' },
+        { type: 'dns', exact: '10.0.0.1' },
+        { type: 'email', exact: '10.0.0.1' },
+        { type: 'ip', exact: '10.0.0.1' },
+      ],
+    });
+    expect(
+      downstream({ validation_context: { ...trusted, match_subject_alt_names: [{ prefix: 'a' }] } }).faults.join(),
+    ).toContain('match_subject_alt_names[0]: only exact is supported');
+    expect(downstream({ tls_params: { ecdh_curves: ['P-1'] } }).faults.join()).toContain('cannot be used');
+  });
+
   it('judges trust domains apart, each by its own roots (envoy.tls.cert_validator.spiffe)', () => {
     const typed = {
       '@type': `type.googleapis.com/${tls}SPIFFECertValidatorConfig`,
@@ -199,7 +224,7 @@ describe('TLS of a listener', () => {
       'a secret from nowhere',
       { tls_certificates: [], tls_certificate_sds_secret_configs: [{ name: 'default' }] },
       {},
-      'tls_certificate_sds_secret_configs[0].sds_config: only ads: {} and path_config_source are supported',
+      'tls_certificate_sds_secret_configs[0].sds_config: only ads: {}, api_config_source and path_config_source are supported',
     ],
     [
       'a combined context that trusts a CA by itself',

@@ -84,6 +84,9 @@ function commonTls(message: CommonTlsContext | undefined, path: string, faults: 
     ...ownCertificates(message, path, faults),
     ...validation(message, path, faults),
     alpn: message?.alpnProtocols ?? [],
+    ...(message?.tlsParams === undefined || message.tlsParams.ecdhCurves.length === 0
+      ? {}
+      : { ecdhCurves: message.tlsParams.ecdhCurves.join(':') }),
     minVersion: version(
       message?.tlsParams?.tlsMinimumProtocolVersion,
       'TLSv1.2',

@@ -12,6 +12,7 @@ import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
 import { checkJson } from './check-json.ts';
 import { decodeSecret } from './decode-secret.ts';
+import { standardJson } from './envoy-json.ts';
 import { at, Faults, faultText } from './fault.ts';
 
 /** Never rejects. `files`: those whose change is a change of the secret. */
@@ -19,7 +20,7 @@ export async function loadSecretFile(path: string, name: string): Promise<Loaded
   const files = [path];
   const faults = new Faults();
   try {
-    const json = await jsonOf(await readFile(path, 'utf8'), path);
+    const json = standardJson(DiscoveryResponseSchema, await jsonOf(await readFile(path, 'utf8'), path)) as JsonValue;
     checkJson(DiscoveryResponseSchema, json, '', faults);
     if (faults.any) return refused(path, faults, files);
     const response = fromJson(DiscoveryResponseSchema, json, { registry: apiRegistry });

@@ -1,5 +1,6 @@
 /** Secrets over the ADS stream (SDS): what waits for them, what a bad one leaves in force, and what is never told to anybody. */
 import { describe, expect, it } from 'vitest';
+import type { SecretReference } from '../../config/tls-config.ts';
 import { caPem, forged, orders, storefront, strangerPem } from '../../transport/test/certificates.ts';
 import { ClientHarness } from './test/client-harness.ts';
 import {
@@ -132,6 +133,32 @@ describe.each(['sotw', 'delta'] as const)('secrets over ADS, %s', (variant) => {
     expect(harness.streams).toBe(2);
     expect(harness.server.names(typeUrls.secret)).toEqual(new Set(['default', 'ROOTCA']));
     expect(harness.secrets.get('default')).toBe(before);
+  });
+
+  it('that come from a service of their own are waited for by what comes over ADS too', () => {
+    const wanted = new Set<string>();
+    let here = false;
+    const secretServices = {
+      want: (references: Iterable<SecretReference>) => {
+        for (const { name, source } of references) if (source.kind === 'sds-service') wanted.add(name);
+      },
+      settled: ({ source }: SecretReference) => source.kind !== 'sds-service' || here,
+    };
+    const harness = new ClientHarness(variant, { secretServices });
+    const { server } = harness;
+    server.set(typeUrls.cluster, 'orders', clusterBytes('orders', 1));
+    server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 1));
+    server.set(typeUrls.listener, 'inbound', listenerBytes('inbound', 1, 'main', 'default', 'agent'));
+    server.set(typeUrls.routes, 'main', routesBytes('main', 1, 'orders'));
+    harness.client.start();
+    harness.settle();
+    expect([...wanted]).toEqual(['default']);
+    expect(server.names(typeUrls.secret)).toEqual(new Set());
+    expect(harness.configuration.listeners.size).toBe(0);
+    here = true;
+    harness.client.secretsChanged();
+    expect([...harness.configuration.listeners.keys()]).toEqual(['inbound']);
+    expect(harness.initialized).toBe(1);
   });
 
   it('that the sidecar answers itself are neither asked for nor waited for', () => {

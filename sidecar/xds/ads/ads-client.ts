@@ -8,23 +8,16 @@ import type { Configuration, ConfigurationSink, Configured } from '../../config/
 import type { ListenerConfig } from '../../config/listener-config.ts';
 import type { RouteTableConfig } from '../../config/route-config.ts';
 import { clusterSecrets, listenerSecrets } from '../../config/secret-references.ts';
-import type { SecretReference } from '../../config/tls-config.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
-import type { SecretValue } from '../../secret/secret.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
+import { maxBackoffMs, reconnectDelayMs } from '../reconnect-delay.ts';
 import { type AdsResponse, type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
-import {
-  adsSecretNames,
-  clusterNames,
-  needsAds,
-  routeNames,
-  sameConfiguration,
-  sameNames,
-} from './configuration-references.ts';
+import { clusterNames, needsAds, routeNames, sameConfiguration, sameNames } from './configuration-references.ts';
 import { type ListenerFault, ListenerFaults } from './listener-faults.ts';
 import { clusterType, endpointsType, listenerType, resourceTypes, routesType, secretType } from './resource-type.ts';
+import { SecretDelivery, type SecretServiceLookup, type SecretSink } from './secret-delivery.ts';
 import { TypeState } from './type-state.ts';
 
 /** One stream to the control plane. */
@@ -57,6 +50,8 @@ export interface AdsClientInit {
   readonly sink: ConfigurationSink;
   /** Takes the secrets that come; absent: none are asked for. */
   readonly secrets?: SecretSink | null;
+  /** Secrets from services of their own; what refers to them waits for them too. It calls secretsChanged(). */
+  readonly secretServices?: SecretServiceLookup | null;
   /** Everything that was asked for at first is here, or has had its time. Called once. */
   readonly onInitialized: () => void;
   readonly clock: Clock;
@@ -66,17 +61,6 @@ export interface AdsClientInit {
   readonly stats: StatStore;
 }
 
-/** Where secrets go. Apart from the configuration: connections look there for the newest one, nothing else is made anew. */
-export interface SecretSink {
-  /** Whether that name is answered here, by the sidecar's own identity: then it is not asked for. */
-  isLocal(name: string): boolean;
-  set(key: string, name: string, version: string, value: SecretValue): unknown;
-  refuse(key: string, why: string): void;
-  remove(key: string): void;
-}
-
-const firstBackoffMs = 500;
-const maxBackoffMs = 30_000;
 /** A server that makes up types does not fill memory or log. */
 const maxUnaskedTold = 20;
 
@@ -98,8 +82,7 @@ export class AdsClient implements TimerTarget {
   readonly #listeners: TypeState;
   readonly #routes: TypeState;
   readonly #secrets: TypeState;
-  /** Secrets as they were handed on, by name. */
-  readonly #handedOn = new Map<string, Configured<unknown>>();
+  readonly #secretDelivery: SecretDelivery;
   readonly #reconnectTimer: WheelTimer;
   readonly #fetchTimer: WheelTimer;
   #stream: AdsStream | null = null;
@@ -129,6 +112,7 @@ export class AdsClient implements TimerTarget {
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
     this.#routes = this.#states.get(routesType.typeUrl)!;
     this.#secrets = this.#states.get(secretType.typeUrl)!;
+    this.#secretDelivery = new SecretDelivery(this.#secrets, init.secrets ?? null, init.secretServices ?? null);
     this.#listenerFaults = new ListenerFaults(this.#listeners, init.log);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
@@ -197,20 +181,17 @@ export class AdsClient implements TimerTarget {
     const answered = this.#responses > 0;
     if (answered && (!broken || clock.nowMs() - this.#streamOpenedMs > maxBackoffMs)) this.#failures = 0;
     // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment (gRFC A57).
-    let delayMs: number;
-    if (answered && !broken) delayMs = random() * 200;
-    else {
-      delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() * 0.5);
-      this.#failures++;
-    }
+    const failed = !answered || broken;
+    const delayMs = reconnectDelayMs(failed ? this.#failures : -1, random);
+    if (failed) this.#failures++;
     if (wasConnected || this.#failures === 1 || this.#failures % 10 === 0) {
       const meanwhile =
         this.#lastGoodWallMs === 0
           ? 'there is no configuration from it yet'
           : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
       const text = `control plane (cluster ${this.#init.config.clusterName}): ${reason}; trying again in ${(delayMs / 1000).toFixed(1)} s, ${meanwhile}`;
-      if (answered && !broken) log.info(text);
-      else log.warn(text);
+      if (failed) log.warn(text);
+      else log.info(text);
     }
     wheel.arm(this.#reconnectTimer, delayMs);
   }
@@ -362,7 +343,18 @@ export class AdsClient implements TimerTarget {
       for (const { value } of this.#published.listeners.values())
         if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
     }
-    const secrets = this.#wantedSecrets();
+    const secrets = this.#secretDelivery.wanted(
+      [
+        this.#init.staticClusters,
+        this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
+        this.#published?.clusters ?? [],
+      ],
+      [
+        this.#init.staticListeners,
+        this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
+        this.#published?.listeners ?? [],
+      ],
+    );
     const changed =
       !sameNames(services, this.#endpoints.wanted) ||
       !sameNames(tables, this.#routes.wanted) ||
@@ -370,55 +362,8 @@ export class AdsClient implements TimerTarget {
     this.#endpoints.want(services);
     this.#routes.want(tables);
     this.#secrets.want(secrets);
-    this.#handOnSecrets();
+    this.#secretDelivery.handOn();
     return changed;
-  }
-
-  /** Names of secrets that come by ADS: of both origins, and of what is still in force. Those that the sidecar answers itself are not among them. */
-  #wantedSecrets(): Set<string> {
-    const sink = this.#init.secrets ?? null;
-    const names = new Set<string>();
-    if (sink === null) return names;
-    const add = (references: readonly SecretReference[]): void => {
-      for (const name of adsSecretNames(references)) if (!sink.isLocal(name)) names.add(name);
-    };
-    for (const clusters of [
-      this.#init.staticClusters,
-      this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
-      this.#published?.clusters ?? [],
-    ])
-      for (const [, { value }] of clusters) add(clusterSecrets(value));
-    for (const listeners of [
-      this.#init.staticListeners,
-      this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
-      this.#published?.listeners ?? [],
-    ])
-      for (const [, { value }] of listeners) add(listenerSecrets(value));
-    return names;
-  }
-
-  /** Accepted secrets go on to who uses them; one that was taken away goes on until nobody refers to it, as a connection without it would only fail. */
-  #handOnSecrets(): void {
-    const sink = this.#init.secrets ?? null;
-    if (sink === null) return;
-    for (const [name, resource] of this.#secrets.resources) {
-      if (this.#handedOn.get(name)?.value === resource.value) continue;
-      this.#handedOn.set(name, resource);
-      sink.set(name, name, resource.version, resource.value as SecretValue);
-    }
-    for (const [name, { details }] of this.#secrets.refused) sink.refuse(name, details);
-    for (const name of this.#handedOn.keys()) {
-      if (this.#secrets.wanted.has(name)) continue;
-      this.#handedOn.delete(name);
-      sink.remove(name);
-    }
-  }
-
-  /** Waiting for secrets is over: they are here, or will not come. Those in files never hold anything up. */
-  #secretsSettled(references: readonly SecretReference[]): boolean {
-    const sink = this.#init.secrets ?? null;
-    if (sink === null) return true;
-    return adsSecretNames(references).every((name) => sink.isLocal(name) || this.#secrets.settled(name));
   }
 
   /**
@@ -433,7 +378,7 @@ export class AdsClient implements TimerTarget {
       if (clusters.has(name)) continue;
       const { discovery } = resource.value;
       const endpointsKnown = discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName);
-      if (endpointsKnown && this.#secretsSettled(clusterSecrets(resource.value))) clusters.set(name, resource);
+      if (endpointsKnown && this.#secretDelivery.settled(clusterSecrets(resource.value))) clusters.set(name, resource);
       else {
         warm = false;
         const before = this.#published?.clusters.get(name);
@@ -442,7 +387,7 @@ export class AdsClient implements TimerTarget {
     }
     for (const { value } of this.#init.staticClusters.values()) {
       if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
-      if (!this.#secretsSettled(clusterSecrets(value))) warm = false;
+      if (!this.#secretDelivery.settled(clusterSecrets(value))) warm = false;
     }
     const listeners = new Map(this.#init.staticListeners);
     const waiting = new Set<string>();
@@ -485,11 +430,16 @@ export class AdsClient implements TimerTarget {
     }
   }
 
+  /** Waiting for a secret from elsewhere is over. */
+  secretsChanged(): void {
+    if (!this.#closed) this.#update();
+  }
+
   /** What a listener waits for before it opens, or takes the place of the one before (Envoy's warming): its routes and its secrets. */
   #settled(listener: ListenerConfig): boolean {
     return (
       routeNames(listener).every((table) => this.#routes.settled(table)) &&
-      this.#secretsSettled(listenerSecrets(listener))
+      this.#secretDelivery.settled(listenerSecrets(listener))
     );
   }
 

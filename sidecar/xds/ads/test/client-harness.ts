@@ -6,7 +6,7 @@ import { Log } from '../../../runtime/log.ts';
 import { TimerWheel } from '../../../runtime/timer-wheel.ts';
 import { SecretStore } from '../../../secret/secret-store.ts';
 import { StatStore } from '../../../stats/stat-store.ts';
-import { AdsClient, type AdsStream, type AdsStreamEvents } from '../ads-client.ts';
+import { AdsClient, type AdsClientInit, type AdsStream, type AdsStreamEvents } from '../ads-client.ts';
 import { ModelControlPlane } from './model-control-plane.ts';
 
 export class ClientHarness {
@@ -32,6 +32,7 @@ export class ClientHarness {
       readonly initialFetchTimeoutMs?: number;
       readonly clustersByAds?: boolean;
       readonly staticClusters?: ReadonlyMap<string, Configured<ClusterConfig>>;
+      readonly secretServices?: AdsClientInit['secretServices'];
       /** Names that the sidecar answers itself. */
       readonly localSecrets?: ReadonlySet<string>;
       readonly staticListeners?: ReadonlyMap<string, Configured<ListenerConfig>>;
@@ -59,6 +60,7 @@ export class ClientHarness {
         },
       },
       secrets: this.secrets,
+      secretServices: options.secretServices ?? null,
       onInitialized: () => this.initialized++,
       clock,
       wheel: this.#wheel,

@@ -5,6 +5,10 @@ import {
   Cluster_DiscoveryType,
   ClusterSchema,
 } from '../../../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import {
+  ApiConfigSourceSchema,
+  ConfigSourceSchema,
+} from '../../../../proto/generated/envoy/config/core/v3/config_source_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from '../../../../proto/generated/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../../../../proto/generated/envoy/config/route/v3/route_pb.js';
@@ -97,8 +101,16 @@ export function invalidEndpointsBytes(clusterName: string, number: number): Uint
   return toBinary(ClusterLoadAssignmentSchema, message);
 }
 
-/** Listens on port 2000 + `number`, with routes by RDS. `certificate`: the secret that it proves itself with; '': plaintext. */
-export function listenerBytes(name: string, number: number, routeConfigName: string, certificate = ''): Uint8Array {
+/**
+ * Listens on port 2000 + `number`, with routes by RDS. `certificate`: the secret that it proves itself with; '': plaintext. `sdsCluster`: where that comes from; '': ADS.
+ */
+export function listenerBytes(
+  name: string,
+  number: number,
+  routeConfigName: string,
+  certificate = '',
+  sdsCluster = '',
+): Uint8Array {
   const manager = create(HttpConnectionManagerSchema, {
     statPrefix: name,
     routeSpecifier: { case: 'rds', value: { routeConfigName, configSource: ads } },
@@ -110,7 +122,7 @@ export function listenerBytes(name: string, number: number, routeConfigName: str
     ],
   });
   const filter = { case: 'typedConfig', value: anyPack(HttpConnectionManagerSchema, manager) } as const;
-  return listener(name, number, filter, certificate);
+  return listener(name, number, filter, certificate, sdsCluster);
 }
 
 export function invalidListenerBytes(name: string, number: number): Uint8Array {
@@ -122,6 +134,7 @@ function listener(
   number: number,
   configType: { case: 'typedConfig'; value: Any } | { case: undefined },
   certificate = '',
+  sdsCluster = '',
 ): Uint8Array {
   const socketAddress = { address: '127.0.0.1', portSpecifier: { case: 'portValue', value: 2000 + number } } as const;
   const message = create(ListenerSchema, {
@@ -130,16 +143,27 @@ function listener(
     filterChains: [
       {
         filters: [{ name: 'envoy.filters.network.http_connection_manager', configType }],
-        ...(certificate === '' ? {} : { transportSocket: downstreamTls(certificate) }),
+        ...(certificate === '' ? {} : { transportSocket: downstreamTls(certificate, sdsCluster) }),
       },
     ],
   });
   return toBinary(ListenerSchema, message);
 }
 
-function downstreamTls(certificate: string) {
+function downstreamTls(certificate: string, sdsCluster: string) {
+  const target = { case: 'envoyGrpc', value: { clusterName: sdsCluster } } as const;
+  const value = create(ApiConfigSourceSchema, {
+    apiType: 2,
+    transportApiVersion: 2,
+    grpcServices: [{ targetSpecifier: target }],
+  });
+  const source = { case: 'apiConfigSource', value } as const;
+  const sdsConfig = create(
+    ConfigSourceSchema,
+    sdsCluster === '' ? ads : { resourceApiVersion: 2, configSourceSpecifier: source },
+  );
   const context = create(DownstreamTlsContextSchema, {
-    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: certificate, sdsConfig: ads }] },
+    commonTlsContext: { tlsCertificateSdsSecretConfigs: [{ name: certificate, sdsConfig }] },
   });
   return {
     name: 'envoy.transport_sockets.tls',

@@ -9,7 +9,7 @@ import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../../certs/spif
 import { leafIdentity, type PeerRole } from '../../certs/spiffe/verify-svid.ts';
 import { readCertificate } from '../../certs/x509/certificate.ts';
 import type { SubjectAltNameMatch, TlsCommonConfig, TrustDomainRoots } from '../config/tls-config.ts';
-import { checkTrustDomain, type VerifiedLeaves } from './trust-domains.ts';
+import { checkTrustDomain } from './trust-domains.ts';
 
 /** What a peer proved to be, in the handshake. */
 export interface PeerCertificate {
@@ -46,16 +46,12 @@ export interface PeerFault {
 /** How Node spells each kind in `X509Certificate.subjectAltName`. */
 const prefixes = { dns: 'DNS:', uri: 'URI:', ip: 'IP Address:', email: 'email:' } as const;
 
-/**
- * Why the peer is not wanted, or null. `undefined`: it showed no certificate. `role`: what the peer is to us. `verified`: whose chain was followed before; for those who meet peers in
- * resumed sessions, which show no chain.
- */
+/** Why the peer is not wanted, or null. `undefined`: it showed no certificate. `role`: what the peer is to us. */
 export function peerFault(
   config: TlsCommonConfig,
   certificate: X509Certificate | undefined,
   role: PeerRole,
   nowWallMs: number,
-  verified: VerifiedLeaves | null = null,
 ): PeerFault | null {
   const { subjectAltNames, trustDomains = null, trustedCaPem } = config;
   // Where no name is asked for, who claims an identity must have one all the same: policies and logs go by it.
@@ -68,7 +64,7 @@ export function peerFault(
     };
   // An identity stands in the one URI name of a leaf (SPIFFE X509-SVID 2 and 4.1): with two it would be anybody's guess which one counts.
   if (trustDomains !== null || subjectAltNames.some(isSpiffe) || (claims && subjectAltNames.length === 0)) {
-    const judged = identityOf(certificate, role, nowWallMs, trustDomains, verified);
+    const judged = identityOf(certificate, role, nowWallMs, trustDomains);
     if (!('trustDomain' in judged)) return judged;
     return subjectAltNames.length === 0 ? null : identityFault(subjectAltNames, judged, alternativeNames(certificate));
   }
@@ -130,11 +126,10 @@ function identityOf(
   role: PeerRole,
   nowWallMs: number,
   trustDomains: readonly TrustDomainRoots[] | null,
-  verified: VerifiedLeaves | null,
 ): SpiffeId | PeerFault {
   try {
     const id = leafIdentity(readCertificate(certificate.raw), role, nowWallMs);
-    if (trustDomains !== null) checkTrustDomain(trustDomains, certificate, id, role, nowWallMs, verified);
+    if (trustDomains !== null) checkTrustDomain(trustDomains, certificate, id, role, nowWallMs);
     return id;
   } catch (error) {
     if (!(error instanceof IdentityFault)) return { reason: 'malformed', message: (error as Error).message };

@@ -8,19 +8,17 @@ import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
 import type { TlsServerConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { type KnownPeer, KnownPeers } from './known-peers.ts';
 import { nodeTls } from './node-tls.ts';
 import {
   chainFaultReason,
   type PeerCertificate,
   type PeerFault,
   type PeerFaultReason,
-  peerCertificate,
   peerFault,
-  serviceOf,
   uriNames,
 } from './peer-certificate.ts';
 import { contextOptions } from './tls-context.ts';
-import { VerifiedLeaves } from './trust-domains.ts';
 
 /** `peer`: the peer's certificate is missing, not trusted, or of somebody else; `secret`: we have no certificate or CA to speak TLS with yet; `protocol`: everything else that went wrong. */
 export type HandshakeFailure = 'peer' | 'timeout' | 'secret' | 'protocol';
@@ -109,7 +107,7 @@ class Acceptor {
   readonly #clock: Clock;
   readonly #localUri: string;
   readonly #ownNotAfterWallMs: number;
-  readonly #verified = new VerifiedLeaves();
+  readonly #known = new KnownPeers();
 
   constructor(config: TlsServerConfig, limitMs: number, clock: Clock, owner: ServerTlsOwner) {
     this.config = config;
@@ -130,16 +128,15 @@ class Acceptor {
     });
     this.#server = server;
     server.on('secureConnection', (socket: TLSSocket) => {
-      const certificate = socket.getPeerX509Certificate();
-      const fault = this.#unwanted(socket, certificate);
-      if (fault === null) {
-        owner.onSecured(socket, this.#secured(socket, certificate));
+      const judged = this.#judge(socket);
+      if (judged === null || 'certificate' in judged) {
+        owner.onSecured(socket, this.#secured(socket, judged));
         return;
       }
       socket.on('error', ignore);
       const remoteAddress = remoteOf(socket);
       socket.destroy();
-      owner.onHandshakeFailed('peer', fault.message, fault.reason, remoteAddress);
+      owner.onHandshakeFailed('peer', judged.message, judged.reason, remoteAddress);
     });
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket: TLSSocket) => {
       const { code = '' } = error;
@@ -169,24 +166,21 @@ class Acceptor {
     this.#server.emit('connection', socket);
   }
 
-  #secured(socket: TLSSocket, certificate: X509Certificate | undefined): SecuredConnection {
-    const peer = certificate === undefined ? null : peerCertificate(certificate);
+  #secured(socket: TLSSocket, peer: KnownPeer | null): SecuredConnection {
     return {
       alpn: typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '',
-      peer,
+      peer: peer === null ? null : peer.certificate,
       // Without a CA nothing was verified: then the certificate says nothing about who it is.
-      peerService: peer !== null && this.config.trustedCaPem !== null ? serviceOf(peer) : '',
+      peerService: peer !== null && this.config.trustedCaPem !== null ? peer.service : '',
       localUri: this.#localUri,
-      validUntilWallMs: Math.min(
-        this.#ownNotAfterWallMs,
-        certificate === undefined ? Infinity : Date.parse(certificate.validTo),
-      ),
+      validUntilWallMs: Math.min(this.#ownNotAfterWallMs, peer === null ? Infinity : peer.notAfterWallMs),
     };
   }
 
-  /** Why the peer is not wanted, or null. Also for resumed sessions, which carry the certificate that they were made with; TLS does not look at it again. */
-  #unwanted(socket: TLSSocket, certificate: X509Certificate | undefined): PeerFault | null {
+  /** The peer, or why it is not wanted; null: it may come in without a certificate. Also for resumed sessions, which carry the leaf that they were made with; TLS does not look at it again. */
+  #judge(socket: TLSSocket): KnownPeer | PeerFault | null {
     const { config } = this;
+    const certificate = socket.getPeerX509Certificate();
     // Envoy lets a client without certificate in when none is required; names can only be asked of one that is shown.
     if (certificate === undefined)
       return config.requireClientCertificate
@@ -194,9 +188,11 @@ class Acceptor {
         : null;
     if (config.trustedCaPem !== null && !socket.authorized) return untrusted(String(socket.authorizationError));
     const nowWallMs = this.#clock.wallMs();
+    const known = this.#known.find(certificate, nowWallMs);
+    if (known !== undefined) return known;
     if (socket.isSessionReused() && Date.parse(certificate.validTo) <= nowWallMs)
       return { reason: 'expired', message: "the client's certificate has expired" };
-    return peerFault(config, certificate, 'client', nowWallMs, this.#verified);
+    return peerFault(config, certificate, 'client', nowWallMs) ?? this.#known.add(certificate);
   }
 }
 

@@ -12,7 +12,6 @@ import type { TrustDomainRoots } from '../config/tls-config.ts';
 
 /** Longer chains are refused anyway (verify-svid.ts). */
 const longestChain = 16;
-const mostVerified = 4096;
 
 /** Bundles of a configuration, read once. */
 const bundles = new WeakMap<readonly TrustDomainRoots[], ReadonlyMap<string, TrustBundle>>();
@@ -33,27 +32,8 @@ export function trustDomainsFault(domains: readonly TrustDomainRoots[]): string 
   return null;
 }
 
-/** Leaves whose chain was followed to their own trust domain. A resumed session shows the leaf alone, and OpenSSL gives out tickets before anybody here has judged. */
-export class VerifiedLeaves {
-  readonly #fingerprints = new Set<string>();
-
-  add(leaf: X509Certificate): void {
-    this.#fingerprints.add(leaf.fingerprint256);
-    if (this.#fingerprints.size <= mostVerified) return;
-    for (const oldest of this.#fingerprints) {
-      this.#fingerprints.delete(oldest);
-      return;
-    }
-  }
-
-  has(leaf: X509Certificate): boolean {
-    return this.#fingerprints.has(leaf.fingerprint256);
-  }
-}
-
 /**
  * Throws IdentityFault unless `id`, which stands in `leaf`, is vouched for by its own trust domain. TLS has verified the chain against the roots of all `domains` together.
- * `verified`: leaves that need not show their chain again.
  */
 export function checkTrustDomain(
   domains: readonly TrustDomainRoots[],
@@ -61,16 +41,14 @@ export function checkTrustDomain(
   id: SpiffeId,
   role: PeerRole,
   nowWallMs: number,
-  verified: VerifiedLeaves | null,
 ): void {
   if (!domains.some(({ name }) => name === id.trustDomain))
     throw new IdentityFault(
       'wrong-trust-domain',
       `the peer is ${id.text}, of the trust domain ${id.trustDomain}, whose roots are not trusted here`,
     );
-  if (domains.length === 1 || verified?.has(leaf) === true) return;
+  if (domains.length === 1) return;
   verifySvid(chainOf(leaf), (name) => bundlesOf(domains).get(name) ?? null, role, nowWallMs);
-  verified?.add(leaf);
 }
 
 function bundlesOf(domains: readonly TrustDomainRoots[]): ReadonlyMap<string, TrustBundle> {

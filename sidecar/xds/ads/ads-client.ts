@@ -472,13 +472,21 @@ export class AdsClient implements TimerTarget {
       return;
     }
     this.#listenersHeld = false;
-    for (const state of [this.#endpoints, this.#routes, this.#secrets])
-      for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
+    // Secrets from elsewhere have times of their own, and may be all that is waited for.
+    let missing = [this.#clusters, this.#listeners].some((state) => this.#enabled(state) && !state.answered);
+    for (const state of [this.#endpoints, this.#routes, this.#secrets]) {
+      for (const name of state.wanted) {
+        if (state.settled(name)) continue;
+        state.absent.add(name);
+        missing = true;
+      }
+    }
     this.#clusters.answered = true;
     this.#listeners.answered = true;
-    log.warn(
-      `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
-    );
+    if (missing)
+      log.warn(
+        `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
+      );
     this.#update();
   }
 

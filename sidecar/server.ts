@@ -200,7 +200,8 @@ export class Sidecar implements AdminContext {
   }
 
   #onInitialized(): void {
-    void this.#binding.then(() => {
+    void this.#fileSecrets.whenRead().then(async () => {
+      await this.#binding;
       if (this.#initialized || this.#stopped) return;
       this.#initialized = true;
       if (this.#state === 'INITIALIZING') this.#state = 'LIVE';

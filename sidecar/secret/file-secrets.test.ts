@@ -120,9 +120,8 @@ describe('secrets in files', () => {
     const loaded = await loadSecretFile(at('sds'), 'own');
     expect(loaded).toMatchObject({ ok: true, files: [at('sds'), at('cert.pem'), at('key.pem')] });
     expect(await loadSecretFile(at('sds'), 'other')).toMatchObject({ ok: false });
-    const told = new Promise((resolve) => void store.subscribe('sds', resolve));
     files.watch([{ name: 'own', key: 'sds', source: { kind: 'sds-file', path: at('sds'), watchedDirectory: '' } }]);
-    await told;
+    await files.whenRead();
     expect(store.get('sds')!.value).toMatchObject({ chainPem: orders.chainPem });
     const again = new Promise((resolve) => void store.subscribe('sds', resolve));
     put('cert.pem', storefront.chainPem);

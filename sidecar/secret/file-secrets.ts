@@ -43,6 +43,7 @@ export class FileSecrets implements TimerTarget {
   readonly #init: FileSecretsInit;
   readonly #entries = new Map<string, Entry>();
   readonly #timer: WheelTimer;
+  readonly #reading = new Set<Promise<void>>();
   #looks = 0;
 
   constructor(init: FileSecretsInit) {
@@ -75,6 +76,11 @@ export class FileSecrets implements TimerTarget {
     }
     if (this.#entries.size === 0) this.#init.wheel.disarm(this.#timer);
     else if (!this.#timer.armed) this.#init.wheel.arm(this.#timer, lookMs);
+  }
+
+  /** Resolves when everything that is watched now has been read once. */
+  async whenRead(): Promise<void> {
+    await Promise.all(this.#reading);
   }
 
   close(): void {
@@ -115,8 +121,9 @@ export class FileSecrets implements TimerTarget {
       return;
     }
     entry.reading = true;
-    void this.#init.loadSdsFile(source.path, name).then((loaded) => {
+    const reading = this.#init.loadSdsFile(source.path, name).then((loaded) => {
       entry.reading = false;
+      this.#reading.delete(reading);
       if (this.#entries.get(entry.reference.key) !== entry) return;
       if (loaded.files.length > 0 && loaded.files.join() !== entry.files.join()) {
         entry.files = loaded.files;
@@ -124,6 +131,7 @@ export class FileSecrets implements TimerTarget {
       }
       this.#take(entry, loaded);
     });
+    this.#reading.add(reading);
   }
 
   #take(entry: Entry, loaded: LoadedSecret): void {

@@ -83,6 +83,11 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
     if (!this.#timer.armed && next.size > 0) this.#context.wheel.arm(this.#timer, collectMs);
   }
 
+  /** Connections of a cluster get successors, made with the secrets as they are now; requests go on as if nothing were. */
+  renewConnections(name: string): void {
+    this.#clusters.get(name)?.renewConnections();
+  }
+
   /** The process is ending: connections close as they become idle. Streams can still be asked for. */
   drain(): void {
     for (const cluster of this.#clusters.values()) cluster.drain();

@@ -169,6 +169,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.bulkhead.endRepeat();
   }
 
+  /** Connections that are there get successors; see connection-pool.ts. */
+  renewConnections(): void {
+    this.#eachPool((pool) => pool.renewConnections());
+  }
+
   /** Connections close when their streams end, idle ones now; see connection-pool.ts. Streams can still be asked for. */
   drain(): void {
     if (this.#draining) return;

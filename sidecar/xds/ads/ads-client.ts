@@ -33,6 +33,8 @@ export interface AdsTransport {
 
 export interface AdsStreamEvents {
   onMessage(message: Uint8Array): void;
+  /** The connection that it is on gets a successor: who means to stay for long moves. */
+  onDraining?(): void;
   /** Once; `reason` for a person. */
   onEnd(reason: string): void;
 }
@@ -161,6 +163,9 @@ export class AdsClient implements TimerTarget {
       onMessage: (message) => {
         if (number === this.#streamNumber && !this.#closed) this.#onMessage(message);
       },
+      onDraining: () => {
+        if (number === this.#streamNumber && !this.#closed) this.#move();
+      },
       onEnd: (reason) => {
         if (number === this.#streamNumber && !this.#closed) this.#onEnd(reason);
       },
@@ -168,6 +173,14 @@ export class AdsClient implements TimerTarget {
     if (number !== this.#streamNumber || this.#reconnectTimer.armed) return;
     this.#stream = stream;
     for (const state of this.#states.values()) this.#ask(state);
+  }
+
+  /** Goes to another connection. What was asked for and held stays; the new stream begins with it, as after any other end. */
+  #move(): void {
+    this.#stream?.close();
+    this.#stream = null;
+    this.#init.log.debug('moving the ADS stream to another connection');
+    this.#connect();
   }
 
   /** `broken`: what came on it could not be used. Coming back at once would only bring the same again. */

@@ -27,6 +27,7 @@ export class ClusterAdsTransport implements AdsTransport {
       { cluster, path, authority: authority || clusterName, metadata: initialMetadata, maxMessageBytes },
       {
         onMessage: (message) => events.onMessage(message),
+        onDraining: () => events.onDraining?.(),
         onEnd: ({ code, message }) =>
           events.onEnd(code === 0 ? 'it ended the stream' : message || `gRPC status ${code}`),
       },

@@ -14,6 +14,10 @@ import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
+import type { IdentityConfig } from './identity/identity-config.ts';
+import type { IdentityStatus } from './identity/identity-status.ts';
+import { localSecretNames } from './identity/local-secrets.ts';
+import type { SidecarIdentity } from './identity/sidecar-identity.ts';
 import type { BindFault } from './listener/bound-socket.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
@@ -37,6 +41,8 @@ export interface SidecarOptions {
   /** Port for scrapers and probes; null: none. */
   readonly probeAddress: { readonly host: string; readonly port: number } | null;
   readonly drainTimeMs: number;
+  /** Absent or null: it has no identity of its own. */
+  readonly identity?: IdentityConfig | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -61,6 +67,7 @@ export class Sidecar implements AdminContext {
   readonly #secretServices: SecretServices;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
+  #identity: SidecarIdentity | null = null;
   readonly #startedMs: number;
   #admin: AdminServer | null = null;
   #probe: AdminServer | null = null;
@@ -78,7 +85,7 @@ export class Sidecar implements AdminContext {
     this.#startedMs = clock.nowMs();
     this.wheel = new TimerWheel(clock);
     this.accessLogs = new AccessLogFiles(this.stats, log);
-    this.secrets = new SecretStore(clock);
+    this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
     this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
@@ -162,7 +169,9 @@ export class Sidecar implements AdminContext {
     if (admin !== null) this.#admin = await bindPort('admin', admin, this);
     if (probeAddress !== null) this.#probe = await bindPort('probe', probeAddress, this);
     if (this.#ads !== null) {
-      this.#ads.start();
+      const identity = this.#options.identity ?? null;
+      if (identity === null) this.#ads.start();
+      else await this.#startIdentity(identity, this.#ads);
       return;
     }
     await this.#applyStatic({
@@ -174,6 +183,28 @@ export class Sidecar implements AdminContext {
     const faults = (await this.#binding) as readonly BindFault[];
     if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
     this.#onInitialized();
+  }
+
+  /** The identity comes first: nothing is asked for, and nothing is ready, before there is a certificate. Its code is loaded only here. */
+  async #startIdentity(config: IdentityConfig, ads: AdsClient): Promise<void> {
+    const { bootstrap, clock, random } = this.#options;
+    const { SidecarIdentity: Identity } = await import('./identity/sidecar-identity.ts');
+    if (this.#stopped) return;
+    // The way to the control plane.
+    this.clusters.apply({ ...this.#published.current, clusters: bootstrap.clusters });
+    this.#identity = new Identity({
+      config,
+      secrets: this.secrets,
+      clusters: this.clusters,
+      clock,
+      wheel: this.wheel,
+      random,
+      log: this.log,
+      stats: this.stats,
+      onFirstCertificate: () => ads.start(),
+      onRenewed: () => this.clusters.renewConnections(config.clusterName),
+    });
+    this.#identity.start();
   }
 
   /** Listeners open once the secrets that come by SDS are here, or have had their time (Envoy's init manager); the services that give them are reached through the clusters. */
@@ -238,7 +269,12 @@ export class Sidecar implements AdminContext {
       hot_restart_version: 'disabled',
       command_line_options: commandLine,
       node: { id, cluster, metadata, locality: { region, zone, sub_zone: subZone }, user_agent_name: 'outrigger' },
+      ...this.#identityShown(),
     };
+  }
+
+  #identityShown(): { readonly identity?: IdentityStatus } {
+    return this.#identity === null ? {} : { identity: this.#identity.status() };
   }
 
   clustersText(): string {
@@ -276,7 +312,10 @@ export class Sidecar implements AdminContext {
   }
 
   certificates(): unknown {
-    return { certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()) };
+    return {
+      certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()),
+      ...this.#identityShown(),
+    };
   }
 
   refreshStats(): void {
@@ -307,6 +346,7 @@ export class Sidecar implements AdminContext {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ads?.close();
+    this.#identity?.close();
     this.#fileSecrets.close();
     this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {

@@ -3,6 +3,8 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { addProxyIdentityCommands } from './proxy-identity-program.ts';
+import { environmentName, proofFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const version = '0.1.0';
@@ -10,7 +12,7 @@ const version = '0.1.0';
 /** A flag with its environment variable, `OUTRIGGER_<FLAG>`; the flag wins. */
 function flag(flags: string, description: string, fallback?: string): Option {
   const name = /--([a-z-]+)/.exec(flags)![1]!;
-  const option = new Option(flags, description).env(`OUTRIGGER_${name.toUpperCase().replaceAll('-', '_')}`);
+  const option = new Option(flags, description).env(environmentName(name));
   return fallback === undefined ? option : option.default(fallback);
 }
 
@@ -20,6 +22,9 @@ const controlPlaneAdmin = (): Option =>
   flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
 const controlPlane = (): Option =>
   flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
+
+/** As commander names an option's value. */
+const camelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
 
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
@@ -75,6 +80,19 @@ function program(): Command {
       ).argParser(several),
     )
     .addOption(controlPlane())
+    .addOption(
+      flag('--control-plane-tls <HOST:PORT>', 'the same over TLS, with an identity; default: that host, port 15012'),
+    )
+    .addOption(flag('--join-token-file <FILE>', 'proof for an identity: a join token'))
+    .addOption(flag('--join-token <TOKEN>', 'the same in the open: ps shows it; OUTRIGGER_JOIN_TOKEN does not'))
+    .addOption(flag('--kubernetes-token-file <FILE>', 'proof for an identity: a service account token'))
+    .addOption(flag('--service-account <NAME>', "which identity to ask for; default: the service's name"))
+    .addOption(flag('--trust-domain <NAME>', "the mesh's trust domain; default cluster.local"))
+    .addOption(flag('--trust-bundle <FILE>', "the mesh's roots (PEM); default: trust-bundle.pem in --data-dir"))
+    .addOption(
+      flag('--data-dir <DIR>', 'the data directory of a control plane on this machine: without a proof, it has one'),
+    )
+    .option('--no-identity', 'no identity is wanted, whatever proof there is')
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
     .addOption(
@@ -89,8 +107,9 @@ function program(): Command {
     .addOption(flag('--log-level <LEVEL>', "the sidecar's log level", 'warn'))
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
-    .action(async (words: string[], options) => {
-      process.exitCode = await (await import('./commands/run.ts')).run(words, options);
+    .action(async (words: string[], options, run: Command) => {
+      const proofsInWords = proofFlags.filter((name) => run.getOptionValueSource(camelCase(name)) === 'cli');
+      process.exitCode = await (await import('./commands/run.ts')).run(words, options, proofsInWords);
     });
 
   command(
@@ -131,6 +150,11 @@ function program(): Command {
       process.exitCode = await (await import('./commands/demo.ts')).demo(options);
     });
 
+  addProxyIdentityCommands(command('identity', 'Shows and checks who is who in the mesh.', 'outrigger identity show'), {
+    flag,
+    output,
+  });
+
   for (const [name, what] of notBuilt) {
     root
       .command(name, { hidden: true })
@@ -155,7 +179,6 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['tap', 'live requests by filter'],
   ['explain', 'what happened to one request; meanwhile the access log has its request id'],
   ['check', 'finding what is wrong with an installation'],
-  ['identity', 'certificates in use'],
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];
 

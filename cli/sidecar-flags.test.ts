@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { parseSidecarFlags, serviceBootstrap } from './sidecar-flags.ts';
+import { serviceBootstrap } from './service-bootstrap.ts';
+import { parseSidecarFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const service = ['--service', 'shop/orders', '--app-port', '8080'];

@@ -1,10 +1,9 @@
 /**
- * The flags of `outrigger sidecar`, both forms, and the bootstrap that the second form stands for. node:util parses them: a command line library
- * would weigh more than it gives in a process that is multiplied by every service.
+ * The flags of `outrigger sidecar`, both forms. node:util parses them: a command line library would weigh more than it gives in a process that is multiplied by every service. What the second
+ * form stands for is in service-bootstrap.ts, what its identity comes from in sidecar-identity.ts.
  */
 import { parseArgs } from 'node:util';
-import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
-import { parseUpstreams, type Upstream } from './upstream.ts';
+import { parseWhole } from './host-port.ts';
 import { UserError } from './user-error.ts';
 
 export const sidecarHelp = `Usage: outrigger sidecar --bootstrap FILE
@@ -15,7 +14,17 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --bootstrap FILE             Envoy v3 bootstrap: static resources, ADS, admin, node
   --service NS/NAME            the service that the application is an instance of
   --app-port N                 where the application listens on 127.0.0.1; the instance is registered when it does
-  --control-plane HOST:PORT    the control plane's gRPC port (default 127.0.0.1:15010)
+  --control-plane HOST:PORT    the control plane's gRPC port, for a sidecar without an identity (default 127.0.0.1:15010)
+  --control-plane-tls HOST:PORT  the same over TLS, for one with an identity (default: that host, port 15012)
+  --join-token-file FILE       proof for an identity: a join token; read again each time
+  --join-token TOKEN           the same on the command line, where ps shows it until the sidecar runs; OUTRIGGER_JOIN_TOKEN is better
+  --kubernetes-token-file FILE proof for an identity: a projected service account token; read again each time
+  --service-account NAME       which identity of the namespace to ask for (default: the service's name; a Kubernetes token's own)
+  --trust-domain NAME          the mesh's trust domain (default cluster.local)
+  --trust-bundle FILE          the mesh's roots (PEM), to know the control plane by (default: trust-bundle.pem in --data-dir)
+  --data-dir DIR               the data directory of a control plane on this machine: without a proof, its local-token is one
+                               (default: $XDG_STATE_HOME/outrigger or ~/.local/state/outrigger)
+  --no-identity                no identity is wanted, whatever proof there is
   --outbound-listen HOST:PORT  the application's calls come here (default 127.0.0.1:15001)
   --inbound-listen HOST:PORT   other sidecars' calls come here (default 0.0.0.0:15006)
   --upstream NS/NAME:PORT[=N]  an address of its own for a service's port: 127.0.0.1:N, or a free port; may be given again
@@ -43,6 +52,14 @@ const stringFlags = [
   'service',
   'app-port',
   'control-plane',
+  'control-plane-tls',
+  'join-token',
+  'join-token-file',
+  'kubernetes-token-file',
+  'service-account',
+  'trust-domain',
+  'trust-bundle',
+  'data-dir',
   'outbound-listen',
   'inbound-listen',
   'upstream',
@@ -60,9 +77,28 @@ const stringFlags = [
 
 type FlagName = (typeof stringFlags)[number];
 
+/** One of them, as words or in the environment, is an identity's proof. */
+export const proofFlags = ['join-token', 'join-token-file', 'kubernetes-token-file'] as const;
+/** Flags that only say how a sidecar of a service gets its identity. */
+const identityFlags = [
+  ...proofFlags,
+  'control-plane-tls',
+  'service-account',
+  'trust-domain',
+  'trust-bundle',
+  'data-dir',
+] as const;
+
+export function environmentName(flag: string): string {
+  return `OUTRIGGER_${flag.toUpperCase().replaceAll('-', '_')}`;
+}
+
 export interface SidecarFlags {
   readonly help: boolean;
   readonly noRegister: boolean;
+  readonly noIdentity: boolean;
+  /** The command line has a secret in it. */
+  readonly secretInWords: boolean;
   readonly values: Readonly<Partial<Record<FlagName, string>>>;
 }
 
@@ -75,6 +111,7 @@ export function parseSidecarFlags(words: readonly string[], environment: NodeJS.
       options: {
         help: { type: 'boolean', short: 'h' },
         'no-register': { type: 'boolean' },
+        'no-identity': { type: 'boolean' },
         ...Object.fromEntries(
           stringFlags.map((name) => [name, { type: 'string' as const, multiple: name === 'upstream' }]),
         ),
@@ -89,8 +126,11 @@ export function parseSidecarFlags(words: readonly string[], environment: NodeJS.
     );
   }
   const values: Partial<Record<FlagName, string>> = {};
+  // One proof is enough: a flag wins over the environment variables of all of them.
+  const proofInWords = proofFlags.some((name) => parsed.values[name] !== undefined);
   for (const name of stringFlags) {
-    const given = parsed.values[name] ?? environment[`OUTRIGGER_${name.toUpperCase().replaceAll('-', '_')}`];
+    const heeded = !(proofInWords && (proofFlags as readonly string[]).includes(name));
+    const given = parsed.values[name] ?? (heeded ? environment[environmentName(name)] : undefined);
     // Several values are kept as the environment variable has them: with commas.
     const value = Array.isArray(given) ? given.join(',') : given;
     if (typeof value === 'string') values[name] = value;
@@ -98,9 +138,14 @@ export function parseSidecarFlags(words: readonly string[], environment: NodeJS.
   const flags = {
     help: parsed.values['help'] === true,
     noRegister: parsed.values['no-register'] === true || environment['OUTRIGGER_NO_REGISTER'] === 'true',
+    noIdentity: parsed.values['no-identity'] === true || environment['OUTRIGGER_NO_IDENTITY'] === 'true',
+    secretInWords: parsed.values['join-token'] !== undefined,
     values,
   };
-  if (!flags.help) checkFlags(values);
+  if (!flags.help) {
+    checkFlags(values);
+    checkIdentityFlags(parsed.values);
+  }
   return flags;
 }
 
@@ -123,75 +168,9 @@ function checkFlags(values: Partial<Record<FlagName, string>>): void {
   }
 }
 
-function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
-  const texts = values.upstream === undefined || values.upstream === '' ? [] : values.upstream.split(',');
-  return parseUpstreams(texts, ownNamespace);
+/** Of the words only: the environment of a machine may say them for all its sidecars. */
+function checkIdentityFlags(words: Readonly<Record<string, unknown>>): void {
+  const [first] = identityFlags.filter((name) => words[name] !== undefined);
+  if (first !== undefined && words['bootstrap'] !== undefined)
+    throw new UserError(`--${first} needs --service; with --bootstrap, certificates come by SDS or from files`, 2);
 }
-
-/** The Envoy v3 bootstrap (proto JSON) that `--service` stands for. */
-export function serviceBootstrap(flags: SidecarFlags, nodeId: string): unknown {
-  const { values } = flags;
-  const { namespace, name } = parseServiceName('--service', values.service!);
-  const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? '127.0.0.1:15010');
-  const admin = parseHostPort('--admin', values.admin ?? '127.0.0.1:15000');
-  const upstreams = upstreamsOf(values, namespace).map(({ namespace, name, port, localPort }) => ({
-    service: `${namespace}/${name}`,
-    port,
-    listen: formatHostPort({ host: '127.0.0.1', port: localPort }),
-  }));
-  const socketAddress = (address: { host: string; port: number }): unknown => ({
-    socket_address: { address: address.host, port_value: address.port },
-  });
-  return {
-    node: {
-      id: nodeId,
-      cluster: `${namespace}/${name}`,
-      ...(values.zone === undefined ? {} : { locality: { zone: values.zone } }),
-      metadata: {
-        app_port: parseWhole('--app-port', values['app-port']!, 1, 65535),
-        outbound_listen: formatHostPort(
-          parseHostPort('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001'),
-        ),
-        inbound_listen: formatHostPort(parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
-        interception: 'NONE',
-        ...(upstreams.length === 0 ? {} : { upstreams }),
-        ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),
-        ...(values.zone === undefined ? {} : { zone: values.zone }),
-      },
-    },
-    admin: { address: socketAddress(admin) },
-    static_resources: {
-      clusters: [
-        {
-          name: controlPlaneCluster,
-          type: 'STATIC',
-          connect_timeout: '1s',
-          load_assignment: {
-            cluster_name: controlPlaneCluster,
-            endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(controlPlane) } }] }],
-          },
-          typed_extension_protocol_options: {
-            'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
-              '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
-              explicit_http_config: {
-                http2_protocol_options: { connection_keepalive: { interval: '30s', timeout: '10s' } },
-              },
-            },
-          },
-        },
-      ],
-    },
-    dynamic_resources: {
-      ads_config: {
-        api_type: values.xds === 'sotw' ? 'GRPC' : 'DELTA_GRPC',
-        transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: controlPlaneCluster } }],
-      },
-      lds_config: { ads: {}, resource_api_version: 'V3' },
-      cds_config: { ads: {}, resource_api_version: 'V3' },
-    },
-  };
-}
-
-/** Static cluster that leads to the control plane in the second form. */
-export const controlPlaneCluster = 'outrigger-control-plane';

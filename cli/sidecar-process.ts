@@ -29,13 +29,17 @@ export interface SidecarProcess {
 export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot', '--expose-gc'];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
-export function startSidecar(flags: readonly string[]): SidecarProcess {
+/** `environment`: what differs from our own; undefined: not there. */
+export function startSidecar(
+  flags: readonly string[],
+  environment: Readonly<Record<string, string | undefined>> = {},
+): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
   // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
   const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
-    env: { ...process.env, ...sidecarEnvironment },
+    env: { ...process.env, ...environment, ...sidecarEnvironment },
   });
   const ended = new Promise<number>((resolve) =>
     child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))),

@@ -15,13 +15,9 @@ import {
 } from '../sidecar/xds/bootstrap-file.ts';
 import { ApplicationGate } from './application-gate.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
-import {
-  controlPlaneCluster,
-  parseSidecarFlags,
-  type SidecarFlags,
-  serviceBootstrap,
-  sidecarHelp,
-} from './sidecar-flags.ts';
+import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
+import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
+import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
@@ -31,6 +27,8 @@ async function main(): Promise<void> {
     process.stdout.write(sidecarHelp);
     return;
   }
+  // What ps shows from now on.
+  if (flags.secretInWords) process.title = 'outrigger sidecar';
   const { values } = flags;
   const level = values['log-level'] ?? 'info';
   if (!logLevels.includes(level as LogLevel))
@@ -39,7 +37,12 @@ async function main(): Promise<void> {
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   // Who reads the log may go; the proxy goes on.
   process.stderr.on('error', () => {});
-  const bootstrap = await loadBootstrap(flags);
+  const identity = values.service === undefined ? null : chooseIdentity(flags, process.env);
+  if (identity?.kind === 'none' && identity.why !== '')
+    log.warn(
+      `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
+    );
+  const bootstrap = await loadBootstrap(flags, identity);
   let registration: Registration | null = null;
   let gate: ApplicationGate | null = null;
   let stopping = false;
@@ -47,10 +50,11 @@ async function main(): Promise<void> {
     bootstrap,
     probeAddress: probeAddress(flags),
     drainTimeMs,
+    identity: identity?.kind === 'identity' ? identity.config : null,
     clock: systemClock,
     random: Math.random,
     log,
-    commandLine: Object.fromEntries(Object.entries(values)),
+    commandLine: { ...values, ...(values['join-token'] === undefined ? {} : { 'join-token': '(not shown)' }) },
     onReady: () => {
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
@@ -103,7 +107,7 @@ async function main(): Promise<void> {
   }
 }
 
-async function loadBootstrap(flags: SidecarFlags): Promise<LoadedBootstrap> {
+async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | null): Promise<LoadedBootstrap> {
   const { values } = flags;
   let result: BootstrapResult;
   if (values.bootstrap !== undefined) {
@@ -119,10 +123,9 @@ async function loadBootstrap(flags: SidecarFlags): Promise<LoadedBootstrap> {
     result = await parseBootstrap(text, file, systemClock.wallMs());
   } else {
     const { namespace, name } = parseServiceName('--service', values.service!);
-    result = decodeBootstrap(
-      serviceBootstrap(flags, values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`),
-      systemClock.wallMs(),
-    );
+    const nodeId = values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`;
+    const secure = identity?.kind === 'identity' ? identity : null;
+    result = decodeBootstrap(serviceBootstrap(flags, nodeId, secure), systemClock.wallMs());
   }
   if (!result.ok) throw new UserError(result.faults.join('\noutrigger: '));
   const { bootstrap } = result;

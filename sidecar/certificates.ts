@@ -1,27 +1,123 @@
-/** `/certs`: the certificates in use and how long they last, in Envoy's shape. Never keys. */
-import { X509Certificate } from 'node:crypto';
+/** The certificates in use and how long they last: `/certs` in Envoy's shape, and the gauge of what is left of each. Inline ones and secrets alike. Never keys. */
+import type { X509Certificate } from 'node:crypto';
 import type { Configuration } from './config/configuration.ts';
-import type { TlsCommonConfig } from './config/tls-config.ts';
+import type { SecretReference, TlsCommonConfig } from './config/tls-config.ts';
+import type { SecretLookup } from './secret/secret-store.ts';
+import type { StatStore } from './stats/stat-store.ts';
+import { pemCertificates } from './transport/pem-text.ts';
 
 const dayMs = 86_400_000;
+const expiryFamily = 'outrigger_certificate_expiry_seconds';
 
-export function certificatesInUse(configuration: Configuration, nowWallMs: number): readonly unknown[] {
-  const found: unknown[] = [];
-  const add = (tls: TlsCommonConfig | null): void => {
-    if (tls === null) return;
-    found.push({
-      ca_cert: tls.trustedCaPem === null ? [] : [details(tls.trustedCaPem, nowWallMs)],
-      cert_chain: tls.certificates.map(({ chainPem }) => details(chainPem, nowWallMs)),
-    });
-  };
-  for (const { value } of configuration.listeners.values()) for (const chain of value.filterChains) add(chain.tls);
-  for (const { value } of configuration.clusters.values()) add(value.tls);
-  return found;
+/** Certificates under one name: a chain with its leaf first, or trusted CAs. */
+interface Held {
+  readonly kind: 'certificate' | 'ca';
+  /** The secret's name, the file's path, or whose configuration it stands in. */
+  readonly name: string;
+  readonly source: 'sds' | 'file' | 'inline';
+  readonly certificates: readonly X509Certificate[];
 }
 
-function details(pem: string, nowWallMs: number): unknown {
-  const certificate = new X509Certificate(pem);
+/** One entry for each TLS context, as Envoy has it. */
+export function certificatesInUse(
+  configuration: Configuration,
+  secrets: SecretLookup,
+  nowWallMs: number,
+): readonly unknown[] {
+  return [...contexts(configuration)].map(({ owner, tls }) => {
+    const held = heldBy(owner, tls, secrets);
+    const show = (kind: Held['kind']): unknown[] =>
+      held
+        .filter((each) => each.kind === kind)
+        .flatMap(({ name, source, certificates }) =>
+          certificates.map((each) => details(each, source === 'inline' ? '<inline>' : name, nowWallMs)),
+        );
+    return { ca_cert: show('ca'), cert_chain: show('certificate') };
+  });
+}
+
+/**
+ * Brings `outrigger_certificate_expiry_seconds` up to date: seconds until a leaf ends, negative when it has; of trusted CAs, until the last of them does, as an old root stays for a
+ * while beside the new one. What is not in use any more goes.
+ */
+export function measureExpiry(
+  configuration: Configuration,
+  secrets: SecretLookup,
+  nowWallMs: number,
+  stats: StatStore,
+): void {
+  const left = new Map<string, { readonly labels: Readonly<Record<string, string>>; readonly seconds: number }>();
+  for (const { owner, tls } of contexts(configuration)) {
+    for (const { kind, name, source, certificates } of heldBy(owner, tls, secrets)) {
+      if (certificates.length === 0) continue;
+      const ends = (kind === 'certificate' ? certificates.slice(0, 1) : certificates).map(({ validTo }) =>
+        Date.parse(validTo),
+      );
+      const seconds = Math.floor((Math.max(...ends) - nowWallMs) / 1000);
+      const key = [name, kind, source].join('\0');
+      const before = left.get(key);
+      if (before === undefined || seconds < before.seconds) left.set(key, { labels: { name, kind, source }, seconds });
+    }
+  }
+  const current = new Set(
+    [...left.values()].map(({ labels, seconds }) => {
+      const gauge = stats.gauge(expiryFamily, expiryFamily, labels);
+      gauge.value = seconds;
+      return gauge;
+    }),
+  );
+  for (const [key, gauge] of stats.gauges)
+    if (gauge.family === expiryFamily && !current.has(gauge)) stats.gauges.delete(key);
+}
+
+function* contexts(configuration: Configuration): Iterable<{ readonly owner: string; readonly tls: TlsCommonConfig }> {
+  for (const { value } of configuration.listeners.values())
+    for (const chain of [...value.filterChains, value.defaultFilterChain])
+      if ((chain?.tls ?? null) !== null) yield { owner: `listener ${value.name}`, tls: chain!.tls! };
+  for (const { value } of configuration.clusters.values())
+    for (const tls of [value.tls, ...(value.transportMatches ?? []).map((match) => match.tls)])
+      if (tls !== null) yield { owner: `cluster ${value.name}`, tls };
+}
+
+/** What stands in a configuration is parsed once. */
+const inline = new WeakMap<TlsCommonConfig, readonly Held[]>();
+
+function heldBy(owner: string, tls: TlsCommonConfig, secrets: SecretLookup): readonly Held[] {
+  const { certificateSecret = null, trustSecret = null } = tls;
+  let standing = inline.get(tls);
+  if (standing === undefined) {
+    const held = (kind: Held['kind'], pem: string): Held => ({
+      kind,
+      name: owner,
+      source: 'inline',
+      certificates: pemCertificates(pem),
+    });
+    standing = [
+      ...(certificateSecret === null ? tls.certificates.map(({ chainPem }) => held('certificate', chainPem)) : []),
+      ...(trustSecret === null && tls.trustedCaPem !== null ? [held('ca', tls.trustedCaPem)] : []),
+    ];
+    inline.set(tls, standing);
+  }
+  return [
+    ...standing,
+    ...fromSecret(certificateSecret, 'certificate', secrets),
+    ...fromSecret(trustSecret, 'ca', secrets),
+  ];
+}
+
+function fromSecret(reference: SecretReference | null, kind: Held['kind'], secrets: SecretLookup): Held[] {
+  if (reference === null) return [];
+  const secret = secrets.get(reference.key);
+  if (secret === undefined || (secret.value.kind === 'certificate') !== (kind === 'certificate')) return [];
+  const source = reference.source.kind.endsWith('file') || reference.source.kind.endsWith('files') ? 'file' : 'sds';
+  const certificates =
+    secret.value.kind === 'certificate' ? pemCertificates(secret.value.chainPem) : secret.certificates;
+  return [{ kind, name: reference.name, source, certificates }];
+}
+
+function details(certificate: X509Certificate, path: string, nowWallMs: number): unknown {
   return {
+    path,
     subject_alt_names: (certificate.subjectAltName ?? '')
       .split(', ')
       .filter((name) => name !== '')

@@ -2,7 +2,8 @@ import { create, type DescMessage, type MessageInitShape, toBinary } from '@bufb
 import { expect, test } from 'vitest';
 import type { Configuration, Configured } from './config/configuration.ts';
 import { type ConfigDumpInput, configDump } from './config-dump.ts';
-import { orders } from './transport/test/certificates.ts';
+import { SecretStore } from './secret/secret-store.ts';
+import { caPem, orders } from './transport/test/certificates.ts';
 import { BootstrapSchema } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from './xds/api/envoy/config/endpoint/v3/endpoint_pb.js';
@@ -11,6 +12,7 @@ import { RouteConfigurationSchema } from './xds/api/envoy/config/route/v3/route_
 import { decodeBootstrap } from './xds/bootstrap-file.ts';
 
 const updatedWallMs = Date.parse('2026-11-24T01:02:03Z');
+const clock = { nowMs: () => 0, wallMs: () => updatedWallMs };
 const lastUpdated = '2026-11-24T01:02:03.000Z';
 
 function resource<Schema extends DescMessage>(
@@ -36,6 +38,8 @@ function dump(more: Partial<ConfigDumpInput> = {}): Record<string, Record<string
   const { configs } = configDump({
     bootstrap: create(BootstrapSchema),
     configuration,
+    secretReferences: [],
+    secrets: new SecretStore(clock),
     refused: new Map(),
     includeEds: false,
     nameFilter: null,
@@ -146,4 +150,44 @@ test('private keys never leave the process, in the bootstrap or in a resource', 
   expect(text).not.toContain('PRIVATE KEY');
   expect(text.match(/"private_key":\{"inline_string":"\[redacted\]"\}/g)).toHaveLength(2);
   expect(text.match(/BEGIN CERTIFICATE/g)).toHaveLength(2);
+});
+
+test('secrets that are referred to are there with their certificates and without keys; those that have not come are warming (Envoy: SecretsConfigDump)', () => {
+  const secrets = new SecretStore(clock);
+  secrets.set('default', 'default', '3', { kind: 'certificate', ...orders });
+  secrets.set('ROOTCA', 'ROOTCA', '4', { kind: 'validation', trustedCaPem: caPem, subjectAltNames: [] });
+  secrets.refuse('ROOTCA', 'validation_context.trusted_ca: no PEM block');
+  const secretReferences = ['default', 'ROOTCA', 'late'].map((name) => ({
+    name,
+    key: name,
+    source: { kind: 'ads' } as const,
+  }));
+  const section = dump({ secrets, secretReferences })['SecretsConfigDump']!;
+  const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret';
+  expect(section['dynamic_active_secrets']).toEqual([
+    {
+      name: 'default',
+      version_info: '3',
+      last_updated: lastUpdated,
+      secret: {
+        '@type': type,
+        name: 'default',
+        tls_certificate: {
+          certificate_chain: { inline_string: orders.chainPem },
+          private_key: { inline_string: '[redacted]' },
+        },
+      },
+    },
+    {
+      name: 'ROOTCA',
+      version_info: '4',
+      last_updated: lastUpdated,
+      secret: { '@type': type, name: 'ROOTCA', validation_context: { trusted_ca: { inline_string: caPem } } },
+      error_state: { details: 'validation_context.trusted_ca: no PEM block' },
+    },
+  ]);
+  expect(section['dynamic_warming_secrets']).toEqual([
+    { name: 'late', version_info: 'uninitialized', secret: { '@type': type, name: 'late' } },
+  ]);
+  expect(JSON.stringify(section)).not.toContain('PRIVATE KEY');
 });

@@ -1,6 +1,9 @@
 /** `/config_dump` in Envoy's shape: what is in force and where it came from. Keys and other secrets are taken out. */
 import { type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
 import type { Configuration, ResourceOrigin } from './config/configuration.ts';
+import type { SecretReference } from './config/tls-config.ts';
+import type { Secret } from './secret/secret.ts';
+import type { SecretLookup } from './secret/secret-store.ts';
 import type { RefusedUpdate } from './xds/ads/type-state.ts';
 import { type Bootstrap, BootstrapSchema } from './xds/api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
@@ -12,6 +15,9 @@ import { apiRegistry } from './xds/api-registry.ts';
 export interface ConfigDumpInput {
   readonly bootstrap: Bootstrap;
   readonly configuration: Configuration;
+  /** What the configuration refers to, and what there is of it. */
+  readonly secretReferences: Iterable<SecretReference>;
+  readonly secrets: SecretLookup;
   /** By type label and resource name: updates that were refused. */
   readonly refused: ReadonlyMap<string, ReadonlyMap<string, RefusedUpdate>>;
   readonly includeEds: boolean;
@@ -53,6 +59,7 @@ export function configDump(input: ConfigDumpInput): { readonly configs: readonly
         RouteConfigurationSchema,
       ),
     },
+    secretsDump(input),
   ];
   if (includeEds) {
     configs.push({
@@ -68,6 +75,61 @@ export function configDump(input: ConfigDumpInput): { readonly configs: readonly
   }
   return { configs };
 }
+
+/** Secrets that the configuration refers to, wherever they come from: certificates as they are, keys never. Those that have not come are warming, as in Envoy. */
+function secretsDump({ secretReferences, secrets, nameFilter }: ConfigDumpInput): Section {
+  const active = new Map<string, Section>();
+  const warming = new Map<string, Section>();
+  for (const { key, name } of secretReferences) {
+    if (nameFilter !== null && !nameFilter.test(name)) continue;
+    const secret = secrets.get(key);
+    const refusal = secrets.refusal(key);
+    (secret === undefined ? warming : active).set(key, {
+      name,
+      version_info: secret?.version ?? 'uninitialized',
+      ...(secret === undefined ? {} : { last_updated: new Date(secret.updatedWallMs).toISOString() }),
+      secret: {
+        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
+        name,
+        ...(secret === undefined ? {} : secretContent(secret)),
+      },
+      ...(refusal === '' ? {} : { error_state: { details: refusal } }),
+    });
+  }
+  return {
+    '@type': 'type.googleapis.com/envoy.admin.v3.SecretsConfigDump',
+    dynamic_active_secrets: [...active.values()],
+    dynamic_warming_secrets: [...warming.values()],
+  };
+}
+
+function secretContent({ value }: Secret): Section {
+  if (value.kind === 'certificate')
+    return {
+      tls_certificate: {
+        certificate_chain: { inline_string: value.chainPem },
+        private_key: { inline_string: redacted },
+      },
+    };
+  if (value.trustDomains === undefined)
+    return { validation_context: { trusted_ca: { inline_string: value.trustedCaPem } } };
+  const trustDomains = value.trustDomains.map(({ name, rootsPem }) => ({
+    name,
+    trust_bundle: { inline_string: rootsPem },
+  }));
+  const type = 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.SPIFFECertValidatorConfig';
+  return {
+    validation_context: {
+      custom_validator_config: {
+        name: 'envoy.tls.cert_validator.spiffe',
+        typed_config: { '@type': type, trust_domains: trustDomains },
+      },
+    },
+  };
+}
+
+/** Envoy's word for it. */
+const redacted = '[redacted]';
 
 const labelOf: Readonly<Record<string, string>> = {
   cluster: 'cluster',
@@ -141,7 +203,7 @@ function redact(value: JsonValue): JsonValue {
   return Object.fromEntries(
     Object.entries(value).map(([key, inner]) => [
       key,
-      key === 'private_key' || key === 'password' ? { inline_string: '[redacted]' } : redact(inner),
+      key === 'private_key' || key === 'password' ? { inline_string: redacted } : redact(inner),
     ]),
   );
 }

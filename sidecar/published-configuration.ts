@@ -5,6 +5,8 @@
 import type { ClusterManager } from './cluster/cluster-manager.ts';
 import type { Configuration, ConfigurationSink } from './config/configuration.ts';
 import type { RouteTableConfig } from './config/route-config.ts';
+import { configurationSecrets } from './config/secret-references.ts';
+import type { SecretReference } from './config/tls-config.ts';
 import type { RouteTableLookup } from './connection-manager/http-context.ts';
 import type { ListenerManager } from './listener/listener-manager.ts';
 import { RouteTable } from './router/route-table.ts';
@@ -12,12 +14,18 @@ import { RouteTable } from './router/route-table.ts';
 export class PublishedConfiguration implements ConfigurationSink, RouteTableLookup {
   readonly #clusters: ClusterManager;
   readonly #onApplied: (binding: ReturnType<ListenerManager['apply']>) => void;
+  readonly #fileSecrets: { watch(references: Iterable<SecretReference>): void };
   #listeners: ListenerManager | null = null;
   #tables = new Map<string, RouteTable>();
   #current: Configuration = empty;
 
-  constructor(clusters: ClusterManager, onApplied: (binding: ReturnType<ListenerManager['apply']>) => void) {
+  constructor(
+    clusters: ClusterManager,
+    fileSecrets: { watch(references: Iterable<SecretReference>): void },
+    onApplied: (binding: ReturnType<ListenerManager['apply']>) => void,
+  ) {
     this.#clusters = clusters;
+    this.#fileSecrets = fileSecrets;
     this.#onApplied = onApplied;
   }
 
@@ -34,9 +42,10 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
     return this.#tables.get(name);
   }
 
-  /** Clusters first, then routes that may point at them, then listeners: make before break. */
+  /** Secrets in files first, then clusters, then routes that may point at them, then listeners: make before break. */
   apply(configuration: Configuration): void {
     this.#current = configuration;
+    this.#fileSecrets.watch(configurationSecrets(configuration));
     this.#clusters.apply(configuration);
     const tables = new Map<string, RouteTable>();
     for (const [name, { value }] of configuration.routeTables) tables.set(name, this.#compile(name, value));

@@ -3,14 +3,21 @@
  */
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
-import { certificatesInUse } from './certificates.ts';
+import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
+import type { Configuration } from './config/configuration.ts';
+import { configurationSecrets } from './config/secret-references.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
+import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
+import type { IdentityConfig } from './identity/identity-config.ts';
+import type { IdentityStatus } from './identity/identity-status.ts';
+import { localSecretNames } from './identity/local-secrets.ts';
+import type { SidecarIdentity } from './identity/sidecar-identity.ts';
 import type { BindFault } from './listener/bound-socket.ts';
 import { Crowding } from './listener/crowding.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
@@ -20,10 +27,14 @@ import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
 import { TimerWheel } from './runtime/timer-wheel.ts';
+import { FileSecrets } from './secret/file-secrets.ts';
+import { SecretStore } from './secret/secret-store.ts';
 import { StatStore } from './stats/stat-store.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
+import { refersToServices, SecretServices } from './xds/sds/secret-services.ts';
+import { loadSecretFile } from './xds/secret-file.ts';
 
 export const version = '0.1.0';
 
@@ -32,6 +43,8 @@ export interface SidecarOptions {
   /** Port for scrapers and probes; null: none. */
   readonly probeAddress: { readonly host: string; readonly port: number } | null;
   readonly drainTimeMs: number;
+  /** Absent or null: it has no identity of its own. */
+  readonly identity?: IdentityConfig | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
@@ -51,8 +64,12 @@ export class Sidecar implements AdminContext {
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly accessLogs: AccessLogFiles;
+  readonly secrets: SecretStore;
+  readonly #fileSecrets: FileSecrets;
+  readonly #secretServices: SecretServices;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
+  #identity: SidecarIdentity | null = null;
   readonly #startedMs: number;
   #admin: AdminServer | null = null;
   #probe: AdminServer | null = null;
@@ -70,13 +87,26 @@ export class Sidecar implements AdminContext {
     this.#startedMs = clock.nowMs();
     this.wheel = new TimerWheel(clock);
     this.accessLogs = new AccessLogFiles(this.stats, log);
-    this.clusters = new ClusterManager({ stats: this.stats, clock, wheel: this.wheel, random });
+    this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
+    this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
+    const { secrets, stats, wheel } = this;
+    this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
+    this.#secretServices = new SecretServices({
+      node: bootstrap.config.node,
+      secrets,
+      transport: (source) => new ClusterAdsTransport(this.clusters, source),
+      clock,
+      wheel,
+      random,
+      log,
+      stats,
+    });
     const staleMetrics = new StaleRequestMetrics({
       stats: this.stats,
       wheel: this.wheel,
       localService: bootstrap.config.node.cluster,
     });
-    this.#published = new PublishedConfiguration(this.clusters, (binding) => {
+    this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => {
       staleMetrics.apply(this.#published.current);
       this.#bound(binding);
     });
@@ -90,14 +120,24 @@ export class Sidecar implements AdminContext {
       log,
       localService: bootstrap.config.node.cluster,
       accessLogSinks: this.accessLogs,
+      sourceLabels: new SourceLabels(),
     };
-    this.listeners = new ListenerManager(context, {
-      crowding: new Crowding(clock, log, openFilesLimit),
-      createConnectionManager: (chain, listener) =>
-        new HttpConnectionManager(chain.httpConnectionManager, context, listener.direction, listener.bufferLimitBytes),
-    });
+    this.listeners = new ListenerManager(
+      { ...context, secrets, log },
+      {
+        crowding: new Crowding(clock, log, openFilesLimit),
+        createConnectionManager: (chain, listener) =>
+          new HttpConnectionManager(
+            chain.httpConnectionManager,
+            context,
+            listener.direction,
+            listener.bufferLimitBytes,
+          ),
+      },
+    );
     this.#published.connectListeners(this.listeners);
     this.#ads = this.#createAds();
+    this.#secretServices.onSettled = () => this.#ads?.secretsChanged();
   }
 
   #createAds(): AdsClient | null {
@@ -114,6 +154,8 @@ export class Sidecar implements AdminContext {
       staticClusters: bootstrap.clusters,
       transport: new ClusterAdsTransport(this.clusters, config.ads),
       sink: this.#published,
+      secrets: this.secrets,
+      secretServices: this.#secretServices,
       onInitialized: () => this.#onInitialized(),
       clock,
       wheel: this.wheel,
@@ -131,10 +173,12 @@ export class Sidecar implements AdminContext {
     if (admin !== null) this.#admin = await bindPort('admin', admin, this);
     if (probeAddress !== null) this.#probe = await bindPort('probe', probeAddress, this);
     if (this.#ads !== null) {
-      this.#ads.start();
+      const identity = this.#options.identity ?? null;
+      if (identity === null) this.#ads.start();
+      else await this.#startIdentity(identity, this.#ads);
       return;
     }
-    this.#published.apply({
+    await this.#applyStatic({
       listeners: bootstrap.listeners,
       clusters: bootstrap.clusters,
       routeTables: new Map(),
@@ -143,6 +187,39 @@ export class Sidecar implements AdminContext {
     const faults = (await this.#binding) as readonly BindFault[];
     if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
     this.#onInitialized();
+  }
+
+  /** The identity comes first: nothing is asked for, and nothing is ready, before there is a certificate. Its code is loaded only here. */
+  async #startIdentity(config: IdentityConfig, ads: AdsClient): Promise<void> {
+    const { bootstrap, clock, random } = this.#options;
+    const { SidecarIdentity: Identity } = await import('./identity/sidecar-identity.ts');
+    if (this.#stopped) return;
+    // The way to the control plane.
+    this.clusters.apply({ ...this.#published.current, clusters: bootstrap.clusters });
+    this.#identity = new Identity({
+      config,
+      secrets: this.secrets,
+      clusters: this.clusters,
+      clock,
+      wheel: this.wheel,
+      random,
+      log: this.log,
+      stats: this.stats,
+      onFirstCertificate: () => ads.start(),
+      onRenewed: () => this.clusters.renewConnections(config.clusterName),
+    });
+    this.#identity.start();
+  }
+
+  /** Listeners open once the secrets that come by SDS are here, or have had their time (Envoy's init manager); the services that give them are reached through the clusters. */
+  async #applyStatic(configuration: Configuration): Promise<void> {
+    if (refersToServices(configuration)) {
+      this.#published.apply({ ...configuration, listeners: new Map() });
+      this.#secretServices.want(configurationSecrets(configuration));
+      await this.#secretServices.allSettled();
+      if (this.#stopped) return;
+    }
+    this.#published.apply(configuration);
   }
 
   get adminPort(): number {
@@ -158,7 +235,8 @@ export class Sidecar implements AdminContext {
   }
 
   #onInitialized(): void {
-    void this.#binding.then(() => {
+    void this.#fileSecrets.whenRead().then(async () => {
+      await this.#binding;
       if (this.#initialized || this.#stopped) return;
       this.#initialized = true;
       if (this.#state === 'INITIALIZING') this.#state = 'LIVE';
@@ -195,7 +273,12 @@ export class Sidecar implements AdminContext {
       hot_restart_version: 'disabled',
       command_line_options: commandLine,
       node: { id, cluster, metadata, locality: { region, zone, sub_zone: subZone }, user_agent_name: 'outrigger' },
+      ...this.#identityShown(),
     };
+  }
+
+  #identityShown(): { readonly identity?: IdentityStatus } {
+    return this.#identity === null ? {} : { identity: this.#identity.status() };
   }
 
   clustersText(): string {
@@ -222,6 +305,8 @@ export class Sidecar implements AdminContext {
     const dump = configDump({
       bootstrap: this.#options.bootstrap.message,
       configuration: this.#published.current,
+      secretReferences: configurationSecrets(this.#published.current),
+      secrets: this.secrets,
       refused: new Map([...(this.#ads?.states ?? [])].map((state) => [state.type.label, state.refused])),
       includeEds: query.includeEds || query.resource === 'dynamic_endpoint_configs',
       nameFilter: query.nameFilter,
@@ -231,12 +316,16 @@ export class Sidecar implements AdminContext {
   }
 
   certificates(): unknown {
-    return { certificates: certificatesInUse(this.#published.current, this.#options.clock.wallMs()) };
+    return {
+      certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()),
+      ...this.#identityShown(),
+    };
   }
 
   refreshStats(): void {
     const { clock } = this.#options;
     this.clusters.collect();
+    measureExpiry(this.#published.current, this.secrets, clock.wallMs(), this.stats);
     this.stats.gauge('server.uptime').set(Math.floor((clock.nowMs() - this.#startedMs) / 1000));
     this.stats.gauge('server.live').set(this.state() === 'LIVE' ? 1 : 0);
     this.stats.gauge('server.memory_allocated').set(process.memoryUsage().heapUsed);
@@ -261,6 +350,9 @@ export class Sidecar implements AdminContext {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ads?.close();
+    this.#identity?.close();
+    this.#fileSecrets.close();
+    this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
       this.clusters.destroyAll();
       await this.accessLogs.close();

@@ -158,7 +158,7 @@ class ShopDemo {
       ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
       ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', outbound],
       ...['--inbound-listen', `127.0.0.1:${instance.inboundPort}`, '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
-      ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
+      ...['--drain-time', String(drainSeconds), '--log-level', 'warn', '--no-identity'],
     ]);
     this.#supervisor.watch(`the sidecar of ${instance.name}`, sidecar.child);
     return sidecar;

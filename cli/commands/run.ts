@@ -5,11 +5,13 @@ import { constants } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
+import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
+import { environmentName } from '../sidecar-flags.ts';
 import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
-export interface RunOptions {
+export interface RunOptions extends IdentityOptions {
   readonly service: string;
   readonly port: string;
   readonly controlPlane: string;
@@ -25,11 +27,17 @@ export interface RunOptions {
 }
 
 /** Runs until the command ends. The exit code is the command's; 128 + the signal's number when a signal ended it. */
-export async function run(words: readonly string[], options: RunOptions): Promise<number> {
+export async function run(
+  words: readonly string[],
+  options: RunOptions,
+  proofsInWords: readonly ProofFlag[],
+): Promise<number> {
+  // What ps shows from now on.
+  if (proofsInWords.includes('join-token')) process.title = 'outrigger run';
   const upstreams = readUpstreams(options);
-  const flags = sidecarFlags(options, upstreams);
+  const flags = [...sidecarFlags(options, upstreams), ...identityFlags(options)];
   for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
-  const sidecar = startSidecar(flags);
+  const sidecar = startSidecar(flags, identityEnvironment(options, proofsInWords));
   const state: { app: ChildProcess | null; stopping: boolean } = { app: null, stopping: false };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
@@ -155,9 +163,11 @@ function runApp(
   state: { app: ChildProcess | null },
 ): Promise<number> {
   const [command = '', ...args] = words;
+  // The token is the sidecar's.
+  const { [environmentName('join-token')]: _, ...inherited } = process.env;
   const app = spawn(command, args, {
     stdio: 'inherit',
-    env: { ...process.env, ...environment },
+    env: { ...inherited, ...environment },
   });
   state.app = app;
   return new Promise((resolve) => {

@@ -75,6 +75,7 @@ test('the default line has every field, null where there is nothing', () => {
     user_agent: 'curl',
     x_forwarded_for: null,
     downstream_remote: '10.1.2.3:4567',
+    downstream_peer: null,
     downstream_local: '127.0.0.1:15001',
     listener: 'outbound',
   });

@@ -50,6 +50,9 @@ export class AccessLogger {
         listenerName: info.listenerName,
         remoteAddress: info.remoteAddress,
         localAddress: info.localAddress,
+        peerUri: info.peer === null ? '' : info.peer.uris.join(','),
+        localUri: info.localUri,
+        tlsVersion: info.tlsVersion ?? '',
       }),
     );
   }
@@ -80,6 +83,9 @@ export class AccessLogger {
         listenerName: info.listenerName,
         remoteAddress: info.remoteAddress,
         localAddress: info.localAddress,
+        peerUri: info.peer === null ? '' : info.peer.uris.join(','),
+        localUri: info.localUri,
+        tlsVersion: info.tlsVersion ?? '',
       }),
     );
   }

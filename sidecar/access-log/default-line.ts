@@ -12,7 +12,7 @@ export function defaultLine(record: LogRecord): string {
     `,"upstream_service_time_ms":${record.upstreamServiceTimeMs < 0 ? 'null' : record.upstreamServiceTimeMs},"upstream_host":${orNull(record.upstreamHost)}` +
     `,"cluster":${orNull(record.clusterName)},"route":${orNull(record.routeName)},"attempts":${record.attempts},"request_id":${orNull(record.requestId)}` +
     `,"user_agent":${orNull(head?.fields.get('user-agent'))},"x_forwarded_for":${orNull(head?.fields.get('x-forwarded-for'))}` +
-    `,"downstream_remote":${quoteJson(record.remoteAddress)},"downstream_local":${quoteJson(record.localAddress)},"listener":${quoteJson(record.listenerName)}}`
+    `,"downstream_remote":${quoteJson(record.remoteAddress)},"downstream_peer":${orNull(record.peerUri)},"downstream_local":${quoteJson(record.localAddress)},"listener":${quoteJson(record.listenerName)}}`
   );
 }
 

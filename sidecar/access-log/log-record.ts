@@ -49,4 +49,10 @@ export interface LogRecord {
   readonly listenerName: string;
   readonly remoteAddress: string;
   readonly localAddress: string;
+  /** URI names of the client's verified certificate; several: with commas. '' without one. */
+  readonly peerUri: string;
+  /** URI name of our own certificate; ''. */
+  readonly localUri: string;
+  /** `TLSv1.3`, or ''. */
+  readonly tlsVersion: string;
 }

@@ -110,6 +110,7 @@ describe('what is only looked at', () => {
       'ClustersConfigDump',
       'ListenersConfigDump',
       'RoutesConfigDump',
+      'SecretsConfigDump',
     ]);
     expect(configs[1]!['static_clusters']).toMatchObject([{ cluster: { name: 'app' } }]);
     const one = (await getJson('/config_dump?resource=static_listeners')) as ConfigDump;

@@ -24,7 +24,8 @@ export function clientCodecs(clock: Clock, wheel: TimerWheel): CreateClientCodec
     const limits = limitsOf.get(config) ?? rememberLimits(config);
     if (protocol === 'http1') return new Http1ClientConnection(socket, owner, limits.http);
     return new Http2ClientConnection(socket, owner, limits.http, limits.http2, {
-      scheme: config.tls === null ? 'http' : 'https',
+      // Hosts of one cluster may differ in this: what counts is the connection.
+      scheme: 'encrypted' in socket ? 'https' : 'http',
       clock,
       wheel,
     });

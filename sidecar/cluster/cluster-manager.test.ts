@@ -9,10 +9,6 @@ import {
 import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
-import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
-import { HeaderFields } from '../codec/header-fields.ts';
-import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
-import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
@@ -20,6 +16,7 @@ import { StatStore } from '../stats/stat-store.ts';
 import { caPem, orders, storefront } from '../transport/test/certificates.ts';
 import { ClusterManager } from './cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster-status.ts';
+import { fetchOver } from './test/fetch-over.ts';
 import {
   assignment,
   clusterConfig,
@@ -29,7 +26,7 @@ import {
   ScriptedRequest,
   ScriptedUpstream,
 } from './test/scripted-upstream.ts';
-import type { Cluster, Host, StreamRequest } from './upstream.ts';
+import type { Cluster } from './upstream.ts';
 
 function manager(): { upstream: ScriptedUpstream; clusters: ClusterManager } {
   const upstream = new ScriptedUpstream();
@@ -161,56 +158,6 @@ describe('ClusterManager', () => {
   });
 });
 
-/** A GET, or a POST when there is a body; resolves with the whole answer. */
-function fetchOver(
-  cluster: Cluster,
-  body = '',
-  version: '1.1' | '2' = '1.1',
-): Promise<{ status: number; text: string; protocol: string; reused: boolean }> {
-  return new Promise((resolve, reject) => {
-    let text = '';
-    let status = 0;
-    let host: Host | null = null;
-    let protocol = '';
-    let wasReused = false;
-    const end = (): void => {
-      cluster.onResponse(host!, status, 1);
-      resolve({ status, text, protocol, reused: wasReused });
-    };
-    const request: StreamRequest & ResponseReceiver = {
-      onStreamReady(stream: ClientStream, at: Host, reused: boolean): void {
-        host = at;
-        protocol = stream.connection.protocol;
-        wasReused = reused;
-        const fields = HeaderFields.of(
-          ['host', 'payments'],
-          ...(body === '' ? [] : ([['content-length', String(body.length)]] as const)),
-        );
-        stream.sendHead(
-          new RequestHead(body === '' ? 'GET' : 'POST', 'http', 'payments', '/', '1.1', fields),
-          body === '',
-        );
-        if (body !== '') stream.sendData(Buffer.from(body), true);
-      },
-      onStreamFailed: (error: ProxyError): void => reject(new Error(error.message)),
-      onInformational: (): void => {},
-      onHead(head: ResponseHead, endStream: boolean): void {
-        status = head.status;
-        if (endStream) end();
-      },
-      onData(chunk: Buffer, endStream: boolean): void {
-        text += chunk.toString();
-        if (endStream) end();
-      },
-      onTrailers: end,
-      onReset: (error: ProxyError): void => reject(new Error(error.message)),
-      onWriteBlocked: (): void => {},
-      onWriteReady: (): void => {},
-    };
-    cluster.requestStream(request, { triedHosts: null }, version);
-  });
-}
-
 describe('ClusterManager over real sockets', () => {
   const servers: Array<HttpServer | Http2Server | Http2SecureServer> = [];
   const managers: ClusterManager[] = [];
@@ -310,7 +257,7 @@ describe('ClusterManager over real sockets', () => {
       ),
     );
     const { cluster, stats } = run(port, { protocol: 'http1', tls });
-    await expect(fetchOver(cluster)).rejects.toThrow('none of the names wanted');
+    await expect(fetchOver(cluster)).rejects.toThrow('wanted is uri:spiffe://cluster.local/ns/shop/sa/orders');
     expect(stats.counters.get('cluster.payments.ssl.connection_error')!.value).toBe(1);
   });
 

@@ -6,7 +6,9 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Configuration, ConfigurationSink } from '../config/configuration.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { openTransport } from '../transport/connect.ts';
 import { clientCodecs } from './client-codec.ts';
@@ -22,6 +24,10 @@ export interface ClusterManagerInit {
   /** Tests replace these two; default: the real codecs and sockets. */
   readonly createCodec?: CreateClientCodec;
   readonly openTransport?: OpenTransport;
+  /** Certificates and CAs that clusters refer to by name; default: there are none. */
+  readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
 }
 
 /** Byte counters are brought up to date this often while there are connections, and whenever somebody calls collect(). */
@@ -75,6 +81,11 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
       if (!statNames.has(cluster.config.statName)) cluster.stats.remove(statNames);
     }
     if (!this.#timer.armed && next.size > 0) this.#context.wheel.arm(this.#timer, collectMs);
+  }
+
+  /** Connections of a cluster get successors, made with the secrets as they are now; requests go on as if nothing were. */
+  renewConnections(name: string): void {
+    this.#clusters.get(name)?.renewConnections();
   }
 
   /** The process is ending: connections close as they become idle. Streams can still be asked for. */

@@ -1,5 +1,6 @@
 /** A cluster's statistics under Envoy's names, looked up once when the cluster is made. */
 import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { BulkheadStats } from './bulkhead.ts';
 
 export class ClusterStats implements BulkheadStats {
@@ -121,6 +122,22 @@ export class ClusterStats implements BulkheadStats {
       family,
       limit === '' ? this.#labels : { ...this.#labels, limit },
     );
+  }
+
+  /** A host showed a certificate that is not wanted: by reason, beside Envoy's `ssl.fail_verify_…`. */
+  countPeerFault(reason: PeerFaultReason): void {
+    const own =
+      reason === 'wrong-name' || reason === 'wrong-trust-domain'
+        ? 'san'
+        : reason === 'no-certificate'
+          ? 'no_cert'
+          : 'error';
+    this.#store.counter(`${this.#prefix}ssl.fail_verify_${own}`).value++;
+    this.#store.counter(`${this.#prefix}ssl.outrigger_peers_refused`, 'outrigger_tls_peers_refused_total', {
+      side: 'upstream',
+      ...this.#labels,
+      reason,
+    }).value++;
   }
 
   /** Takes every statistic of the cluster out of the store. Not by prefix alone: `cluster.a.` begins those of a cluster `a.b` too. */

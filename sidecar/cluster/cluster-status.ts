@@ -6,6 +6,8 @@ export interface HostStatus {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** '': it is no Unix socket. */
+  readonly pipePath?: string;
   readonly cxActive: number;
   readonly cxConnectFail: number;
   readonly cxTotal: number;
@@ -71,6 +73,7 @@ function hostStatus(host: RunningHost): HostStatus {
     address: host.address,
     host: host.host,
     port: host.port,
+    pipePath: host.pipePath,
     cxActive: host.activeConnections,
     cxConnectFail: host.connectFailures,
     cxTotal: host.totalConnections,
@@ -166,7 +169,10 @@ export function clustersJson(statuses: readonly ClusterStatus[]): unknown {
 
 function hostJson(host: HostStatus): unknown {
   return {
-    address: { socket_address: { address: host.host, port_value: host.port } },
+    address:
+      (host.pipePath ?? '') === ''
+        ? { socket_address: { address: host.host, port_value: host.port } }
+        : { pipe: { path: host.pipePath } },
     stats: [
       counter('cx_connect_fail', host.cxConnectFail),
       counter('cx_total', host.cxTotal),

@@ -130,6 +130,11 @@ export class ConnectionPool implements TimerTarget {
     }
   }
 
+  /** Connections that are there get successors: they take no more streams and close when theirs end. Requests go on as if nothing were. */
+  renewConnections(): void {
+    for (const connection of this.connections) if (connection.ready) connection.drain();
+  }
+
   /** Ends everything now. */
   destroy(error: ProxyError): void {
     this.#draining = true;
@@ -146,6 +151,7 @@ export class ConnectionPool implements TimerTarget {
     this.onAvailable(connection);
     if (this.#context.maxConnectionDurationMs > 0)
       this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
+    if (connection.remakeDueMs !== Infinity) this.#sweepBy(connection.remakeDueMs);
     // It may take fewer streams than was expected. In HTTP/1 each request that waits asked for a connection of its own.
     if (this.protocol !== 'http1') this.#connectForWaiting();
   }
@@ -203,7 +209,8 @@ export class ConnectionPool implements TimerTarget {
       } else if (idleDue <= now) {
         this.#context.onIdleTimeout();
         connection.drain();
-      } else next = Math.min(next, idleDue, ageDue);
+      } else if (connection.remakeDueMs <= now) connection.drain();
+      else next = Math.min(next, idleDue, ageDue, connection.remakeDueMs);
     }
     if (next !== Infinity) this.#sweepBy(next);
   }

@@ -44,7 +44,7 @@ export class HostSet {
     const added: RunningHost[] = [];
     for (const locality of assignment?.localities ?? []) {
       for (const endpoint of locality.endpoints) {
-        const address = hostAddress(endpoint.address.host, endpoint.address.port);
+        const address = hostAddress(endpoint.address);
         if (seen.has(address)) continue;
         seen.add(address);
         const known = this.byAddress.get(address);

@@ -10,6 +10,7 @@ import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { RunningHost } from './running-host.ts';
 
@@ -22,8 +23,15 @@ export interface ConnectionContext {
   /** Makes the codec that the pool's protocol and ALPN ask for. */
   createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection;
   keepSession(host: RunningHost, session: TlsSession): void;
-  onConnectionReady(codec: ClientConnection, sessionReused: boolean): void;
-  onConnectFailed(host: RunningHost, reason: ConnectFailure): void;
+  onConnectionReady(codec: ClientConnection, secure: boolean, sessionReused: boolean): void;
+  /** In how many milliseconds a connection gets a successor whose certificates hold until then. */
+  remakeAfterMs(validUntilWallMs: number): number;
+  onConnectFailed(
+    host: RunningHost,
+    reason: ConnectFailure,
+    peerReason: PeerFaultReason | null,
+    error: ProxyError,
+  ): void;
   /** A connection that took a place is no more. `remotely`: the peer ended it; `withRequests`: streams were cut. */
   onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void;
   addBytes(received: number, sent: number): void;
@@ -48,6 +56,8 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   /** When its last stream ended, or it became ready. */
   idleSinceMs = 0;
   readySinceMs = 0;
+  /** When its successor is due because of certificates that end; Infinity: never. */
+  remakeDueMs = Infinity;
   #draining = false;
   #gone = false;
   /** We ended it. */
@@ -118,9 +128,11 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
 
   // -- told by the transport --
 
-  onConnected(socket: Socket, alpn: string): void {
+  onConnected(socket: Socket, alpn: string, validUntilWallMs = Infinity): void {
     this.#connecting = null;
     this.#socket = socket;
+    if (validUntilWallMs !== Infinity)
+      this.remakeDueMs = this.#context.nowMs() + this.#context.remakeAfterMs(validUntilWallMs);
     const codec = this.#context.createCodec(socket, alpn, this.pool, this);
     this.codec = codec;
     this.#hinting = 'idleTimeoutHintMs' in codec ? (codec as ClientConnection & IdleHinting) : null;
@@ -128,9 +140,9 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     if (codec.protocol === 'http1') this.onReady();
   }
 
-  onConnectFailed(error: ProxyError, reason: ConnectFailure): void {
+  onConnectFailed(error: ProxyError, reason: ConnectFailure, peerReason: PeerFaultReason | null = null): void {
     this.#connecting = null;
-    this.#notReady(reason, error);
+    this.#notReady(reason, error, peerReason);
   }
 
   onSession(session: TlsSession): void {
@@ -144,10 +156,9 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     this.ready = true;
     this.readySinceMs = this.#context.nowMs();
     this.idleSinceMs = this.readySinceMs;
-    this.#context.onConnectionReady(
-      this.codec!,
-      (this.#socket as { isSessionReused?: () => boolean }).isSessionReused?.() ?? false,
-    );
+    const { isSessionReused } = this.#socket as { isSessionReused?: () => boolean };
+    const secure = isSessionReused !== undefined;
+    this.#context.onConnectionReady(this.codec!, secure, secure && isSessionReused.call(this.#socket));
     this.pool.onConnected(this);
   }
 
@@ -185,12 +196,12 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   }
 
   /** It will never be ready. `reason` null: we gave it up. */
-  #notReady(reason: ConnectFailure | null, error: ProxyError): void {
+  #notReady(reason: ConnectFailure | null, error: ProxyError, peerReason: PeerFaultReason | null = null): void {
     if (this.#gone) return;
     this.#gone = true;
     this.collectBytes();
     this.#context.onConnectionGone(this.pool.host, reason !== null, false);
-    if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason);
+    if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason, peerReason, error);
     this.pool.onConnectFailed(this, error);
   }
 }

@@ -5,13 +5,18 @@ import type { HttpVersion } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
+import { remakeAfterMs } from '../transport/connection-life.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
 import { HostSet } from './host-set.ts';
+import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
@@ -35,6 +40,10 @@ export interface ClusterContext {
   readonly random: Random;
   readonly createCodec: CreateClientCodec;
   readonly openTransport: OpenTransport;
+  /** Certificates and CAs that clusters refer to by name. */
+  readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
 }
 
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
@@ -52,6 +61,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly #context: ClusterContext;
   readonly #clock: Clock;
   readonly #choose: LoadBalancer;
+  readonly #transports: HostTransports;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
@@ -74,6 +84,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.bulkhead = new Bulkhead(config.limits, this.stats);
     this.hosts = new HostSet(config.panicThresholdPercent, config.localityWeighted ?? false, context.random);
     this.#choose = createLoadBalancer(config.loadBalancing, context.random);
+    this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
   }
 
@@ -92,6 +103,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
       host.eachPool((pool) => pool.drain());
       if (!host.unused) this.#leaving.add(host);
     }
+    if (!this.#transports.uniform) for (const host of this.hosts.byAddress.values()) this.#chooseTransport(host);
     const { stats, hosts } = this;
     if (added.length + removed.length > 0) stats.membershipChanges.value++;
     stats.membership.value = hosts.byAddress.size;
@@ -157,6 +169,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.bulkhead.endRepeat();
   }
 
+  /** Connections that are there get successors; see connection-pool.ts. */
+  renewConnections(): void {
+    this.#eachPool((pool) => pool.renewConnections());
+  }
+
   /** Connections close when their streams end, idle ones now; see connection-pool.ts. Streams can still be asked for. */
   drain(): void {
     if (this.#draining) return;
@@ -199,6 +216,20 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return group === null ? null : this.#choose(group);
   }
 
+  /** New metadata may ask for another way to connect: then connections of the old way get successors. */
+  #chooseTransport(host: RunningHost): void {
+    const before = host.transport;
+    const transport = this.#transports.of(host.endpoint);
+    if (before === transport) return;
+    host.transport = transport;
+    this.#sessions.delete(host.address);
+    if (before !== null) host.eachPool((pool) => pool.renewConnections());
+  }
+
+  #transportOf(host: RunningHost): HostTransport {
+    return (host.transport ??= this.#transports.of(host.endpoint));
+  }
+
   #pool(host: RunningHost, downstreamVersion: HttpVersion): ConnectionPool {
     switch (this.config.protocol) {
       case 'http1':
@@ -207,7 +238,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
         return (host.http2Pool ??= this.#newPool(host, 'http2'));
       case 'auto':
         // ALPN needs TLS.
-        if (this.config.tls === null) return (host.http1Pool ??= this.#newPool(host, 'http1'));
+        if (this.#transportOf(host).tls === null) return (host.http1Pool ??= this.#newPool(host, 'http1'));
         return (host.autoPool ??= this.#newPool(host, 'auto'));
       case 'same-as-downstream':
         if (downstreamVersion === '2') return (host.http2Pool ??= this.#newPool(host, 'http2'));
@@ -303,16 +334,18 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   }
 
   connectTarget(pool: ConnectionPool): ConnectTarget {
-    const { tls, connectTimeoutMs } = this.config;
-    const { host, port, address } = pool.host;
-    const alpn = tls === null ? noAlpn : tls.alpn.length > 0 ? tls.alpn : offeredAlpn[pool.protocol];
+    const { host, port, pipePath, address } = pool.host;
+    const wanted = this.#transportOf(pool.host).tls;
+    const tls = wanted === null ? null : wanted.current();
     return {
       host,
       port,
+      pipePath,
       tls,
-      alpn,
+      alpn: tls === null ? noAlpn : alpnOf(tls.alpn, pool.protocol),
       session: this.#sessions.get(address) ?? null,
-      timeoutMs: connectTimeoutMs,
+      unavailable: wanted !== null && tls === null ? wanted.missing() : '',
+      timeoutMs: this.config.connectTimeoutMs,
       clock: this.#clock,
       wheel: this.wheel,
     };
@@ -327,17 +360,28 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     if (this.hosts.byAddress.get(host.address) === host) this.#sessions.set(host.address, session);
   }
 
-  onConnectionReady(codec: ClientConnection, sessionReused: boolean): void {
+  onConnectionReady(codec: ClientConnection, secure: boolean, sessionReused: boolean): void {
     const { stats } = this;
     if (codec.protocol === 'http2') stats.http2Connections.value++;
     else stats.http1Connections.value++;
-    if (this.config.tls === null) return;
+    if (!secure) return;
     stats.tlsHandshakes.value++;
     if (sessionReused) stats.tlsResumed.value++;
   }
 
-  onConnectFailed(host: RunningHost, reason: ConnectFailure): void {
+  remakeAfterMs(validUntilWallMs: number): number {
+    return remakeAfterMs('client', validUntilWallMs - this.#clock.wallMs(), this.#context.random);
+  }
+
+  onConnectFailed(
+    host: RunningHost,
+    reason: ConnectFailure,
+    peerReason: PeerFaultReason | null,
+    error: ProxyError,
+  ): void {
+    this.#context.log?.debug(`cluster ${this.config.name} (${peerReason ?? reason}): ${error.message}`);
     host.connectFailures++;
+    if (peerReason !== null) this.stats.countPeerFault(peerReason);
     this.stats.connectFailures.value++;
     if (reason === 'timeout') this.stats.connectTimeouts.value++;
     if (reason === 'tls') this.stats.tlsErrors.value++;
@@ -362,6 +406,16 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);
+
+/** `alpn_protocols`, without the HTTP version that this pool does not speak: the host must not choose it. */
+function alpnOf(configured: readonly string[], protocol: PoolProtocol): readonly string[] {
+  if (configured.length === 0) return offeredAlpn[protocol];
+  if (protocol === 'auto') return configured;
+  const other = protocol === 'http2' ? 'http/1.1' : 'h2';
+  const left = configured.filter((token) => token !== other);
+  return left.length === 0 ? offeredAlpn[protocol] : left;
+}
+
 const offeredAlpn: Readonly<Record<PoolProtocol, readonly string[]>> = {
   http1: ['http/1.1'],
   http2: ['h2'],

@@ -1,6 +1,8 @@
 /** A running endpoint of a cluster: where it is, how it is, and what it has been through. Survives updates as long as its address stays. */
 import type { EndpointConfig, LocalityConfig } from '../config/cluster-config.ts';
+import type { SocketAddress } from '../config/listener-config.ts';
 import type { ConnectionPool } from './connection-pool.ts';
+import type { HostTransport } from './host-transport.ts';
 import { IdleLearning } from './idle-learning.ts';
 import type { Host } from './upstream.ts';
 
@@ -8,6 +10,8 @@ export class RunningHost implements Host {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** Unix socket; '': it is an address and a port. */
+  readonly pipePath: string;
   endpoint: EndpointConfig;
   locality: LocalityConfig;
   /** `load_balancing_weight`, at least 1. */
@@ -17,6 +21,8 @@ export class RunningHost implements Host {
   http2Pool: ConnectionPool | null = null;
   autoPool: ConnectionPool | null = null;
   readonly idle = new IdleLearning();
+  /** How it is connected to; owned by its cluster. Null: not chosen yet. */
+  transport: HostTransport | null = null;
   /** For /clusters. */
   activeRequests = 0;
   totalRequests = 0;
@@ -28,10 +34,11 @@ export class RunningHost implements Host {
   connectFailures = 0;
 
   constructor(endpoint: EndpointConfig, locality: LocalityConfig) {
-    const { host, port } = endpoint.address;
+    const { host, port, pipePath = '' } = endpoint.address;
     this.host = host;
     this.port = port;
-    this.address = hostAddress(host, port);
+    this.pipePath = pipePath;
+    this.address = hostAddress(endpoint.address);
     this.endpoint = endpoint;
     this.locality = locality;
     this.weight = Math.max(1, endpoint.weight);
@@ -66,6 +73,7 @@ export class RunningHost implements Host {
   }
 }
 
-export function hostAddress(host: string, port: number): string {
+export function hostAddress({ host, port, pipePath = '' }: SocketAddress): string {
+  if (pipePath !== '') return pipePath;
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }

@@ -35,6 +35,8 @@ export interface StreamReceiver<Head> {
 export interface ResponseReceiver extends StreamReceiver<ResponseHead> {
   /** 100 and 102…199 except 101, any number, before onHead. 101 comes as onHead. */
   onInformational(head: ResponseHead): void;
+  /** HTTP/2: this side drains the connection. The stream goes on; who means to keep one for long opens another. */
+  onConnectionDraining?(): void;
 }
 export type RequestReceiver = StreamReceiver<RequestHead>;
 

@@ -12,13 +12,17 @@ export interface NodeConfig {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
-export interface AdsConfig {
+/** A gRPC service that streams resources (`api_config_source`). */
+export interface GrpcSourceConfig {
   readonly variant: 'sotw' | 'delta';
-  /** Name of a static cluster (HTTP/2) that leads to the control plane. */
+  /** Name of a static cluster (HTTP/2) that leads to it. */
   readonly clusterName: string;
-  /** `:authority` of the stream; the cluster's name unless `envoy_grpc.authority` says another. */
-  readonly authority: string;
+  /** `authority`; '' or absent: the cluster's name. */
+  readonly authority?: string;
   readonly initialMetadata: ReadonlyArray<readonly [string, string]>;
+}
+
+export interface AdsConfig extends GrpcSourceConfig {
   /** `set_node_on_first_message_only`. */
   readonly nodeOnFirstMessageOnly: boolean;
 }

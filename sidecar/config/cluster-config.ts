@@ -18,6 +18,8 @@ export interface ClusterConfig {
   readonly connectTimeoutMs: number;
   /** TLS handshake included in connect timeout, as in Envoy. */
   readonly tls: TlsClientConfig | null;
+  /** `transport_socket_matches`, in order: a host takes the first that its metadata matches, else `tls` above. Absent: every host takes `tls`. */
+  readonly transportMatches?: readonly TransportSocketMatch[];
   /** `explicit_http_config` / `use_downstream_protocol_config` / `auto_config` (by ALPN). */
   readonly protocol: 'http1' | 'http2' | 'same-as-downstream' | 'auto';
   readonly http2: Http2Options;
@@ -35,6 +37,14 @@ export interface ClusterConfig {
   readonly panicThresholdPercent: number;
   /** `common_lb_config.locality_weighted_lb_config` is there: localities get traffic by their weights. Absent: weights of localities are not looked at (Envoy). */
   readonly localityWeighted?: boolean;
+}
+
+export interface TransportSocketMatch {
+  readonly name: string;
+  /** JSON text by key: what the endpoint's metadata `envoy.transport_socket_match` must have; empty: every endpoint matches. */
+  readonly match: Readonly<Record<string, string>>;
+  /** Null: plaintext. */
+  readonly tls: TlsClientConfig | null;
 }
 
 /** `circuit_breakers.thresholds[DEFAULT]`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
@@ -67,4 +77,6 @@ export interface EndpointConfig {
   readonly hostname: string;
   /** Flat `envoy.lb` and other metadata are not used for routing yet; kept for dumps as `namespace.key` → text. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Metadata `envoy.transport_socket_match`: JSON text by key. Absent: there is none. */
+  readonly transportMatch?: Readonly<Record<string, string>>;
 }

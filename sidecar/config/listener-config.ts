@@ -11,6 +11,8 @@ export interface SocketAddress {
   /** IP literal; no names. */
   readonly host: string;
   readonly port: number;
+  /** Of hosts of clusters: a Unix socket in the place of both; absent or '': none. */
+  readonly pipePath?: string;
 }
 
 export interface ListenerConfig {
@@ -85,6 +87,8 @@ export interface HttpConnectionManagerConfig {
   readonly xffTrustedHops: number;
   readonly skipXffAppend: boolean;
   readonly via: string;
+  /** `forward_client_cert_details` and `set_current_client_cert_details`; absent: sanitize. */
+  readonly forwardClientCert?: ForwardClientCertConfig;
   /** `generate_request_id` (default true), `preserve_external_request_id`, `always_set_request_id_in_response`. */
   readonly generateRequestId: boolean;
   readonly preserveExternalRequestId: boolean;
@@ -101,6 +105,14 @@ export interface HttpConnectionManagerConfig {
     readonly allowed: readonly string[];
     readonly denied: readonly string[];
   };
+}
+
+/** What becomes of `x-forwarded-client-cert`, and what this hop says in it of its client beside By and Hash. */
+export interface ForwardClientCertConfig {
+  readonly mode: 'sanitize' | 'forward-only' | 'append-forward' | 'sanitize-set' | 'always-forward-only';
+  readonly subject: boolean;
+  readonly uri: boolean;
+  readonly dns: boolean;
 }
 
 export interface Http2Options {

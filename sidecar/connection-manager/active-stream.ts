@@ -205,8 +205,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   }
 
   onRetry(reason: 'connection' | 'policy'): void {
-    const { manager } = this.#connection;
-    manager.metricsOf(this.route, this.target).countRetry(reason);
+    const { manager, info } = this.#connection;
+    manager.metricsOf(this.route, this.target, info.sourceLabel).countRetry(reason);
   }
 
   sendInformational(head: ResponseHead): void {
@@ -358,7 +358,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
     const metrics = manager
-      .metricsOf(this.route, this.target)
+      .metricsOf(this.route, this.target, connection.info.sourceLabel)
       .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
     metrics.requests.value++;
     metrics.duration.record(durationMs);

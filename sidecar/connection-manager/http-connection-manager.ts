@@ -10,15 +10,23 @@ import type { IdleConnection } from '../listener/running-listener.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { RouterContext } from '../router/router.ts';
+import type { Counter } from '../stats/stat-store.ts';
+import type { PeerCertificate } from '../transport/peer-certificate.ts';
+import { clientCertificateElement } from './client-certificate-element.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { ManagedConnection } from './managed-connection.ts';
 import { ManagerStats } from './manager-stats.ts';
 import { RequestAdmission } from './request-admission.ts';
 import { destinationOf, RequestMetrics } from './request-metrics.ts';
 import { ResponseFields } from './response-fields.ts';
+import { SourceLabels } from './source-labels.ts';
 
 /** More than this of a message never waits in one place, whatever a listener allows: many streams do. */
 const mostBufferedBytes = 256 * 1024;
+
+/** How an inbound connection is secured. In permissive mode this says who has not moved yet. */
+type Security = 'mutual_tls' | 'tls' | 'plaintext';
+const connectionsFamily = 'outrigger_inbound_connections_total';
 
 export class HttpConnectionManager {
   readonly config: HttpConnectionManagerConfig;
@@ -39,6 +47,9 @@ export class HttpConnectionManager {
   readonly #metrics = new WeakMap<WeightedTarget | RouteEntry, RequestMetrics>();
   /** For requests that no route took. */
   readonly #unrouted: RequestMetrics;
+  readonly #sources: SourceLabels;
+  /** Null: only inbound connections are counted so. */
+  readonly #security: Readonly<Record<Security, Counter>> | null;
   #draining = false;
 
   /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`; 0: no limit of its own. */
@@ -71,6 +82,13 @@ export class HttpConnectionManager {
       bufferLimitBytes: highWatermarkBytes,
     };
     this.#unrouted = this.#newMetrics('', '');
+    this.#sources = context.sourceLabels ?? new SourceLabels();
+    const counter = (security: Security): Counter =>
+      context.stats.counter(connectionsFamily, connectionsFamily, { security });
+    this.#security =
+      direction === 'inbound'
+        ? { mutual_tls: counter('mutual_tls'), tls: counter('tls'), plaintext: counter('plaintext') }
+        : null;
     this.#inlineTable = config.routes.kind === 'inline' ? new RouteTable(config.routes.table) : null;
   }
 
@@ -100,7 +118,13 @@ export class HttpConnectionManager {
     return routes.kind === 'inline' ? this.#inlineTable : (this.context.routeTables.routeTable(routes.name) ?? null);
   }
 
-  metricsOf(route: RouteEntry | null, target: WeightedTarget | null): RequestMetrics {
+  /** `source`: the label of a caller that proved who it is; ''. */
+  metricsOf(route: RouteEntry | null, target: WeightedTarget | null, source = ''): RequestMetrics {
+    const metrics = this.#metricsOf(route, target);
+    return source === '' ? metrics : metrics.from(source);
+  }
+
+  #metricsOf(route: RouteEntry | null, target: WeightedTarget | null): RequestMetrics {
     const key = target ?? route;
     if (key === null) return this.#unrouted;
     let metrics = this.#metrics.get(key);
@@ -126,7 +150,20 @@ export class HttpConnectionManager {
   accept(socket: Socket, info: DownstreamConnectionInfo): void {
     this.stats.connections.value++;
     this.stats.connectionsActive.value++;
-    this.#connections.add(new ManagedConnection(this, socket, info, this.#draining));
+    if (this.#security !== null) this.#security[securityOf(info)].value++;
+    const known = info.peer === null ? info : this.#withPeer(info, info.peer);
+    this.#connections.add(new ManagedConnection(this, socket, known, this.#draining));
+  }
+
+  /** What follows from the client's certificate for every request of a connection. */
+  #withPeer(info: DownstreamConnectionInfo, peer: PeerCertificate): DownstreamConnectionInfo {
+    const { forwardClientCert } = this.config;
+    const sets = forwardClientCert?.mode === 'append-forward' || forwardClientCert?.mode === 'sanitize-set';
+    return {
+      ...info,
+      sourceLabel: this.#direction === 'inbound' ? this.#sources.of(info.peerService ?? '') : '',
+      forwardedClientCert: sets ? clientCertificateElement(forwardClientCert, peer, info.localUri) : '',
+    };
   }
 
   /** Requests in hand are finished, then connections close. */
@@ -145,4 +182,9 @@ export class HttpConnectionManager {
     this.stats.connectionsActive.value--;
     this.stats.connectionsDestroyed.value++;
   }
+}
+
+function securityOf({ secure, peer }: DownstreamConnectionInfo): Security {
+  if (!secure) return 'plaintext';
+  return peer === null ? 'tls' : 'mutual_tls';
 }

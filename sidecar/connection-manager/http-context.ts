@@ -6,6 +6,7 @@ import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import type { PeerCertificate } from '../transport/peer-certificate.ts';
+import type { SourceLabels } from './source-labels.ts';
 
 export interface RouteTableLookup {
   /** The compiled RDS table of that name in the newest configuration, or undefined when it has not come yet. */
@@ -24,6 +25,8 @@ export interface HttpContext {
   readonly localService: string;
   /** Opens an access log sink once per path and hands out line writers (access-log/access-log-sink.ts). */
   readonly accessLogSinks: AccessLogSinks;
+  /** Callers as label values, counted over all connection managers; default: each counts for itself. */
+  readonly sourceLabels?: SourceLabels;
 }
 
 export interface AccessLogSinks {
@@ -50,8 +53,18 @@ export interface DownstreamConnectionInfo {
   readonly serverName: string;
   /** The client's certificate, verified; null: it showed none, or there is no TLS. */
   readonly peer: PeerCertificate | null;
+  /** `namespace/service account` of the peer's verified identity, for metrics; '' or absent: it has none. */
+  readonly peerService?: string;
+  /** The same as a label value, of which there are only so many; set by the connection manager. */
+  readonly sourceLabel?: string;
+  /** `TLSv1.3`; '' or absent: no TLS. */
+  readonly tlsVersion?: string;
   /** URI name of our own certificate on this connection; ''. */
   readonly localUri: string;
+  /** When the first of the two certificates ends, by the wall clock: the connection has a successor by then. Infinity or absent: none does. */
+  readonly validUntilWallMs?: number;
+  /** What this hop says in `x-forwarded-client-cert`, worked out once by the connection manager; '' or absent: nothing. */
+  readonly forwardedClientCert?: string;
   /** `ip:port` of this end and of the peer. */
   readonly localAddress: string;
   readonly remoteAddress: string;

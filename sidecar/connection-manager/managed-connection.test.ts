@@ -131,3 +131,24 @@ test('a connection that ends leaves no timer', async () => {
   expect(rig.manager.activeConnections).toBe(0);
   expect(rig.counter('http.test.downstream_cx_destroy')).toBe(1);
 });
+
+test('a connection whose certificates are about to end is asked to make way for a new one, and what is under way on it goes on', async () => {
+  const rig = new StreamRig({ config: { codec: 'http1' } });
+  const socket = new FakeSocket();
+  const validUntilWallMs = rig.time.wallMs() + 10_000;
+  rig.manager.accept(socket.asSocket, { ...connectionInfo, secure: true, validUntilWallMs });
+  await socket.feed(get);
+  rig.time.advance(7_900);
+  await turn();
+  expect(rig.counter('http.test.outrigger_cx_certificate_ending')).toBe(0);
+  rig.time.advance(300);
+  await turn();
+  expect(rig.counter('http.test.outrigger_cx_certificate_ending')).toBe(1);
+  rig.time.advance(3_000);
+  await turn();
+  expect(socket.destroyed).toBe(false);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).toContain('connection: close');
+  expect(socket.finished).toBe(true);
+});

@@ -5,6 +5,7 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
 import { Http2ServerConnection } from '../http2/server-connection.ts';
 import { type TimerTarget, WheelTimer } from '../runtime/timer-wheel.ts';
+import { remakeAfterMs } from '../transport/connection-life.ts';
 import { ActiveStream, type StreamConnection } from './active-stream.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
@@ -32,6 +33,8 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   #draining = false;
   /** When a connection that drains is looked at: closed if nothing came for the drain timeout. */
   #drainDueMs = Infinity;
+  /** When the client is asked for a successor, because certificates end; Infinity: they do not. */
+  #remakeDueMs = Infinity;
   #closed = false;
 
   constructor(manager: HttpConnectionManager, socket: Socket, info: DownstreamConnectionInfo, draining: boolean) {
@@ -44,6 +47,10 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#startMs = context.clock.nowMs();
     this.idleSinceMs = this.#startMs;
     this.#drainsAfterFirst = draining;
+    const { validUntilWallMs = Infinity } = info;
+    if (validUntilWallMs !== Infinity)
+      this.#remakeDueMs =
+        this.#startMs + remakeAfterMs('server', validUntilWallMs - context.clock.wallMs(), context.random);
     if (config.codec === 'http1' || (config.codec === 'auto' && info.alpn === 'http/1.1'))
       this.onProtocol('http1', null);
     else if (config.codec === 'http2' || info.alpn === 'h2') this.onProtocol('http2', null);
@@ -116,7 +123,9 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     manager.stats.begin();
     manager.stats.count(error.status, 0);
     if (error.status === 408) manager.stats.requestTimeouts.value++;
-    const metrics = manager.metricsOf(null, null).set(this.#protocol, error.status, '', error.flag);
+    const metrics = manager
+      .metricsOf(null, null, this.info.sourceLabel)
+      .set(this.#protocol, error.status, '', error.flag);
     metrics.requests.value++;
     metrics.duration.record(0);
     for (const log of manager.accessLogs) log.writeRefusal(error, this.#protocol, this.info);
@@ -182,6 +191,10 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       stats.connectionMaxDurations.value++;
       this.drain();
     }
+    if (now >= this.#remakeDueMs && !this.#draining) {
+      stats.connectionsRemade.value++;
+      this.drain();
+    }
     if (now >= this.#drainDueMs) {
       const quietDueMs = (this.#streams > 0 ? now : this.idleSinceMs) + config.drainTimeoutMs;
       if (quietDueMs <= now) {
@@ -223,6 +236,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     }
     if (maxConnectionDurationMs > 0 && !this.#draining)
       delayMs = Math.min(delayMs, this.#startMs + maxConnectionDurationMs - nowMs);
+    if (!this.#draining) delayMs = Math.min(delayMs, this.#remakeDueMs - nowMs);
     delayMs = Math.min(delayMs, this.#drainDueMs - nowMs);
     if (this.#detection !== null && requestHeadersTimeoutMs > 0) delayMs = Math.min(delayMs, requestHeadersTimeoutMs);
     if (delayMs !== Infinity) this.context.wheel.arm(this.#timer, Math.max(1, delayMs));

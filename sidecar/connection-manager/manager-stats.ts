@@ -11,6 +11,8 @@ export class ManagerStats {
   readonly connectionIdleTimeouts: Counter;
   readonly connectionMaxDurations: Counter;
   readonly connectionMaxRequests: Counter;
+  /** Connections whose client was asked for a new one because certificates end. */
+  readonly connectionsRemade: Counter;
   readonly requests: Counter;
   readonly requestsActive: Gauge;
   readonly completed: Counter;
@@ -36,6 +38,7 @@ export class ManagerStats {
     this.connectionIdleTimeouts = store.counter(name('downstream_cx_idle_timeout'));
     this.connectionMaxDurations = store.counter(name('downstream_cx_max_duration_reached'));
     this.connectionMaxRequests = store.counter(name('downstream_cx_max_requests_reached'));
+    this.connectionsRemade = store.counter(name('outrigger_cx_certificate_ending'));
     this.requests = store.counter(name('downstream_rq_total'));
     this.requestsActive = store.gauge(name('downstream_rq_active'));
     this.completed = store.counter(name('downstream_rq_completed'));

@@ -7,7 +7,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName, headerRole, wellKnown } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import type { ForwardClientCertConfig, HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { isGrpcContentType } from '../router/grpc-content-type.ts';
 import { parseTimeoutMs } from '../router/request-timeout.ts';
 import { isHopByHop, passedTe, removeListed } from './hop-by-hop.ts';
@@ -20,6 +20,7 @@ const names = {
   forwardedProto: headerName('x-forwarded-proto'),
   forwardedFor: headerName('x-forwarded-for'),
   externalAddress: headerName('x-envoy-external-address'),
+  forwardedClientCert: headerName('x-forwarded-client-cert'),
   via: headerName('via'),
 };
 
@@ -41,6 +42,8 @@ export class RequestAdmission {
   readonly #edge: boolean;
   readonly #changesPaths: boolean;
   readonly #allUpgradesPass: boolean;
+  /** What becomes of x-forwarded-client-cert; 'sanitize' costs nothing. */
+  readonly #clientCert: ForwardClientCertConfig['mode'];
   /** What was found in the head admitted last. */
   requestId = '';
   grpc = false;
@@ -51,6 +54,7 @@ export class RequestAdmission {
   constructor(config: HttpConnectionManagerConfig) {
     this.#config = config;
     this.#edge = config.useRemoteAddress;
+    this.#clientCert = config.forwardClientCert?.mode ?? 'sanitize';
     this.#changesPaths = changesPaths(config);
     this.#allUpgradesPass = config.upgrades.allowAll && config.upgrades.denied.length === 0;
   }
@@ -93,6 +97,7 @@ export class RequestAdmission {
     let hasForwardedProto = false;
     let expectedMs = -1;
     let upstreamMs = -1;
+    let clientCert = '';
     this.grpc = false;
     this.grpcTimeout = '';
     let to = 0;
@@ -121,8 +126,16 @@ export class RequestAdmission {
             if (!drop) hasForwardedProto = true;
             break;
           case headerRole.forwardedClientCert:
+            // Only who proved an identity in TLS may tell of others (Envoy); what is kept to be added to stands at the end again.
+            drop = this.#clientCert !== 'always-forward-only';
+            if (drop && info.peer !== null) {
+              if (this.#clientCert === 'forward-only') drop = false;
+              else if (this.#clientCert === 'append-forward')
+                clientCert = clientCert === '' ? value : `${clientCert},${value}`;
+            }
+            break;
           case headerRole.internal:
-            // Envoy's default is to sanitize; and internal means an mTLS identity, never an address.
+            // Internal means an mTLS identity, never an address.
             drop = true;
             break;
           case headerRole.expectedTimeout:
@@ -159,6 +172,11 @@ export class RequestAdmission {
     this.callerTimeoutMs = expectedMs >= 0 ? expectedMs : upstreamMs;
     this.#identify(fields, idAt);
     if (connection !== '') removeListed(fields, connection);
+    if (info.forwardedClientCert !== undefined && info.forwardedClientCert !== '')
+      fields.append(
+        names.forwardedClientCert,
+        clientCert === '' ? info.forwardedClientCert : `${clientCert},${info.forwardedClientCert}`,
+      );
     if (edge) this.#tellAddress(fields, withoutPort(info.remoteAddress));
     if (!hasForwardedProto) fields.append(names.forwardedProto, info.secure ? 'https' : 'http');
     if (config.via !== '') fields.append(names.via, config.via);

@@ -53,11 +53,23 @@ export class RequestMetrics {
   readonly #sets: RequestMetricSet[] = [];
   /** `removals` of the store when the sets were found: what was dropped from it since must not be counted in. */
   #removals: number;
+  /** The same for callers that proved who they are. */
+  readonly #bySource = new Map<string, RequestMetrics>();
 
   constructor(store: StatStore, scope: RequestMetricScope) {
     this.#store = store;
     this.#scope = scope;
     this.#removals = store.removals;
+  }
+
+  /** Those of one caller. `source`: one of a bounded number of labels. */
+  from(source: string): RequestMetrics {
+    let metrics = this.#bySource.get(source);
+    if (metrics === undefined) {
+      metrics = new RequestMetrics(this.#store, { ...this.#scope, source });
+      this.#bySource.set(source, metrics);
+    }
+    return metrics;
   }
 
   /** `status`: 0 for a connection that said nothing; `grpcStatus`: 0–16 as text, or ''. */

@@ -96,6 +96,32 @@ describe("the sidecar's own gRPC calls", () => {
     expect(status.code).toBe(2);
   });
 
+  it('hears once when its connection gets a successor, and goes on', async () => {
+    peer = await GrpcPeer.start({
+      onMessage: (call, message) => call.send(message),
+      onHalfClose: (call) => call.end(0),
+    });
+    const { clusters } = peer;
+    let drained = 0;
+    const ended = new Promise<GrpcStatus>((resolve) => {
+      const call = new GrpcCall(
+        { cluster: clusters.cluster('xds')!, path: '/a/b', authority: 'xds', metadata: [], maxMessageBytes: 1024 },
+        {
+          onMessage: () => clusters.renewConnections('xds'),
+          onDraining: () => {
+            drained++;
+            call.halfClose();
+          },
+          onEnd: resolve,
+        },
+      );
+      call.send(Buffer.from('hello'));
+      call.start();
+    });
+    expect(await ended).toEqual({ code: 0, message: '' });
+    expect(drained).toBe(1);
+  });
+
   it('ends with UNAVAILABLE when the connection breaks', async () => {
     const { status } = await unary({ onMessage: () => peer!.breakConnections() });
     expect(status.code).toBe(14);

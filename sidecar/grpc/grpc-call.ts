@@ -20,6 +20,8 @@ export interface GrpcStatus {
 export interface GrpcCallOwner {
   /** An exception here ends the call with INTERNAL. */
   onMessage(message: Buffer): void;
+  /** The connection that it is on takes no new streams any more and gets a successor: who lives for long moves. The call goes on. */
+  onDraining?(): void;
   /** The call is over. Called once; once more with INTERNAL when it throws, so that an owner that chokes on an answer can try again. */
   onEnd(status: GrpcStatus): void;
 }
@@ -169,6 +171,12 @@ export class GrpcCall implements StreamRequest {
     // The cluster's counters take 0 for a reset of the upstream.
     this.#httpStatus = 0;
     this.#end({ code: unavailable, message: error.message });
+  }
+
+  onConnectionDraining(): void {
+    queueMicrotask(() => {
+      if (!this.#ended) this.#owner.onDraining?.();
+    });
   }
 
   onWriteBlocked(): void {

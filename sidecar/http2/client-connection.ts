@@ -85,6 +85,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   drain(): void {
     this.#draining = true;
     this.endWhenIdle = true;
+    for (const stream of this.streams.values()) (stream as Http2ClientStream).response.onConnectionDraining?.();
     this.#endIfIdle();
   }
 

@@ -6,15 +6,18 @@ import type { Socket } from 'node:net';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
-import type { Clock } from '../runtime/clock.ts';
-import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
 import { Crowding } from './crowding.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
 import type { ListenerStatus } from './listener-status.ts';
 import { RetiredChains } from './retired-chains.ts';
-import { type ConnectionManager, type CreateConnectionManager, RunningListener } from './running-listener.ts';
+import {
+  type ConnectionManager,
+  type CreateConnectionManager,
+  RunningListener,
+  type RunningListenerContext,
+} from './running-listener.ts';
 
 export interface ListenerManagerOptions {
   /** Makes what serves a filter chain: `(chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, …)`. */
@@ -30,10 +33,8 @@ export interface ListenerManagerOptions {
 }
 
 /** What the manager needs of HttpContext. */
-export interface ListenerManagerContext {
+export interface ListenerManagerContext extends RunningListenerContext {
   readonly stats: StatStore;
-  readonly clock: Clock;
-  readonly wheel: TimerWheel;
 }
 
 /** One listener with its socket. */

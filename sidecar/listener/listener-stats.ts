@@ -1,6 +1,7 @@
 /** A listener's statistics under Envoy's names, looked up once when the listener is made. */
 import type { SocketAddress } from '../config/listener-config.ts';
 import type { Counter, Gauge, StatStore } from '../stats/stat-store.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import { addressText } from './bound-socket.ts';
 
 export class ListenerStats {
@@ -17,9 +18,13 @@ export class ListenerStats {
   readonly handshakeErrors: Counter;
   readonly handshakeTimeouts: Counter;
   readonly peerRefused: Counter;
+  /** Connections that were reset because the certificate or the CA of this listener has not come. */
+  readonly secretMissing: Counter;
   readonly sessionsReused: Counter;
+  readonly #store: StatStore;
 
   constructor(store: StatStore, address: SocketAddress) {
+    this.#store = store;
     const prefix = `listener.${addressText(address).replaceAll(':', '_')}.`;
     this.prefix = prefix;
     this.connections = store.counter(`${prefix}downstream_cx_total`);
@@ -32,7 +37,21 @@ export class ListenerStats {
     this.handshakeErrors = store.counter(`${prefix}ssl.connection_error`);
     this.handshakeTimeouts = store.counter(`${prefix}downstream_cx_transport_socket_connect_timeout`);
     this.peerRefused = store.counter(`${prefix}ssl.fail_verify_error`);
+    this.secretMissing = store.counter(`${prefix}server_ssl_socket_factory.downstream_context_secrets_not_ready`);
     this.sessionsReused = store.counter(`${prefix}ssl.session_reused`);
+  }
+
+  /** A peer was refused: beside Envoy's `fail_verify_error`, by reason. */
+  countPeerFault(reason: PeerFaultReason): void {
+    const own =
+      reason === 'wrong-name' || reason === 'wrong-trust-domain' ? 'san' : reason === 'no-certificate' ? 'no_cert' : '';
+    if (own !== '') this.#store.counter(`${this.prefix}ssl.fail_verify_${own}`).value++;
+    const name = `${this.prefix}ssl.outrigger_peers_refused`;
+    this.#store.counter(name, 'outrigger_tls_peers_refused_total', {
+      side: 'downstream',
+      listener: this.prefix.slice('listener.'.length, -1),
+      reason,
+    }).value++;
   }
 }
 

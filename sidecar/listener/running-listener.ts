@@ -8,9 +8,17 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import type { FilterChainConfig, ListenerConfig } from '../config/listener-config.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import type { Clock } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
-import { peerCertificate } from '../transport/peer-certificate.ts';
-import { type HandshakeFailure, ServerTls, type ServerTlsOwner } from '../transport/server-tls.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
+import { SecretTls } from '../secret/secret-tls.ts';
+import type { PeerFaultReason } from '../transport/peer-certificate.ts';
+import {
+  type HandshakeFailure,
+  type SecuredConnection,
+  ServerTls,
+  type ServerTlsOwner,
+} from '../transport/server-tls.ts';
 import { readAccepted } from '../transport/socket-reader.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
 import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
@@ -37,6 +45,16 @@ export interface ConnectionManager {
   readonly unfinishedConnections: number;
 }
 
+/** What listeners share. */
+export interface RunningListenerContext {
+  readonly clock: Clock;
+  readonly wheel: TimerWheel;
+  /** Certificates and CAs that listeners refer to by name. */
+  readonly secrets?: SecretLookup | null;
+  /** For what becomes of single connections (debug). */
+  readonly log?: Log | null;
+}
+
 export type CreateConnectionManager = (chain: FilterChainConfig, listener: ListenerConfig) => ConnectionManager;
 
 /** A filter chain at work. Kept across updates as long as its configuration object is the same. */
@@ -47,20 +65,25 @@ export class RunningChain implements ServerTlsOwner {
   readonly #stats: ListenerStats;
   readonly #listenerName: string;
   readonly #direction: ListenerConfig['direction'];
+  readonly #log: Log | null;
 
   constructor(
     config: FilterChainConfig,
     listener: ListenerConfig,
     manager: ConnectionManager,
     stats: ListenerStats,
-    clock: Clock,
+    { clock, secrets = null, log = null }: RunningListenerContext,
   ) {
     this.config = config;
+    this.#log = log;
     this.manager = manager;
     this.#stats = stats;
     this.#listenerName = listener.name;
     this.#direction = listener.direction;
-    this.#tls = config.tls === null ? null : new ServerTls(config.tls, config.handshakeTimeoutMs, clock, this);
+    this.#tls =
+      config.tls === null
+        ? null
+        : new ServerTls(new SecretTls(config.tls, secrets), config.handshakeTimeoutMs, clock, this);
   }
 
   take(socket: Socket): void {
@@ -68,24 +91,37 @@ export class RunningChain implements ServerTlsOwner {
     else this.#tls.accept(socket);
   }
 
-  onSecured(socket: TLSSocket, alpn: string): void {
+  onSecured(socket: TLSSocket, secured: SecuredConnection): void {
     this.#stats.handshakes.value++;
     if (socket.isSessionReused()) this.#stats.sessionsReused.value++;
-    const certificate = socket.getPeerX509Certificate();
     const { servername } = socket as { servername?: string | false };
+    const { alpn, peer, peerService, localUri, validUntilWallMs } = secured;
     this.#hand(socket, {
       secure: true,
+      tlsVersion: socket.getProtocol() ?? '',
       alpn,
       serverName: typeof servername === 'string' ? servername.toLowerCase() : '',
-      peer: certificate === undefined ? null : peerCertificate(certificate),
-      localUri: '',
+      peer,
+      peerService,
+      localUri,
+      validUntilWallMs,
     });
   }
 
-  onHandshakeFailed(reason: HandshakeFailure): void {
+  onHandshakeFailed(
+    reason: HandshakeFailure,
+    message: string,
+    peerReason: PeerFaultReason | null,
+    remoteAddress: string,
+  ): void {
+    this.#log?.debug(
+      `listener ${this.#listenerName}: no TLS with ${remoteAddress === '' ? 'a client that is gone' : remoteAddress} (${peerReason ?? reason}): ${message}`,
+    );
     this.#stats.handshakeErrors.value++;
     if (reason === 'peer') this.#stats.peerRefused.value++;
     if (reason === 'timeout') this.#stats.handshakeTimeouts.value++;
+    if (reason === 'secret') this.#stats.secretMissing.value++;
+    if (peerReason !== null) this.#stats.countPeerFault(peerReason);
   }
 
   #hand(socket: Socket, transport: TransportInfo): void {
@@ -123,19 +159,19 @@ export class RunningListener implements ConnectionTaker {
     before: RunningListener | null,
     create: CreateConnectionManager,
     stats: ListenerStats,
-    time: { readonly clock: Clock; readonly wheel: TimerWheel },
+    context: RunningListenerContext,
     sockets: Set<Socket>,
   ) {
     this.config = config;
     this.stats = stats;
-    this.#wheel = time.wheel;
+    this.#wheel = context.wheel;
     this.#sockets = sockets;
     const { filterChains, defaultFilterChain } = config;
     const chains = new Map<FilterChainConfig, RunningChain>();
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
       chains.set(
         chain,
-        before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, time.clock),
+        before?.chains.get(chain) ?? new RunningChain(chain, config, create(chain, config), stats, context),
       );
     }
     this.chains = chains;
@@ -239,9 +275,21 @@ class Inspection implements TimerTarget {
   }
 }
 
-type TransportInfo = Pick<DownstreamConnectionInfo, 'secure' | 'alpn' | 'serverName' | 'peer' | 'localUri'>;
+type TransportInfo = Pick<
+  DownstreamConnectionInfo,
+  'secure' | 'tlsVersion' | 'alpn' | 'serverName' | 'peer' | 'peerService' | 'localUri' | 'validUntilWallMs'
+>;
 
-const plaintext: TransportInfo = Object.freeze({ secure: false, alpn: '', serverName: '', peer: null, localUri: '' });
+const plaintext: TransportInfo = Object.freeze({
+  secure: false,
+  tlsVersion: '',
+  alpn: '',
+  serverName: '',
+  peer: null,
+  peerService: '',
+  localUri: '',
+  validUntilWallMs: Infinity,
+});
 
 const noProtocols: readonly string[] = Object.freeze([]);
 

@@ -20,7 +20,8 @@ import {
 
 const service = '/outrigger.registry.v1.RegistryService/';
 const notFound = 5;
-const invalidArgument = 3;
+/** INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED: to ask the same again soon is of no use. */
+const refusals: ReadonlySet<number> = new Set([3, 7, 16]);
 const callTimeoutMs = 5_000;
 const firstBackoffMs = 250;
 const maxBackoffMs = 10_000;
@@ -170,7 +171,7 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     }
     this.#failures++;
     const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
-    const delayMs = status.code === invalidArgument ? maxBackoffMs : backoffMs;
+    const delayMs = refusals.has(status.code) ? maxBackoffMs : backoffMs;
     // The first failure is told; a control plane that is away for long does not fill the log.
     if (this.#failures === 1)
       log.warn(

@@ -6,9 +6,9 @@ import type { TlsClientConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import { nodeTls } from './node-tls.ts';
-import { peerFault } from './peer-certificate.ts';
+import { chainFaultReason, type PeerFaultReason, peerFault } from './peer-certificate.ts';
 import { SocketReader } from './socket-reader.ts';
-import { secureContext } from './tls-context.ts';
+import { ownNotAfterWallMs, secureContext } from './tls-context.ts';
 
 /** A TLS session that may be resumed. */
 export interface TlsSession {
@@ -23,6 +23,8 @@ export interface ConnectTarget {
   /** IP literal. */
   readonly host: string;
   readonly port: number;
+  /** Unix socket in the place of host and port (`@`: an abstract one, as Envoy writes it); '' or absent: none. */
+  readonly pipePath?: string;
   readonly tls: TlsClientConfig | null;
   /** ALPN to offer; TLS only. */
   readonly alpn: readonly string[];
@@ -30,6 +32,8 @@ export interface ConnectTarget {
   readonly session: TlsSession | null;
   /** 0: none. */
   readonly timeoutMs: number;
+  /** Why no connection can be made now, for people: a secret is missing. Then none is tried. */
+  readonly unavailable?: string;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
 }
@@ -38,17 +42,30 @@ export interface ConnectTarget {
 export type ConnectFailure = 'refused' | 'timeout' | 'tls';
 
 export interface ConnectOwner {
-  /** Connected; `alpn` is what TLS agreed on, or ''. The socket has no 'error' listener any more: attach one now. */
-  onConnected(socket: Socket, alpn: string): void;
-  /** It will not be. Nothing follows. */
-  onConnectFailed(error: ProxyError, reason: ConnectFailure): void;
+  /**
+   * Connected; `alpn` is what TLS agreed on, or ''. `validUntilWallMs`: when the first of the two certificates ends; Infinity or absent: none does. The socket has no 'error' listener any
+   * more: attach one now.
+   */
+  onConnected(socket: Socket, alpn: string, validUntilWallMs?: number): void;
+  /** It will not be. Nothing follows. `peerReason`: which fault of the peer's certificate it was; null or absent: it was something else. */
+  onConnectFailed(error: ProxyError, reason: ConnectFailure, peerReason?: PeerFaultReason | null): void;
   /** A TLS session that may be resumed later. Only behind onConnected, any number, at any time while the connection lives. */
   onSession(session: TlsSession): void;
 }
 
 /** Begins to connect. The owner is told later, never from inside this call. */
 export function openTransport(target: ConnectTarget, owner: ConnectOwner): { cancel(): void } {
-  return new Connecting(target, owner);
+  const { unavailable = '' } = target;
+  if (unavailable === '') return new Connecting(target, owner);
+  let cancelled = false;
+  queueMicrotask(() => {
+    if (!cancelled) owner.onConnectFailed(noConnection(`${where(target)} takes TLS, and ${unavailable}`), 'tls', null);
+  });
+  return {
+    cancel: () => {
+      cancelled = true;
+    },
+  };
 }
 
 class Connecting implements TimerTarget {
@@ -59,6 +76,7 @@ class Connecting implements TimerTarget {
   readonly #session: TlsSession | null;
   /** Of a peer that was found to be the one wanted; 0 before. */
   #notAfterWallMs = 0;
+  #validUntilWallMs = Infinity;
   /** Came before the peer was judged. */
   #earlySession: Buffer | null = null;
   #settled = false;
@@ -68,10 +86,10 @@ class Connecting implements TimerTarget {
     this.#target = target;
     this.#owner = owner;
     this.#timer = new WheelTimer(this);
-    const { host, port, tls, session, clock } = target;
+    const { tls, session, clock } = target;
     this.#session =
       session !== null && session.config === tls && session.notAfterWallMs > clock.wallMs() ? session : null;
-    const socket = tls === null ? openTcp(host, port) : this.#openTls(tls);
+    const socket = tls === null ? openPlain(target) : this.#openTls(tls);
     this.#socket = socket;
     if (tls === null) socket.once('connect', () => this.#connected(''));
     else {
@@ -94,15 +112,14 @@ class Connecting implements TimerTarget {
   }
 
   onTimer(): void {
-    this.#fail('timeout', `${this.#where()} did not answer within ${this.#target.timeoutMs} ms`);
+    this.#fail('timeout', `${where(this.#target)} did not answer within ${this.#target.timeoutMs} ms`);
   }
 
   #openTls(tls: TlsClientConfig): TLSSocket {
-    const { host, port, alpn } = this.#target;
+    const { alpn } = this.#target;
     // Documented; missing from the type.
     const options: ConnectionOptions & { allowHalfOpen: boolean } = {
-      host,
-      port,
+      ...placeOf(this.#target),
       allowHalfOpen: true,
       secureContext: secureContext(tls),
       ALPNProtocols: [...alpn],
@@ -121,9 +138,9 @@ class Connecting implements TimerTarget {
     // has not expired since (checked above).
     const resumed = this.#session !== null && socket.isSessionReused();
     const certificate = socket.getPeerX509Certificate();
-    const fault = resumed ? null : peerFault(tls, certificate);
+    const fault = resumed ? null : peerFault(tls, certificate, 'server', this.#target.clock.wallMs());
     if (fault !== null) {
-      this.#fail('tls', `${this.#where()}: ${fault}`);
+      this.#fail('tls', `${where(this.#target)}: ${fault.message}`, fault.reason);
       return;
     }
     this.#notAfterWallMs = resumed
@@ -131,6 +148,7 @@ class Connecting implements TimerTarget {
       : certificate === undefined
         ? Infinity
         : Date.parse(certificate.validTo);
+    this.#validUntilWallMs = Math.min(this.#notAfterWallMs, ownNotAfterWallMs(tls));
     this.#connected(typeof socket.alpnProtocol === 'string' ? socket.alpnProtocol : '');
     if (this.#earlySession !== null) this.#onSession(this.#earlySession, tls);
   }
@@ -143,36 +161,33 @@ class Connecting implements TimerTarget {
   #connected(alpn: string): void {
     if (this.#settled) return;
     this.#settle();
-    this.#owner.onConnected(this.#socket, alpn);
+    this.#owner.onConnected(this.#socket, alpn, this.#validUntilWallMs);
   }
 
   readonly #onError = (error: NodeJS.ErrnoException): void => {
     const tls = this.#target.tls !== null && this.#tcpConnected;
+    // Set when it is the peer's chain that does not verify.
+    const chainFault = tls ? ((this.#socket as TLSSocket).authorizationError as unknown as string | null) : null;
     const why = systemErrors[error.code ?? ''] ?? error.message;
-    this.#fail(tls ? 'tls' : 'refused', `${this.#where()}: ${tls ? `TLS handshake: ${why}` : why}`);
+    this.#fail(
+      tls ? 'tls' : 'refused',
+      `${where(this.#target)}: ${tls ? `TLS handshake: ${why}` : why}`,
+      (chainFault ?? null) === null ? null : chainFaultReason(String(chainFault)),
+    );
   };
 
   readonly #onClose = (): void => {
     this.#fail(
       this.#tcpConnected ? 'tls' : 'refused',
-      `${this.#where()} closed the connection while it was being made`,
+      `${where(this.#target)} closed the connection while it was being made`,
     );
   };
 
-  #fail(reason: ConnectFailure, message: string): void {
+  #fail(reason: ConnectFailure, message: string, peerReason: PeerFaultReason | null = null): void {
     if (this.#settled) return;
     this.#settle();
     this.#abandon();
-    this.#owner.onConnectFailed(
-      new ProxyError({
-        flag: 'UF',
-        source: 'upstream',
-        details: 'upstream_reset_before_response_started{connection_failure}',
-        message: `No connection to the service: ${message}.`,
-        retry: 'unsent',
-      }),
-      reason,
-    );
+    this.#owner.onConnectFailed(noConnection(message), reason, peerReason);
   }
 
   #settle(): void {
@@ -188,16 +203,31 @@ class Connecting implements TimerTarget {
     });
     this.#socket.destroy();
   }
-
-  #where(): string {
-    const { host, port } = this.#target;
-    return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
-  }
 }
 
-function openTcp(host: string, port: number): Socket {
+function where({ host, port, pipePath = '' }: ConnectTarget): string {
+  if (pipePath !== '') return pipePath;
+  return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+function noConnection(message: string): ProxyError {
+  return new ProxyError({
+    flag: 'UF',
+    source: 'upstream',
+    details: 'upstream_reset_before_response_started{connection_failure}',
+    message: `No connection to the service: ${message}.`,
+    retry: 'unsent',
+  });
+}
+
+function placeOf({ host, port, pipePath = '' }: ConnectTarget): { host: string; port: number } | { path: string } {
+  if (pipePath === '') return { host, port };
+  return { path: pipePath.startsWith('@') ? `\0${pipePath.slice(1)}` : pipePath };
+}
+
+function openPlain(target: ConnectTarget): Socket {
   const reader = new SocketReader();
-  const socket = connectTcp({ host, port, noDelay: true, allowHalfOpen: true, onread: reader.onread });
+  const socket = connectTcp({ ...placeOf(target), noDelay: true, allowHalfOpen: true, onread: reader.onread });
   reader.attach(socket);
   return socket;
 }
@@ -205,6 +235,8 @@ function openTcp(host: string, port: number): Socket {
 const systemErrors: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
   ECONNREFUSED: 'connection refused',
   ECONNRESET: 'connection reset by the peer',
+  ENOENT: 'there is no such socket',
+  EACCES: 'this process may not use the socket',
   EHOSTUNREACH: 'no route to the host',
   ENETUNREACH: 'no route to the network',
   EADDRNOTAVAIL: 'no local port is free, or the address is not reachable from here',

@@ -15,7 +15,14 @@ function fault(names: TlsCommonConfig['subjectAltNames'], certificate: TestCerti
     minVersion: 'TLSv1.3',
     maxVersion: 'TLSv1.3',
   };
-  return peerFault(config, certificate === null ? undefined : new X509Certificate(certificate.chainPem));
+  return (
+    peerFault(
+      config,
+      certificate === null ? undefined : new X509Certificate(certificate.chainPem),
+      'server',
+      Date.parse('2026-11-24T00:00:00Z'),
+    )?.message ?? null
+  );
 }
 
 describe('peerFault', () => {
@@ -39,7 +46,7 @@ describe('peerFault', () => {
       'spiffe://cluster.local/ns/shop/sa/',
       `${identity}/.`,
     ]) {
-      expect(fault([{ type: 'uri', exact }], orders)).toContain('none of the names wanted');
+      expect(fault([{ type: 'uri', exact }], orders)).not.toBeNull();
     }
   });
 
@@ -54,11 +61,13 @@ describe('peerFault', () => {
   });
 
   it('refuses a certificate with two URI names as an identity (SPIFFE X509-SVID 2)', () => {
-    expect(fault([{ type: 'uri', exact: identity }], twonames)).toContain('more than one URI name');
+    expect(fault([{ type: 'uri', exact: identity }], twonames)).toContain(
+      '2 URI names; a SPIFFE identity is exactly one',
+    );
   });
 
   it('refuses a CA certificate as an identity (SPIFFE X509-SVID 4.1)', () => {
-    expect(fault([{ type: 'uri', exact: identity }], identityca)).toContain('one of a CA');
+    expect(fault([{ type: 'uri', exact: identity }], identityca)).toContain("is an authority's");
   });
 
   it('compares addresses by value', () => {

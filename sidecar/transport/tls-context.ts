@@ -5,6 +5,7 @@
 import type { SecureContext } from 'node:tls';
 import type { TlsCommonConfig } from '../config/tls-config.ts';
 import { nodeTls } from './node-tls.ts';
+import { certificatePemFault, pemCertificates } from './pem-text.ts';
 
 /** One context per configuration object: made once, and shared by all its connections. */
 const contexts = new WeakMap<TlsCommonConfig, SecureContext>();
@@ -19,6 +20,19 @@ export function secureContext(config: TlsCommonConfig): SecureContext {
   return context;
 }
 
+/** When our own certificate ends, by configuration object; Infinity when there is none. */
+const notAfter = new WeakMap<TlsCommonConfig, number>();
+
+export function ownNotAfterWallMs(config: TlsCommonConfig): number {
+  let wallMs = notAfter.get(config);
+  if (wallMs === undefined) {
+    const [own] = config.certificates;
+    wallMs = own === undefined ? Infinity : Date.parse(pemCertificates(own.chainPem)[0]?.validTo ?? '');
+    notAfter.set(config, wallMs);
+  }
+  return wallMs;
+}
+
 /** What the context is made from; tls.Server wants it in this form. */
 export function contextOptions(config: TlsCommonConfig): {
   cert: string[];
@@ -26,11 +40,13 @@ export function contextOptions(config: TlsCommonConfig): {
   ca?: string;
   minVersion: 'TLSv1.2' | 'TLSv1.3';
   maxVersion: 'TLSv1.2' | 'TLSv1.3';
+  ecdhCurve?: string;
 } {
   return {
     cert: config.certificates.map((certificate) => certificate.chainPem),
     key: config.certificates.map((certificate) => certificate.keyPem),
     ...(config.trustedCaPem === null ? {} : { ca: config.trustedCaPem }),
+    ...((config.ecdhCurves ?? '') === '' ? {} : { ecdhCurve: config.ecdhCurves! }),
     minVersion: config.minVersion,
     maxVersion: config.maxVersion,
   };
@@ -42,12 +58,12 @@ export function checkTls(config: TlsCommonConfig): string | null {
     return `the lowest TLS version (${config.minVersion}) is above the highest (${config.maxVersion})`;
   for (const [i, { chainPem, keyPem }] of config.certificates.entries()) {
     const where = config.certificates.length > 1 ? `certificate ${i + 1}` : 'the certificate';
-    const fault = pemFault(chainPem);
+    const fault = certificatePemFault(chainPem);
     if (fault !== null) return `${where}: ${fault}`;
     if (!keyPem.includes('-----BEGIN ')) return `${where}: its private key is not PEM text`;
   }
   if (config.trustedCaPem !== null) {
-    const fault = pemFault(config.trustedCaPem);
+    const fault = certificatePemFault(config.trustedCaPem);
     if (fault !== null) return `the trusted CA: ${fault}`;
   }
   try {
@@ -58,20 +74,4 @@ export function checkTls(config: TlsCommonConfig): string | null {
     if (code === 'ERR_OSSL_X509_KEY_VALUES_MISMATCH') return 'the private key does not belong to the certificate';
     return `the certificate or its private key cannot be loaded (${message})`;
   }
-}
-
-/** Node skips what it does not understand of a CA bundle: look at each block. */
-function pemFault(pem: string): string | null {
-  // Loaded here for the same reason as node:tls.
-  const { X509Certificate } = process.getBuiltinModule('node:crypto');
-  const blocks = pem.match(/-----BEGIN (?:TRUSTED )?CERTIFICATE-----[^-]*-----END (?:TRUSTED )?CERTIFICATE-----/g);
-  if (blocks === null) return 'no PEM block -----BEGIN CERTIFICATE----- was found';
-  for (const [i, block] of blocks.entries()) {
-    try {
-      void new X509Certificate(block);
-    } catch (error) {
-      return `block ${i + 1} of ${blocks.length} is not a certificate (${(error as Error).message})`;
-    }
-  }
-  return null;
 }

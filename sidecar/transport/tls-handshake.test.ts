@@ -6,8 +6,11 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import type { TlsClientConfig, TlsServerConfig } from '../config/tls-config.ts';
 import { systemClock } from '../runtime/clock.ts';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
+import type { SecretLookup } from '../secret/secret-store.ts';
+import { SecretTls } from '../secret/secret-tls.ts';
 import { openTransport, type TlsSession } from './connect.ts';
-import { type HandshakeFailure, ServerTls } from './server-tls.ts';
+import type { PeerFaultReason } from './peer-certificate.ts';
+import { type HandshakeFailure, type SecuredConnection, ServerTls } from './server-tls.ts';
 import { caPem, forged, orders, storefront, strangerPem } from './test/certificates.ts';
 
 const ordersId = 'spiffe://cluster.local/ns/shop/sa/orders';
@@ -35,8 +38,8 @@ const clientConfig: TlsClientConfig = {
 
 interface ServerSide {
   readonly port: number;
-  readonly secured: Array<{ socket: TLSSocket; alpn: string }>;
-  readonly failed: Array<{ reason: HandshakeFailure; message: string }>;
+  readonly secured: Array<SecuredConnection & { socket: TLSSocket }>;
+  readonly failed: Array<{ reason: HandshakeFailure; message: string; peerReason: PeerFaultReason | null }>;
   settled(): Promise<void>;
 }
 
@@ -58,21 +61,25 @@ afterEach(() => {
   if (wheel.armedCount > 0) throw new Error('a timer was left armed');
 });
 
-async function serve(config: TlsServerConfig, timeoutMs = 5_000): Promise<ServerSide> {
+async function serve(
+  config: TlsServerConfig,
+  timeoutMs = 5_000,
+  secrets: SecretLookup | null = null,
+): Promise<ServerSide> {
   const waiting: Array<() => void> = [];
   const side = { secured: [] as ServerSide['secured'], failed: [] as ServerSide['failed'] };
   const told = (): void => {
     for (const wake of waiting.splice(0)) wake();
   };
-  const tls = new ServerTls(config, timeoutMs, systemClock, {
-    onSecured: (socket, alpn) => {
+  const tls = new ServerTls(new SecretTls(config, secrets), timeoutMs, systemClock, {
+    onSecured: (socket, secured) => {
       socket.on('error', () => {});
       socket.resume();
-      side.secured.push({ socket, alpn });
+      side.secured.push({ socket, ...secured });
       told();
     },
-    onHandshakeFailed: (reason, message) => {
-      side.failed.push({ reason, message });
+    onHandshakeFailed: (reason, message, peerReason) => {
+      side.failed.push({ reason, message, peerReason });
       told();
     },
   });
@@ -153,7 +160,7 @@ describe('TLS between sidecars', () => {
     const server = await serve({ ...serverConfig, certificates: [storefront] });
     const client = await dial(server.port, clientConfig);
     expect(client.reason).toBe('tls');
-    expect(client.error!.message).toContain('none of the names wanted');
+    expect(client.error!.message).toContain(`the peer is ${storefrontId}; wanted is uri:${ordersId}`);
   });
 
   it('refuses a client without certificate, of a stranger CA, or with another name, and serves the next one', async () => {

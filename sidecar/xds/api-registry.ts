@@ -23,10 +23,12 @@ import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/rout
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
+import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
 } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 
 export const apiRegistry = createRegistry(
@@ -51,4 +53,6 @@ export const apiRegistry = createRegistry(
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
   HttpProtocolOptionsSchema,
+  SecretSchema,
+  SPIFFECertValidatorConfigSchema,
 );

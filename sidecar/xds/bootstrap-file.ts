@@ -4,17 +4,19 @@ import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
+import { configurationSecrets } from '../config/secret-references.ts';
 import { type Bootstrap, BootstrapSchema } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
-import { ApiConfigSource_ApiType, ApiVersion, type ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
+import type { ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
 import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
 import { checkJson } from './check-json.ts';
 import { decodeCluster } from './decode-cluster.ts';
-import { adsOnly } from './decode-config-source.ts';
+import { adsOnly, grpcClusterFault, grpcSource } from './decode-config-source.ts';
 import { decodeListener } from './decode-listener.ts';
 import { durationMs, socketAddress } from './decode-value.ts';
+import { standardJson } from './envoy-json.ts';
 import { at, type Fault, Faults, faultText } from './fault.ts';
 
 export interface LoadedBootstrap {
@@ -62,13 +64,15 @@ export function decodeBootstrap(
 ): BootstrapResult {
   const faults = new Faults();
   const refuse = (): BootstrapResult => ({ ok: false, faults: faults.list.map(named) });
-  checkJson(BootstrapSchema, value, '', faults);
+  const json = standardJson(BootstrapSchema, value);
+  checkJson(BootstrapSchema, json, '', faults);
   if (faults.any) return refuse();
   let message: Bootstrap;
   try {
-    message = fromJson(BootstrapSchema, value as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
+    message = fromJson(BootstrapSchema, json as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
   } catch (error) {
-    faults.add('', (error as Error).message);
+    // The value stands behind the colon, and may be a key.
+    faults.add('', (error as Error).message.split(' from JSON:', 1)[0]!);
     return refuse();
   }
   checkFields(BootstrapSchema, message, '', faults);
@@ -115,6 +119,7 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
     dynamic?.ldsConfig !== undefined || dynamic?.cdsConfig !== undefined || usesAds(listeners, clusters);
   if (ads === null && dynamicUse)
     faults.add('dynamic_resources.ads_config', 'is missing, though resources are to come by ADS');
+  checkSecretServices(listeners, clusters, faults);
   const node = message.node;
   if (ads !== null && (node === undefined || node.id === ''))
     faults.add('node.id', 'is needed to talk to a control plane');
@@ -154,12 +159,29 @@ function usesAds(
   clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
 ): boolean {
   for (const { value } of clusters.values()) if (value.discovery.kind === 'eds') return true;
+  if (configurationSecrets({ listeners, clusters }).some(({ source }) => source.kind === 'ads')) return true;
   for (const { value } of listeners.values()) {
     const chains =
       value.defaultFilterChain === null ? value.filterChains : [...value.filterChains, value.defaultFilterChain];
     if (chains.some((chain) => chain.httpConnectionManager?.routes.kind === 'rds')) return true;
   }
   return false;
+}
+
+/** Services that secrets come from are reached through static clusters too. */
+function checkSecretServices(
+  listeners: ReadonlyMap<string, Configured<ListenerConfig>>,
+  clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
+  faults: Faults,
+): void {
+  const told = new Set<string>();
+  for (const { name, source } of configurationSecrets({ listeners, clusters })) {
+    if (source.kind !== 'sds-service' || told.has(source.clusterName)) continue;
+    told.add(source.clusterName);
+    const fault = grpcClusterFault(source.clusterName, clusters.get(source.clusterName)?.value);
+    if (fault !== null)
+      faults.add('static_resources', `the secret ${JSON.stringify(name)} cannot come by SDS: ${fault}`);
+  }
 }
 
 function adsConfig(
@@ -170,30 +192,8 @@ function adsConfig(
   const source = message.dynamicResources?.adsConfig;
   if (source === undefined) return null;
   const path = 'dynamic_resources.ads_config';
-  const variant = source.apiType === ApiConfigSource_ApiType.DELTA_GRPC ? 'delta' : 'sotw';
-  if (source.apiType !== ApiConfigSource_ApiType.GRPC && source.apiType !== ApiConfigSource_ApiType.DELTA_GRPC)
-    faults.add(at(path, 'api_type'), 'must be GRPC or DELTA_GRPC');
-  if (source.transportApiVersion !== ApiVersion.V3) faults.add(at(path, 'transport_api_version'), 'must be V3');
-  const servicesPath = at(path, 'grpc_services');
-  if (source.grpcServices.length !== 1)
-    faults.add(servicesPath, `there are ${source.grpcServices.length}; exactly one is supported`);
-  const service = source.grpcServices[0];
-  const target = service?.targetSpecifier.case === 'envoyGrpc' ? service.targetSpecifier.value : undefined;
-  const clusterName = target?.clusterName ?? '';
-  const cluster = clusters.get(clusterName);
-  const clusterPath = `${at(servicesPath, 0)}.envoy_grpc.cluster_name`;
-  if (cluster === undefined)
-    faults.add(clusterPath, `${JSON.stringify(clusterName)} is not one of the static clusters`);
-  else if (cluster.value.protocol !== 'http2')
-    faults.add(
-      clusterPath,
-      `cluster ${JSON.stringify(clusterName)} does not speak HTTP/2, which gRPC needs; give it explicit_http_config.http2_protocol_options`,
-    );
-  return {
-    variant,
-    clusterName,
-    authority: target?.authority || clusterName,
-    initialMetadata: (service?.initialMetadata ?? []).map(({ key, value }) => [key, value] as const),
-    nodeOnFirstMessageOnly: source.setNodeOnFirstMessageOnly,
-  };
+  const config = grpcSource(source, path, faults);
+  const fault = grpcClusterFault(config.clusterName, clusters.get(config.clusterName)?.value);
+  if (fault !== null) faults.add(at(path, 'grpc_services[0].envoy_grpc.cluster_name'), fault);
+  return { ...config, nodeOnFirstMessageOnly: source.setNodeOnFirstMessageOnly };
 }

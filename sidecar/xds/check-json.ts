@@ -15,13 +15,13 @@ export function checkJson(schema: DescMessage, value: unknown, path: string, fau
   switch (schema.typeName) {
     case 'google.protobuf.Duration':
       if (typeof value !== 'string' || !/^-?\d+(?:\.\d{1,9})?s$/.test(value))
-        faults.add(path, `${show(value)} is not a duration; write it as 2s or 0.25s`);
+        faults.add(path, `${show(value, path)} is not a duration; write it as 2s or 0.25s`);
       return;
     case 'google.protobuf.Any':
       checkAny(value, path, faults);
       return;
     case 'google.protobuf.Struct':
-      if (!isObject(value)) faults.add(path, `${show(value)} is not a mapping`);
+      if (!isObject(value)) faults.add(path, `${show(value, path)} is not a mapping`);
       return;
     case 'google.protobuf.Value':
     case 'google.protobuf.Timestamp':
@@ -33,7 +33,7 @@ export function checkJson(schema: DescMessage, value: unknown, path: string, fau
     return;
   }
   if (!isObject(value)) {
-    faults.add(path, `${show(value)} is not a mapping`);
+    faults.add(path, `${show(value, path)} is not a mapping`);
     return;
   }
   const chosen = new Map<string, string>();
@@ -70,7 +70,7 @@ function checkField(field: DescField, value: unknown, path: string, faults: Faul
       break;
     case 'list':
       if (!Array.isArray(value)) {
-        faults.add(path, `${show(value)} is not a list`);
+        faults.add(path, `${show(value, path)} is not a list`);
         return;
       }
       for (const [i, item] of value.entries()) {
@@ -81,7 +81,7 @@ function checkField(field: DescField, value: unknown, path: string, faults: Faul
       break;
     case 'map':
       if (!isObject(value)) {
-        faults.add(path, `${show(value)} is not a mapping`);
+        faults.add(path, `${show(value, path)} is not a mapping`);
         return;
       }
       for (const [key, item] of Object.entries(value)) {
@@ -109,21 +109,21 @@ function checkEnum(type: DescEnum, value: unknown, path: string, faults: Faults)
     typeof value === 'number'
       ? type.values.some((each) => each.number === value)
       : type.values.some((each) => each.name === value);
-  if (!known) faults.add(path, `${show(value)} is not one of ${type.values.map((each) => each.name).join(', ')}`);
+  if (!known) faults.add(path, `${show(value, path)} is not one of ${type.values.map((each) => each.name).join(', ')}`);
 }
 
 function checkScalar(type: ScalarType, value: unknown, path: string, faults: Faults): void {
   switch (type) {
     case ScalarType.STRING:
     case ScalarType.BYTES:
-      if (typeof value !== 'string') faults.add(path, `${show(value)} is not text`);
+      if (typeof value !== 'string') faults.add(path, `${show(value, path)} is not text`);
       break;
     case ScalarType.BOOL:
-      if (typeof value !== 'boolean') faults.add(path, `${show(value)} is neither true nor false`);
+      if (typeof value !== 'boolean') faults.add(path, `${show(value, path)} is neither true nor false`);
       break;
     case ScalarType.FLOAT:
     case ScalarType.DOUBLE:
-      if (typeof value !== 'number') faults.add(path, `${show(value)} is not a number`);
+      if (typeof value !== 'number') faults.add(path, `${show(value, path)} is not a number`);
       break;
     default:
       checkWhole(type, value, path, faults);
@@ -148,16 +148,20 @@ function checkWhole(type: ScalarType, value: unknown, path: string, faults: Faul
     type === ScalarType.FIXED64;
   const limit = largest.get(type);
   if (typeof number !== 'number' || !Number.isInteger(number) || (unsigned && number < 0))
-    faults.add(path, `${show(value)} is not a whole number${unsigned ? ' from 0' : ''}`);
+    faults.add(path, `${show(value, path)} is not a whole number${unsigned ? ' from 0' : ''}`);
   else if (limit !== undefined && (number > limit || number < -limit - 1))
-    faults.add(path, `${show(value)} is too large; ${limit} is the limit`);
+    faults.add(path, `${show(value, path)} is too large; ${limit} is the limit`);
 }
 
 function isObject(value: unknown): value is JsonObject {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-function show(value: unknown): string {
+/** Keys and passwords are never shown, however wrong they are. */
+const hidden = /(?:^|\.)(?:private_key|password)(?:[.[]|$)/;
+
+function show(value: unknown, path: string): string {
+  if (hidden.test(path)) return 'what stands there (not shown)';
   const text = JSON.stringify(value) ?? 'nothing';
   return text.length > 60 ? `${text.slice(0, 57)}…` : text;
 }

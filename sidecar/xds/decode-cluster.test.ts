@@ -142,6 +142,42 @@ describe('a cluster', () => {
     });
   });
 
+  it('takes Unix sockets as hosts of a cluster with its endpoints in it, which may say no type (SPIRE’s agent)', () => {
+    const at = (pipe: unknown): unknown => ({
+      type: undefined,
+      eds_cluster_config: undefined,
+      load_assignment: { cluster_name: 'a', endpoints: [{ lb_endpoints: [{ endpoint: { address: { pipe } } }] }] },
+    });
+    for (const path of ['/tmp/spire-agent/public/api.sock', '@agent']) {
+      const { value, faults } = cluster(at({ path }) as Record<string, unknown>);
+      expect(faults).toEqual([]);
+      expect(value!.discovery).toMatchObject({
+        kind: 'static',
+        assignment: { localities: [{ endpoints: [{ address: { host: '', port: 0, pipePath: path } }] }] },
+      });
+    }
+    for (const [path, why] of [
+      ['', 'is neither an absolute path nor @ and a name'],
+      ['api.sock', 'is neither an absolute path nor @ and a name'],
+      ['@', 'is neither an absolute path nor @ and a name'],
+      [`/${'a'.repeat(107)}`, 'has 108 bytes; 107 is the limit'],
+    ])
+      expect(cluster(at({ path }) as Record<string, unknown>).faults.join()).toContain(why);
+  });
+
+  it('takes STRICT_DNS where there is nothing to resolve', () => {
+    const at = (address: string) => ({
+      type: 'STRICT_DNS',
+      eds_cluster_config: undefined,
+      load_assignment: {
+        cluster_name: 'a',
+        endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address, port_value: 80 } } } }] }],
+      },
+    });
+    expect(cluster(at('127.0.0.1'))).toMatchObject({ faults: [], value: { discovery: { kind: 'static' } } });
+    expect(cluster(at('example.org')).faults.join()).toContain('"example.org" is not an IP address');
+  });
+
   it.each([
     ['no name', { name: '' }, 'name: must not be empty'],
     [

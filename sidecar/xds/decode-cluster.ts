@@ -19,7 +19,7 @@ import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { upstreamTls } from './decode-tls.ts';
-import { bounded, durationMs, mostFields, socketAddress, waitMs } from './decode-value.ts';
+import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 /** A table is kept for each direction of each connection; the peer fills it. */
@@ -41,6 +41,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     loadBalancing: loadBalancing(message, path, faults),
     connectTimeoutMs,
     tls: upstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
+    ...transportMatches(message, at(path, 'transport_socket_matches'), faults),
     protocol: protocol(message, options),
     http2: http2Settings(message, options, path, faults),
     limits: thresholds(message.circuitBreakers),
@@ -96,30 +97,71 @@ function checkCombinations(message: Cluster, options: HttpProtocolOptions | null
     );
 }
 
+function transportMatches(
+  message: Cluster,
+  path: string,
+  faults: Faults,
+): Pick<ClusterConfig, 'transportMatches'> | Record<never, never> {
+  if (message.transportSocketMatches.length === 0) return {};
+  const names = new Set<string>();
+  return {
+    transportMatches: message.transportSocketMatches.map(({ name, match, transportSocket }, i) => {
+      const here = at(path, i);
+      if (name === '') faults.add(at(here, 'name'), 'must not be empty');
+      else if (names.has(name))
+        faults.add(at(here, 'name'), `${JSON.stringify(name)} is the name of another match too`);
+      names.add(name);
+      if (transportSocket === undefined) faults.add(at(here, 'transport_socket'), 'is missing');
+      return { name, match: jsonTexts(match), tls: upstreamTls(transportSocket, at(here, 'transport_socket'), faults) };
+    }),
+  };
+}
+
+/** A Struct as JSON text by key: equal texts are equal values. */
+function jsonTexts(values: Readonly<Record<string, unknown>> | undefined): Record<string, string> {
+  const texts = Object.create(null) as Record<string, string>;
+  for (const [key, value] of Object.entries(values ?? {})) texts[key] = JSON.stringify(sorted(value));
+  return texts;
+}
+
+/** Keys of objects in one order. */
+function sorted(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(sorted);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .toSorted(([a], [b]) => (a < b ? -1 : 1))
+      .map(([key, inner]) => [key, sorted(inner)]),
+  );
+}
+
 function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
   const type = message.clusterDiscoveryType;
   const empty = { kind: 'static', assignment: { clusterName: message.name, localities: [] } } as const;
-  if (type.case !== 'type') {
+  // STATIC is what nothing said means.
+  const kind = type.case === undefined ? Cluster_DiscoveryType.STATIC : type.case === 'type' ? type.value : null;
+  if (kind === null) {
     faults.add(at(path, 'cluster_type'), 'is not supported; see docs/xds-support.md');
     return empty;
   }
-  if (type.value === Cluster_DiscoveryType.STATIC) {
+  // With addresses that are numeric there is nothing to resolve; others are refused where they stand.
+  if (kind === Cluster_DiscoveryType.STATIC || kind === Cluster_DiscoveryType.STRICT_DNS) {
     if (message.loadAssignment === undefined) {
       faults.add(at(path, 'load_assignment'), 'a STATIC cluster needs its endpoints here');
       return empty;
     }
     return {
       kind: 'static',
-      assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults),
+      assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults, true),
     };
   }
-  if (type.value === Cluster_DiscoveryType.EDS) {
+  if (kind === Cluster_DiscoveryType.EDS) {
     const eds = message.edsClusterConfig;
     if (eds === undefined) faults.add(at(path, 'eds_cluster_config'), 'an EDS cluster needs it');
     else adsOnly(eds.edsConfig, at(path, 'eds_cluster_config.eds_config'), faults);
     return { kind: 'eds', serviceName: eds?.serviceName || message.name };
   }
-  faults.add(at(path, 'type'), `${Cluster_DiscoveryType[type.value]} is not supported; see docs/xds-support.md`);
+  faults.add(at(path, 'type'), `${Cluster_DiscoveryType[kind]} is not supported; see docs/xds-support.md`);
   return empty;
 }
 
@@ -254,7 +296,13 @@ function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresho
   };
 }
 
-export function decodeAssignment(message: ClusterLoadAssignment, path: string, faults: Faults): LoadAssignmentConfig {
+/** `pipes`: hosts may be Unix sockets. A control plane's endpoints may not: they are for hosts of the mesh, not for what listens on this machine. */
+export function decodeAssignment(
+  message: ClusterLoadAssignment,
+  path: string,
+  faults: Faults,
+  pipes = false,
+): LoadAssignmentConfig {
   if (message.clusterName === '') faults.add(at(path, 'cluster_name'), 'must not be empty');
   const weightByPriority = new Map<number, number>();
   for (const { priority, loadBalancingWeight = 0 } of message.endpoints)
@@ -262,7 +310,9 @@ export function decodeAssignment(message: ClusterLoadAssignment, path: string, f
   for (const sum of weightByPriority.values()) checkWeightSum(sum, at(path, 'endpoints'), faults);
   return Object.freeze({
     clusterName: message.clusterName,
-    localities: message.endpoints.map((locality, i) => decodeLocality(locality, at(at(path, 'endpoints'), i), faults)),
+    localities: message.endpoints.map((locality, i) =>
+      decodeLocality(locality, at(at(path, 'endpoints'), i), faults, pipes),
+    ),
   });
 }
 
@@ -271,7 +321,7 @@ function checkWeightSum(sum: number, path: string, faults: Faults): void {
   if (sum > 0xffff_ffff) faults.add(path, `the weights sum to ${sum}, which is above ${0xffff_ffff}`);
 }
 
-function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faults): LocalityConfig {
+function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faults, pipes: boolean): LocalityConfig {
   if (message.priority > 128) faults.add(at(path, 'priority'), `${message.priority} is above 128`);
   const sum = message.lbEndpoints.reduce((total, { loadBalancingWeight = 1 }) => total + loadBalancingWeight, 0);
   checkWeightSum(sum, at(path, 'lb_endpoints'), faults);
@@ -282,12 +332,12 @@ function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faul
     weight: bounded(message.loadBalancingWeight, 0, 1, 0xffff_ffff, at(path, 'load_balancing_weight'), faults),
     priority: message.priority,
     endpoints: message.lbEndpoints.map((endpoint, i) =>
-      decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults),
+      decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults, pipes),
     ),
   };
 }
 
-function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults): EndpointConfig {
+function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, pipes: boolean): EndpointConfig {
   const endpoint = message.hostIdentifier.case === 'endpoint' ? message.hostIdentifier.value : undefined;
   const weight = message.loadBalancingWeight ?? 1;
   if (weight < 1) faults.add(at(path, 'load_balancing_weight'), 'must be at least 1');
@@ -296,12 +346,14 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults): Endp
     for (const [key, value] of Object.entries(values))
       metadata[`${namespace}.${key}`] = typeof value === 'string' ? value : JSON.stringify(value);
   }
+  const transportMatch = message.metadata?.filterMetadata['envoy.transport_socket_match'];
   return {
-    address: socketAddress(endpoint?.address, at(path, 'endpoint.address'), faults),
+    address: (pipes ? hostAddress : socketAddress)(endpoint?.address, at(path, 'endpoint.address'), faults),
     weight,
     health: health(message.healthStatus),
     hostname: endpoint?.hostname ?? '',
     metadata,
+    ...(transportMatch === undefined ? {} : { transportMatch: jsonTexts(transportMatch) }),
   };
 }
 

@@ -3,7 +3,12 @@ import { anyUnpack } from '@bufbuild/protobuf/wkt';
 import { compileLogFormat } from '../access-log/log-format.ts';
 import { defaultHttpLimits } from '../codec/limits.ts';
 import type { AccessLogConfig } from '../config/access-log-config.ts';
-import type { FilterChainConfig, HttpConnectionManagerConfig, ListenerConfig } from '../config/listener-config.ts';
+import type {
+  FilterChainConfig,
+  ForwardClientCertConfig,
+  HttpConnectionManagerConfig,
+  ListenerConfig,
+} from '../config/listener-config.ts';
 import {
   type AccessLog,
   type AccessLogFilter,
@@ -18,6 +23,7 @@ import type { StdoutAccessLog } from './api/envoy/extensions/access_loggers/stre
 import {
   type HttpConnectionManager,
   HttpConnectionManager_CodecType,
+  HttpConnectionManager_ForwardClientCertDetails,
   HttpConnectionManager_PathWithEscapedSlashesAction,
   HttpConnectionManager_ServerHeaderTransformation,
 } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -192,6 +198,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     xffTrustedHops: message.xffNumTrustedHops,
     skipXffAppend: message.skipXffAppend,
     via: message.via,
+    forwardClientCert: forwardClientCert(message),
     generateRequestId: message.generateRequestId ?? true,
     preserveExternalRequestId: message.preserveExternalRequestId,
     alwaysSetRequestIdInResponse: message.alwaysSetRequestIdInResponse,
@@ -241,6 +248,24 @@ function serverHeader(message: HttpConnectionManager): HttpConnectionManagerConf
         : 'overwrite';
   }
 }
+
+function forwardClientCert(message: HttpConnectionManager): ForwardClientCertConfig {
+  const details = message.setCurrentClientCertDetails;
+  return {
+    mode: forwardModes[message.forwardClientCertDetails] ?? 'sanitize',
+    subject: details?.subject ?? false,
+    uri: details?.uri ?? false,
+    dns: details?.dns ?? false,
+  };
+}
+
+const forwardModes: Readonly<Record<number, ForwardClientCertConfig['mode']>> = {
+  [HttpConnectionManager_ForwardClientCertDetails.SANITIZE]: 'sanitize',
+  [HttpConnectionManager_ForwardClientCertDetails.FORWARD_ONLY]: 'forward-only',
+  [HttpConnectionManager_ForwardClientCertDetails.APPEND_FORWARD]: 'append-forward',
+  [HttpConnectionManager_ForwardClientCertDetails.SANITIZE_SET]: 'sanitize-set',
+  [HttpConnectionManager_ForwardClientCertDetails.ALWAYS_FORWARD_ONLY]: 'always-forward-only',
+};
 
 function escapedSlashes(
   action: HttpConnectionManager_PathWithEscapedSlashesAction,

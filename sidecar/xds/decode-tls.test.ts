@@ -17,6 +17,8 @@ function socket(kind: string, fields: Fields): Fields {
   return { name: 'tls', typed_config: { '@type': `type.googleapis.com/${tls}${kind}`, ...fields } };
 }
 
+const sds = (name: string): Fields => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
+
 function downstream(common: Fields, fields: Fields = {}) {
   return decodeJson(
     TransportSocketSchema,
@@ -70,6 +72,52 @@ describe('TLS of a listener', () => {
       maxVersion: 'TLSv1.3',
     });
     expect(Object.isFrozen(value)).toBe(true);
+  });
+
+  it('takes names in the older form, of any type, and groups for the key exchange', () => {
+    const { value, faults } = downstream({
+      validation_context: {
+        ...trusted,
+        match_subject_alt_names: [{ exact: 'spiffe://td/a' }, { exact: '10.0.0.1' }],
+      },
+      tls_params: { ecdh_curves: ['X25519:P-256', 'P-384'] },
+    });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      ecdhCurves: 'X25519:P-256:P-384',
+      subjectAltNames: [
+        { type: 'uri', exact: 'spiffe://td/a' },
+        { type: 'uri', exact: '10.0.0.1' },
+        { type: 'dns', exact: '10.0.0.1' },
+        { type: 'email', exact: '10.0.0.1' },
+        { type: 'ip', exact: '10.0.0.1' },
+      ],
+    });
+    expect(
+      downstream({ validation_context: { ...trusted, match_subject_alt_names: [{ prefix: 'a' }] } }).faults.join(),
+    ).toContain('match_subject_alt_names[0]: only exact is supported');
+    expect(downstream({ tls_params: { ecdh_curves: ['P-1'] } }).faults.join()).toContain('cannot be used');
+  });
+
+  it('judges trust domains apart, each by its own roots (envoy.tls.cert_validator.spiffe)', () => {
+    const typed = {
+      '@type': `type.googleapis.com/${tls}SPIFFECertValidatorConfig`,
+      trust_domains: [{ name: 'td', trust_bundle: { inline_string: caPem } }],
+    };
+    const custom = { name: 'envoy.tls.cert_validator.spiffe', typed_config: typed };
+    expect(
+      downstream({ validation_context: { custom_validator_config: custom } }, { require_client_certificate: true }),
+    ).toMatchObject({
+      faults: [],
+      value: { trustedCaPem: caPem, trustDomains: [{ name: 'td', rootsPem: caPem }], trustSecret: null },
+    });
+    const combined = {
+      default_validation_context: { custom_validator_config: custom },
+      validation_context_sds_secret_config: sds('ROOTCA'),
+    };
+    expect(downstream({ combined_validation_context: combined }).faults.join()).toContain(
+      'default_validation_context.custom_validator_config: comes with the secret here; leave it out',
+    );
   });
 
   it('speaks TLS 1.2 and 1.3 and asks for no client certificate where nothing is said', () => {
@@ -133,15 +181,15 @@ describe('TLS of a listener', () => {
       'the lowest TLS version (TLSv1.3) is above the highest (TLSv1.2)',
     ],
     [
-      'a name to be matched by its beginning',
+      'a host name to be matched by its beginning',
       {
         validation_context: {
           ...trusted,
-          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://' } }],
+          match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { prefix: 'orders' } }],
         },
       },
       {},
-      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+      'match_typed_subject_alt_names[0].matcher: only exact is supported, and prefix for URI names',
     ],
     [
       'a name without respect to case',
@@ -152,7 +200,7 @@ describe('TLS of a listener', () => {
         },
       },
       {},
-      'match_typed_subject_alt_names[0].matcher: only an exact match is supported',
+      'match_typed_subject_alt_names[0].matcher: only exact is supported',
     ],
     [
       'a name of no kind',
@@ -161,10 +209,33 @@ describe('TLS of a listener', () => {
       'match_typed_subject_alt_names[0].san_type: must be DNS, URI, IP_ADDRESS or EMAIL',
     ],
     [
-      'secrets by SDS',
-      { tls_certificate_sds_secret_configs: [{ name: 'default' }] },
+      'two secrets for its certificate',
+      { tls_certificates: [], tls_certificate_sds_secret_configs: [sds('a'), sds('b')] },
       {},
-      'common_tls_context.tls_certificate_sds_secret_configs: is not supported',
+      'common_tls_context.tls_certificate_sds_secret_configs: there are 2; at most one is supported',
+    ],
+    [
+      'a certificate in it and a secret for it',
+      { tls_certificate_sds_secret_configs: [sds('default')] },
+      {},
+      'common_tls_context.tls_certificate_sds_secret_configs: and tls_certificates are both there',
+    ],
+    [
+      'a secret from nowhere',
+      { tls_certificates: [], tls_certificate_sds_secret_configs: [{ name: 'default' }] },
+      {},
+      'tls_certificate_sds_secret_configs[0].sds_config: only ads: {}, api_config_source and path_config_source are supported',
+    ],
+    [
+      'a combined context that trusts a CA by itself',
+      {
+        combined_validation_context: {
+          default_validation_context: trusted,
+          validation_context_sds_secret_config: sds('ROOTCA'),
+        },
+      },
+      {},
+      'combined_validation_context.default_validation_context.trusted_ca: comes with the secret here',
     ],
     ['a demand for SNI', {}, { require_sni: true }, 'require_sni: is not supported'],
   ])('is refused with %s', (_what, common, fields, fault) => {
@@ -199,6 +270,55 @@ describe('TLS of a listener', () => {
       `${tls}UpstreamTlsContext does not belong here; ${tls}DownstreamTlsContext does`,
     );
     expect(decode({ name: 'tls' })).toEqual(['typed_config: is missing']);
+  });
+});
+
+describe('secrets of TLS', () => {
+  it('are referred to by name, with the names wanted beside them (combined_validation_context)', () => {
+    const { value, faults } = downstream(
+      {
+        tls_certificates: [],
+        tls_certificate_sds_secret_configs: [sds('default')],
+        combined_validation_context: {
+          default_validation_context: {
+            match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { prefix: 'spiffe://cluster.local/' } }],
+          },
+          validation_context_sds_secret_config: sds('ROOTCA'),
+        },
+      },
+      { require_client_certificate: true },
+    );
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      certificates: [],
+      trustedCaPem: null,
+      certificateSecret: { name: 'default', key: 'default', source: { kind: 'ads' } },
+      trustSecret: { name: 'ROOTCA', key: 'ROOTCA', source: { kind: 'ads' } },
+      subjectAltNames: [{ type: 'uri', prefix: 'spiffe://cluster.local/' }],
+    });
+  });
+
+  it('come from files of secrets too (path_config_source)', () => {
+    const { value, faults } = upstream({
+      tls_certificate_sds_secret_configs: [
+        {
+          name: 'own',
+          sds_config: {
+            path_config_source: { path: '/etc/certs/sds.yaml', watched_directory: { path: '/etc/certs' } },
+          },
+        },
+      ],
+      validation_context_sds_secret_config: sds('ROOTCA'),
+    });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      certificateSecret: {
+        name: 'own',
+        key: 'file:/etc/certs/sds.yaml#own',
+        source: { kind: 'sds-file', path: '/etc/certs/sds.yaml', watchedDirectory: '/etc/certs' },
+      },
+      trustSecret: { key: 'ROOTCA' },
+    });
   });
 });
 

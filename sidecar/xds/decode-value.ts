@@ -57,7 +57,9 @@ export function bounded(
 export function socketAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
   const none = { host: '127.0.0.1', port: 0 };
   if (address?.address.case !== 'socketAddress') {
-    faults.add(path, 'has no socket_address');
+    if (address?.address.case === 'pipe')
+      faults.add(at(path, 'pipe'), 'is not supported here: only for hosts in load_assignment of a cluster');
+    else faults.add(path, 'has no socket_address');
     return none;
   }
   const socket = address.address.value;
@@ -72,6 +74,21 @@ export function socketAddress(address: Address | undefined, path: string, faults
   const port = socket.portSpecifier.value;
   if (port > 65535) faults.add(at(here, 'port_value'), `${port} is not a port (0 to 65535)`);
   return Object.freeze({ host, port });
+}
+
+/** `sun_path` has 108 bytes, the last of them NUL. */
+const mostPipeBytes = 107;
+
+/** An IP address and port, or a Unix socket. */
+export function hostAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
+  if (address?.address.case !== 'pipe') return socketAddress(address, path, faults);
+  const pipePath = address.address.value.path;
+  const length = Buffer.byteLength(pipePath);
+  if (!/^[/@]./.test(pipePath) || pipePath.includes('\0'))
+    faults.add(at(path, 'pipe.path'), `${JSON.stringify(pipePath)} is neither an absolute path nor @ and a name`);
+  else if (length > mostPipeBytes)
+    faults.add(at(path, 'pipe.path'), `has ${length} bytes; ${mostPipeBytes} is the limit for a Unix socket`);
+  return Object.freeze({ host: '', port: 0, pipePath });
 }
 
 /** Text of a data source; files are read now. */

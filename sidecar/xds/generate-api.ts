@@ -36,6 +36,9 @@ const protocolRoots = [
     'DeregisterRequest',
     'DeregisterResponse',
   ].map((name) => `outrigger.registry.v1.${name}`),
+  ...['SignRequest', 'SignResponse', 'WatchBundleRequest', 'WatchBundleResponse'].map(
+    (name) => `outrigger.identity.v1.${name}`,
+  ),
 ];
 
 /** Fields of the protocol's messages that only make them larger. */

@@ -14,7 +14,14 @@ A response that uses one of these is refused as one that uses an unknown field i
 - \`envoy.service.discovery.v3.Resource.ttl\` (a resource that ends by itself), and the wrapped \`Resource\` that carries it in state-of-the-world responses: the sidecar does not say
   \`xds.config.supports-resource-ttl\` or \`xds.config.supports-resource-ttl-in-sotw\` among its \`client_features\`, so no control plane should send one. What it had last goes on, also
   without a control plane.
-- Types other than Cluster, ClusterLoadAssignment, Listener and RouteConfiguration: never asked for, and ignored with a warning when they come.
+- Types other than Cluster, ClusterLoadAssignment, Listener, RouteConfiguration and Secret: never asked for, and ignored with a warning when they come.
+
+## Where it takes less or more than Envoy
+
+- A certificate that claims a SPIFFE identity must be one by every rule of the X509-SVID standard (one URI name, no authority, key usage), also where no name is asked for.
+- A secret that the control plane takes away goes on for who uses it, until nothing refers to it.
+- Names in \`x-forwarded-client-cert\` are quoted where they hold one of \`, ; = "\`; Envoy quotes the subject only.
+- Certificates, keys and CAs in files are watched, with or without \`watched_directory\`.
 `;
   for (const [message, fields] of Object.entries(supportedFields)) {
     text += `\n## \`${message}\`\n\n`;

@@ -25,6 +25,7 @@ import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector }
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -44,6 +45,7 @@ collect(file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector);
 collect(file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager);
 collect(file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls);
+collect(file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config);
 collect(file_envoy_extensions_upstreams_http_v3_http_protocol_options);
 
 function collect(file: DescFile): void {

@@ -51,6 +51,7 @@ const command = [
 async function startRun(...flags: string[]): Promise<StartedProcess> {
   const started = new StartedProcess([
     'run',
+    '--no-identity',
     ...['--service', 'shop/web', '--port', String(await unusedPort()), '--drain-time', '0'],
     ...['--control-plane', `127.0.0.1:${controlPlanePort}`, ...flags],
     '--',
@@ -155,6 +156,7 @@ test('an instance is registered when its application listens, not before: no cal
   const program = `process.on('SIGHUP', () => require('http').createServer((q, s) => s.end('late')).listen(${port}, '127.0.0.1')); console.log('{}'); setInterval(() => {}, 1e6)`;
   const run = new StartedProcess([
     'run',
+    '--no-identity',
     ...['--service', 'shop/late', '--port', String(port)],
     ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--', process.execPath, '-e', program],
   ]);
@@ -176,6 +178,7 @@ test('a command that has ended is not kept waiting for idle connections of its c
   const program = `require('http').createServer((q, s) => s.end('here')).listen(${port}, '127.0.0.1')`;
   const run = new StartedProcess([
     'run',
+    '--no-identity',
     ...['--service', 'shop/late', '--port', String(port), '--inbound-listen', `127.0.0.1:${inbound}`],
     ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--', process.execPath, '-e', program],
   ]);

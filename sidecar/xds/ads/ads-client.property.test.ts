@@ -2,6 +2,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { Configuration, Configured } from '../../config/configuration.ts';
+import { clusterSecrets } from '../../config/secret-references.ts';
+import { caPem, strangerPem } from '../../transport/test/certificates.ts';
 import { ClientHarness } from './test/client-harness.ts';
 import {
   clusterBytes,
@@ -12,6 +14,7 @@ import {
   invalidRoutesBytes,
   listenerBytes,
   routesBytes,
+  trustBytes,
   typeUrls,
 } from './test/mesh-resources.ts';
 
@@ -21,6 +24,7 @@ const names: Readonly<Record<Kind, readonly string[]>> = {
   endpoints: ['e0', 'e1', 'e2'],
   listener: ['l0', 'l1'],
   routes: ['r0', 'r1'],
+  secret: ['s0', 's1'],
 };
 
 type Step =
@@ -37,7 +41,7 @@ type Step =
   | { readonly do: 'to-server' | 'to-client' | 'break' | 'settle' }
   | { readonly do: 'pass'; readonly ms: number };
 
-const kind = fc.constantFrom<Kind>('cluster', 'endpoints', 'listener', 'routes');
+const kind = fc.constantFrom<Kind>('cluster', 'endpoints', 'listener', 'routes', 'secret');
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 6,
@@ -76,13 +80,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 function bytesOf(which: Kind, name: string, number: number, refers: number, valid: boolean): Uint8Array {
   switch (which) {
     case 'cluster':
-      return valid ? clusterBytes(name, number, `e${refers}`) : invalidClusterBytes(name, number);
+      return valid
+        ? clusterBytes(name, number, `e${refers}`, number % 3 === 0 ? `s${refers % 2}` : '')
+        : invalidClusterBytes(name, number);
     case 'endpoints':
       return valid ? endpointsBytes(name, number) : invalidEndpointsBytes(name, number);
     case 'listener':
       return valid ? listenerBytes(name, number, `r${refers % 2}`) : invalidListenerBytes(name, number);
     case 'routes':
       return valid ? routesBytes(name, number, `c${refers}`) : invalidRoutesBytes(name);
+    case 'secret':
+      return trustBytes(name, valid ? (number % 2 === 0 ? caPem : strangerPem) : 'no CA');
   }
 }
 
@@ -156,6 +164,7 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
           listener: new Set(names.listener),
           endpoints: server.names(typeUrls.endpoints),
           routes: server.names(typeUrls.routes),
+          secret: server.names(typeUrls.secret),
         };
         for (const [which, of] of sections) {
           const held = server.resources.get(typeUrls[which])!;
@@ -179,6 +188,14 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
           value.discovery.kind === 'eds' ? value.discovery.serviceName : '',
         );
         expect([...wanted.endpoints].sort()).toEqual([...new Set(services)].sort());
+        const references = [...configuration.clusters.values()].flatMap(({ value }) => clusterSecrets(value));
+        expect([...wanted.secret].sort()).toEqual([...new Set(references.map(({ name }) => name))].sort());
+        for (const { key } of harness.secrets.all()) expect(wanted.secret).toContain(key);
+        for (const [name, { bytes, valid }] of server.resources.get(typeUrls.secret)!) {
+          if (!wanted.secret.has(name) || !valid) continue;
+          const pem = Buffer.from(bytes).includes(caPem) ? caPem : strangerPem;
+          expect([name, harness.secrets.get(name)?.value]).toMatchObject([name, { trustedCaPem: pem }]);
+        }
         for (let i = 1; i < harness.published.length; i++)
           checkIdentity(harness.published[i - 1]!, harness.published[i]!);
         expect(harness.initialized).toBe(1);

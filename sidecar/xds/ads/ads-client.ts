@@ -7,14 +7,17 @@ import type { ClusterConfig, LoadAssignmentConfig } from '../../config/cluster-c
 import type { Configuration, ConfigurationSink, Configured } from '../../config/configuration.ts';
 import type { ListenerConfig } from '../../config/listener-config.ts';
 import type { RouteTableConfig } from '../../config/route-config.ts';
+import { clusterSecrets, listenerSecrets } from '../../config/secret-references.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
+import { maxBackoffMs, reconnectDelayMs } from '../reconnect-delay.ts';
 import { type AdsResponse, type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
 import { clusterNames, needsAds, routeNames, sameConfiguration, sameNames } from './configuration-references.ts';
 import { type ListenerFault, ListenerFaults } from './listener-faults.ts';
-import { clusterType, endpointsType, listenerType, resourceTypes, routesType } from './resource-type.ts';
+import { clusterType, endpointsType, listenerType, resourceTypes, routesType, secretType } from './resource-type.ts';
+import { SecretDelivery, type SecretServiceLookup, type SecretSink } from './secret-delivery.ts';
 import { TypeState } from './type-state.ts';
 
 /** One stream to the control plane. */
@@ -30,6 +33,8 @@ export interface AdsTransport {
 
 export interface AdsStreamEvents {
   onMessage(message: Uint8Array): void;
+  /** The connection that it is on gets a successor: who means to stay for long moves. */
+  onDraining?(): void;
   /** Once; `reason` for a person. */
   onEnd(reason: string): void;
 }
@@ -45,6 +50,10 @@ export interface AdsClientInit {
   readonly transport: AdsTransport;
   /** Says by listenersApplied() what became of listeners. */
   readonly sink: ConfigurationSink;
+  /** Takes the secrets that come; absent: none are asked for. */
+  readonly secrets?: SecretSink | null;
+  /** Secrets from services of their own; what refers to them waits for them too. It calls secretsChanged(). */
+  readonly secretServices?: SecretServiceLookup | null;
   /** Everything that was asked for at first is here, or has had its time. Called once. */
   readonly onInitialized: () => void;
   readonly clock: Clock;
@@ -54,8 +63,6 @@ export interface AdsClientInit {
   readonly stats: StatStore;
 }
 
-const firstBackoffMs = 500;
-const maxBackoffMs = 30_000;
 /** A server that makes up types does not fill memory or log. */
 const maxUnaskedTold = 20;
 
@@ -64,6 +71,7 @@ const statPrefixes: Readonly<Record<TypeState['type']['label'], string>> = {
   cluster: 'cluster_manager.cds',
   listener: 'listener_manager.lds',
   routes: 'http.rds',
+  secret: 'sds',
   endpoints: 'cluster.eds',
 };
 
@@ -75,6 +83,8 @@ export class AdsClient implements TimerTarget {
   readonly #endpoints: TypeState;
   readonly #listeners: TypeState;
   readonly #routes: TypeState;
+  readonly #secrets: TypeState;
+  readonly #secretDelivery: SecretDelivery;
   readonly #reconnectTimer: WheelTimer;
   readonly #fetchTimer: WheelTimer;
   #stream: AdsStream | null = null;
@@ -103,6 +113,8 @@ export class AdsClient implements TimerTarget {
     this.#endpoints = this.#states.get(endpointsType.typeUrl)!;
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
     this.#routes = this.#states.get(routesType.typeUrl)!;
+    this.#secrets = this.#states.get(secretType.typeUrl)!;
+    this.#secretDelivery = new SecretDelivery(this.#secrets, init.secrets ?? null, init.secretServices ?? null);
     this.#listenerFaults = new ListenerFaults(this.#listeners, init.log);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
@@ -151,6 +163,9 @@ export class AdsClient implements TimerTarget {
       onMessage: (message) => {
         if (number === this.#streamNumber && !this.#closed) this.#onMessage(message);
       },
+      onDraining: () => {
+        if (number === this.#streamNumber && !this.#closed) this.#move();
+      },
       onEnd: (reason) => {
         if (number === this.#streamNumber && !this.#closed) this.#onEnd(reason);
       },
@@ -158,6 +173,14 @@ export class AdsClient implements TimerTarget {
     if (number !== this.#streamNumber || this.#reconnectTimer.armed) return;
     this.#stream = stream;
     for (const state of this.#states.values()) this.#ask(state);
+  }
+
+  /** Goes to another connection. What was asked for and held stays; the new stream begins with it, as after any other end. */
+  #move(): void {
+    this.#stream?.close();
+    this.#stream = null;
+    this.#init.log.debug('moving the ADS stream to another connection');
+    this.#connect();
   }
 
   /** `broken`: what came on it could not be used. Coming back at once would only bring the same again. */
@@ -171,20 +194,17 @@ export class AdsClient implements TimerTarget {
     const answered = this.#responses > 0;
     if (answered && (!broken || clock.nowMs() - this.#streamOpenedMs > maxBackoffMs)) this.#failures = 0;
     // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment (gRFC A57).
-    let delayMs: number;
-    if (answered && !broken) delayMs = random() * 200;
-    else {
-      delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() * 0.5);
-      this.#failures++;
-    }
+    const failed = !answered || broken;
+    const delayMs = reconnectDelayMs(failed ? this.#failures : -1, random);
+    if (failed) this.#failures++;
     if (wasConnected || this.#failures === 1 || this.#failures % 10 === 0) {
       const meanwhile =
         this.#lastGoodWallMs === 0
           ? 'there is no configuration from it yet'
           : `serving the configuration of ${new Date(this.#lastGoodWallMs).toISOString().slice(11, 19)} meanwhile`;
       const text = `control plane (cluster ${this.#init.config.clusterName}): ${reason}; trying again in ${(delayMs / 1000).toFixed(1)} s, ${meanwhile}`;
-      if (answered && !broken) log.info(text);
-      else log.warn(text);
+      if (failed) log.warn(text);
+      else log.info(text);
     }
     wheel.arm(this.#reconnectTimer, delayMs);
   }
@@ -311,7 +331,7 @@ export class AdsClient implements TimerTarget {
     for (const state of this.#states.values()) this.#ask(state);
   }
 
-  /** EDS names come from clusters, RDS names from listeners: of both origins. Says whether anything changed. */
+  /** EDS names come from clusters, RDS names from listeners, SDS names from both: of both origins. Says whether anything changed. */
   #deriveNames(): boolean {
     const services = new Set<string>();
     for (const clusters of [
@@ -336,9 +356,26 @@ export class AdsClient implements TimerTarget {
       for (const { value } of this.#published.listeners.values())
         if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
     }
-    const changed = !sameNames(services, this.#endpoints.wanted) || !sameNames(tables, this.#routes.wanted);
+    const secrets = this.#secretDelivery.wanted(
+      [
+        this.#init.staticClusters,
+        this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
+        this.#published?.clusters ?? [],
+      ],
+      [
+        this.#init.staticListeners,
+        this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
+        this.#published?.listeners ?? [],
+      ],
+    );
+    const changed =
+      !sameNames(services, this.#endpoints.wanted) ||
+      !sameNames(tables, this.#routes.wanted) ||
+      !sameNames(secrets, this.#secrets.wanted);
     this.#endpoints.want(services);
     this.#routes.want(tables);
+    this.#secrets.want(secrets);
+    this.#secretDelivery.handOn();
     return changed;
   }
 
@@ -353,25 +390,28 @@ export class AdsClient implements TimerTarget {
     for (const [name, resource] of this.#clusters.resources as Map<string, Configured<ClusterConfig>>) {
       if (clusters.has(name)) continue;
       const { discovery } = resource.value;
-      if (discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName)) clusters.set(name, resource);
+      const endpointsKnown = discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName);
+      if (endpointsKnown && this.#secretDelivery.settled(clusterSecrets(resource.value))) clusters.set(name, resource);
       else {
         warm = false;
         const before = this.#published?.clusters.get(name);
         if (before !== undefined) clusters.set(name, before);
       }
     }
-    for (const { value } of this.#init.staticClusters.values())
+    for (const { value } of this.#init.staticClusters.values()) {
       if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
+      if (!this.#secretDelivery.settled(clusterSecrets(value))) warm = false;
+    }
     const listeners = new Map(this.#init.staticListeners);
     const waiting = new Set<string>();
     for (const [name, { value }] of this.#init.staticListeners) {
-      if (!routeNames(value).every((table) => this.#routes.settled(table))) warm = false;
+      if (!this.#settled(value)) warm = false;
       if (this.#listenersHeld && needsAds(value, this.#init.staticClusters)) waiting.add(name);
     }
     for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
       if (listeners.has(name)) continue;
       waiting.add(name);
-      if (routeNames(resource.value).every((table) => this.#routes.settled(table))) listeners.set(name, resource);
+      if (this.#settled(resource.value)) listeners.set(name, resource);
       else {
         warm = false;
         const before = this.#published?.listeners.get(name);
@@ -403,6 +443,19 @@ export class AdsClient implements TimerTarget {
     }
   }
 
+  /** Waiting for a secret from elsewhere is over. */
+  secretsChanged(): void {
+    if (!this.#closed) this.#update();
+  }
+
+  /** What a listener waits for before it opens, or takes the place of the one before (Envoy's warming): its routes and its secrets. */
+  #settled(listener: ListenerConfig): boolean {
+    return (
+      routeNames(listener).every((table) => this.#routes.settled(table)) &&
+      this.#secretDelivery.settled(listenerSecrets(listener))
+    );
+  }
+
   /** Routes are not warmed by themselves, but one must not point at a cluster that still waits for its endpoints: until then the table before goes on. */
   #warmRoutes(clusters: ReadonlyMap<string, unknown>): Map<string, Configured<RouteTableConfig>> {
     const tables = new Map<string, Configured<RouteTableConfig>>();
@@ -432,13 +485,21 @@ export class AdsClient implements TimerTarget {
       return;
     }
     this.#listenersHeld = false;
-    for (const state of [this.#endpoints, this.#routes])
-      for (const name of state.wanted) if (!state.resources.has(name)) state.absent.add(name);
+    // Secrets from elsewhere have times of their own, and may be all that is waited for.
+    let missing = [this.#clusters, this.#listeners].some((state) => this.#enabled(state) && !state.answered);
+    for (const state of [this.#endpoints, this.#routes, this.#secrets]) {
+      for (const name of state.wanted) {
+        if (state.settled(name)) continue;
+        state.absent.add(name);
+        missing = true;
+      }
+    }
     this.#clusters.answered = true;
     this.#listeners.answered = true;
-    log.warn(
-      `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
-    );
+    if (missing)
+      log.warn(
+        `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
+      );
     this.#update();
   }
 

@@ -123,6 +123,23 @@ describe.each([
     expect(fixture.server.nodes).toEqual(['node-1', 'node-1']);
   });
 
+  it('moves to another connection when its own gets a successor, and publishes nothing for that', async () => {
+    const fixture = await start(variant);
+    await fixture.until(() => fixture.configuration?.assignments.has('orders') === true);
+    const before = fixture.configuration!;
+    const connections = peer!.counter('upstream_cx_total');
+    peer!.clusters.renewConnections('xds');
+    await fixture.until(() => fixture.calls.length === 2 && fixture.server.requests.length > 0);
+    fixture.server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 4));
+    fixture.push();
+    await fixture.until(
+      () => fixture.configuration!.assignments.get('orders')!.value.localities[0]!.endpoints[0]!.address.port === 1004,
+    );
+    expect(fixture.configuration!.clusters.get('orders')).toBe(before.clusters.get('orders'));
+    expect(peer!.counter('upstream_cx_total')).toBe(connections + 1);
+    expect(fixture.server.nodes).toEqual(['node-1', 'node-1']);
+  });
+
   it('refuses what is invalid and goes on', async () => {
     const fixture = await start(variant);
     fixture.server.set(typeUrls.cluster, 'bad', invalidClusterBytes('bad', 1), false);

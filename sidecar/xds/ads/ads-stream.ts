@@ -1,6 +1,6 @@
 /** The ADS stream as Envoy's `envoy_grpc` has it: a gRPC call through a cluster of the sidecar's own. */
 import type { ClusterLookup } from '../../cluster/upstream.ts';
-import type { AdsConfig } from '../../config/bootstrap-config.ts';
+import type { GrpcSourceConfig } from '../../config/bootstrap-config.ts';
 import { GrpcCall } from '../../grpc/grpc-call.ts';
 import type { AdsStream, AdsStreamEvents, AdsTransport } from './ads-client.ts';
 
@@ -9,24 +9,25 @@ const maxMessageBytes = 64 * 1024 * 1024;
 
 export class ClusterAdsTransport implements AdsTransport {
   readonly #clusters: ClusterLookup;
-  readonly #config: AdsConfig;
+  readonly #config: GrpcSourceConfig;
 
-  constructor(clusters: ClusterLookup, config: AdsConfig) {
+  constructor(clusters: ClusterLookup, config: GrpcSourceConfig) {
     this.#clusters = clusters;
     this.#config = config;
   }
 
   open(path: string, events: AdsStreamEvents): AdsStream {
-    const { clusterName, authority, initialMetadata } = this.#config;
+    const { clusterName, authority = '', initialMetadata } = this.#config;
     const cluster = this.#clusters.cluster(clusterName);
     if (cluster === undefined) {
       events.onEnd(`there is no cluster ${clusterName}`);
       return { send: () => {}, close: () => {} };
     }
     const call = new GrpcCall(
-      { cluster, path, authority, metadata: initialMetadata, maxMessageBytes },
+      { cluster, path, authority: authority || clusterName, metadata: initialMetadata, maxMessageBytes },
       {
         onMessage: (message) => events.onMessage(message),
+        onDraining: () => events.onDraining?.(),
         onEnd: ({ code, message }) =>
           events.onEnd(code === 0 ? 'it ended the stream' : message || `gRPC status ${code}`),
       },

@@ -3,6 +3,8 @@ import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { Configuration, Configured } from '../../config/configuration.ts';
 import type { FilterChainConfig, ListenerConfig } from '../../config/listener-config.ts';
 import type { RouteTableConfig } from '../../config/route-config.ts';
+import { listenerSecrets } from '../../config/secret-references.ts';
+import type { SecretReference } from '../../config/tls-config.ts';
 
 function chainsOf({ filterChains, defaultFilterChain }: ListenerConfig): readonly FilterChainConfig[] {
   return defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain];
@@ -15,11 +17,12 @@ export function routeNames(listener: ListenerConfig): string[] {
   );
 }
 
-/** Whether a listener of the bootstrap cannot serve everything without what ADS brings: its routes, or clusters, or their endpoints. */
+/** Whether a listener of the bootstrap cannot serve everything without what ADS brings: its secrets, its routes, or clusters, or their endpoints. */
 export function needsAds(
   listener: ListenerConfig,
   staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>,
 ): boolean {
+  if (adsSecretNames(listenerSecrets(listener)).length > 0) return true;
   return chainsOf(listener).some(({ httpConnectionManager: { routes, gates } }) => {
     if (routes.kind === 'rds') return true;
     const authorizers = gates.flatMap((gate) => (gate.kind === 'ext-authz' ? [gate.service.cluster] : []));
@@ -36,6 +39,11 @@ export function clusterNames(table: RouteTableConfig): string[] {
       action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [],
     ),
   );
+}
+
+/** Names of the secrets among these that come by ADS. */
+export function adsSecretNames(references: readonly SecretReference[]): string[] {
+  return references.flatMap(({ name, source }) => (source.kind === 'ads' ? [name] : []));
 }
 
 export function sameNames(a: ReadonlySet<string>, b: ReadonlySet<string>): boolean {

@@ -55,7 +55,9 @@ describe('decoding a resource', () => {
     expect(endpointsType.decode(invalidEndpointsBytes('a', 1))).toMatchObject({
       ok: false,
       name: 'a',
-      faults: ['endpoints[0].lb_endpoints[0].endpoint.address.pipe: is not supported; see docs/xds-support.md'],
+      faults: [
+        'endpoints[0].lb_endpoints[0].endpoint.address.pipe: is not supported here: only for hosts in load_assignment of a cluster',
+      ],
     });
     expect(listenerType.decode(invalidListenerBytes('a', 1))).toMatchObject({
       ok: false,

@@ -1,4 +1,4 @@
-/** The four kinds of resources that the sidecar asks for, and how each is decoded into our own types. */
+/** The kinds of resources that the sidecar asks for, and how each is decoded into our own types. */
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
 import { type Cluster, ClusterSchema } from '../api/envoy/config/cluster/v3/cluster_pb.js';
 import {
@@ -7,16 +7,18 @@ import {
 } from '../api/envoy/config/endpoint/v3/endpoint_pb.js';
 import { type Listener, ListenerSchema } from '../api/envoy/config/listener/v3/listener_pb.js';
 import { type RouteConfiguration, RouteConfigurationSchema } from '../api/envoy/config/route/v3/route_pb.js';
+import { type Secret, SecretSchema } from '../api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import { checkFields } from '../check-fields.ts';
 import { decodeAssignment, decodeCluster } from '../decode-cluster.ts';
 import { decodeListener } from '../decode-listener.ts';
 import { decodeRouteTable } from '../decode-route.ts';
+import { decodeSecret } from '../decode-secret.ts';
 import { Faults, faultText } from '../fault.ts';
 
 export interface ResourceType {
   readonly typeUrl: string;
-  readonly label: 'cluster' | 'endpoints' | 'listener' | 'routes';
-  /** All there are (LDS, CDS), or by name (RDS, EDS). */
+  readonly label: 'cluster' | 'endpoints' | 'listener' | 'routes' | 'secret';
+  /** All there are (LDS, CDS), or by name (RDS, EDS, SDS). */
   readonly wildcard: boolean;
   /** Name and value, or the faults; never throws. */
   decode(bytes: Uint8Array): DecodedResource;
@@ -84,5 +86,13 @@ export const routesType = resourceType<RouteConfiguration>(
   decodeRouteTable,
 );
 
+export const secretType = resourceType<Secret>('secret', false, SecretSchema, (message) => message.name, decodeSecret);
+
 /** In the order in which they are asked for and applied: make before break. */
-export const resourceTypes: readonly ResourceType[] = [clusterType, endpointsType, listenerType, routesType];
+export const resourceTypes: readonly ResourceType[] = [
+  clusterType,
+  endpointsType,
+  listenerType,
+  routesType,
+  secretType,
+];

@@ -1,10 +1,12 @@
 /** An AdsClient on a clock of its own, wired to a model control plane by two queues that a test empties message by message. */
+import type { ClusterConfig } from '../../../config/cluster-config.ts';
 import type { Configuration, Configured } from '../../../config/configuration.ts';
 import type { ListenerConfig } from '../../../config/listener-config.ts';
 import { Log } from '../../../runtime/log.ts';
 import { TimerWheel } from '../../../runtime/timer-wheel.ts';
+import { SecretStore } from '../../../secret/secret-store.ts';
 import { StatStore } from '../../../stats/stat-store.ts';
-import { AdsClient, type AdsStream, type AdsStreamEvents } from '../ads-client.ts';
+import { AdsClient, type AdsClientInit, type AdsStream, type AdsStreamEvents } from '../ads-client.ts';
 import { ModelControlPlane } from './model-control-plane.ts';
 
 export class ClientHarness {
@@ -12,6 +14,7 @@ export class ClientHarness {
   readonly client: AdsClient;
   readonly log: string[] = [];
   readonly published: Configuration[] = [];
+  readonly secrets: SecretStore;
   initialized = 0;
   streams = 0;
   /** Streams opened while this is false end at once. */
@@ -28,6 +31,10 @@ export class ClientHarness {
       readonly random?: () => number;
       readonly initialFetchTimeoutMs?: number;
       readonly clustersByAds?: boolean;
+      readonly staticClusters?: ReadonlyMap<string, Configured<ClusterConfig>>;
+      readonly secretServices?: AdsClientInit['secretServices'];
+      /** Names that the sidecar answers itself. */
+      readonly localSecrets?: ReadonlySet<string>;
       readonly staticListeners?: ReadonlyMap<string, Configured<ListenerConfig>>;
       /** Called at the end of apply(). */
       readonly onApply?: (configuration: Configuration) => void;
@@ -36,6 +43,7 @@ export class ClientHarness {
     this.server = new ModelControlPlane(variant === 'delta');
     const clock = { nowMs: () => this.nowMs, wallMs: () => this.nowMs };
     this.#wheel = new TimerWheel(clock, () => () => {});
+    this.secrets = new SecretStore(clock, options.localSecrets);
     this.client = new AdsClient({
       config: { variant, clusterName: 'xds', authority: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
       node: { id: 'node-1', cluster: 'shop/orders', region: '', zone: '', subZone: '', metadata: {} },
@@ -43,7 +51,7 @@ export class ClientHarness {
       clustersByAds: options.clustersByAds ?? true,
       initialFetchTimeoutMs: options.initialFetchTimeoutMs ?? 15_000,
       staticListeners: options.staticListeners ?? new Map(),
-      staticClusters: new Map(),
+      staticClusters: options.staticClusters ?? new Map(),
       transport: { open: (_path, events) => this.#open(events) },
       sink: {
         apply: (configuration) => {
@@ -51,6 +59,8 @@ export class ClientHarness {
           options.onApply?.(configuration);
         },
       },
+      secrets: this.secrets,
+      secretServices: options.secretServices ?? null,
       onInitialized: () => this.initialized++,
       clock,
       wheel: this.#wheel,

@@ -1,0 +1,123 @@
+/**
+ * Watches the trust bundles (IdentityService/WatchBundle), and says which one is applied and who signed the certificate in use: what a root rotation waits for. The stream is opened again whenever it ends,
+ * and at once on a new connection when the one that it is on gets a successor. Judges nothing: that is its owner's.
+ */
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
+import type { ClusterLookup } from '../cluster/upstream.ts';
+import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
+import type { Random } from '../runtime/clock.ts';
+import type { Log } from '../runtime/log.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import {
+  WatchBundleRequestSchema,
+  type WatchBundleResponse,
+  WatchBundleResponseSchema,
+} from '../xds/api/outrigger/identity/v1/identity_pb.js';
+
+export interface BundleWatchInit {
+  readonly clusters: ClusterLookup;
+  readonly clusterName: string;
+  readonly wheel: TimerWheel;
+  readonly random: Random;
+  readonly log: Log;
+  /** `authority_id` of the certificate in use. */
+  readonly certificateAuthorityId: () => string;
+  /** Takes what came; gives the sequence of our own bundle that is in use now. Throws when it cannot be used: then nothing is confirmed. */
+  readonly take: (response: WatchBundleResponse) => bigint;
+}
+
+const maxMessageBytes = 16 * 1024 * 1024;
+const firstBackoffMs = 500;
+const maxBackoffMs = 30_000;
+
+export class BundleWatch implements GrpcCallOwner, TimerTarget {
+  readonly #init: BundleWatchInit;
+  readonly #timer: WheelTimer;
+  #call: GrpcCall | null = null;
+  #answered = false;
+  #appliedSequence = 0n;
+  #failures = 0;
+  #closed = false;
+
+  constructor(init: BundleWatchInit) {
+    this.#init = init;
+    this.#timer = new WheelTimer(this);
+  }
+
+  /** Opens the stream; not when it is open already. */
+  start(): void {
+    if (this.#closed || this.#call !== null) return;
+    const { clusters, clusterName, wheel } = this.#init;
+    wheel.disarm(this.#timer);
+    this.#answered = false;
+    this.#appliedSequence = 0n;
+    const cluster = clusters.cluster(clusterName);
+    if (cluster === undefined) {
+      this.onEnd({ code: 14, message: `there is no cluster ${clusterName}` });
+      return;
+    }
+    const path = '/outrigger.identity.v1.IdentityService/WatchBundle';
+    this.#call = new GrpcCall({ cluster, path, authority: clusterName, metadata: [], maxMessageBytes }, this);
+    this.#report();
+    this.#call.start();
+  }
+
+  /** The certificate in use is another one. */
+  certificateChanged(): void {
+    if (this.#answered) this.#report();
+  }
+
+  close(): void {
+    this.#closed = true;
+    this.#init.wheel.disarm(this.#timer);
+    this.#call?.cancel();
+    this.#call = null;
+  }
+
+  onTimer(): void {
+    this.start();
+  }
+
+  onMessage(message: Buffer): void {
+    this.#answered = true;
+    this.#failures = 0;
+    try {
+      this.#appliedSequence = this.#init.take(fromBinary(WatchBundleResponseSchema, message));
+    } catch (error) {
+      this.#init.log.warn(
+        `the trust bundles that the control plane sent cannot be used, those from before go on: ${(error as Error).message}`,
+      );
+    }
+    this.#report();
+  }
+
+  onDraining(): void {
+    this.#call?.cancel();
+    this.#call = null;
+    this.start();
+  }
+
+  onEnd({ code, message }: GrpcStatus): void {
+    this.#call = null;
+    if (this.#closed) return;
+    const { wheel, random, log } = this.#init;
+    // One that was answered and ended is normal; but not all sidecars come back in the same moment.
+    if (this.#answered) {
+      wheel.arm(this.#timer, firstBackoffMs * random());
+      return;
+    }
+    const delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
+    this.#failures++;
+    if (this.#failures === 1)
+      log.info(`cannot watch the trust bundles (${message || `gRPC status ${code}`}); trying again`);
+    wheel.arm(this.#timer, delayMs);
+  }
+
+  #report(): void {
+    const request = create(WatchBundleRequestSchema, {
+      appliedSequence: this.#appliedSequence,
+      certificateAuthorityId: this.#init.certificateAuthorityId(),
+    });
+    this.#call?.send(toBinary(WatchBundleRequestSchema, request));
+  }
+}

@@ -1,0 +1,43 @@
+/**
+ * Clients that were let in under one configuration, by their certificate: one that comes again is not read and judged again, which would cost a tenth of a handshake. Also what lets a
+ * resumed session in, as it shows the leaf without the chain that was followed to its trust domain. That the chain verifies is asked of OpenSSL each time.
+ */
+import type { X509Certificate } from 'node:crypto';
+import { type PeerCertificate, peerCertificate, serviceOf } from './peer-certificate.ts';
+
+const mostKnown = 1024;
+
+export interface KnownPeer {
+  readonly certificate: PeerCertificate;
+  /** `namespace/service account`; ''. */
+  readonly service: string;
+  readonly notBeforeWallMs: number;
+  readonly notAfterWallMs: number;
+}
+
+export class KnownPeers {
+  /** The oldest first. */
+  readonly #byFingerprint = new Map<string, KnownPeer>();
+
+  /** Undefined: it was not let in before, or its time is over. */
+  find({ fingerprint256 }: X509Certificate, nowWallMs: number): KnownPeer | undefined {
+    const known = this.#byFingerprint.get(fingerprint256);
+    return known !== undefined && nowWallMs >= known.notBeforeWallMs && nowWallMs < known.notAfterWallMs
+      ? known
+      : undefined;
+  }
+
+  /** It was judged, and may come in. */
+  add(certificate: X509Certificate): KnownPeer {
+    const peer = peerCertificate(certificate);
+    const known = {
+      certificate: peer,
+      service: serviceOf(peer),
+      notBeforeWallMs: Date.parse(certificate.validFrom),
+      notAfterWallMs: Date.parse(certificate.validTo),
+    };
+    this.#byFingerprint.set(certificate.fingerprint256, known);
+    if (this.#byFingerprint.size > mostKnown) this.#byFingerprint.delete(this.#byFingerprint.keys().next().value!);
+    return known;
+  }
+}

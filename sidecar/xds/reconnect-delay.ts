@@ -1,0 +1,11 @@
+/** When a stream to a control plane is opened again: at once but not all sidecars together when it had been answered (gRFC A57), else later from one failure to the next, with jitter. */
+import type { Random } from '../runtime/clock.ts';
+
+const firstBackoffMs = 500;
+export const maxBackoffMs = 30_000;
+
+/** `failures`: how many there were in a row before this one; -1: it was no failure. */
+export function reconnectDelayMs(failures: number, random: Random): number {
+  if (failures < 0) return random() * 200;
+  return Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(failures, 10)) * (0.5 + random() * 0.5);
+}

@@ -26,12 +26,7 @@ export interface SidecarProcess {
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
-export const sidecarNodeFlags: readonly string[] = [
-  '--max-semi-space-size=1',
-  '--initial-old-space-size=64',
-  '--no-node-snapshot',
-  '--expose-gc',
-];
+export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot', '--expose-gc'];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 export function startSidecar(flags: readonly string[]): SidecarProcess {

@@ -10,7 +10,12 @@ class Bench {
   readonly lines: string[] = [];
   activeStreams = 0;
   activeConnections = 0;
+  unsent = 0;
   done = 0;
+
+  get unfinishedConnections(): number {
+    return this.activeStreams + this.unsent;
+  }
 
   drain(direction: string): void {
     this.drained.push(direction);
@@ -60,6 +65,18 @@ test('when the application is gone it waits for requests in hand, not for idle c
   bench.time.advance(2_000);
   expect(bench.done).toBe(0);
   bench.activeStreams = 0;
+  bench.time.advance(100);
+  expect([bench.done, bench.lines]).toEqual([1, []]);
+});
+
+test('when the application is gone, an answer that the kernel has not taken yet is waited for too', () => {
+  const bench = new Bench();
+  bench.activeConnections = 1;
+  bench.unsent = 1;
+  bench.start(45_000, 'requests');
+  bench.time.advance(2_000);
+  expect(bench.done).toBe(0);
+  bench.unsent = 0;
   bench.time.advance(100);
   expect([bench.done, bench.lines]).toEqual([1, []]);
 });

@@ -13,6 +13,8 @@ export interface Drainable {
   /** Requests that are not finished; connections without any end by themselves. */
   readonly activeStreams: number;
   readonly activeConnections: number;
+  /** Connections with requests, or with answers that the kernel has not taken yet. */
+  readonly unfinishedConnections: number;
 }
 
 const checkMs = 50;
@@ -56,8 +58,8 @@ export class Drain implements TimerTarget {
   }
 
   onTimer(): void {
-    const { activeConnections: open, activeStreams: streams } = this.#listeners;
-    const left = this.#waitFor === 'connections' ? open : streams;
+    const { activeConnections: open, activeStreams: streams, unfinishedConnections: unfinished } = this.#listeners;
+    const left = this.#waitFor === 'connections' ? open : unfinished;
     const now = this.#clock.nowMs();
     if (now < this.#earliestMs || (left > 0 && now < this.#deadlineMs)) {
       this.#wheel.arm(this.#timer, checkMs);
@@ -66,7 +68,7 @@ export class Drain implements TimerTarget {
     if (left > 0) {
       const text = `drain time is over: ${open} connection${open === 1 ? ' is' : 's are'} closed, with ${streams} request${streams === 1 ? '' : 's'} on them`;
       // Connections on which nothing goes on are no loss.
-      if (streams > 0) this.#log.warn(text);
+      if (unfinished > 0) this.#log.warn(text);
       else this.#log.info(text);
     }
     this.#done();

@@ -15,8 +15,10 @@ import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
 import type { BindFault } from './listener/bound-socket.ts';
+import { Crowding } from './listener/crowding.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
+import { openFilesLimit } from './listener/open-files-limit.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -115,6 +117,7 @@ export class Sidecar implements AdminContext {
     this.listeners = new ListenerManager(
       { ...context, secrets, log },
       {
+        crowding: new Crowding(clock, log, openFilesLimit),
         createConnectionManager: (chain, listener) =>
           new HttpConnectionManager(
             chain.httpConnectionManager,

@@ -67,10 +67,20 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
     const call = request({ host: address.host, port: address.port, path, timeout: 5_000 }, (response) => {
       let body = '';
       response.setEncoding('utf8');
+      response.on('error', (error) => call.destroy(error));
       response.on('data', (chunk: string) => (body += chunk));
       response.on('end', () => {
-        if (response.statusCode === 200) resolve(JSON.parse(body));
-        else
+        if (response.statusCode === 200) {
+          try {
+            resolve(JSON.parse(body));
+          } catch {
+            reject(
+              new UserError(
+                `what answers at ${address.host}:${address.port} is not a control plane: no JSON came for ${path}; name another with --admin`,
+              ),
+            );
+          }
+        } else
           reject(
             new UserError(
               `the control plane at ${address.host}:${address.port} answered ${response.statusCode} for ${path}: ${body.trim()}`,

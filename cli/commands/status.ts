@@ -1,6 +1,12 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
 import { create } from '@bufbuild/protobuf';
-import { type Client, credentials, makeClientConstructor, type ServiceError } from '@grpc/grpc-js';
+import {
+  type Client,
+  credentials,
+  status as grpcStatus,
+  makeClientConstructor,
+  type ServiceError,
+} from '@grpc/grpc-js';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import {
   ClientStatusDiscoveryService,
@@ -75,6 +81,13 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
   };
 }
 
+/** grpc-js's text has the whole of its own story. */
+function reason({ code, details }: ServiceError): string {
+  if (details.includes('ECONNREFUSED')) return 'connection refused';
+  if (code === grpcStatus.DEADLINE_EXCEEDED) return 'no answer within 5 s';
+  return details;
+}
+
 function fetchStatus(target: string): Promise<ClientStatusResponse> {
   const service = grpcService(ClientStatusDiscoveryService);
   const ClientClass = makeClientConstructor(service, 'ClientStatusDiscoveryService');
@@ -95,7 +108,7 @@ function fetchStatus(target: string): Promise<ClientStatusResponse> {
         else
           reject(
             new UserError(
-              `no control plane at ${target} (${error.details}); start one with outrigger control-plane, or name another with --control-plane`,
+              `no control plane at ${target} (${reason(error)}); start one with outrigger control-plane, or name another with --control-plane`,
             ),
           );
       },

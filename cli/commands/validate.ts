@@ -1,13 +1,10 @@
 /** `outrigger validate`: every fault of configuration files, in the words of the control plane itself. */
-import { existsSync } from 'node:fs';
 import { faultText } from '../../control-plane/source/fault.ts';
 import { validatePaths } from '../../control-plane/source/validate-paths.ts';
 import { type OutputFormat, printData } from '../print-data.ts';
-import { UserError } from '../user-error.ts';
 
 /** Exit code 1 when there is a fault. */
 export function validate(paths: readonly string[], options: { readonly output: OutputFormat }): Promise<number> {
-  for (const path of paths) if (!existsSync(path)) throw new UserError(`${path}: there is no such file or folder`);
   const { faults, warnings, files, resources } = validatePaths(paths);
   if (options.output !== 'table') {
     printData(

@@ -9,7 +9,8 @@
  * Reentrancy: a receiver may call any sender method from inside an event. A codec must not deliver an event from inside
  * a sender call, except `onWriteBlocked`.
  *
- * Buffers handed to `onData` are views of read buffers that are never written again: they may be kept and passed to `sendData` without copying.
+ * Buffers handed to `onData` are views of read buffers, which may be read into again as soon as somebody has written or parsed the bytes and gives them back (transport/read-loan.ts). Passing one
+ * on to `sendData` needs no copy; who keeps one beyond that (a body that may have to be sent again, a filter that gathers) must hold its block with `holdLoan`, or copy.
  * Buffers given to `sendData` belong to the codec until written.
  */
 import type { HeaderFields } from './header-fields.ts';
@@ -84,7 +85,7 @@ export interface ServerConnection {
   readonly activeStreams: number;
   /**
    * Starts a graceful end: HTTP/2 sends GOAWAY(2^31-1) and PING, then GOAWAY(last id) (RFC 9113 6.8); HTTP/1 answers the requests in hand with
-   * `connection: close`. The connection closes itself when the last stream ends; at once if there is none.
+   * `connection: close`. The connection closes itself when the last stream ends. With none: HTTP/2 at once, HTTP/1 after its next answer, as a request may be on its way.
    */
   drain(): void;
   /** Ends it now; streams get onReset(error). */

@@ -61,6 +61,8 @@ export interface HttpConnectionManagerConfig {
   readonly connectionIdleTimeoutMs: number;
   /** `common_http_protocol_options.max_connection_duration`; 0: none. */
   readonly maxConnectionDurationMs: number;
+  /** `common_http_protocol_options.max_requests_per_connection`; 0: no limit. */
+  readonly maxRequestsPerConnection: number;
   /** `common_http_protocol_options.max_stream_duration`; 0: none. */
   readonly maxStreamDurationMs: number;
   /** `stream_idle_timeout`: default 5 min; 0: none. */

@@ -6,6 +6,7 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { makeGates } from '../filters/make-gates.ts';
 import type { RequestGate } from '../filters/request-gate.ts';
+import type { IdleConnection } from '../listener/running-listener.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { RouterContext } from '../router/router.ts';
@@ -99,6 +100,16 @@ export class HttpConnectionManager {
     let streams = 0;
     for (const connection of this.#connections) streams += connection.activeStreams;
     return streams;
+  }
+
+  get unfinishedConnections(): number {
+    let connections = 0;
+    for (const connection of this.#connections) if (connection.unfinished) connections++;
+    return connections;
+  }
+
+  idleConnections(): readonly IdleConnection[] {
+    return [...this.#connections].filter((connection) => !connection.unfinished);
   }
 
   /** The table in force now; null while RDS has not given it. */

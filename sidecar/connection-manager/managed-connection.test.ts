@@ -77,6 +77,52 @@ test('an idle HTTP/1 connection that drains and is not asked for anything is clo
   expect(socket.finished).toBe(true);
 });
 
+test('an answer that began before the drain and ends late gives its client the whole drain timeout to come back', async () => {
+  const { rig, socket } = connected({ drainTimeoutMs: 5_000 });
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(200, ['content-length', '2']), false);
+  rig.manager.drain();
+  rig.time.advance(4_900);
+  rig.cluster.last.receiver.onData(bytes('ok'), true);
+  await turn();
+  expect(socket.text).not.toContain('connection: close');
+  rig.time.advance(1_000);
+  await turn();
+  expect(socket.finished).toBe(false);
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).toContain('connection: close');
+  expect(socket.finished).toBe(true);
+});
+
+test('a connection is unfinished until the kernel has taken its last answer', async () => {
+  const { rig, socket } = connected({});
+  await socket.feed(get);
+  expect(rig.manager.unfinishedConnections).toBe(1);
+  socket.stalled = true;
+  rig.cluster.last.receiver.onHead(answer(200, ['content-length', '10000']), false);
+  rig.cluster.last.receiver.onData(bytes(10_000), true);
+  await turn();
+  expect([rig.manager.activeStreams, rig.manager.unfinishedConnections, rig.manager.idleConnections().length]).toEqual([
+    0, 1, 0,
+  ]);
+});
+
+test('a connection has max_requests_per_connection requests, and its client is told with the last', async () => {
+  const { rig, socket } = connected({ maxRequestsPerConnection: 2 });
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).not.toContain('connection: close');
+  await socket.feed(get);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  await turn();
+  expect(socket.text).toContain('connection: close');
+  expect(socket.finished).toBe(true);
+  expect(rig.counter('http.test.downstream_cx_max_requests_reached')).toBe(1);
+});
+
 test('a connection that ends leaves no timer', async () => {
   const { rig, socket } = connected({ maxConnectionDurationMs: 60_000 });
   expect(rig.time.wheel.armedCount).toBe(1);

@@ -23,13 +23,15 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
   #http1: Http1ServerConnection | null = null;
   #detection: ProtocolDetection | null = null;
   #streams = 0;
+  #requests = 0;
   /** Bytes that waited for the peer when the timer looked last and no stream was there. */
   #unreadBytes = 0;
-  #idleSinceMs: number;
+  /** When its last stream ended, or it was taken over. */
+  idleSinceMs: number;
   /** It was taken over while the manager drains: it ends after its first answer. */
   #drainsAfterFirst = false;
   #draining = false;
-  /** When a connection that drains and has nothing in hand is closed. */
+  /** When a connection that drains is looked at: closed if nothing came for the drain timeout. */
   #drainDueMs = Infinity;
   /** When the client is asked for a successor, because certificates end; Infinity: they do not. */
   #remakeDueMs = Infinity;
@@ -43,7 +45,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#socket = socket;
     this.#timer = new WheelTimer(this);
     this.#startMs = context.clock.nowMs();
-    this.#idleSinceMs = this.#startMs;
+    this.idleSinceMs = this.#startMs;
     this.#drainsAfterFirst = draining;
     const { validUntilWallMs = Infinity } = info;
     if (validUntilWallMs !== Infinity)
@@ -58,6 +60,11 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
 
   get activeStreams(): number {
     return this.#streams;
+  }
+
+  /** A request is in hand, or an answer waits for the kernel to take it. */
+  get unfinished(): boolean {
+    return this.#streams > 0 || this.#socket.writableLength > 0;
   }
 
   onProtocol(protocol: 'http1' | 'http2', firstBytes: Buffer | null): void {
@@ -99,7 +106,13 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
 
   onStream(stream: ServerStream): RequestReceiver {
     this.#streams++;
+    this.#requests++;
+    const { maxRequestsPerConnection } = this.manager.config;
     if (this.#drainsAfterFirst) this.#drainCodec();
+    else if (this.#requests === maxRequestsPerConnection && !this.#draining) {
+      this.manager.stats.connectionMaxRequests.value++;
+      this.#drainCodec();
+    }
     return new ActiveStream(this, stream);
   }
 
@@ -127,7 +140,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
 
   /** Told by a stream when it ended. */
   streamEnded(nowMs: number): void {
-    this.#idleSinceMs = nowMs;
+    this.idleSinceMs = nowMs;
     this.#streams--;
   }
 
@@ -146,6 +159,12 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     this.#drainsAfterFirst = false;
     this.#drainDueMs = this.context.clock.nowMs() + this.manager.config.drainTimeoutMs;
     this.#codec?.drain();
+  }
+
+  /** Makes room. Bytes of a request that are on their way are lost, as they would be with any connection that is closed by age. */
+  closeIdle(): void {
+    if (this.#http1 !== null) this.#http1.closeIfIdle();
+    else this.#socket.destroy();
   }
 
   destroy(error: ProxyError): void {
@@ -177,16 +196,19 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       this.drain();
     }
     if (now >= this.#drainDueMs) {
-      if (this.#detection === null) this.#http1?.closeIfIdle();
-      else if (!this.#detection.begun) this.#socket.destroy();
-      this.#drainDueMs = now + config.drainTimeoutMs;
+      const quietDueMs = (this.#streams > 0 ? now : this.idleSinceMs) + config.drainTimeoutMs;
+      if (quietDueMs <= now) {
+        if (this.#detection === null) this.#http1?.closeIfIdle();
+        else if (!this.#detection.begun) this.#socket.destroy();
+      }
+      this.#drainDueMs = quietDueMs > now ? quietDueMs : now + config.drainTimeoutMs;
     }
     if (this.#stalled(now)) {
       stats.idleTimeouts.value++;
       this.#socket.destroy();
       return;
     }
-    const idle = this.#streams === 0 && now - this.#idleSinceMs >= connectionIdleTimeoutMs;
+    const idle = this.#streams === 0 && now - this.idleSinceMs >= connectionIdleTimeoutMs;
     if (connectionIdleTimeoutMs > 0 && idle && !this.#draining) {
       stats.connectionIdleTimeouts.value++;
       this.drain();
@@ -200,7 +222,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     const before = this.#unreadBytes;
     this.#unreadBytes = this.#streams === 0 ? this.#socket.writableLength : 0;
     const unchanged = before > 0 && this.#unreadBytes === before;
-    return unchanged && streamIdleTimeoutMs > 0 && nowMs - this.#idleSinceMs >= streamIdleTimeoutMs;
+    return unchanged && streamIdleTimeoutMs > 0 && nowMs - this.idleSinceMs >= streamIdleTimeoutMs;
   }
 
   #armTimer(nowMs: number): void {
@@ -209,7 +231,7 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       this.manager.config;
     let delayMs = streamIdleTimeoutMs > 0 ? streamIdleTimeoutMs : Infinity;
     if (connectionIdleTimeoutMs > 0 && !this.#draining) {
-      const idleSinceMs = this.#streams > 0 ? nowMs : this.#idleSinceMs;
+      const idleSinceMs = this.#streams > 0 ? nowMs : this.idleSinceMs;
       delayMs = Math.min(delayMs, idleSinceMs + connectionIdleTimeoutMs - nowMs);
     }
     if (maxConnectionDurationMs > 0 && !this.#draining)

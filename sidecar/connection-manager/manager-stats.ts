@@ -10,6 +10,7 @@ export class ManagerStats {
   readonly protocolErrors: Counter;
   readonly connectionIdleTimeouts: Counter;
   readonly connectionMaxDurations: Counter;
+  readonly connectionMaxRequests: Counter;
   /** Connections whose client was asked for a new one because certificates end. */
   readonly connectionsRemade: Counter;
   readonly requests: Counter;
@@ -36,6 +37,7 @@ export class ManagerStats {
     this.protocolErrors = store.counter(name('downstream_cx_protocol_error'));
     this.connectionIdleTimeouts = store.counter(name('downstream_cx_idle_timeout'));
     this.connectionMaxDurations = store.counter(name('downstream_cx_max_duration_reached'));
+    this.connectionMaxRequests = store.counter(name('downstream_cx_max_requests_reached'));
     this.connectionsRemade = store.counter(name('outrigger_cx_certificate_ending'));
     this.requests = store.counter(name('downstream_rq_total'));
     this.requestsActive = store.gauge(name('downstream_rq_active'));

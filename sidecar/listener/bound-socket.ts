@@ -22,6 +22,8 @@ export interface BindOptions {
   readonly reusePort: boolean;
   /** Connections that the kernel keeps until we take them. */
   readonly backlog: number;
+  /** Called for each connection before it is served. */
+  readonly onConnection: () => void;
 }
 
 /** Takes accepted connections. */
@@ -37,12 +39,20 @@ export class BoundSocket {
   readonly #server: Server;
   #closed: Promise<void> | null = null;
 
-  private constructor(address: SocketAddress, server: Server, taker: ConnectionTaker) {
+  private constructor(
+    address: SocketAddress,
+    server: Server,
+    taker: ConnectionTaker,
+    onConnection: BindOptions['onConnection'],
+  ) {
     this.address = address;
     this.#server = server;
     this.taker = taker;
-    server.on('connection', (socket: Socket) => this.taker.take(socket));
-    // Accepting can fail for a while (no file descriptors left): the next connection tries again.
+    server.on('connection', (socket: Socket) => {
+      onConnection();
+      this.taker.take(socket);
+    });
+    // Accepting can fail for a while: the next connection tries again.
     server.on('error', () => {});
   }
 
@@ -66,7 +76,7 @@ export class BoundSocket {
         },
         () => {
           server.removeAllListeners('error');
-          resolve(new BoundSocket(address, server, taker));
+          resolve(new BoundSocket(address, server, taker, options.onConnection));
         },
       );
     });

@@ -66,6 +66,8 @@ beforeAll(async () => {
         destroyAll: () => {},
         activeConnections: 0,
         activeStreams: 0,
+        idleConnections: () => [],
+        unfinishedConnections: 0,
       }),
     },
   );

@@ -10,7 +10,7 @@ import { StatStore } from '../stats/stat-store.ts';
 import { caPem, orders, storefront } from '../transport/test/certificates.ts';
 import { ListenerManager } from './listener-manager.ts';
 import { listenersJson, listenersText } from './listener-status.ts';
-import type { ConnectionManager } from './running-listener.ts';
+import type { ConnectionManager, IdleConnection } from './running-listener.ts';
 import { chainConfig, configuration, listenerConfig } from './test/listener-config.ts';
 
 /** Answers each chunk with the chain's name and the chunk. */
@@ -30,6 +30,12 @@ class EchoManager implements ConnectionManager {
 
   get activeStreams(): number {
     return 0;
+  }
+
+  readonly unfinishedConnections = 0;
+
+  idleConnections(): readonly IdleConnection[] {
+    return [...this.#sockets].map((socket) => ({ idleSinceMs: 0, closeIdle: () => socket.destroy() }));
   }
 
   accept(socket: Socket, info: DownstreamConnectionInfo): void {
@@ -257,6 +263,30 @@ describe('ListenerManager', () => {
       ),
     );
     expect(managers.map(({ name, drained }) => `${name} ${drained}`)).toEqual(['kept false', 'old true', 'new false']);
+  });
+
+  it('drains listeners of a direction that was told to drain also when they change or come later', async () => {
+    const { listeners, managers } = bench();
+    const port = await freePort();
+    const inbound = (name: string): ListenerConfig =>
+      listenerConfig('inbound', port, { direction: 'inbound', filterChains: [chainConfig(name)] });
+    await listeners.apply(configuration(inbound('v1')));
+    listeners.drain('inbound');
+    await listeners.apply(configuration(inbound('v2')));
+    await listeners.apply(
+      configuration(
+        inbound('v2'),
+        listenerConfig('late', 0, { direction: 'inbound', filterChains: [chainConfig('late')] }),
+        listenerConfig('outbound', 0, { direction: 'outbound', filterChains: [chainConfig('outbound')] }),
+      ),
+    );
+    const drained = new Map(managers.map((manager) => [manager.name, manager.drained]));
+    expect(Object.fromEntries(drained)).toEqual({ v1: true, v2: true, late: true, outbound: false });
+    expect(listeners.dump().map(({ name, draining }) => `${name} ${draining}`)).toEqual([
+      'inbound true',
+      'late true',
+      'outbound false',
+    ]);
   });
 
   it('moves a listener to another port: the new one is bound before the old one closes', async () => {

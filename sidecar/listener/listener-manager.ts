@@ -8,10 +8,16 @@ import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
+import { Crowding } from './crowding.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
 import type { ListenerStatus } from './listener-status.ts';
 import { RetiredChains } from './retired-chains.ts';
-import { type CreateConnectionManager, RunningListener, type RunningListenerContext } from './running-listener.ts';
+import {
+  type ConnectionManager,
+  type CreateConnectionManager,
+  RunningListener,
+  type RunningListenerContext,
+} from './running-listener.ts';
 
 export interface ListenerManagerOptions {
   /** Makes what serves a filter chain: `(chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, …)`. */
@@ -22,6 +28,8 @@ export interface ListenerManagerOptions {
   readonly backlog?: number;
   /** How long connections of changed and removed listeners may go on. Default 600 s (Envoy's `--drain-time-s`). */
   readonly drainTimeMs?: number;
+  /** Closes idle connections when there are too many. Default: never. */
+  readonly crowding?: Crowding;
 }
 
 /** What the manager needs of HttpContext. */
@@ -47,12 +55,14 @@ export class ListenerManager {
   readonly #origins = new Map<string, 'static' | 'dynamic'>();
   /** The last apply; they run one after the other. */
   #applying: Promise<unknown> = Promise.resolve();
-  #draining = false;
+  /** What was told to drain: listeners of that direction that come later drain too. */
+  readonly #draining = new Set<ListenerConfig['direction'] | 'all'>();
   #closed = false;
 
   constructor(context: ListenerManagerContext, options: ListenerManagerOptions) {
     this.#context = context;
-    this.#options = { reusePort: false, backlog: 4096, drainTimeMs: 600_000, ...options };
+    const crowding = new Crowding(context.clock, null, () => Infinity);
+    this.#options = { reusePort: false, backlog: 4096, drainTimeMs: 600_000, crowding, ...options };
     this.#stats = new ListenerManagerStats(context.stats);
     this.#retired = new RetiredChains(context.clock, context.wheel, this.#options.drainTimeMs, this.#stats.draining);
   }
@@ -79,10 +89,19 @@ export class ListenerManager {
 
   get activeStreams(): number {
     let count = 0;
-    for (const { running } of this.#places.values())
-      for (const { manager } of running.chains.values()) count += manager.activeStreams;
-    for (const manager of this.#retired.managers) count += manager.activeStreams;
+    for (const manager of this.#managers()) count += manager.activeStreams;
     return count;
+  }
+
+  get unfinishedConnections(): number {
+    let count = 0;
+    for (const manager of this.#managers()) count += manager.unfinishedConnections;
+    return count;
+  }
+
+  *#managers(): Iterable<ConnectionManager> {
+    for (const { running } of this.#places.values()) for (const { manager } of running.chains.values()) yield manager;
+    yield* this.#retired.managers;
   }
 
   /** The port that a listener is bound to; for port 0, and for tests. */
@@ -95,7 +114,7 @@ export class ListenerManager {
    * hear of it yet is served rather than refused. `direction`: only listeners of that direction (Envoy's `?inboundonly`).
    */
   drain(direction: ListenerConfig['direction'] | 'all' = 'all'): void {
-    if (direction === 'all') this.#draining = true;
+    this.#draining.add(direction);
     for (const { running } of this.#places.values())
       if (direction === 'all' || running.config.direction === direction) running.drain();
   }
@@ -135,7 +154,7 @@ export class ListenerManager {
       addedViaApi: this.#origins.get(name) === 'dynamic',
       activeConnections: sockets.size,
       activeStreams: [...running.chains.values()].reduce((sum, { manager }) => sum + manager.activeStreams, 0),
-      draining: this.#draining,
+      draining: this.#drains(running),
       filterChains: [...running.chains.keys()].map((chain) => chain.name),
     }));
   }
@@ -190,7 +209,12 @@ export class ListenerManager {
   }
 
   async #bind(name: string, running: RunningListener, sockets: Set<Socket>, faults: BindFault[]): Promise<void> {
-    const bound = await BoundSocket.bind(name, running.config.address, running, this.#options);
+    const { reusePort, backlog } = this.#options;
+    const bound = await BoundSocket.bind(name, running.config.address, running, {
+      reusePort,
+      backlog,
+      onConnection: this.#onConnection,
+    });
     if (!(bound instanceof BoundSocket)) {
       this.#stats.failed.value++;
       faults.push(bound);
@@ -200,8 +224,20 @@ export class ListenerManager {
     if (this.#places.has(name)) this.#stats.modified.value++;
     else this.#stats.added.value++;
     this.#places.set(name, { bound, sockets, running });
-    if (this.#draining) running.drain();
+    if (this.#drains(running)) running.drain();
   }
+
+  #drains({ config }: RunningListener): boolean {
+    return this.#draining.has('all') || this.#draining.has(config.direction);
+  }
+
+  readonly #onConnection = (): void => {
+    const { crowding } = this.#options;
+    // This one is not counted yet.
+    if (this.activeConnections < crowding.mostConnections) return;
+    const idle = [...this.#managers()].flatMap((manager) => manager.idleConnections());
+    this.#stats.idleClosed.value += crowding.makeRoom(idle);
+  };
 
   /** Puts `running` behind a socket that is there. */
   #replace(name: string, place: Place, running: RunningListener): void {
@@ -211,7 +247,7 @@ export class ListenerManager {
     place.running = running;
     place.bound.taker = running;
     this.#places.set(name, place);
-    if (this.#draining) running.drain();
+    if (this.#drains(running)) running.drain();
     for (const [chain, { manager }] of old.chains) if (!running.chains.has(chain)) this.#retired.add(manager);
   }
 

@@ -62,6 +62,7 @@ export class ListenerManagerStats {
   readonly removed: Counter;
   readonly created: Counter;
   readonly failed: Counter;
+  readonly idleClosed: Counter;
   readonly active: Gauge;
   readonly draining: Gauge;
 
@@ -71,6 +72,7 @@ export class ListenerManagerStats {
     this.removed = store.counter('listener_manager.listener_removed');
     this.created = store.counter('listener_manager.listener_create_success');
     this.failed = store.counter('listener_manager.listener_create_failure');
+    this.idleClosed = store.counter('listener_manager.downstream_cx_overload_idle_closed');
     this.active = store.gauge('listener_manager.total_listeners_active');
     this.draining = store.gauge('listener_manager.total_listeners_draining');
   }

@@ -25,6 +25,12 @@ import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import type { ListenerStats } from './listener-stats.ts';
 
+/** A connection on which nothing goes on. */
+export interface IdleConnection {
+  readonly idleSinceMs: number;
+  closeIdle(): void;
+}
+
 /** What serves the connections of a filter chain; HttpConnectionManager is one. */
 export interface ConnectionManager {
   /** Takes over a connection whose transport is ready, and attaches its 'error' listener now. After drain() too: such a connection ends after its first answer. */
@@ -32,8 +38,11 @@ export interface ConnectionManager {
   /** Requests in hand are finished, then connections close. */
   drain(): void;
   destroyAll(error: ProxyError): void;
+  idleConnections(): readonly IdleConnection[];
   readonly activeConnections: number;
   readonly activeStreams: number;
+  /** Connections with requests in hand, or with answers that the kernel has not taken yet: what would be lost if they were closed now. */
+  readonly unfinishedConnections: number;
 }
 
 /** What listeners share. */

@@ -6,7 +6,6 @@
  * A socket that is read so is never read otherwise (`read()`, 'readable').
  */
 import { type BoundSocket, type OnReadOpts, Socket, type SocketConstructorOpts } from 'node:net';
-import { countBulkBytes } from '../runtime/bulk-garbage.ts';
 import { beginLoan, endLoan, LoanBlock, loan } from './read-loan.ts';
 import { flushWriters } from './socket-writer.ts';
 
@@ -65,7 +64,6 @@ export class SocketReader {
     // What is gathered for the end of the turn would keep the buffer: large bodies go on at once.
     flushWriters();
     if (endLoan(bytes, keepSpare)) return;
-    if (bulk.onFree === null) countBulkBytes(bulkBytes);
     if (this.#bulk !== null) this.#bulk = takeBlock();
   }
 

@@ -284,4 +284,21 @@ static_resources:
   ])('refuses %s', async (_what, text, message) => {
     expect((await faultsOf(text)).join('\n')).toContain(message);
   });
+
+  it.each([
+    ['30s', '5s', 30_000],
+    ['5s', '30s', 30_000],
+    ['0s', '30s', 0],
+    ['5s', '', 5_000],
+    ['', '', 15_000],
+  ])('waits for first resources as long as lds_config (%s) or cds_config (%s) says', async (lds, cds, ms) => {
+    const source = (text: string): string =>
+      text === ''
+        ? '{ ads: {}, resource_api_version: V3 }'
+        : `{ ads: {}, resource_api_version: V3, initial_fetch_timeout: ${text} }`;
+    const text = `${dynamic}static_resources:\n  clusters:${controlPlane}`
+      .replace('lds_config: { ads: {}, resource_api_version: V3 }', `lds_config: ${source(lds)}`)
+      .replace('cds_config: { ads: {}, resource_api_version: V3 }', `cds_config: ${source(cds)}`);
+    expect((await load(text)).config.initialFetchTimeoutMs).toBe(ms);
+  });
 });

@@ -7,6 +7,7 @@ import type { ListenerConfig } from '../config/listener-config.ts';
 import { configurationSecrets } from '../config/secret-references.ts';
 import { type Bootstrap, BootstrapSchema } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import type { ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
 import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -137,14 +138,20 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
     ads,
     listenersByAds: dynamic?.ldsConfig !== undefined,
     clustersByAds: dynamic?.cdsConfig !== undefined,
-    initialFetchTimeoutMs: durationMs(
-      dynamic?.ldsConfig?.initialFetchTimeout,
-      15_000,
-      'dynamic_resources.lds_config.initial_fetch_timeout',
-      faults,
-    ),
+    initialFetchTimeoutMs: fetchTimeoutMs(dynamic?.ldsConfig, dynamic?.cdsConfig, faults),
   });
   return { config, listeners, clusters, message };
+}
+
+/** The longer of the two; 0, for ever, is the longest. */
+function fetchTimeoutMs(lds: ConfigSource | undefined, cds: ConfigSource | undefined, faults: Faults): number {
+  const all = [
+    durationMs(lds?.initialFetchTimeout, 15_000, 'dynamic_resources.lds_config.initial_fetch_timeout', faults),
+    durationMs(cds?.initialFetchTimeout, 15_000, 'dynamic_resources.cds_config.initial_fetch_timeout', faults),
+  ];
+  const said = [lds, cds].flatMap((source, i) => (source?.initialFetchTimeout === undefined ? [] : [all[i]!]));
+  if (said.length === 0) return 15_000;
+  return said.includes(0) ? 0 : Math.max(...said);
 }
 
 function usesAds(

@@ -92,6 +92,34 @@ describe('a cluster', () => {
     if (protocol !== 'http1') expect(value!.http2.maxConcurrentStreams).toBe(7);
   });
 
+  it.each([
+    ['no protocol', {}, 'needs explicit_http_config or use_downstream_protocol_config'],
+    ['no explicit protocol', { explicit_http_config: {} }, 'explicit_http_config: needs http_protocol_options or'],
+    [
+      'a stream duration',
+      {
+        explicit_http_config: { http_protocol_options: {} },
+        common_http_protocol_options: { max_stream_duration: '5s' },
+      },
+      'common_http_protocol_options.max_stream_duration: is not supported for clusters',
+    ],
+  ])('is refused with HTTP options with %s', (_, options, fault) => {
+    expect(withOptions(options).faults.join()).toContain(fault);
+  });
+
+  it('is refused when HTTP/2 is said twice', () => {
+    const said = {
+      http2_protocol_options: {},
+      typed_extension_protocol_options: {
+        [httpOptions]: {
+          '@type': `type.googleapis.com/${httpOptions}`,
+          explicit_http_config: { http_protocol_options: {} },
+        },
+      },
+    };
+    expect(cluster(said).faults.join()).toContain('http2_protocol_options: says the same as');
+  });
+
   it.each([0, 4_294_967_295])('is refused with %d response headers at most', (max) => {
     expect(withOptions({ common_http_protocol_options: { max_headers_count: max } }).faults.join()).toContain(
       `common_http_protocol_options.max_headers_count: ${max} is not between 1 and 65535`,
@@ -152,6 +180,16 @@ describe('a cluster', () => {
 
   it.each([
     ['no name', { name: '' }, 'name: must not be empty'],
+    [
+      'least_request_lb_config under another policy',
+      { least_request_lb_config: { choice_count: 3 } },
+      'least_request_lb_config: belongs to lb_policy LEAST_REQUEST',
+    ],
+    [
+      'eds_cluster_config in a STATIC cluster',
+      { type: 'STATIC', load_assignment: { cluster_name: 'orders' } },
+      'eds_cluster_config: belongs to clusters of type EDS',
+    ],
     ['LOGICAL_DNS', { type: 'LOGICAL_DNS', eds_cluster_config: undefined }, 'type: LOGICAL_DNS is not supported'],
     ['EDS without its source', { eds_cluster_config: undefined }, 'eds_cluster_config: an EDS cluster needs it'],
     [

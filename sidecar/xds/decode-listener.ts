@@ -161,6 +161,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
       at(commonPath, 'max_connection_duration'),
       faults,
     ),
+    maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxStreamDurationMs: durationMs(common?.maxStreamDuration, 0, at(commonPath, 'max_stream_duration'), faults),
     streamIdleTimeoutMs: durationMs(message.streamIdleTimeout, 300_000, at(path, 'stream_idle_timeout'), faults),
     requestTimeoutMs: 0,

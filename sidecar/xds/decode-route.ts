@@ -1,5 +1,6 @@
 /** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
 
+import { isAuthority } from '../codec/authority.ts';
 import {
   type ForwardActionConfig,
   type HeaderMatchConfig,
@@ -220,7 +221,7 @@ function action(message: Route, path: string, faults: Faults): RouteActionConfig
           at(path, 'redirect.port_redirect'),
           `${message.action.value.portRedirect} is not a port (0 to 65535)`,
         );
-      return redirect(message.action.value);
+      return redirect(message.action.value, at(path, 'redirect'), faults);
     case 'directResponse': {
       const { status, body } = message.action.value;
       const here = at(path, 'direct_response');
@@ -265,8 +266,12 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
             at(path, 'max_stream_duration.grpc_timeout_header_max'),
             faults,
           ),
-    prefixRewrite: message.prefixRewrite,
-    hostRewrite: message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
+    prefixRewrite: pathText(message.prefixRewrite, at(path, 'prefix_rewrite'), faults),
+    hostRewrite: hostText(
+      message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
+      at(path, 'host_rewrite_literal'),
+      faults,
+    ),
     retry:
       message.retryPolicy === undefined ? null : retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
     clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),
@@ -315,20 +320,45 @@ function weightedCluster(message: WeightedCluster_ClusterWeight, path: string, f
   return { name: message.name, weight: message.weight ?? 0, ...headerMutations(message, path, faults) };
 }
 
-function redirect(message: RedirectAction): RedirectActionConfig {
+/** Goes out as it stands, in a request line or a Location: nothing in it may end that line or begin another part of it. */
+function pathText(text: string, path: string, faults: Faults): string {
+  if (!/^[\x21\x22\x24-\x7e]*$/.test(text))
+    faults.add(
+      path,
+      'has a character that may not stand in a path: a space, a control character, # or one beyond ASCII',
+    );
+  return text;
+}
+
+function hostText(text: string, path: string, faults: Faults): string {
+  if (text !== '' && !isAuthority(text)) faults.add(path, `${JSON.stringify(text)} is not a host, or host:port`);
+  return text;
+}
+
+function redirect(message: RedirectAction, path: string, faults: Faults): RedirectActionConfig {
   const scheme = message.schemeRewriteSpecifier;
   const rewrite = message.pathRewriteSpecifier;
   return {
     kind: 'redirect',
     status: redirectStatus(message.responseCode),
     scheme:
-      scheme.case === 'httpsRedirect' && scheme.value ? 'https' : scheme.case === 'schemeRedirect' ? scheme.value : '',
-    host: message.hostRedirect,
+      scheme.case === 'httpsRedirect' && scheme.value
+        ? 'https'
+        : scheme.case === 'schemeRedirect'
+          ? schemeText(scheme.value, at(path, 'scheme_redirect'), faults)
+          : '',
+    host: hostText(message.hostRedirect, at(path, 'host_redirect'), faults),
     port: message.portRedirect,
-    path: rewrite.case === 'pathRedirect' ? rewrite.value : '',
-    prefixRewrite: rewrite.case === 'prefixRewrite' ? rewrite.value : '',
+    path: rewrite.case === 'pathRedirect' ? pathText(rewrite.value, at(path, 'path_redirect'), faults) : '',
+    prefixRewrite: rewrite.case === 'prefixRewrite' ? pathText(rewrite.value, at(path, 'prefix_rewrite'), faults) : '',
     stripQuery: message.stripQuery,
   };
+}
+
+function schemeText(text: string, path: string, faults: Faults): string {
+  if (!/^[a-zA-Z][a-zA-Z0-9+.-]*$/.test(text))
+    faults.add(path, `${JSON.stringify(text)} is not a scheme (RFC 3986 3.1)`);
+  return text;
 }
 
 function redirectStatus(code: RedirectAction_RedirectResponseCode): RedirectActionConfig['status'] {

@@ -25,7 +25,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     cluster_manager: 'ignored: outlier logging and local cluster have no effect yet',
     layered_runtime: 'ignored: there is no runtime; every value is the configured one',
     stats_flush_interval: 'ignored: statistics are pulled',
-    overload_manager: 'ignored: this process has limits of its own',
+    overload_manager: 'ignored: not built yet; connections that rest make room when file descriptors become few',
   },
   [`${config}.bootstrap.v3.Bootstrap.StaticResources`]: { listeners: '', clusters: '' },
   [`${config}.bootstrap.v3.Bootstrap.DynamicResources`]: {
@@ -80,7 +80,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     ads: '',
     self: 'as ads',
     resource_api_version: 'only V3',
-    initial_fetch_timeout: '',
+    initial_fetch_timeout:
+      'of lds_config and cds_config, the longer of the two; of api_config_source of a secret, its own; elsewhere ignored: that one counts for all',
     path_config_source: 'only for secrets',
     api_config_source: 'only for secrets',
   },
@@ -127,7 +128,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     idle_timeout: '',
     max_connection_duration: '',
     max_headers_count: 'default 200; 1 to 65535',
-    max_stream_duration: '',
+    max_stream_duration: 'of listeners; refused for clusters',
     max_requests_per_connection: '',
   },
 

@@ -1,5 +1,7 @@
 /** What a user does wrong ends with one clear line per fault, the right exit code, and never a stack trace. */
+
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -119,7 +121,26 @@ describe('wrong usage and bad input', () => {
       const { code, output } = await outcome(...words);
       expect(code).toBe(1);
       expect(output).toContain('no control plane at 127.0.0.1:1');
+      expect(output).toContain('(connection refused)');
     }
+  });
+
+  test('what is no control plane at the admin address is one clear line (get)', async () => {
+    const other = createHttpServer((_, response) => response.end('<html>'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const { port } = other.address() as AddressInfo;
+    const { code, output } = await outcome('get', 'services', '--admin', `127.0.0.1:${port}`);
+    other.close();
+    expect(code).toBe(1);
+    expect(output).toContain(`what answers at 127.0.0.1:${port} is not a control plane`);
+    expect(output).not.toContain('SyntaxError');
+  });
+
+  test('validate names every path that is missing, in every format', async () => {
+    const paths = [join(folder, 'none-a'), join(folder, 'none-b')];
+    const { code, output } = await outcome('validate', ...paths, '-o', 'json');
+    expect(code).toBe(1);
+    for (const path of paths) expect(output).toContain(`"file": "${path}"`);
   });
 
   test('a configuration path that is missing, and a listen address beyond loopback, are refused', async () => {

@@ -1,5 +1,6 @@
 /** The sidecar as a process: how it ends, and what it survives. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import { type AddressInfo, connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -114,4 +115,24 @@ test('goes on when the reader of its access log is stuck', async () => {
   // Well beyond what a pipe takes.
   for (let i = 0; i < 100; i++) expect((await call(port, path)).status).toBe(200);
   sidecar.child.kill('SIGKILL');
+});
+
+test('when file descriptors become few, the connections that have rested longest make room (hardening.md, resource exhaustion)', async () => {
+  const { sidecar, port } = await startSidecar();
+  const pid = sidecar.child.pid!;
+  const descriptors = readdirSync(`/proc/${pid}/fd`).length;
+  const limit = descriptors * 3;
+  expect(spawnSync('prlimit', ['--pid', String(pid), `--nofile=${limit}:${limit}`]).status).toBe(0);
+  let closed = 0;
+  const idle: Socket[] = [];
+  for (let n = 0; n < limit; n++) {
+    const socket = await keepAlive(port, '/');
+    socket.once('close', () => closed++);
+    idle.push(socket);
+  }
+  expect((await call(port, '/')).body).toBe('app');
+  expect(closed).toBeGreaterThan(limit / 3);
+  expect(sidecar.output).toContain('closed to make room; raise the limit (ulimit -n)');
+  for (const socket of idle) socket.destroy();
+  expect(await sidecar.stop()).toBe(0);
 });

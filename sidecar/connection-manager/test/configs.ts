@@ -75,6 +75,7 @@ export function managerConfig(
     gates: [],
     accessLogs: [],
     connectionIdleTimeoutMs: 3_600_000,
+    maxRequestsPerConnection: 0,
     maxConnectionDurationMs: 0,
     maxStreamDurationMs: 0,
     streamIdleTimeoutMs: 300_000,

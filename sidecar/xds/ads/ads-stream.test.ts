@@ -65,6 +65,7 @@ async function start(variant: 'sotw' | 'delta'): Promise<Fixture> {
   const config = {
     variant,
     clusterName: 'xds',
+    authority: 'control-plane.test',
     initialMetadata: [['x-token', 'secret']],
     nodeOnFirstMessageOnly: true,
   } as const;
@@ -98,6 +99,7 @@ describe.each([
     await fixture.until(() => fixture.configuration?.assignments.has('orders') === true);
     expect(fixture.calls[0]!.path).toBe(path);
     expect(fixture.calls[0]!.headers['x-token']).toBe('secret');
+    expect(fixture.calls[0]!.headers[':authority']).toBe('control-plane.test');
     expect(fixture.server.requests[0]!.node!.metadata).toEqual({ app_port: 8080 });
     fixture.server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 2));
     fixture.push();

@@ -45,7 +45,7 @@ export class ClientHarness {
     this.#wheel = new TimerWheel(clock, () => () => {});
     this.secrets = new SecretStore(clock, options.localSecrets);
     this.client = new AdsClient({
-      config: { variant, clusterName: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
+      config: { variant, clusterName: 'xds', authority: 'xds', initialMetadata: [], nodeOnFirstMessageOnly: false },
       node: { id: 'node-1', cluster: 'shop/orders', region: '', zone: '', subZone: '', metadata: {} },
       listenersByAds: true,
       clustersByAds: options.clustersByAds ?? true,

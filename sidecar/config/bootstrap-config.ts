@@ -17,8 +17,8 @@ export interface GrpcSourceConfig {
   readonly variant: 'sotw' | 'delta';
   /** Name of a static cluster (HTTP/2) that leads to it. */
   readonly clusterName: string;
-  /** `authority`; '' or absent: the cluster's name. */
-  readonly authority?: string;
+  /** `:authority` of the stream; the cluster's name unless `envoy_grpc.authority` says another. */
+  readonly authority: string;
   readonly initialMetadata: ReadonlyArray<readonly [string, string]>;
 }
 

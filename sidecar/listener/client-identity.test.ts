@@ -66,8 +66,8 @@ beforeAll(async () => {
         destroyAll: () => {},
         activeConnections: 0,
         activeStreams: 0,
-        unfinishedConnections: 0,
         idleConnections: () => [],
+        unfinishedConnections: 0,
       }),
     },
   );

@@ -75,28 +75,6 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
   });
 }
 
-/** What is right by itself and says nothing here, or contradicts something beside it: refused rather than passed over. */
-function checkCombinations(message: Cluster, options: HttpProtocolOptions | null, path: string, faults: Faults): void {
-  const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"]`;
-  if (message.clusterDiscoveryType.value === Cluster_DiscoveryType.STATIC && message.edsClusterConfig !== undefined)
-    faults.add(at(path, 'eds_cluster_config'), 'belongs to clusters of type EDS, and this one is STATIC');
-  if (message.lbConfig.case === 'leastRequestLbConfig' && message.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST)
-    faults.add(at(path, 'least_request_lb_config'), 'belongs to lb_policy LEAST_REQUEST, which is not the one here');
-  if (options === null) return;
-  const upstream = options.upstreamProtocolOptions;
-  if (upstream.case === undefined)
-    faults.add(optionsPath, 'needs explicit_http_config or use_downstream_protocol_config');
-  if (upstream.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === undefined)
-    faults.add(at(optionsPath, 'explicit_http_config'), 'needs http_protocol_options or http2_protocol_options');
-  if (message.http2ProtocolOptions !== undefined)
-    faults.add(at(path, 'http2_protocol_options'), `says the same as ${httpOptionsKey}; leave it out`);
-  if (options.commonHttpProtocolOptions?.maxStreamDuration !== undefined)
-    faults.add(
-      at(optionsPath, 'common_http_protocol_options.max_stream_duration'),
-      'is not supported for clusters; routes and listeners have it (docs/xds-support.md)',
-    );
-}
-
 function transportMatches(
   message: Cluster,
   path: string,
@@ -133,6 +111,28 @@ function sorted(value: unknown): unknown {
       .toSorted(([a], [b]) => (a < b ? -1 : 1))
       .map(([key, inner]) => [key, sorted(inner)]),
   );
+}
+
+/** What is right by itself and says nothing here, or contradicts something beside it: refused rather than passed over. */
+function checkCombinations(message: Cluster, options: HttpProtocolOptions | null, path: string, faults: Faults): void {
+  const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"]`;
+  if (message.clusterDiscoveryType.value === Cluster_DiscoveryType.STATIC && message.edsClusterConfig !== undefined)
+    faults.add(at(path, 'eds_cluster_config'), 'belongs to clusters of type EDS, and this one is STATIC');
+  if (message.lbConfig.case === 'leastRequestLbConfig' && message.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST)
+    faults.add(at(path, 'least_request_lb_config'), 'belongs to lb_policy LEAST_REQUEST, which is not the one here');
+  if (options === null) return;
+  const upstream = options.upstreamProtocolOptions;
+  if (upstream.case === undefined)
+    faults.add(optionsPath, 'needs explicit_http_config or use_downstream_protocol_config');
+  if (upstream.case === 'explicitHttpConfig' && upstream.value.protocolConfig.case === undefined)
+    faults.add(at(optionsPath, 'explicit_http_config'), 'needs http_protocol_options or http2_protocol_options');
+  if (message.http2ProtocolOptions !== undefined)
+    faults.add(at(path, 'http2_protocol_options'), `says the same as ${httpOptionsKey}; leave it out`);
+  if (options.commonHttpProtocolOptions?.maxStreamDuration !== undefined)
+    faults.add(
+      at(optionsPath, 'common_http_protocol_options.max_stream_duration'),
+      'is not supported for clusters; routes and listeners have it (docs/xds-support.md)',
+    );
 }
 
 function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {

@@ -38,7 +38,7 @@ export function grpcSource(source: ApiConfigSource, path: string, faults: Faults
   return {
     variant,
     clusterName,
-    authority: target?.authority ?? '',
+    authority: target?.authority || clusterName,
     initialMetadata: (service?.initialMetadata ?? []).map(({ key, value }) => [key, value] as const),
   };
 }

@@ -88,7 +88,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     self: 'as ads',
     resource_api_version: 'only V3',
     initial_fetch_timeout:
-      'of lds_config and cds_config, the longer of the two; elsewhere ignored: that one counts for all',
+      'of lds_config and cds_config, the longer of the two; of api_config_source of a secret, its own; elsewhere ignored: that one counts for all',
     path_config_source: 'only for secrets',
     api_config_source: 'only for secrets',
   },

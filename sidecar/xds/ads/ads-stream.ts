@@ -17,14 +17,14 @@ export class ClusterAdsTransport implements AdsTransport {
   }
 
   open(path: string, events: AdsStreamEvents): AdsStream {
-    const { clusterName, authority = '', initialMetadata } = this.#config;
+    const { clusterName, authority, initialMetadata } = this.#config;
     const cluster = this.#clusters.cluster(clusterName);
     if (cluster === undefined) {
       events.onEnd(`there is no cluster ${clusterName}`);
       return { send: () => {}, close: () => {} };
     }
     const call = new GrpcCall(
-      { cluster, path, authority: authority || clusterName, metadata: initialMetadata, maxMessageBytes },
+      { cluster, path, authority, metadata: initialMetadata, maxMessageBytes },
       {
         onMessage: (message) => events.onMessage(message),
         onDraining: () => events.onDraining?.(),

@@ -35,6 +35,7 @@ function reference(variant: 'sotw' | 'delta'): SecretReference {
     kind: 'sds-service',
     variant,
     clusterName: 'agent',
+    authority: 'agent',
     initialMetadata: [],
     initialFetchTimeoutMs: 5_000,
   };

@@ -3,6 +3,7 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { addIdentityCommands } from './identity-program.ts';
 import { UserError } from './user-error.ts';
 
 const version = '0.1.0';
@@ -20,6 +21,11 @@ const controlPlaneAdmin = (): Option =>
   flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
 const controlPlane = (): Option =>
   flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
+
+const dataDir = (description: string): Option =>
+  flag('--data-dir <DIR>', `${description} (default: $XDG_STATE_HOME/outrigger or ~/.local/state/outrigger)`);
+/** Where Kubernetes puts a service account's credentials. */
+const mounted = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
@@ -42,9 +48,28 @@ function program(): Command {
     'outrigger control-plane --config mesh/ --data-dir .outrigger',
   )
     .addOption(flag('--config <PATH>', 'YAML file or folder, watched; may be given again').argParser(several))
-    .addOption(flag('--data-dir <DIR>', 'where registered instances survive a restart'))
+    .addOption(dataDir('where its authority, tokens and registered instances are kept'))
     .addOption(flag('--listen <HOST:PORT>', 'xDS and registration without TLS; loopback only', '127.0.0.1:15010'))
-    .addOption(flag('--listen-tls <HOST:PORT>', 'not built yet: refused'))
+    .addOption(
+      flag('--listen-tls <HOST:PORT>', 'the same by TLS, with identities and secrets; off for none', '127.0.0.1:15012'),
+    )
+    .addOption(flag('--trust-domain <NAME>', 'the first part of every SPIFFE ID of this mesh', 'cluster.local'))
+    .addOption(flag('--certificate-lifetime <DURATION>', 'how long workload certificates last', '24h'))
+    .addOption(
+      flag('--ca-certificate <FILE>', 'sign with your own root or intermediate (PEM chain) instead of one made here'),
+    )
+    .addOption(flag('--ca-key <FILE>', 'its key (PEM)'))
+    .addOption(flag('--ca-roots <FILE>', 'its root, when the chain does not end in it'))
+    .addOption(
+      flag(
+        '--federate <TRUST-DOMAIN=FILE>',
+        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again',
+      ).argParser(several),
+    )
+    .addOption(flag('--kubernetes-api <URL>', 'take Kubernetes service account tokens, reviewed by this API server'))
+    .addOption(flag('--kubernetes-audience <NAME>', 'whom those tokens have to be for', 'outrigger'))
+    .addOption(flag('--kubernetes-token <FILE>', "the control plane's own token", `${mounted}/token`))
+    .addOption(flag('--kubernetes-ca <FILE>', "the API server's CA", `${mounted}/ca.crt`))
     .addOption(flag('--listen-admin <HOST:PORT>', 'metrics, health and data for `get`', '127.0.0.1:15014'))
     .addOption(flag('--store <KIND>', 'embedded; etcd is not built yet', 'embedded'))
     .addOption(flag('--log-level <LEVEL>', 'trace, debug, info, warn, error', 'info'))
@@ -121,6 +146,20 @@ function program(): Command {
       process.exitCode = await (await import('./commands/status.ts')).status(options);
     });
 
+  addIdentityCommands(
+    command(
+      'identity',
+      'Join tokens, the roots of the mesh, and their rotation.',
+      'outrigger identity token create --service shop/orders',
+    ),
+    {
+      flag,
+      output,
+      controlPlaneAdmin,
+      dataDir,
+    },
+  );
+
   command(
     'demo',
     'Runs the demo: a shop of four services, each with a sidecar, on this machine only.',
@@ -155,7 +194,6 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['tap', 'live requests by filter'],
   ['explain', 'what happened to one request; meanwhile the access log has its request id'],
   ['check', 'finding what is wrong with an installation'],
-  ['identity', 'certificates in use'],
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];
 

@@ -15,6 +15,7 @@ export const includePaths: readonly string[] = [
 export const entryFiles: readonly string[] = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
   'envoy/service/discovery/v3/ads.proto',
+  'envoy/service/secret/v3/sds.proto',
   'envoy/service/status/v3/csds.proto',
   'envoy/admin/v3/config_dump.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
@@ -24,6 +25,7 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
   'envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer.proto',
   'envoy/extensions/transport_sockets/tls/v3/tls.proto',
+  'envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config.proto',
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'health/v1/health.proto',
   'outrigger/identity/v1/identity.proto',

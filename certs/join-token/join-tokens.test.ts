@@ -119,7 +119,12 @@ describe('JoinTokens', () => {
     const withLocal = new JoinTokens(folder, 'td', clock, token);
     for (const key of keys) expect(withLocal.redeem(text, payments, key)).toEqual(payments);
     expect(() => withLocal.redeem(text, null, keys[0]!)).toThrow('say which');
-    for (const other of ['spiffe://td/db', 'spiffe://other/ns/shop/sa/orders', 'spiffe://td'])
+    for (const other of [
+      'spiffe://td/ns/outrigger/sa/control-plane',
+      'spiffe://td/db',
+      'spiffe://other/ns/shop/sa/orders',
+      'spiffe://td',
+    ])
       expect(() => withLocal.redeem(text, parseSpiffeId(other), keys[0]!)).toThrow(notAllowed);
     const holder = withLocal.holder(text);
     expect([holder.speaksFor(orders), holder.speaksFor(parseSpiffeId('spiffe://td/db')), holder.fault()]).toEqual([
@@ -139,6 +144,7 @@ describe('JoinTokens', () => {
     [{ identities: [] }],
     [{ identities: [parseSpiffeId('spiffe://other/x')] }],
     [{ identities: [parseSpiffeId('spiffe://td')] }],
+    [{ identities: [parseSpiffeId('spiffe://td/ns/outrigger/sa/control-plane')] }],
     [{ identities: [orders], uses: 0 }],
     [{ identities: [orders], uses: 1.5 }],
     [{ identities: [orders], lifetimeMs: 59_000 }],

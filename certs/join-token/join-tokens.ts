@@ -6,6 +6,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import type { IssuingClock } from '../authority/issuing-clock.ts';
 import { IdentityFault } from '../identity-fault.ts';
+import { controlPlaneId } from '../spiffe/control-plane-id.ts';
 import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../spiffe/spiffe-id.ts';
 import { ensureOwnerOnlyFolder, readOwnerOnly, writeOwnerOnly } from '../storage/owner-only.ts';
 import type { LocalToken } from './local-token.ts';
@@ -81,6 +82,11 @@ export class JoinTokens {
         throw new IdentityFault(
           'not-allowed',
           `a join token can't be for ${id.text}: it has to be somebody in the trust domain ${this.#trustDomain}`,
+        );
+      else if (id.text === controlPlaneId(this.#trustDomain).text)
+        throw new IdentityFault(
+          'not-allowed',
+          `a join token can't be for ${id.text}, the control plane's own identity`,
         );
     if (!Number.isInteger(uses) || uses < 1 || uses > maxUses)
       throw new IdentityFault('not-allowed', `a join token is good for 1 to ${maxUses} uses, not for ${uses}`);
@@ -195,13 +201,17 @@ export class JoinTokens {
     if (!this.#isServiceAccount(wanted))
       throw new IdentityFault(
         'not-allowed',
-        `the local join token is for service accounts of ${this.#trustDomain}, and ${wanted.text} is none`,
+        `the local join token is for service accounts of ${this.#trustDomain} other than the control plane's, and not for ${wanted.text}`,
       );
     return wanted;
   }
 
   #isServiceAccount(id: SpiffeId): boolean {
-    return id.trustDomain === this.#trustDomain && serviceAccountOf(id) !== null;
+    return (
+      id.trustDomain === this.#trustDomain &&
+      serviceAccountOf(id) !== null &&
+      id.text !== controlPlaneId(this.#trustDomain).text
+    );
   }
 
   #withoutExpired(): Map<string, StoredToken> {

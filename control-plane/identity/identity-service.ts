@@ -1,17 +1,11 @@
 /** `outrigger.identity.v1` over grpc-js: certificates for who can prove who they are, and the roots to trust. */
 import { create } from '@bufbuild/protobuf';
-import {
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServiceError,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
+import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { CertificateAuthority, IssuingReason } from '../../certs/authority/certificate-authority.ts';
-import { IdentityFault, type IdentityFaultReason } from '../../certs/identity-fault.ts';
+import { IdentityFault } from '../../certs/identity-fault.ts';
 import type { JoinTokens } from '../../certs/join-token/join-tokens.ts';
-import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
+import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
 import { parseSpiffeId, type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import { readCertificationRequest } from '../../certs/x509/certification-request.ts';
@@ -25,9 +19,11 @@ import {
   type WatchBundleResponse,
   WatchBundleResponseSchema,
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
-import { type BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
+import { asUnauthenticated, refusal, refusalOf, refusalReason } from '../door/refusal.ts';
+import type { BundleWatchers } from './bundle-watchers.ts';
 import { type ConnectionContext, connectionIdentity } from './connection-identity.ts';
-import { type TokenReview, TokenReviewUnavailable } from './token-review.ts';
+import type { IdentityMetrics } from './identity-metrics.ts';
+import type { TokenReview } from './token-review.ts';
 
 export interface IdentityServiceOptions {
   readonly authority: CertificateAuthority;
@@ -35,60 +31,48 @@ export interface IdentityServiceOptions {
   readonly joinTokens: JoinTokens;
   /** Null: not in Kubernetes, and its tokens are refused. */
   readonly tokenReview: TokenReview | null;
+  /** Everybody who holds leaves; shared with who else gives some. */
+  readonly watchers: BundleWatchers;
+  readonly metrics: IdentityMetrics;
   readonly nowMs: () => number;
   readonly log: Logger;
 }
 
-/** What a gRPC status says when it is no fault of ours. */
-type Refusal = Partial<ServiceError> & {
-  readonly code: status;
-  readonly details: string;
-  readonly name: string;
-  readonly message: string;
-};
-
 export class IdentityService {
   readonly #options: IdentityServiceOptions;
-  readonly #watchers = new BundleWatchers();
-  readonly #stopListening: () => void;
 
   constructor(options: IdentityServiceOptions) {
     this.#options = options;
-    this.#stopListening = options.authority.onChange(() => this.#watchers.sendAll());
-  }
-
-  /** For CertificateAuthority.advance. */
-  get evidence(): FleetEvidence {
-    const { authority } = this.#options;
-    return this.#watchers.evidence(authority.bundle().sequence ?? 0, authority.signingId);
-  }
-
-  /** Tells all watchers: a federated bundle has changed. */
-  bundlesChanged(): void {
-    this.#watchers.sendAll();
-  }
-
-  close(): void {
-    this.#stopListening();
   }
 
   readonly implementation = {
     sign: (call: ServerUnaryCall<SignRequest, SignResponse>, answer: sendUnaryData<SignResponse>): void => {
+      const { log, metrics } = this.#options;
+      const proof = proofNames[call.request.proof.case ?? 'none'];
       this.#sign(call.request, call.getAuthContext(), call.getPeer()).then(
-        (response) => answer(null, response),
-        (error: Error) => answer(this.#refusal(error, `signing for ${call.getPeer()}`)),
+        (response) => {
+          metrics.signed(proof, 'issued');
+          answer(null, response);
+        },
+        (error: Error) => {
+          metrics.signed(proof, refusalReason(error));
+          answer(refusalOf(error, `signing for ${call.getPeer()}`, log));
+        },
       );
     },
     watchBundle: (stream: ServerDuplexStream<WatchBundleRequest, WatchBundleResponse>): void => {
-      const { authority, nowMs } = this.#options;
+      const { authority, nowMs, watchers, log } = this.#options;
+      let id: SpiffeId | null;
       try {
-        if (connectionIdentity(stream.getAuthContext() as ConnectionContext, authority.trustDomain, nowMs()) === null)
+        id = connectionIdentity(stream.getAuthContext() as ConnectionContext, authority.trustDomain, nowMs());
+        if (id === null)
           throw new IdentityFault('token-refused', 'watching trust bundles takes a client certificate of this mesh');
       } catch (error) {
-        stream.emit('error', this.#refusal(asUnauthenticated(error), `watching for ${stream.getPeer()}`));
+        stream.emit('error', refusalOf(asUnauthenticated(error), `watching for ${stream.getPeer()}`, log));
         return;
       }
-      const watcher: BundleWatcher = {
+      const watcher = {
+        identity: id.text,
         appliedSequence: 0,
         certificateAuthorityId: '',
         send: () => {
@@ -101,12 +85,12 @@ export class IdentityService {
             );
         },
       };
-      this.#watchers.add(watcher);
+      watchers.add(watcher);
       stream.on('data', (request: WatchBundleRequest) => {
         watcher.appliedSequence = Number(request.appliedSequence);
         watcher.certificateAuthorityId = request.certificateAuthorityId;
       });
-      const stop = (): void => this.#watchers.delete(watcher);
+      const stop = (): void => watchers.delete(watcher);
       stream.on('end', () => {
         stop();
         stream.end();
@@ -122,6 +106,8 @@ export class IdentityService {
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
     const { id, proof } = await this.#prove(request, wanted, context, publicKey);
+    if (id.text === controlPlaneId(authority.trustDomain).text)
+      throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
     const leaf = authority.sign(publicKey, id, { proof, peer });
     log.debug(`signed a certificate for ${id.text} (${proof}, ${peer}), serial ${leaf.serial}`);
     return create(SignResponseSchema, {
@@ -183,44 +169,17 @@ export class IdentityService {
         create(TrustBundleSchema, { trustDomain, roots: roots.map(({ der }) => der), sequence: BigInt(sequence ?? 0) }),
       );
   }
-
-  #refusal(error: Error, doing: string): Refusal {
-    const { log } = this.#options;
-    if (error instanceof TokenReviewUnavailable) {
-      log.warn(`${doing}: ${error.message}`);
-      return refusal(status.UNAVAILABLE, error.message);
-    }
-    if (error instanceof IdentityFault) {
-      const code = statusOf[error.reason] ?? status.INVALID_ARGUMENT;
-      log[code === status.UNAVAILABLE ? 'error' : 'info'](`${doing} refused (${error.reason}): ${error.message}`);
-      return refusal(code, error.message);
-    }
-    log.error({ err: error }, `${doing} failed`);
-    return refusal(status.INTERNAL, 'the control plane failed; its log says why');
-  }
 }
 
-const statusOf: Partial<Record<IdentityFaultReason, status>> = {
-  'token-refused': status.UNAUTHENTICATED,
-  'not-allowed': status.PERMISSION_DENIED,
-  'wrong-trust-domain': status.PERMISSION_DENIED,
-  // Of the authority itself: the caller can only wait for somebody to mend it.
-  expired: status.UNAVAILABLE,
-  'not-yet-valid': status.UNAVAILABLE,
-  'log-failed': status.UNAVAILABLE,
-};
-
-/** A fault of the caller's certificate, not of what it asks for. */
-function asUnauthenticated(error: unknown): Error {
-  return error instanceof IdentityFault ? new IdentityFault('token-refused', error.message) : (error as Error);
-}
+const proofNames = {
+  joinToken: 'join_token',
+  kubernetesToken: 'kubernetes_token',
+  connectionCertificate: 'certificate',
+  none: 'none',
+} as const;
 
 function onlyIf(wanted: SpiffeId | null, proven: SpiffeId, proof: string): SpiffeId {
   if (wanted !== null && wanted.text !== proven.text)
     throw new IdentityFault('not-allowed', `the ${proof} is ${proven.text}'s, and ${wanted.text} was asked for`);
   return proven;
-}
-
-function refusal(code: status, details: string): Refusal {
-  return { name: 'IdentityError', message: details, code, details };
 }

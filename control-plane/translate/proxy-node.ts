@@ -35,6 +35,8 @@ export interface ProxyNode {
   readonly upstreams: readonly UpstreamAddress[];
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Its SPIFFE ID, which the TLS door has proven and `node` agrees with; null: it came by the plain door, and has none. */
+  readonly identity: string | null;
 }
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -81,18 +83,19 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
     upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
+    identity: null,
   };
   return faults.length > 0 ? { faults } : { proxy };
 }
 
 /** Proxies with the same key are sent the same resources. */
 export function proxyKey(proxy: ProxyNode): string {
-  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams } = proxy;
+  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams, identity } = proxy;
   if (kind === 'grpc') return `grpc ${namespace}`;
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}${addresses.join('')}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}${addresses.join('')}${identity === null ? '' : ' mtls'}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {

@@ -1,10 +1,17 @@
 /** A process of the built program, started for a test: its output, its end, and helpers to wait for what it does. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
 import { type AddressInfo, createServer } from 'node:net';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 const program = join(import.meta.dirname, '../../bin/outrigger');
+
+/** Nothing of the user's own mesh: neither its data nor its ports. Tests of the TLS door name it. */
+const state = mkdtempSync(join(tmpdir(), 'outrigger-state-'));
+process.once('exit', () => rmSync(state, { recursive: true, force: true }));
+const apart = { XDG_STATE_HOME: state, OUTRIGGER_LISTEN_TLS: 'off' };
 
 export class StartedProcess {
   readonly child: ChildProcess;
@@ -12,7 +19,10 @@ export class StartedProcess {
   readonly exited: Promise<number>;
 
   constructor(args: readonly string[], environment: Readonly<Record<string, string>> = {}) {
-    this.child = spawn(program, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...environment } });
+    this.child = spawn(program, args, {
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...apart, ...environment },
+    });
     for (const stream of [this.child.stdout!, this.child.stderr!])
       stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
     this.exited = new Promise((resolve) => this.child.once('close', (code) => resolve(code ?? -1)));

@@ -60,7 +60,12 @@ export class MeshDoors {
   static async start(options: Partial<IdentityOptions> = {}): Promise<MeshDoors> {
     const doors = new MeshDoors(mkdtempSync(join(tmpdir(), 'outrigger-doors-')), options);
     writeFileSync(join(doors.folder, 'mesh.yaml'), meshFile);
-    await doors.startPlane();
+    try {
+      await doors.startPlane();
+    } catch (error) {
+      rmSync(doors.folder, { recursive: true, force: true });
+      throw error;
+    }
     return doors;
   }
 

@@ -171,7 +171,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           { descriptor: SecretDiscoveryService, implementation: xds.secretImplementation },
           { descriptor: IdentityServiceDescriptor, implementation: identity.service.implementation },
         ],
-        log,
         after,
       }).catch((error: NodeJS.ErrnoException) => {
         throw new Error(portFault('--listen-tls', options.identity!.listen, error));

@@ -9,12 +9,12 @@ import {
   type ServerInterceptor,
   status,
 } from '@grpc/grpc-js';
-import type { Logger } from 'pino';
 import { IdentityFault } from '../../certs/identity-fault.ts';
 import type { ConnectionContext } from '../identity/connection-identity.ts';
 import type { Authentication } from './authentication.ts';
 import type { Caller, DoorContext } from './caller.ts';
 import { refusal, refusalOf, refusalReason } from './refusal.ts';
+import type { RefusalLog } from './refusal-log.ts';
 
 type Listener = Parameters<ServerInterceptingCallInterface['start']>[0];
 
@@ -23,7 +23,7 @@ export interface DoorGuard {
   /** Methods by path that need no proof. */
   readonly openMethods: ReadonlySet<string>;
   readonly calls: LiveCalls;
-  readonly log: Logger;
+  readonly log: RefusalLog;
   readonly after: (delayMs: number, callback: () => void) => () => void;
   /** `reason` is one of our words. */
   readonly onRefused: (reason: string) => void;
@@ -84,6 +84,8 @@ export function authenticating(guard: DoorGuard): ServerInterceptor {
 class AuthenticatingCall extends ServerInterceptingCall {
   readonly #path: string;
   readonly #guard: DoorGuard;
+  /** Of the connection, and so the same all along; asked once, as it costs as much as a signature. */
+  #connection: ReturnType<ServerInterceptingCall['getAuthContext']> | null = null;
   #caller: Caller | null = null;
   /** No more goes through, either way. */
   #ended = false;
@@ -114,7 +116,8 @@ class AuthenticatingCall extends ServerInterceptingCall {
   }
 
   override getAuthContext(): DoorContext {
-    return { ...super.getAuthContext(), caller: this.#caller };
+    this.#connection ??= super.getAuthContext();
+    return { ...this.#connection, caller: this.#caller };
   }
 
   override sendMessage(message: unknown, callback: () => void): void {
@@ -150,7 +153,9 @@ class AuthenticatingCall extends ServerInterceptingCall {
     try {
       const open = openMethods.has(this.#path);
       if (open && !this.#enterOpen()) return;
-      const byCertificate = open ? this.#ifAny() : authentication.byCertificate(this.#context());
+      const byCertificate = open
+        ? this.#ifAny()
+        : authentication.byCertificate(this.getAuthContext() as ConnectionContext);
       if (byCertificate !== null || open) {
         go(byCertificate);
         return;
@@ -167,14 +172,10 @@ class AuthenticatingCall extends ServerInterceptingCall {
   /** Who comes with a faulty certificate may still ask for a new one. */
   #ifAny(): Caller | null {
     try {
-      return this.#guard.authentication.byCertificate(this.#context());
+      return this.#guard.authentication.byCertificate(this.getAuthContext() as ConnectionContext);
     } catch {
       return null;
     }
-  }
-
-  #context(): ConnectionContext {
-    return super.getAuthContext() as ConnectionContext;
   }
 
   #enterOpen(): boolean {
@@ -195,7 +196,7 @@ class AuthenticatingCall extends ServerInterceptingCall {
 
   #refuse(error: unknown, reason: string): void {
     this.#guard.onRefused(reason);
-    const answer = refusalOf(error, `${this.#path} for ${this.getPeer()}`, this.#guard.log);
+    const answer = refusalOf(error, `${this.#path} for ${this.getPeer()}`, this.#guard.log.next());
     this.#leave();
     super.sendStatus(answer);
   }

@@ -5,11 +5,13 @@
 import type { CertificateAuthority } from '../../certs/authority/certificate-authority.ts';
 import { IdentityFault } from '../../certs/identity-fault.ts';
 import type { JoinTokens } from '../../certs/join-token/join-tokens.ts';
-import { checkValidity } from '../../certs/spiffe/check-authority.ts';
 import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
 import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
-import { readCertificate } from '../../certs/x509/certificate.ts';
-import { type ConnectionContext, connectionIdentity } from '../identity/connection-identity.ts';
+import {
+  type ConnectionContext,
+  type ConnectionIdentity,
+  connectionIdentity,
+} from '../identity/connection-identity.ts';
 import type { TokenReview } from '../identity/token-review.ts';
 import type { Caller } from './caller.ts';
 import { asUnauthenticated } from './refusal.ts';
@@ -35,28 +37,26 @@ export class Authentication {
   /** By the connection's certificate; null when it has none that this mesh has signed. Throws IdentityFault `token-refused`. */
   byCertificate(context: ConnectionContext): Caller | null {
     const { authority, nowMs } = this.#options;
-    const der = context.sslPeerCertificate?.raw;
-    if (der === undefined) return null;
+    let identity: ConnectionIdentity | null;
     try {
-      const id = connectionIdentity(context, authority.trustDomain, nowMs());
-      if (id === null) return null;
-      const leaf = readCertificate(der);
-      const fault = (): string => {
-        try {
-          checkValidity(leaf, nowMs(), `the certificate of ${id.text}`);
-        } catch (error) {
-          return (error as Error).message;
-        }
-        return authority.signedByRetired(leaf)
-          ? `who signed the certificate of ${id.text} is trusted no more; connect with a new certificate`
-          : '';
-      };
-      const words = fault();
-      if (words !== '') throw new IdentityFault('token-refused', words);
-      return { proof: 'certificate', words: id.text, speaksFor: (wanted) => wanted.text === id.text, fault };
+      identity = connectionIdentity(context, authority, nowMs());
     } catch (error) {
       throw asUnauthenticated(error);
     }
+    if (identity === null) return null;
+    const { id, leaf } = identity;
+    return {
+      proof: 'certificate',
+      words: id.text,
+      speaksFor: (wanted) => wanted.text === id.text,
+      fault: () => {
+        if (nowMs() > leaf.notAfterMs)
+          return `the certificate of ${id.text} expired at ${new Date(leaf.notAfterMs).toISOString()}; connect with a new one`;
+        return authority.signedByRetired(leaf)
+          ? `who signed the certificate of ${id.text} is trusted no more; connect with a new one`
+          : '';
+      },
+    };
   }
 
   /** `authorization`: the values of that header. Rejects with IdentityFault `token-refused`, or TokenReviewUnavailable. */

@@ -347,7 +347,7 @@ describe('certificates of two seconds', () => {
     expect(error).toMatchObject({ code: status.UNAUTHENTICATED, details: expect.stringContaining('expired at') });
     const lateMs = Date.now() - readCertificate(held.chain[0]!).notAfterMs;
     expect(lateMs).toBeGreaterThan(-1_000);
-    expect(lateMs).toBeLessThan(3_000);
+    expect(lateMs).toBeLessThan(10_000);
     expect(await metrics('outrigger_door_refused_total{reason="lapsed"}')).toBe('1');
   });
 });

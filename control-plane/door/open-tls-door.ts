@@ -1,5 +1,4 @@
 /** The TLS door with its gRPC server behind it: who calls is asked first, the services come after. */
-import type { Logger } from 'pino';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { authenticating, LiveCalls } from './authenticating-call.ts';
 import { grpcServer, type ServedService, shutDown } from './grpc-server.ts';
@@ -8,7 +7,6 @@ import { TlsDoor } from './tls-door.ts';
 export interface OpenTlsDoorOptions {
   readonly identity: MeshIdentity;
   readonly services: readonly ServedService[];
-  readonly log: Logger;
   readonly after: (delayMs: number, callback: () => void) => () => void;
 }
 
@@ -32,10 +30,11 @@ const openMethods: ReadonlySet<string> = new Set([
 /** Rejects with the system's error when the port cannot be had. */
 export async function openTlsDoor(
   address: { readonly host: string; readonly port: number },
-  { identity, services, log, after }: OpenTlsDoorOptions,
+  { identity, services, after }: OpenTlsDoorOptions,
 ): Promise<OpenTlsDoor> {
   const onRefused = (reason: string): void => identity.metrics.refused(reason);
   const calls = new LiveCalls();
+  const { refusalLog } = identity;
   // Null until it listens: a connection can be quicker than the promise below.
   let door: TlsDoor | null = null;
   const { server, notServing } = grpcServer(services, limits, [
@@ -43,7 +42,7 @@ export async function openTlsDoor(
       authentication: identity.authentication,
       openMethods,
       calls,
-      log,
+      log: refusalLog,
       after,
       onRefused,
       onProven: (caller) => door?.proven(caller),
@@ -55,6 +54,7 @@ export async function openTlsDoor(
   const sweepLater = (): void => {
     stopSweep = after(sweepMs, () => {
       calls.sweep();
+      refusalLog.refill();
       sweepLater();
     });
   };

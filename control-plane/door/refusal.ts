@@ -25,18 +25,18 @@ export function refusal(code: status, details: string): Refusal {
   return { name: 'Refusal', message: details, code, details };
 }
 
-/** `doing` begins the line in the log, as `signing for 10.0.0.1:1`. */
-export function refusalOf(error: unknown, doing: string, log: Logger): Refusal {
+/** `doing` begins the line in the log, as `signing for 10.0.0.1:1`. `log` null: there is none for this one. */
+export function refusalOf(error: unknown, doing: string, log: Logger | null): Refusal {
   if (error instanceof TokenReviewUnavailable) {
-    log.warn(`${doing}: ${error.message}`);
+    log?.warn(`${doing}: ${error.message}`);
     return refusal(status.UNAVAILABLE, error.message);
   }
   if (error instanceof IdentityFault) {
     const code = statusOf[error.reason] ?? status.INVALID_ARGUMENT;
-    log[code === status.UNAVAILABLE ? 'error' : 'info'](`${doing} refused (${error.reason}): ${error.message}`);
+    log?.[code === status.UNAVAILABLE ? 'error' : 'info'](`${doing} refused (${error.reason}): ${error.message}`);
     return refusal(code, error.message);
   }
-  log.error({ err: error }, `${doing} failed`);
+  log?.error({ err: error }, `${doing} failed`);
   return refusal(status.INTERNAL, 'the control plane failed; its log says why');
 }
 

@@ -22,6 +22,7 @@ export interface TlsDoorOptions {
 }
 
 interface Unproven {
+  readonly socket: Socket;
   readonly host: string;
   readonly stop: () => void;
 }
@@ -95,9 +96,11 @@ export class TlsDoor {
       return false;
     }
     const address = `${host}:${remotePort}`;
+    this.#endUnproven(address);
     this.#sockets.add(socket);
     this.#unprovenOf.set(host, waiting + 1);
     this.#unproven.set(address, {
+      socket,
       host,
       stop: after(unprovenMs, () => {
         onRefused('unproven-connection');
@@ -106,7 +109,8 @@ export class TlsDoor {
     });
     socket.once('close', () => {
       this.#sockets.delete(socket);
-      this.#endUnproven(address);
+      // The address may be another connection's by now.
+      if (this.#unproven.get(address)?.socket === socket) this.#endUnproven(address);
     });
     return true;
   }

@@ -38,6 +38,7 @@ import {
   type WatchBundleResponse,
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { grpcService } from '../../proto/grpc-service.ts';
+import { RefusalLog } from '../door/refusal-log.ts';
 import { BundleWatchers } from './bundle-watchers.ts';
 import { IdentityMetrics } from './identity-metrics.ts';
 import { IdentityService } from './identity-service.ts';
@@ -109,6 +110,7 @@ beforeEach(async () => {
     metrics,
     nowMs: () => nowMs,
     log,
+    refusalLog: new RefusalLog(log),
   });
   server = new Server();
   server.addService(methods, service.implementation as unknown as UntypedServiceImplementation);
@@ -306,6 +308,19 @@ describe('IdentityService/Sign', () => {
     await expect(sign(client, renewal)).rejects.toMatchObject({
       code: status.UNAUTHENTICATED,
       details: expect.stringContaining('expired at'),
+    });
+  });
+
+  it('refuses renewal by a certificate whose root was taken out of trust while its connection lived', async () => {
+    const { chain } = await sign(connect(null), joinToken());
+    const client = connect({ chain, key: keys.privateKey });
+    await sign(client, renewal);
+    authority.rotate();
+    authority.force();
+    authority.force();
+    await expect(sign(client, renewal)).rejects.toMatchObject({
+      code: status.UNAUTHENTICATED,
+      details: expect.stringContaining('is trusted no more'),
     });
   });
 

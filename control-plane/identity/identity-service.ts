@@ -20,8 +20,9 @@ import {
   WatchBundleResponseSchema,
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { asUnauthenticated, refusal, refusalOf, refusalReason } from '../door/refusal.ts';
+import type { RefusalLog } from '../door/refusal-log.ts';
 import type { BundleWatchers } from './bundle-watchers.ts';
-import { type ConnectionContext, connectionIdentity } from './connection-identity.ts';
+import { type ConnectionContext, type ConnectionIdentity, connectionIdentity } from './connection-identity.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
 import type { TokenReview } from './token-review.ts';
 
@@ -36,6 +37,8 @@ export interface IdentityServiceOptions {
   readonly metrics: IdentityMetrics;
   readonly nowMs: () => number;
   readonly log: Logger;
+  /** For what anybody can make us refuse. */
+  readonly refusalLog: RefusalLog;
 }
 
 export class IdentityService {
@@ -47,7 +50,7 @@ export class IdentityService {
 
   readonly implementation = {
     sign: (call: ServerUnaryCall<SignRequest, SignResponse>, answer: sendUnaryData<SignResponse>): void => {
-      const { log, metrics } = this.#options;
+      const { refusalLog, metrics } = this.#options;
       const proof = proofNames[call.request.proof.case ?? 'none'];
       this.#sign(call.request, call.getAuthContext(), call.getPeer()).then(
         (response) => {
@@ -56,23 +59,26 @@ export class IdentityService {
         },
         (error: Error) => {
           metrics.signed(proof, refusalReason(error));
-          answer(refusalOf(error, `signing for ${call.getPeer()}`, log));
+          answer(refusalOf(error, `signing for ${call.getPeer()}`, refusalLog.next()));
         },
       );
     },
     watchBundle: (stream: ServerDuplexStream<WatchBundleRequest, WatchBundleResponse>): void => {
-      const { authority, nowMs, watchers, log } = this.#options;
-      let id: SpiffeId | null;
+      const { authority, nowMs, watchers, refusalLog } = this.#options;
+      let identity: ConnectionIdentity | null;
       try {
-        id = connectionIdentity(stream.getAuthContext() as ConnectionContext, authority.trustDomain, nowMs());
-        if (id === null)
+        identity = connectionIdentity(stream.getAuthContext() as ConnectionContext, authority, nowMs());
+        if (identity === null)
           throw new IdentityFault('token-refused', 'watching trust bundles takes a client certificate of this mesh');
       } catch (error) {
-        stream.emit('error', refusalOf(asUnauthenticated(error), `watching for ${stream.getPeer()}`, log));
+        stream.emit(
+          'error',
+          refusalOf(asUnauthenticated(error), `watching for ${stream.getPeer()}`, refusalLog.next()),
+        );
         return;
       }
       const watcher = {
-        identity: id.text,
+        identity: identity.id.text,
         appliedSequence: 0,
         certificateAuthorityId: '',
         send: () => {
@@ -141,9 +147,9 @@ export class IdentityService {
         };
       }
       case 'connectionCertificate': {
-        let current: SpiffeId | null;
+        let current: ConnectionIdentity | null;
         try {
-          current = connectionIdentity(context, authority.trustDomain, nowMs());
+          current = connectionIdentity(context, authority, nowMs());
         } catch (error) {
           throw asUnauthenticated(error);
         }
@@ -152,7 +158,7 @@ export class IdentityService {
             'token-refused',
             'this connection has no certificate that this mesh has signed; show the current one, or another proof',
           );
-        return { id: onlyIf(wanted, current, 'current certificate'), proof: 'certificate' };
+        return { id: onlyIf(wanted, current.id, 'current certificate'), proof: 'certificate' };
       }
       case undefined:
         throw new IdentityFault(

@@ -212,17 +212,17 @@ describe('SDS', () => {
   });
 });
 
-describe('SDS with certificates of four seconds', () => {
+describe('SDS with certificates of a few seconds', () => {
   it('renews at half of their life, by pushing another', async () => {
-    doors = await MeshDoors.start({ certificateLifetimeMs: 4_000 });
+    doors = await MeshDoors.start({ certificateLifetimeMs: 8_000 });
     const sds = deltaSecrets(doors.tls());
     sds.write(ask({ resourceNamesSubscribe: ['default'] }));
     const first = ownOf((await take(sds)).get('default')!);
     const second = ownOf((await take(sds)).get('default')!);
     expect(second.serialNumber).not.toBe(first.serialNumber);
     const leftMs = Date.parse(first.validTo) - Date.now();
-    expect(leftMs).toBeGreaterThan(500);
-    expect(leftMs).toBeLessThan(3_500);
+    expect(leftMs).toBeGreaterThan(0);
+    expect(leftMs).toBeLessThan(6_000);
   });
 
   it('in a root rotation pushes the roots first, the new certificate when they are in use, and the old root’s end last', async () => {

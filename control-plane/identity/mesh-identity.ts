@@ -16,6 +16,7 @@ import { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import { readMountedSecret, writeOwnerOnly } from '../../certs/storage/owner-only.ts';
 import type { DataFolder } from '../data-folder/data-folder.ts';
 import { Authentication } from '../door/authentication.ts';
+import { RefusalLog } from '../door/refusal-log.ts';
 import { BundleWatchers } from './bundle-watchers.ts';
 import { FederatedBundles, type FederatedFile } from './federated-bundles.ts';
 import { IdentityMetrics } from './identity-metrics.ts';
@@ -58,6 +59,7 @@ export class MeshIdentity {
   readonly watchers: BundleWatchers;
   readonly metrics: IdentityMetrics = new IdentityMetrics();
   readonly credentials: MeshServerCredentials;
+  readonly refusalLog: RefusalLog;
   readonly #options: MeshIdentityOptions;
   readonly #localToken: LocalToken;
   readonly #rotation: RotationTimer;
@@ -88,6 +90,8 @@ export class MeshIdentity {
     this.watchers = new BundleWatchers(nowMs, Math.min(maxLingerMs, certificateLifetimeMs));
     const { authority, bundles, joinTokens, watchers, metrics } = this;
     const { tokenReview } = options;
+    const refusalLog = new RefusalLog(log);
+    this.refusalLog = refusalLog;
     this.authentication = new Authentication({ authority, joinTokens, tokenReview, nowMs });
     this.service = new IdentityService({
       authority,
@@ -98,6 +102,7 @@ export class MeshIdentity {
       metrics,
       nowMs,
       log,
+      refusalLog,
     });
     this.secrets = new IssuedSecrets({ authority, bundles, watchers, metrics, log, nowMs, after, random });
     this.credentials = new MeshServerCredentials(authority, controlPlaneId(trustDomain), { nowMs, after }, (error) =>

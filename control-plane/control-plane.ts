@@ -198,7 +198,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
             kind: proxy.kind,
             variant,
             peer,
-            identity: proxy.identity ?? '',
+            identity: proxy.identity?.text ?? '',
             connectedAt: new Date(connectedWallMs).toISOString(),
           })),
         faults: () => (state?.faults ?? []).map((fault) => ({ ...fault, text: faultText(fault) })),

@@ -16,6 +16,6 @@ export interface RegisteredInstance {
   /** At least 1. */
   readonly weight: number;
   readonly healthy: boolean;
-  /** The SPIFFE ID that it registered with over the TLS door: its sidecar takes mTLS. '' : it came by the plain door, and has none. */
+  /** SPIFFE ID, proven when it registered; '' : none, it takes plaintext only. */
   readonly identity: string;
 }

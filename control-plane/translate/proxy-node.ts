@@ -1,5 +1,6 @@
 /** Who a proxy says it is, read from `node` of its first message, and which kind of client it is. */
 import { isIP } from 'node:net';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import type { Node } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 
 /** Which encoder renders for it: where clients differ, each is sent what it takes (xds.md C3). */
@@ -35,8 +36,8 @@ export interface ProxyNode {
   readonly upstreams: readonly UpstreamAddress[];
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
-  /** Its SPIFFE ID, which the TLS door has proven and `node` agrees with; null: it came by the plain door, and has none. */
-  readonly identity: string | null;
+  /** Who it is, proven by its stream; null: it came without proof, and is sent configuration without mTLS. */
+  readonly identity: SpiffeId | null;
 }
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -44,8 +45,11 @@ const maxIdLength = 253;
 /** Each costs a listener, on the word of whoever connects. */
 const maxUpstreams = 256;
 
-/** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. */
-export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
+/** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. That `node` agrees with the identity is checked by whoever knows it. */
+export function readProxyNode(
+  node: Node,
+  identity: SpiffeId | null = null,
+): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const metadata = node.metadata ?? {};
   const kind = clientKind(node.userAgentName);
@@ -83,7 +87,7 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
     upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
-    identity: null,
+    identity,
   };
   return faults.length > 0 ? { faults } : { proxy };
 }
@@ -95,7 +99,7 @@ export function proxyKey(proxy: ProxyNode): string {
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}${addresses.join('')}${identity === null ? '' : ' mtls'}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'}${addresses.join('')}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {

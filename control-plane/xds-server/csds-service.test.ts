@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
+import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import {
@@ -38,7 +39,7 @@ class Client {
   constructor(id: string, identity: string | null = null) {
     this.proxy = {
       node: create(NodeSchema, { id, cluster: 'shop/orders' }),
-      proxy: { id, identity } as unknown as ProxyNode,
+      proxy: { id, identity: identity === null ? null : parseSpiffeId(identity) } as unknown as ProxyNode,
       peer: '127.0.0.1:1',
       variant: 'sotw',
       connectedWallMs: 0,

@@ -3,7 +3,6 @@
  */
 import { create } from '@bufbuild/protobuf';
 import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
-import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import {
   ClientResourceStatus,
   UpdateFailureStateSchema,
@@ -44,7 +43,7 @@ export class CsdsService {
   /** Who comes by the TLS door sees the proxies of its own identity; the plain door, this machine's, shows all. */
   #status(caller: Caller | null): ClientStatusResponse {
     const visible = [...this.#proxies()].filter(
-      ({ proxy }) => caller === null || (proxy.identity !== null && caller.speaksFor(parseSpiffeId(proxy.identity))),
+      ({ proxy }) => caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity)),
     );
     return create(ClientStatusResponseSchema, { config: visible.map(clientConfig) });
   }

@@ -122,7 +122,7 @@ export class StreamHandler implements SessionOwner {
     }
     this.connected = {
       node,
-      proxy: { ...read.proxy, identity: identity?.text ?? null },
+      proxy: { ...read.proxy, identity },
       peer,
       variant,
       connectedWallMs: wallMs(),

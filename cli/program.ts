@@ -146,19 +146,12 @@ function program(): Command {
       process.exitCode = await (await import('./commands/status.ts')).status(options);
     });
 
-  addIdentityCommands(
-    command(
-      'identity',
-      'Join tokens, the roots of the mesh, and their rotation.',
-      'outrigger identity token create --service shop/orders',
-    ),
-    {
-      flag,
-      output,
-      controlPlaneAdmin,
-      dataDir,
-    },
+  const identity = command(
+    'identity',
+    'Who is who in the mesh: join tokens, the roots and their rotation.',
+    'outrigger identity token create --service shop/orders',
   );
+  addIdentityCommands(identity, { flag, output, controlPlaneAdmin, dataDir });
 
   command(
     'demo',

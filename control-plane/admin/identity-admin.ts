@@ -80,7 +80,7 @@ export class IdentityAdmin {
     const identities = services.map((service) => this.#accountOf(service));
     const { token, entry } = this.#identity.joinTokens.create({ identities, uses, lifetimeMs });
     this.#log.info(
-      `made the join token ${entry.id} for ${entry.identities.join(', ')}: ${uses} uses, until ${new Date(entry.expiresAtMs).toISOString()}`,
+      `made the join token ${entry.id} for ${entry.identities.join(', ')}, good for ${uses === 1 ? '1 key' : `${uses} keys`}, until ${new Date(entry.expiresAtMs).toISOString()}`,
     );
     return { ...tokenRow(entry), token };
   }

@@ -34,6 +34,7 @@ import {
   type RegisterResponse,
   RegistryService,
 } from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { grpcService } from '../../proto/grpc-service.ts';
 import { typeOrder } from '../xds-server/served-resource.ts';
 import { bearer, type Held, MeshDoors, type OpenStream, shopOrders, stream, unary } from './mesh-doors.test-data.ts';
 
@@ -180,6 +181,22 @@ describe('the TLS door', () => {
     expect(await bad.failed).toMatchObject({ code: status.RESOURCE_EXHAUSTED });
     good.write(ask({ typeUrl: typeOrder.secret, resourceNamesSubscribe: ['ROOTCA'] }));
     expect((await good.next()).resources[0]!.name).toBe('ROOTCA');
+  });
+
+  it('waits for the request of an unproven call for a few seconds only, and for so many at a time', async () => {
+    const client = doors.tls();
+    const open = (): Promise<{ readonly code: status }> =>
+      new Promise((resolve) => {
+        const { path, requestSerialize, responseDeserialize } = grpcService(IdentityService)['sign']!;
+        client
+          .makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error) => resolve(error!))
+          .on('error', () => {});
+      });
+    const outcomes = await Promise.all(Array.from({ length: 70 }, open));
+    const count = (code: status): number => outcomes.filter((outcome) => outcome.code === code).length;
+    expect([count(status.RESOURCE_EXHAUSTED), count(status.DEADLINE_EXCEEDED)]).toEqual([6, 64]);
+    expect(await unary(client, Health, 'check', create(HealthCheckRequestSchema))).toMatchObject({ status: 1 });
+    await doors.certificate();
   });
 
   it('serves on while others stall in their handshake, or talk nonsense', async () => {

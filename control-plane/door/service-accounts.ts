@@ -21,6 +21,9 @@ export function identityAs(
   accounts: ServiceAccounts,
   what: string,
 ): SpiffeId {
+  // A gRPC application may leave its cluster out where nobody asks who it is.
+  if (service === '')
+    throw new IdentityFault('not-allowed', `${what} is missing; write it as namespace/service, for ${caller.words}`);
   const accepted = accounts(namespace, service).map((account) => serviceAccountId(trustDomain, namespace, account));
   const own = accepted.find((id) => caller.speaksFor(id));
   if (own !== undefined) return own;

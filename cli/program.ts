@@ -3,6 +3,7 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
 import { environmentName, proofFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
@@ -25,6 +26,10 @@ const controlPlane = (): Option =>
 
 /** As commander names an option's value. */
 const camelCase = (name: string): string => name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase());
+const dataDir = (description: string): Option =>
+  flag('--data-dir <DIR>', `${description} (default: $XDG_STATE_HOME/outrigger or ~/.local/state/outrigger)`);
+/** Where Kubernetes puts a service account's credentials. */
+const mounted = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
@@ -47,9 +52,28 @@ function program(): Command {
     'outrigger control-plane --config mesh/ --data-dir .outrigger',
   )
     .addOption(flag('--config <PATH>', 'YAML file or folder, watched; may be given again').argParser(several))
-    .addOption(flag('--data-dir <DIR>', 'where registered instances survive a restart'))
+    .addOption(dataDir('where its authority, tokens and registered instances are kept'))
     .addOption(flag('--listen <HOST:PORT>', 'xDS and registration without TLS; loopback only', '127.0.0.1:15010'))
-    .addOption(flag('--listen-tls <HOST:PORT>', 'not built yet: refused'))
+    .addOption(
+      flag('--listen-tls <HOST:PORT>', 'the same by TLS, with identities and secrets; off for none', '127.0.0.1:15012'),
+    )
+    .addOption(flag('--trust-domain <NAME>', 'the first part of every SPIFFE ID of this mesh', 'cluster.local'))
+    .addOption(flag('--certificate-lifetime <DURATION>', 'how long workload certificates last', '24h'))
+    .addOption(
+      flag('--ca-certificate <FILE>', 'sign with your own root or intermediate (PEM chain) instead of one made here'),
+    )
+    .addOption(flag('--ca-key <FILE>', 'its key (PEM)'))
+    .addOption(flag('--ca-roots <FILE>', 'its root, when the chain does not end in it'))
+    .addOption(
+      flag(
+        '--federate <TRUST-DOMAIN=FILE>',
+        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again',
+      ).argParser(several),
+    )
+    .addOption(flag('--kubernetes-api <URL>', 'take Kubernetes service account tokens, reviewed by this API server'))
+    .addOption(flag('--kubernetes-audience <NAME>', 'whom those tokens have to be for', 'outrigger'))
+    .addOption(flag('--kubernetes-token <FILE>', "the control plane's own token", `${mounted}/token`))
+    .addOption(flag('--kubernetes-ca <FILE>', "the API server's CA", `${mounted}/ca.crt`))
     .addOption(flag('--listen-admin <HOST:PORT>', 'metrics, health and data for `get`', '127.0.0.1:15014'))
     .addOption(flag('--store <KIND>', 'embedded; etcd is not built yet', 'embedded'))
     .addOption(flag('--log-level <LEVEL>', 'trace, debug, info, warn, error', 'info'))
@@ -140,6 +164,14 @@ function program(): Command {
       process.exitCode = await (await import('./commands/status.ts')).status(options);
     });
 
+  const identity = command(
+    'identity',
+    'Who is who in the mesh: identities in use, join tokens, the roots and their rotation.',
+    'outrigger identity token create --service shop/orders',
+  );
+  addIdentityCommands(identity, { flag, output, controlPlaneAdmin, dataDir });
+  addProxyIdentityCommands(identity, { flag, output });
+
   command(
     'demo',
     'Runs the demo: a shop of four services, each with a sidecar, on this machine only.',
@@ -149,11 +181,6 @@ function program(): Command {
     .action(async (options) => {
       process.exitCode = await (await import('./commands/demo.ts')).demo(options);
     });
-
-  addProxyIdentityCommands(command('identity', 'Shows and checks who is who in the mesh.', 'outrigger identity show'), {
-    flag,
-    output,
-  });
 
   for (const [name, what] of notBuilt) {
     root

@@ -1,20 +1,28 @@
 /**
- * The control plane put together: files and registry → model → snapshots → xDS streams, with the registration API, CSDS, health, reflection and the admin port. The wiring is
- * here and nowhere else.
+ * The control plane put together: files and registry → model → snapshots → xDS streams, with the registration API, CSDS, health, reflection and the admin port; behind a plain door for this machine, and a TLS door
+ * where everybody has to say who they are. The wiring is here and nowhere else.
  */
 import { existsSync } from 'node:fs';
 import { isIP } from 'node:net';
-import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { ReflectionService } from '@grpc/reflection';
-import { HealthImplementation } from 'grpc-health-check';
+import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
+import type { AuthorityFiles } from '../certs/authority/operator-authority.ts';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
+import { SecretDiscoveryService } from '../proto/generated/envoy/service/secret/v3/sds_pb.js';
 import { ClientStatusDiscoveryService } from '../proto/generated/envoy/service/status/v3/csds_pb.js';
-import { Health } from '../proto/generated/health/v1/health_pb.js';
+import { IdentityService as IdentityServiceDescriptor } from '../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { RegistryService as RegistryServiceDescriptor } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
-import { grpcService, reflectionPackage } from '../proto/grpc-service.ts';
 import { AdminServer } from './admin/admin-server.ts';
+import { IdentityAdmin } from './admin/identity-admin.ts';
 import { metricsText } from './admin/metrics-text.ts';
+import { DataFolder } from './data-folder/data-folder.ts';
+import type { Caller } from './door/caller.ts';
+import { grpcServer, shutDown } from './door/grpc-server.ts';
+import { type OpenTlsDoor, openTlsDoor } from './door/open-tls-door.ts';
+import { accountNamedLikeTheService, identityAs } from './door/service-accounts.ts';
+import type { FederatedFile } from './identity/federated-bundles.ts';
+import { MeshIdentity } from './identity/mesh-identity.ts';
+import type { TokenReview } from './identity/token-review.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
@@ -34,11 +42,24 @@ interface HostPort {
   readonly port: number;
 }
 
+/** Of the TLS door and the identities behind it. */
+export interface IdentityOptions {
+  readonly listen: HostPort;
+  readonly trustDomain: string;
+  readonly certificateLifetimeMs: number;
+  /** The operator's own root or intermediate; null: a root is made in the data directory. */
+  readonly authorityFiles: AuthorityFiles | null;
+  readonly federated: readonly FederatedFile[];
+  /** Null: Kubernetes' tokens are not taken. */
+  readonly tokenReview: TokenReview | null;
+}
+
 export interface ControlPlaneOptions {
   readonly configPaths: readonly string[];
-  /** Null: registered instances do not survive a restart. */
-  readonly dataDir: string | null;
+  readonly dataDir: string;
   readonly listen: HostPort;
+  /** Null: no TLS door, and no identities. */
+  readonly identity: IdentityOptions | null;
   readonly listenAdmin: HostPort;
   readonly log: Logger;
   /** Default 30 min; 0: streams are never ended by age. */
@@ -47,26 +68,41 @@ export interface ControlPlaneOptions {
 
 export interface RunningControlPlane {
   readonly port: number;
+  /** Null: no TLS door. */
+  readonly tlsPort: number | null;
   readonly adminPort: number;
   /** Ends streams in order, so that proxies come back to the next control plane, and closes. */
   close(): Promise<void>;
 }
 
-const services = [AggregatedDiscoveryService, ClientStatusDiscoveryService, RegistryServiceDescriptor];
-const healthNames = ['', ...services.map((service) => service.typeName)];
+/** This machine only: generous. */
+const plainLimits = { maxMessageBytes: 16 * 1024 * 1024, maxStreams: 1_000 };
 
-/** Rejects with one line when something cannot be had: a path, a port, the data directory. */
+/** Rejects with one line when something cannot be had: a path, a port, the data directory, an authority. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<RunningControlPlane> {
   const { log, listen, listenAdmin } = options;
   if (!isLoopback(listen.host)) {
     throw new Error(
-      `--listen ${listen.host}:${listen.port} is not on loopback: without TLS the control plane serves this machine only, and TLS (--listen-tls) is not built yet`,
+      `--listen ${listen.host}:${listen.port} is not on loopback: without TLS the control plane serves this machine only; others come by --listen-tls`,
     );
   }
   for (const path of options.configPaths)
     if (!existsSync(path)) throw new Error(`${path}: there is no such file or folder`);
   const { after } = systemSourceClock;
-  const store = new InstanceStore(options.dataDir, log, after);
+  const wallMs = (): number => Date.now();
+  const nowMs = (): number => performance.now();
+  const dataFolder = DataFolder.open(options.dataDir);
+  let identity: MeshIdentity | null = null;
+  try {
+    if (options.identity !== null)
+      identity = new MeshIdentity({ ...options.identity, dataFolder, log, nowMs: wallMs, after, random: Math.random });
+  } catch (error) {
+    dataFolder.close();
+    throw error;
+  }
+  const onRefused = (reason: string): void => identity?.metrics.refused(reason);
+
+  const store = new InstanceStore(dataFolder.path, log, after);
   const builder = new ModelBuilder();
   const snapshots = new ProxySnapshots({ log, after });
   let model: Model | null = null;
@@ -78,7 +114,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     logWarnings(log, model, before);
     snapshots.setModel(model);
   };
-  const registry = new Registry({ store, nowMs: () => performance.now(), after, onChange: rebuild });
+  const registry = new Registry({ store, nowMs, after, onChange: rebuild });
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
     onChange: (next) => {
@@ -91,43 +127,66 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   logFaults(log, state, null);
   rebuild();
 
+  const trustDomain = options.identity?.trustDomain ?? '';
+  const identityOf = (caller: Caller, namespace: string, service: string, what: string) =>
+    identityAs(caller, namespace, service, trustDomain, accountNamedLikeTheService, what);
   const xds = new XdsService({
     proxies: snapshots,
+    secrets: identity?.secrets ?? null,
+    identityOf: (caller, { namespace, service }) => identityOf(caller, namespace, service, 'node.cluster'),
     log,
-    nowMs: () => performance.now(),
-    wallMs: () => Date.now(),
+    nowMs,
+    wallMs,
     after,
     random: Math.random,
     maxStreamAgeMs: options.maxStreamAgeMs ?? 30 * 60_000,
+    onRefused,
   });
   const csds = new CsdsService(() => snapshots.proxies);
-  const health = new HealthImplementation(Object.fromEntries(healthNames.map((name) => [name, 'SERVING' as const])));
-  const server = new Server({
-    'grpc.max_receive_message_length': 16 * 1024 * 1024,
-    'grpc.keepalive_time_ms': 30_000,
-    'grpc.keepalive_timeout_ms': 10_000,
-    'grpc-node.max_session_memory': 256,
-  });
-  addService(server, grpcService(AggregatedDiscoveryService), xds.implementation);
-  addService(server, grpcService(ClientStatusDiscoveryService), csds.implementation);
-  addService(server, grpcService(RegistryServiceDescriptor), new RegistryService(registry).implementation);
-  health.addToServer(server);
-  new ReflectionService(
-    reflectionPackage([...services, Health]) as ConstructorParameters<typeof ReflectionService>[0],
-  ).addToServer(server);
+  const registryService = new RegistryService(registry, { identityOf, log, onRefused });
+  const services = [
+    { descriptor: AggregatedDiscoveryService, implementation: xds.implementation },
+    { descriptor: ClientStatusDiscoveryService, implementation: csds.implementation },
+    { descriptor: RegistryServiceDescriptor, implementation: registryService.implementation },
+  ];
+  const plain = grpcServer(services, plainLimits, []);
 
-  const closeSources = (): void => {
+  const closeAll = (): void => {
     source.close();
     snapshots.close();
     registry.close();
+    identity?.close();
+    dataFolder.close();
   };
   let port: number;
   let admin: AdminServer;
+  let door: OpenTlsDoor | null = null;
   try {
-    port = await bind(server, listen);
+    port = await bind(plain.server, listen);
+    if (identity !== null)
+      door = await openTlsDoor(options.identity!.listen, {
+        identity,
+        services: [
+          ...services,
+          { descriptor: SecretDiscoveryService, implementation: xds.secretImplementation },
+          { descriptor: IdentityServiceDescriptor, implementation: identity.service.implementation },
+        ],
+        after,
+      }).catch((error: NodeJS.ErrnoException) => {
+        throw new Error(portFault('--listen-tls', options.identity!.listen, error));
+      });
+    const identityAdmin = identity === null ? null : new IdentityAdmin(identity, log);
     admin = await AdminServer.start(listenAdmin, {
       ready: () => model !== null,
-      metrics: () => metricsText(snapshots, registry.instances.length, state?.faults.length ?? 0),
+      metrics: () =>
+        metricsText(
+          snapshots,
+          registry.instances.length,
+          state?.faults.length ?? 0,
+          identity === null || door === null
+            ? null
+            : { identity, connections: door.connections, calls: door.calls, nowMs: wallMs() },
+        ),
       lists: {
         services: () => listServices(model!),
         endpoints: () => listEndpoints(model!),
@@ -139,40 +198,40 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
             kind: proxy.kind,
             variant,
             peer,
+            identity: proxy.identity?.text ?? '',
             connectedAt: new Date(connectedWallMs).toISOString(),
           })),
         faults: () => (state?.faults ?? []).map((fault) => ({ ...fault, text: faultText(fault) })),
+        ...identityAdmin?.lists,
       },
+      actions:
+        identity === null || identityAdmin === null
+          ? null
+          : { byPath: identityAdmin.actions, isLocalToken: (text) => identity.isLocalToken(text) },
     }).catch((error: NodeJS.ErrnoException) => {
       throw new Error(portFault('--listen-admin', listenAdmin, error));
     });
   } catch (error) {
-    server.forceShutdown();
-    closeSources();
+    plain.server.forceShutdown();
+    await door?.close();
+    closeAll();
     throw error;
   }
-  log.info(`serving xDS and registration on ${listen.host}:${port}, admin on ${listenAdmin.host}:${admin.port}`);
+  log.info(
+    `serving xDS and registration on ${listen.host}:${port}, ${door === null ? 'without TLS' : `by TLS on ${options.identity!.listen.host}:${door.port} (trust domain ${trustDomain})`}, admin on ${listenAdmin.host}:${admin.port}, data in ${dataFolder.path}`,
+  );
   return {
     port,
+    tlsPort: door?.port ?? null,
     adminPort: admin.port,
     close: async () => {
       xds.endStreams();
-      health.setStatus('', 'NOT_SERVING');
-      await new Promise<void>((resolve) => {
-        const stop = after(500, () => server.forceShutdown());
-        server.tryShutdown(() => {
-          stop();
-          resolve();
-        });
-      });
-      closeSources();
+      plain.notServing();
+      await Promise.all([shutDown(plain.server, after), door?.close()]);
+      closeAll();
       await admin.close();
     },
   };
-}
-
-function addService(server: Server, definition: ServiceDefinition, implementation: object): void {
-  server.addService(definition, implementation as UntypedServiceImplementation);
 }
 
 function bind(server: Server, listen: HostPort): Promise<number> {

@@ -16,6 +16,7 @@ export const entryFiles: readonly string[] = [
   'envoy/config/bootstrap/v3/bootstrap.proto',
   'envoy/service/auth/v3/external_auth.proto',
   'envoy/service/discovery/v3/ads.proto',
+  'envoy/service/secret/v3/sds.proto',
   'envoy/service/status/v3/csds.proto',
   'envoy/admin/v3/config_dump.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',

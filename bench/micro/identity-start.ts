@@ -26,7 +26,8 @@ writeFileSync(meshFile, mesh);
 writeFileSync(tokenFile, secure.joinTokens.create({ identities: [orders], uses: rounds + 1 }).token);
 const plain = await startControlPlane({
   configPaths: [meshFile],
-  dataDir: null,
+  dataDir: join(secure.folder, 'plain'),
+  identity: null,
   listen: { host: '127.0.0.1', port: 0 },
   listenAdmin: { host: '127.0.0.1', port: 0 },
   log: pino({ level: 'silent' }),

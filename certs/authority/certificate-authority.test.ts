@@ -127,6 +127,20 @@ describe('CertificateAuthority', () => {
     expect(authority.bundle().sequence).toBe(4);
   });
 
+  it('knows the leaves of a root that it has taken out of trust, for connections that began before', () => {
+    const authority = open();
+    const oldLeaf = readCertificate(sign(authority).chain[0]!);
+    authority.rotate();
+    authority.force();
+    const newLeaf = readCertificate(sign(authority).chain[0]!);
+    expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([false, false]);
+    authority.force();
+    expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([true, false]);
+    authority.rotate();
+    authority.revert();
+    expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([true, false]);
+  });
+
   it('begins a rotation by itself when its root comes to the last tenth of its life', () => {
     const authority = open();
     const rootEndMs = authority.status().authorities[0]!.notAfterMs;

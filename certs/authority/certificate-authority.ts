@@ -18,7 +18,7 @@ import {
 } from '../rotation/root-rotation.ts';
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { makeTrustBundle, type TrustBundle } from '../spiffe/trust-bundle.ts';
-import { sameBytes } from '../x509/certificate.ts';
+import { type Certificate, isSignedBy, sameBytes } from '../x509/certificate.ts';
 import { AuthorityStore, type StoredAuthorities } from './authority-store.ts';
 import { createRoot, defaultRootLifetimeMs } from './create-root.ts';
 import type { IssuingClock } from './issuing-clock.ts';
@@ -48,6 +48,8 @@ export interface IssuingReason {
   readonly peer: string;
 }
 
+const maxRetired = 64;
+
 export class CertificateAuthority {
   readonly #clock: IssuingClock;
   readonly #trustDomain: string;
@@ -59,6 +61,8 @@ export class CertificateAuthority {
   /** No operator's authority: then nobody else would think of it. */
   readonly #rotatesItself: boolean;
   readonly #listeners = new Set<() => void>();
+  /** Certificates that signed and count no more, since this started. */
+  #retired: readonly Certificate[] = [];
   /** The operator's, when a rotation has to end first. */
   #waiting: SigningAuthority | null = null;
   #stored: StoredAuthorities;
@@ -109,6 +113,14 @@ export class CertificateAuthority {
       peer: reason.peer,
     });
     return leaf;
+  }
+
+  /**
+   * Whether who signed this leaf has been taken out of trust since this started: a connection from before goes on after its handshake, and must not count for longer than its root. (Handshakes judge by the
+   * bundle themselves.)
+   */
+  signedByRetired(leaf: Certificate): boolean {
+    return this.#retired.some((old) => isSignedBy(leaf, old));
   }
 
   /** Starts a rotation to a new root of our own. Throws IdentityFault `rotation-state`. */
@@ -236,7 +248,19 @@ export class CertificateAuthority {
       throw error;
     }
     this.#bundle = this.#makeBundle();
+    this.#retire(previous, next);
     for (const listener of this.#listeners) listener();
+  }
+
+  #retire(previous: StoredAuthorities, next: StoredAuthorities): void {
+    const trusted = [...next.authorities.values()];
+    const counts = (certificate: Certificate): boolean =>
+      trusted.some(({ chain, roots }) => [chain[0]!, ...roots].some(({ der }) => sameBytes(der, certificate.der)));
+    // An intermediate that was renewed under the same root is replaced, not distrusted.
+    const gone = [...previous.authorities.values()].filter(({ roots }) => !counts(roots[0]!));
+    this.#retired = [...this.#retired.filter((old) => !counts(old)), ...gone.map(({ chain }) => chain[0]!)].slice(
+      -maxRetired,
+    );
   }
 
   #makeBundle(): TrustBundle {

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { issuingClock } from '../authority/issuing-clock.ts';
 import { parseSpiffeId, serviceAccountId } from '../spiffe/spiffe-id.ts';
 import { JoinTokens } from './join-tokens.ts';
+import { LocalToken } from './local-token.ts';
 
 const orders = serviceAccountId('td', 'shop', 'orders');
 const payments = serviceAccountId('td', 'shop', 'payments');
@@ -93,10 +94,57 @@ describe('JoinTokens', () => {
     expect(text).toContain(token.slice(4, 20));
   });
 
+  it('speaks for its identities without being used up, until it is used up, revoked or expired', () => {
+    const { token, entry } = tokens.create({ identities: [orders], uses: 2 });
+    const holder = tokens.holder(token);
+    expect([holder.speaksFor(orders), holder.speaksFor(payments), holder.fault()]).toEqual([true, false, '']);
+    expect(tokens.list()).toEqual([entry]);
+    tokens.redeem(token, null, keys[0]!);
+    expect(holder.fault()).toBe('');
+    tokens.redeem(token, null, keys[1]!);
+    expect(holder.fault()).toContain('is used up');
+    expect(() => tokens.holder(token)).toThrow(refused);
+    const other = tokens.create({ identities: [orders] });
+    const second = tokens.holder(other.token);
+    nowMs += 60 * 60_000;
+    expect(second.fault()).toContain('expired at');
+    expect(() => tokens.holder(other.token)).toThrow('expired at');
+    tokens.revoke(other.entry.id);
+    expect(second.fault()).toContain('was revoked');
+    expect(() => tokens.holder('x')).toThrow('is not known');
+  });
+
+  it('of the control plane itself is for every service account of the trust domain, as long as it runs, and never on the disk', () => {
+    const { text, token } = LocalToken.make(clock);
+    const withLocal = new JoinTokens(folder, 'td', clock, token);
+    for (const key of keys) expect(withLocal.redeem(text, payments, key)).toEqual(payments);
+    expect(() => withLocal.redeem(text, null, keys[0]!)).toThrow('say which');
+    for (const other of [
+      'spiffe://td/ns/outrigger/sa/control-plane',
+      'spiffe://td/db',
+      'spiffe://other/ns/shop/sa/orders',
+      'spiffe://td',
+    ])
+      expect(() => withLocal.redeem(text, parseSpiffeId(other), keys[0]!)).toThrow(notAllowed);
+    const holder = withLocal.holder(text);
+    expect([holder.speaksFor(orders), holder.speaksFor(parseSpiffeId('spiffe://td/db')), holder.fault()]).toEqual([
+      true,
+      false,
+      '',
+    ]);
+    expect(() =>
+      new JoinTokens(folder, 'td', clock, LocalToken.make(clock).token).redeem(text, orders, keys[0]!),
+    ).toThrow(refused);
+    expect(() => withLocal.redeem(`${text.slice(0, -1)}~`, orders, keys[0]!)).toThrow(refused);
+    withLocal.create({ identities: [orders] });
+    expect(readFileSync(join(folder, 'join-tokens.json'), 'utf8')).not.toContain(token.id);
+  });
+
   it.each([
     [{ identities: [] }],
     [{ identities: [parseSpiffeId('spiffe://other/x')] }],
     [{ identities: [parseSpiffeId('spiffe://td')] }],
+    [{ identities: [parseSpiffeId('spiffe://td/ns/outrigger/sa/control-plane')] }],
     [{ identities: [orders], uses: 0 }],
     [{ identities: [orders], uses: 1.5 }],
     [{ identities: [orders], lifetimeMs: 59_000 }],

@@ -6,8 +6,10 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import { join } from 'node:path';
 import type { IssuingClock } from '../authority/issuing-clock.ts';
 import { IdentityFault } from '../identity-fault.ts';
-import { parseSpiffeId, type SpiffeId } from '../spiffe/spiffe-id.ts';
+import { controlPlaneId } from '../spiffe/control-plane-id.ts';
+import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../spiffe/spiffe-id.ts';
 import { ensureOwnerOnlyFolder, readOwnerOnly, writeOwnerOnly } from '../storage/owner-only.ts';
+import type { LocalToken } from './local-token.ts';
 
 export interface JoinTokenOptions {
   /** What its bearer may become. One or more. */
@@ -25,6 +27,16 @@ export interface JoinTokenEntry {
   readonly identities: readonly string[];
   readonly usesLeft: number;
   readonly expiresAtMs: number;
+}
+
+/** Whom a token speaks for while it lasts: for connections that show it each time and get no certificate. */
+export interface TokenHolder {
+  readonly id: string;
+  /** As a refusal says it. */
+  readonly words: string;
+  speaksFor(id: SpiffeId): boolean;
+  /** Why it counts no more; '' while it does. */
+  fault(): string;
 }
 
 interface StoredToken extends JoinTokenEntry {
@@ -47,14 +59,16 @@ export class JoinTokens {
   readonly #path: string;
   readonly #trustDomain: string;
   readonly #clock: IssuingClock;
+  readonly #local: LocalToken | null;
   #tokens: ReadonlyMap<string, StoredToken>;
 
-  /** Makes the folder. Throws IdentityFault `unsafe-file` or `malformed`, and the system's errors. */
-  constructor(folder: string, trustDomain: string, clock: IssuingClock) {
+  /** Makes the folder. `local`: the control plane's own, null for none. Throws IdentityFault `unsafe-file` or `malformed`, and the system's errors. */
+  constructor(folder: string, trustDomain: string, clock: IssuingClock, local: LocalToken | null = null) {
     ensureOwnerOnlyFolder(folder);
     this.#path = join(folder, 'join-tokens.json');
     this.#trustDomain = trustDomain;
     this.#clock = clock;
+    this.#local = local;
     this.#tokens = new Map(readTokens(this.#path).map((token) => [token.id, token]));
   }
 
@@ -68,6 +82,11 @@ export class JoinTokens {
         throw new IdentityFault(
           'not-allowed',
           `a join token can't be for ${id.text}: it has to be somebody in the trust domain ${this.#trustDomain}`,
+        );
+      else if (id.text === controlPlaneId(this.#trustDomain).text)
+        throw new IdentityFault(
+          'not-allowed',
+          `a join token can't be for ${id.text}, the control plane's own identity`,
         );
     if (!Number.isInteger(uses) || uses < 1 || uses > maxUses)
       throw new IdentityFault('not-allowed', `a join token is good for 1 to ${maxUses} uses, not for ${uses}`);
@@ -93,35 +112,51 @@ export class JoinTokens {
    * who knows the secret.
    */
   redeem(token: string, wanted: SpiffeId | null, publicKey: Uint8Array): SpiffeId {
-    const [, id = '', secret = ''] = form.exec(token) ?? [];
-    const found = this.#tokens.get(id);
-    // Compared also when there is none of this id, so that time does not tell.
-    const matches = timingSafeEqual(sha256(secret), Buffer.from(found?.secretHash ?? '00'.repeat(32), 'hex'));
-    if (found === undefined || !matches)
-      throw new IdentityFault(
-        'token-refused',
-        'the join token is not known: it was mistyped, revoked, or has expired; make a new one',
-      );
+    if (this.#isLocal(token)) return this.#localIdentity(wanted);
+    const found = this.#find(token);
     const nowMs = this.#clock.nowMs();
-    if (nowMs >= found.expiresAtMs)
-      throw new IdentityFault(
-        'token-refused',
-        `the join token ${id} expired at ${new Date(found.expiresAtMs).toISOString()}; make a new one`,
-      );
     const identity = chooseIdentity(found, wanted);
     const keyHash = sha256(publicKey).toString('hex');
     const recent = found.recent.filter(({ atMs }) => nowMs - atMs < repeatWindowMs);
     if (recent.some((use) => use.keyHash === keyHash)) return identity;
-    if (found.usesLeft === 0)
-      throw new IdentityFault('token-refused', `the join token ${id} is used up; make a new one`);
+    if (found.usesLeft === 0) throw usedUp(found);
     this.#save(
-      new Map(this.#tokens).set(id, {
+      new Map(this.#tokens).set(found.id, {
         ...found,
         usesLeft: found.usesLeft - 1,
         recent: [...recent, { keyHash, atMs: nowMs }].slice(-maxRecent),
       }),
     );
     return identity;
+  }
+
+  /**
+   * Whom a token speaks for without being used up: who shows it each time, as an Envoy that gets its certificates by SDS. One that is used up speaks for nobody: a sidecar's own token is worth nothing once the
+   * sidecar has its certificate. Throws IdentityFault `token-refused`.
+   */
+  holder(token: string): TokenHolder {
+    if (this.#isLocal(token))
+      return {
+        id: this.#local!.id,
+        words: 'the local join token',
+        speaksFor: (id) => this.#isServiceAccount(id),
+        fault: () => '',
+      };
+    const { id, identities } = this.#find(token);
+    const fault = (): string => {
+      const now = this.#tokens.get(id);
+      if (now === undefined) return `the join token ${id} was revoked; make a new one`;
+      if (this.#clock.nowMs() >= now.expiresAtMs) return expired(now).message;
+      return now.usesLeft === 0 ? usedUp(now).message : '';
+    };
+    const words = fault();
+    if (words !== '') throw new IdentityFault('token-refused', words);
+    return {
+      id,
+      words: `the join token ${id} for ${identities.join(', ')}`,
+      speaksFor: (wanted) => identities.includes(wanted.text),
+      fault,
+    };
   }
 
   /** False when there was none. */
@@ -141,6 +176,44 @@ export class JoinTokens {
     }));
   }
 
+  /** The stored token whose secret this is. More than "refused" is said only to who knows the secret. */
+  #find(token: string): StoredToken {
+    const [, id = '', secret = ''] = form.exec(token) ?? [];
+    const found = this.#tokens.get(id);
+    // Compared also when there is none of this id, so that time does not tell.
+    const matches = timingSafeEqual(sha256(secret), Buffer.from(found?.secretHash ?? '00'.repeat(32), 'hex'));
+    if (found === undefined || !matches)
+      throw new IdentityFault(
+        'token-refused',
+        'the join token is not known: it was mistyped, revoked, or has expired; make a new one',
+      );
+    if (this.#clock.nowMs() >= found.expiresAtMs) throw expired(found);
+    return found;
+  }
+
+  #isLocal(token: string): boolean {
+    return this.#local?.matches(token) === true;
+  }
+
+  #localIdentity(wanted: SpiffeId | null): SpiffeId {
+    if (wanted === null)
+      throw new IdentityFault('not-allowed', 'the local join token is for every service account; say which');
+    if (!this.#isServiceAccount(wanted))
+      throw new IdentityFault(
+        'not-allowed',
+        `the local join token is for service accounts of ${this.#trustDomain} other than the control plane's, and not for ${wanted.text}`,
+      );
+    return wanted;
+  }
+
+  #isServiceAccount(id: SpiffeId): boolean {
+    return (
+      id.trustDomain === this.#trustDomain &&
+      serviceAccountOf(id) !== null &&
+      id.text !== controlPlaneId(this.#trustDomain).text
+    );
+  }
+
   #withoutExpired(): Map<string, StoredToken> {
     const nowMs = this.#clock.nowMs();
     return new Map([...this.#tokens].filter(([, token]) => nowMs < token.expiresAtMs));
@@ -151,6 +224,17 @@ export class JoinTokens {
     writeOwnerOnly(this.#path, `${JSON.stringify([...tokens.values()], null, 1)}\n`);
     this.#tokens = tokens;
   }
+}
+
+function expired({ id, expiresAtMs }: StoredToken): IdentityFault {
+  return new IdentityFault(
+    'token-refused',
+    `the join token ${id} expired at ${new Date(expiresAtMs).toISOString()}; make a new one`,
+  );
+}
+
+function usedUp({ id }: StoredToken): IdentityFault {
+  return new IdentityFault('token-refused', `the join token ${id} is used up; make a new one`);
 }
 
 function chooseIdentity(token: StoredToken, wanted: SpiffeId | null): SpiffeId {

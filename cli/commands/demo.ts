@@ -101,6 +101,8 @@ class ShopDemo {
       ...[
         '--listen',
         `127.0.0.1:${controlPlanePort}`,
+        '--listen-tls',
+        'off',
         '--listen-admin',
         `127.0.0.1:${controlPlaneAdminPort}`,
         '--log-level',

@@ -36,6 +36,7 @@ const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
     field('service', 'cluster'),
     field('kind'),
     field('address', 'peer'),
+    field('identity'),
     field('connected', 'connectedAt'),
   ],
 };

@@ -1,12 +1,15 @@
-/** The control plane's admin port: metrics, health, and the data behind `outrigger get`, as JSON. Read-only. */
-import { createServer, type Server } from 'node:http';
+/** The control plane's admin port: metrics, health, and the data behind `outrigger get`, as JSON. What changes something is in admin-actions.ts. */
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { type AdminActions, act } from './admin-actions.ts';
 
 export interface AdminData {
   readonly ready: () => boolean;
   readonly metrics: () => string;
   /** JSON by the last part of `/api/v1/<name>`. */
   readonly lists: Readonly<Record<string, () => unknown>>;
+  /** What may be changed by POST; null: nothing. */
+  readonly actions: AdminActions | null;
 }
 
 interface Answer {
@@ -38,6 +41,14 @@ function respond(data: AdminData, path: string): Answer {
   return text(`there is no ${path}\n`, 404);
 }
 
+async function answerTo(request: IncomingMessage, data: AdminData): Promise<Answer> {
+  const path = (request.url ?? '/').split('?', 1)[0]!;
+  if (request.method === 'GET' || request.method === 'HEAD') return respond(data, path);
+  if (request.method !== 'POST' || data.actions === null) return text('only GET is served here\n', 405);
+  const { status, body } = await act(request, path, data.actions);
+  return status === 200 ? { status, type: 'application/json', body } : text(body, status);
+}
+
 export class AdminServer {
   readonly #server: Server;
 
@@ -48,18 +59,16 @@ export class AdminServer {
   /** Rejects with the system's error when the port cannot be had. */
   static start(address: { readonly host: string; readonly port: number }, data: AdminData): Promise<AdminServer> {
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-      request.resume();
-      const get = request.method === 'GET' || request.method === 'HEAD';
-      const { status, type, body } = get
-        ? respond(data, (request.url ?? '/').split('?', 1)[0]!)
-        : text('only GET is served here\n', 405);
-      response.writeHead(status, {
-        'content-type': type,
-        'content-length': Buffer.byteLength(body),
-        'x-content-type-options': 'nosniff',
-        server: 'outrigger',
+      void answerTo(request, data).then(({ status, type, body }) => {
+        request.resume();
+        response.writeHead(status, {
+          'content-type': type,
+          'content-length': Buffer.byteLength(body),
+          'x-content-type-options': 'nosniff',
+          server: 'outrigger',
+        });
+        response.end(body);
       });
-      response.end(body);
     });
     server.maxConnections = 256;
     return new Promise((resolve, reject) => {

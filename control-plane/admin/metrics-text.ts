@@ -1,7 +1,21 @@
 /** The control plane's own metrics as Prometheus text. */
+import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import type { ProxySnapshots } from '../snapshot/proxy-snapshots.ts';
 
-export function metricsText(snapshots: ProxySnapshots, instances: number, faults: number): string {
+/** Of the TLS door; null: there is none. */
+export interface DoorFigures {
+  readonly identity: MeshIdentity;
+  readonly connections: number;
+  readonly calls: number;
+  readonly nowMs: number;
+}
+
+export function metricsText(
+  snapshots: ProxySnapshots,
+  instances: number,
+  faults: number,
+  door: DoorFigures | null,
+): string {
   const byKind = new Map<string, number>();
   let refusing = 0;
   for (const { proxy, session } of snapshots.proxies) {
@@ -23,5 +37,34 @@ export function metricsText(snapshots: ProxySnapshots, instances: number, faults
     '# TYPE outrigger_xds_snapshots_given_total counter',
     `outrigger_xds_snapshots_given_total ${snapshots.pushes}`,
   );
+  if (door !== null) lines.push(...doorLines(door));
   return `${lines.join('\n')}\n`;
+}
+
+const phases = ['steady', 'distributing', 'draining'] as const;
+
+function doorLines({ identity, connections, calls, nowMs }: DoorFigures): string[] {
+  const { state, authorities } = identity.authority.status();
+  const { holders, withBundle, moved } = identity.watchers.evidence(
+    identity.authority.bundle().sequence ?? 0,
+    identity.authority.signingId,
+  );
+  return [
+    '# TYPE outrigger_authority_expiry_seconds gauge',
+    ...authorities.map(
+      ({ id, notAfterMs }) =>
+        `outrigger_authority_expiry_seconds{authority="${id}",signs="${id === state.signing}"} ${Math.round((notAfterMs - nowMs) / 1000)}`,
+    ),
+    '# TYPE outrigger_authority_rotation_phase gauge',
+    ...phases.map((phase) => `outrigger_authority_rotation_phase{phase="${phase}"} ${phase === state.phase ? 1 : 0}`),
+    '# TYPE outrigger_certificate_holders gauge',
+    `outrigger_certificate_holders{state="known"} ${holders}`,
+    `outrigger_certificate_holders{state="with_bundle"} ${withBundle}`,
+    `outrigger_certificate_holders{state="moved"} ${moved}`,
+    '# TYPE outrigger_door_connections gauge',
+    `outrigger_door_connections ${connections}`,
+    '# TYPE outrigger_door_calls gauge',
+    `outrigger_door_calls ${calls}`,
+    ...identity.metrics.lines(),
+  ];
 }

@@ -20,6 +20,7 @@ import { CertificateAuthority } from '../../certs/authority/certificate-authorit
 import { createRoot } from '../../certs/authority/create-root.ts';
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
 import { JoinTokens } from '../../certs/join-token/join-tokens.ts';
+import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
 import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { makeTrustBundle, trustBundlePem } from '../../certs/spiffe/trust-bundle.ts';
 import { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
@@ -37,6 +38,9 @@ import {
   type WatchBundleResponse,
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { grpcService } from '../../proto/grpc-service.ts';
+import { RefusalLog } from '../door/refusal-log.ts';
+import { BundleWatchers } from './bundle-watchers.ts';
+import { IdentityMetrics } from './identity-metrics.ts';
 import { IdentityService } from './identity-service.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
 import { TokenReview } from './token-review.ts';
@@ -56,6 +60,8 @@ let folder = '';
 let authority: CertificateAuthority;
 let joinTokens: JoinTokens;
 let service: IdentityService;
+let watchers: BundleWatchers;
+let metrics: IdentityMetrics;
 let server: Server;
 let serverCredentials: MeshServerCredentials;
 let port = 0;
@@ -92,7 +98,20 @@ beforeEach(async () => {
         }),
     }),
   });
-  service = new IdentityService({ authority, bundles, joinTokens, tokenReview, nowMs: () => nowMs, log });
+  watchers = new BundleWatchers(() => nowMs, 60_000);
+  authority.onChange(() => watchers.sendAll());
+  metrics = new IdentityMetrics();
+  service = new IdentityService({
+    authority,
+    bundles,
+    joinTokens,
+    tokenReview,
+    watchers,
+    metrics,
+    nowMs: () => nowMs,
+    log,
+    refusalLog: new RefusalLog(log),
+  });
   server = new Server();
   server.addService(methods, service.implementation as unknown as UntypedServiceImplementation);
   const timer = { nowMs: () => nowMs, after: (_: number, callback: () => void) => (timers.push(callback), () => {}) };
@@ -115,7 +134,6 @@ afterEach(() => {
   for (const client of clients.splice(0)) client.close();
   server.forceShutdown();
   serverCredentials.close();
-  service.close();
   authority.close();
   rmSync(folder, { recursive: true });
 });
@@ -213,6 +231,7 @@ describe('IdentityService/Sign', () => {
     const second = await sign(connect({ chain: first.chain, key: keys.privateKey }), renewal);
     expect(readCertificate(second.chain[0]!).extensions.uris).toEqual([orders.text]);
     expect(readCertificate(second.chain[0]!).serial).not.toBe(readCertificate(first.chain[0]!).serial);
+    expect(metrics.lines()).toContain('outrigger_identity_certificates_total{proof="certificate",result="issued"} 1');
     const lines = readFileSync(join(folder, 'authority/issuing.log'), 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { readonly proof: string }).proof)).toEqual([
       'control_plane',
@@ -292,6 +311,30 @@ describe('IdentityService/Sign', () => {
     });
   });
 
+  it('refuses renewal by a certificate whose root was taken out of trust while its connection lived', async () => {
+    const { chain } = await sign(connect(null), joinToken());
+    const client = connect({ chain, key: keys.privateKey });
+    await sign(client, renewal);
+    authority.rotate();
+    authority.force();
+    authority.force();
+    await expect(sign(client, renewal)).rejects.toMatchObject({
+      code: status.UNAUTHENTICATED,
+      details: expect.stringContaining('is trusted no more'),
+    });
+  });
+
+  it('gives the control plane’s own identity to nobody, whatever the proof', async () => {
+    const own = serviceAccountId(td, 'outrigger', 'control-plane');
+    const { chain } = authority.sign(keys.publicKey.export({ format: 'der', type: 'spki' }), own, {
+      proof: 'control_plane',
+      peer: '',
+    });
+    await expect(sign(connect({ chain, key: keys.privateKey }), renewal)).rejects.toMatchObject({
+      code: status.PERMISSION_DENIED,
+    });
+  });
+
   it('does not use a token up for a request that is no good', async () => {
     const proof = joinToken();
     await expect(sign(connect(null), proof, '', Uint8Array.of(1, 2, 3))).rejects.toMatchObject({
@@ -317,20 +360,27 @@ describe('IdentityService/WatchBundle', () => {
     authority.rotate();
     const both = await next();
     expect([both.bundles[0]!.roots.length, both.authorityId]).toEqual([2, old]);
-    expect(service.evidence).toEqual({ holders: 1, withBundle: 0, moved: 0 });
+    expect(evidence()).toEqual({ holders: 1, withBundle: 0, moved: 0 });
     stream.write(
       create(WatchBundleRequestSchema, { appliedSequence: both.bundles[0]!.sequence, certificateAuthorityId: old }),
     );
-    await until(() => service.evidence.withBundle === 1);
+    await until(() => evidence().withBundle === 1);
     nowMs += 120_000;
-    expect(authority.advance(service.evidence)).toBe(true);
+    expect(authority.advance(evidence())).toBe(true);
     const switched = await next();
     expect(switched.authorityId).toBe(authority.signingId);
     expect(switched.authorityId).not.toBe(old);
-    expect(service.evidence.moved).toBe(0);
+    expect(evidence().moved).toBe(0);
     stream.end();
-    await until(() => service.evidence.holders === 0);
+    // Who leaves is waited for: it may be back in a moment, and has not moved.
+    expect(evidence().holders).toBe(1);
+    await until(() => {
+      nowMs += 1000;
+      return evidence().holders === 0;
+    });
   });
+
+  const evidence = (): FleetEvidence => watchers.evidence(authority.bundle().sequence ?? 0, authority.signingId);
 
   async function until(condition: () => boolean): Promise<void> {
     while (!condition()) await new Promise(setImmediate);

@@ -1,17 +1,11 @@
 /** `outrigger.identity.v1` over grpc-js: certificates for who can prove who they are, and the roots to trust. */
 import { create } from '@bufbuild/protobuf';
-import {
-  type ServerDuplexStream,
-  type ServerUnaryCall,
-  type ServiceError,
-  type sendUnaryData,
-  status,
-} from '@grpc/grpc-js';
+import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { CertificateAuthority, IssuingReason } from '../../certs/authority/certificate-authority.ts';
-import { IdentityFault, type IdentityFaultReason } from '../../certs/identity-fault.ts';
+import { IdentityFault } from '../../certs/identity-fault.ts';
 import type { JoinTokens } from '../../certs/join-token/join-tokens.ts';
-import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
+import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
 import { parseSpiffeId, type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import { readCertificationRequest } from '../../certs/x509/certification-request.ts';
@@ -25,9 +19,12 @@ import {
   type WatchBundleResponse,
   WatchBundleResponseSchema,
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
-import { type BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
-import { type ConnectionContext, connectionIdentity } from './connection-identity.ts';
-import { type TokenReview, TokenReviewUnavailable } from './token-review.ts';
+import { asUnauthenticated, refusal, refusalOf, refusalReason } from '../door/refusal.ts';
+import type { RefusalLog } from '../door/refusal-log.ts';
+import type { BundleWatchers } from './bundle-watchers.ts';
+import { type ConnectionContext, type ConnectionIdentity, connectionIdentity } from './connection-identity.ts';
+import type { IdentityMetrics } from './identity-metrics.ts';
+import type { TokenReview } from './token-review.ts';
 
 export interface IdentityServiceOptions {
   readonly authority: CertificateAuthority;
@@ -35,60 +32,53 @@ export interface IdentityServiceOptions {
   readonly joinTokens: JoinTokens;
   /** Null: not in Kubernetes, and its tokens are refused. */
   readonly tokenReview: TokenReview | null;
+  /** Everybody who holds leaves; shared with who else gives some. */
+  readonly watchers: BundleWatchers;
+  readonly metrics: IdentityMetrics;
   readonly nowMs: () => number;
   readonly log: Logger;
+  /** For what anybody can make us refuse. */
+  readonly refusalLog: RefusalLog;
 }
-
-/** What a gRPC status says when it is no fault of ours. */
-type Refusal = Partial<ServiceError> & {
-  readonly code: status;
-  readonly details: string;
-  readonly name: string;
-  readonly message: string;
-};
 
 export class IdentityService {
   readonly #options: IdentityServiceOptions;
-  readonly #watchers = new BundleWatchers();
-  readonly #stopListening: () => void;
 
   constructor(options: IdentityServiceOptions) {
     this.#options = options;
-    this.#stopListening = options.authority.onChange(() => this.#watchers.sendAll());
-  }
-
-  /** For CertificateAuthority.advance. */
-  get evidence(): FleetEvidence {
-    const { authority } = this.#options;
-    return this.#watchers.evidence(authority.bundle().sequence ?? 0, authority.signingId);
-  }
-
-  /** Tells all watchers: a federated bundle has changed. */
-  bundlesChanged(): void {
-    this.#watchers.sendAll();
-  }
-
-  close(): void {
-    this.#stopListening();
   }
 
   readonly implementation = {
     sign: (call: ServerUnaryCall<SignRequest, SignResponse>, answer: sendUnaryData<SignResponse>): void => {
+      const { refusalLog, metrics } = this.#options;
+      const proof = proofNames[call.request.proof.case ?? 'none'];
       this.#sign(call.request, call.getAuthContext(), call.getPeer()).then(
-        (response) => answer(null, response),
-        (error: Error) => answer(this.#refusal(error, `signing for ${call.getPeer()}`)),
+        (response) => {
+          metrics.signed(proof, 'issued');
+          answer(null, response);
+        },
+        (error: Error) => {
+          metrics.signed(proof, refusalReason(error));
+          answer(refusalOf(error, `signing for ${call.getPeer()}`, refusalLog.next()));
+        },
       );
     },
     watchBundle: (stream: ServerDuplexStream<WatchBundleRequest, WatchBundleResponse>): void => {
-      const { authority, nowMs } = this.#options;
+      const { authority, nowMs, watchers, refusalLog } = this.#options;
+      let identity: ConnectionIdentity | null;
       try {
-        if (connectionIdentity(stream.getAuthContext() as ConnectionContext, authority.trustDomain, nowMs()) === null)
+        identity = connectionIdentity(stream.getAuthContext() as ConnectionContext, authority, nowMs());
+        if (identity === null)
           throw new IdentityFault('token-refused', 'watching trust bundles takes a client certificate of this mesh');
       } catch (error) {
-        stream.emit('error', this.#refusal(asUnauthenticated(error), `watching for ${stream.getPeer()}`));
+        stream.emit(
+          'error',
+          refusalOf(asUnauthenticated(error), `watching for ${stream.getPeer()}`, refusalLog.next()),
+        );
         return;
       }
-      const watcher: BundleWatcher = {
+      const watcher = {
+        identity: identity.id.text,
         appliedSequence: 0,
         certificateAuthorityId: '',
         send: () => {
@@ -101,12 +91,12 @@ export class IdentityService {
             );
         },
       };
-      this.#watchers.add(watcher);
+      watchers.add(watcher);
       stream.on('data', (request: WatchBundleRequest) => {
         watcher.appliedSequence = Number(request.appliedSequence);
         watcher.certificateAuthorityId = request.certificateAuthorityId;
       });
-      const stop = (): void => this.#watchers.delete(watcher);
+      const stop = (): void => watchers.delete(watcher);
       stream.on('end', () => {
         stop();
         stream.end();
@@ -122,6 +112,8 @@ export class IdentityService {
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
     const { id, proof } = await this.#prove(request, wanted, context, publicKey);
+    if (id.text === controlPlaneId(authority.trustDomain).text)
+      throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
     const leaf = authority.sign(publicKey, id, { proof, peer });
     log.debug(`signed a certificate for ${id.text} (${proof}, ${peer}), serial ${leaf.serial}`);
     return create(SignResponseSchema, {
@@ -155,9 +147,9 @@ export class IdentityService {
         };
       }
       case 'connectionCertificate': {
-        let current: SpiffeId | null;
+        let current: ConnectionIdentity | null;
         try {
-          current = connectionIdentity(context, authority.trustDomain, nowMs());
+          current = connectionIdentity(context, authority, nowMs());
         } catch (error) {
           throw asUnauthenticated(error);
         }
@@ -166,7 +158,7 @@ export class IdentityService {
             'token-refused',
             'this connection has no certificate that this mesh has signed; show the current one, or another proof',
           );
-        return { id: onlyIf(wanted, current, 'current certificate'), proof: 'certificate' };
+        return { id: onlyIf(wanted, current.id, 'current certificate'), proof: 'certificate' };
       }
       case undefined:
         throw new IdentityFault(
@@ -183,44 +175,17 @@ export class IdentityService {
         create(TrustBundleSchema, { trustDomain, roots: roots.map(({ der }) => der), sequence: BigInt(sequence ?? 0) }),
       );
   }
-
-  #refusal(error: Error, doing: string): Refusal {
-    const { log } = this.#options;
-    if (error instanceof TokenReviewUnavailable) {
-      log.warn(`${doing}: ${error.message}`);
-      return refusal(status.UNAVAILABLE, error.message);
-    }
-    if (error instanceof IdentityFault) {
-      const code = statusOf[error.reason] ?? status.INVALID_ARGUMENT;
-      log[code === status.UNAVAILABLE ? 'error' : 'info'](`${doing} refused (${error.reason}): ${error.message}`);
-      return refusal(code, error.message);
-    }
-    log.error({ err: error }, `${doing} failed`);
-    return refusal(status.INTERNAL, 'the control plane failed; its log says why');
-  }
 }
 
-const statusOf: Partial<Record<IdentityFaultReason, status>> = {
-  'token-refused': status.UNAUTHENTICATED,
-  'not-allowed': status.PERMISSION_DENIED,
-  'wrong-trust-domain': status.PERMISSION_DENIED,
-  // Of the authority itself: the caller can only wait for somebody to mend it.
-  expired: status.UNAVAILABLE,
-  'not-yet-valid': status.UNAVAILABLE,
-  'log-failed': status.UNAVAILABLE,
-};
-
-/** A fault of the caller's certificate, not of what it asks for. */
-function asUnauthenticated(error: unknown): Error {
-  return error instanceof IdentityFault ? new IdentityFault('token-refused', error.message) : (error as Error);
-}
+const proofNames = {
+  joinToken: 'join_token',
+  kubernetesToken: 'kubernetes_token',
+  connectionCertificate: 'certificate',
+  none: 'none',
+} as const;
 
 function onlyIf(wanted: SpiffeId | null, proven: SpiffeId, proof: string): SpiffeId {
   if (wanted !== null && wanted.text !== proven.text)
     throw new IdentityFault('not-allowed', `the ${proof} is ${proven.text}'s, and ${wanted.text} was asked for`);
   return proven;
-}
-
-function refusal(code: status, details: string): Refusal {
-  return { name: 'IdentityError', message: details, code, details };
 }

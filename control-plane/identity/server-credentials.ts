@@ -16,6 +16,8 @@ export interface RenewalTimer {
 }
 
 const retryMs = 30_000;
+/** A handshake takes a round trip and a few milliseconds; who takes longer is slow on purpose, or gone. */
+const handshakeMs = 10_000;
 /** No timer of Node's waits for longer than 24.8 days. */
 const maxDelayMs = 24 * 3_600_000;
 
@@ -30,7 +32,7 @@ export class MeshServerCredentials extends ServerCredentials {
   /** Signs the first leaf. Throws what CertificateAuthority.sign throws; later faults go to `onFault`, and are tried again while the old leaf serves. */
   constructor(authority: CertificateAuthority, id: SpiffeId, timer: RenewalTimer, onFault: (error: Error) => void) {
     // Who is unknown is let in, and told so by each method that wants to know.
-    super({ requestCert: true, rejectUnauthorized: false });
+    super({ requestCert: true, rejectUnauthorized: false, handshakeTimeout: handshakeMs });
     this.#authority = authority;
     this.#id = id;
     this.#timer = timer;

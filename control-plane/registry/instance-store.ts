@@ -11,6 +11,8 @@ export interface StoredLease {
   readonly leaseId: string;
   readonly ttlSeconds: number;
   readonly instance: Instance;
+  /** {@link RegisteredInstance.identity} */
+  readonly identity: string;
 }
 
 const writeDelayMs = 100;
@@ -27,7 +29,7 @@ export class InstanceStore {
     this.#log = log;
     this.#after = after;
     this.#file = dataDir === null ? null : join(dataDir, 'instances.json');
-    if (dataDir !== null) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+    if (dataDir !== null) mkdirSync(dataDir, { recursive: true });
   }
 
   /** What was kept; a file that cannot be read is put aside, not lost. */
@@ -46,11 +48,14 @@ export class InstanceStore {
         readonly leaseId: string;
         readonly ttlSeconds: number;
         readonly instance: JsonValue;
+        /** Missing in files of before there were any. */
+        readonly identity?: string;
       }>;
-      return stored.map(({ leaseId, ttlSeconds, instance }) => ({
+      return stored.map(({ leaseId, ttlSeconds, instance, identity = '' }) => ({
         leaseId,
         ttlSeconds,
         instance: fromJson(InstanceSchema, instance),
+        identity,
       }));
     } catch (error) {
       const aside = `${this.#file}.broken`;
@@ -76,10 +81,11 @@ export class InstanceStore {
     const pending = this.#pending;
     if (pending === null || this.#file === null) return;
     this.#pending = null;
-    const stored = pending().map(({ leaseId, ttlSeconds, instance }) => ({
+    const stored = pending().map(({ leaseId, ttlSeconds, instance, identity }) => ({
       leaseId,
       ttlSeconds,
       instance: toJson(InstanceSchema, instance),
+      identity,
     }));
     try {
       writeFileSync(`${this.#file}.new`, JSON.stringify(stored), { mode: 0o600 });

@@ -1,5 +1,5 @@
 /** `outrigger.registry.v1` over grpc-js. */
-import { create } from '@bufbuild/protobuf';
+import { create, type Message } from '@bufbuild/protobuf';
 import {
   type ServerUnaryCall,
   type ServerWritableStream,
@@ -7,6 +7,9 @@ import {
   type sendUnaryData,
   status,
 } from '@grpc/grpc-js';
+import type { Logger } from 'pino';
+import { IdentityFault } from '../../certs/identity-fault.ts';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import {
   type DeregisterRequest,
   type DeregisterResponse,
@@ -22,14 +25,26 @@ import {
   type WatchResponse,
   WatchResponseSchema,
 } from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { type Caller, callerOf } from '../door/caller.ts';
+import { type Refusal, refusalOf, refusalReason } from '../door/refusal.ts';
 import { instanceFault } from './registration-check.ts';
 import type { Registry } from './registry.ts';
 
+export interface RegistryServiceOptions {
+  /** The identity by which a known caller is an instance of this service. Throws IdentityFault `not-allowed`. */
+  readonly identityOf: (caller: Caller, namespace: string, service: string, what: string) => SpiffeId;
+  readonly log: Logger;
+  /** A call was refused; `reason` is one of our words. */
+  readonly onRefused: (reason: string) => void;
+}
+
 export class RegistryService {
   readonly #registry: Registry;
+  readonly #options: RegistryServiceOptions;
 
-  constructor(registry: Registry) {
+  constructor(registry: Registry, options: RegistryServiceOptions) {
     this.#registry = registry;
+    this.#options = options;
   }
 
   readonly implementation = {
@@ -43,7 +58,18 @@ export class RegistryService {
         answer(failure(status.INVALID_ARGUMENT, fault));
         return;
       }
-      const lease = this.#registry.register(instance!, ttlSeconds);
+      const caller = callerOf(call);
+      let identity = '';
+      try {
+        // What has an identity can't be replaced by what has none: its callers would no more ask for mTLS.
+        this.#checkMay(caller, instance!, this.#registry.identityOf(instance!) ?? '');
+        if (caller !== null)
+          identity = this.#options.identityOf(caller, instance!.namespace, instance!.service, 'instance').text;
+      } catch (error) {
+        answer(this.#refusal(error, `registering for ${call.getPeer()}`));
+        return;
+      }
+      const lease = this.#registry.register(instance!, ttlSeconds, identity);
       if (lease === null) answer(failure(status.RESOURCE_EXHAUSTED, 'too many instances are registered'));
       else answer(null, create(RegisterResponseSchema, { leaseId: lease.leaseId, ttlSeconds: lease.ttlSeconds }));
     },
@@ -51,6 +77,11 @@ export class RegistryService {
       call: ServerUnaryCall<HeartbeatRequest, HeartbeatResponse>,
       answer: sendUnaryData<HeartbeatResponse>,
     ): void => {
+      const refused = this.#leaseRefusal(call);
+      if (refused !== null) {
+        answer(refused);
+        return;
+      }
       const ttlSeconds = this.#registry.heartbeat(call.request.leaseId);
       if (ttlSeconds === null)
         answer(failure(status.NOT_FOUND, 'this lease has expired or is not known; register again'));
@@ -60,6 +91,11 @@ export class RegistryService {
       call: ServerUnaryCall<DeregisterRequest, DeregisterResponse>,
       answer: sendUnaryData<DeregisterResponse>,
     ): void => {
+      const refused = this.#leaseRefusal(call);
+      if (refused !== null) {
+        answer(refused);
+        return;
+      }
       this.#registry.deregister(call.request.leaseId);
       answer(null, create(DeregisterResponseSchema));
     },
@@ -82,6 +118,32 @@ export class RegistryService {
       for (const event of ['cancelled', 'close', 'error'] as const) stream.on(event, stop);
     },
   };
+
+  /** A lease is for who may be such an instance; one that was made with an identity is not for the plain door. */
+  #leaseRefusal(call: ServerUnaryCall<{ readonly leaseId: string } & Message, Message>): Refusal | null {
+    const lease = this.#registry.lease(call.request.leaseId);
+    if (lease === null) return null;
+    try {
+      this.#checkMay(callerOf(call), lease.instance, lease.identity);
+      return null;
+    } catch (error) {
+      return this.#refusal(error, `a lease for ${call.getPeer()}`);
+    }
+  }
+
+  #checkMay(caller: Caller | null, { namespace, service, instanceId }: Instance, identity: string): void {
+    if (caller !== null) this.#options.identityOf(caller, namespace, service, 'instance');
+    else if (identity !== '')
+      throw new IdentityFault(
+        'not-allowed',
+        `the instance ${JSON.stringify(instanceId)} of ${namespace}/${service} is registered with the identity ${identity}: only the TLS door may change it`,
+      );
+  }
+
+  #refusal(error: unknown, doing: string): Refusal {
+    this.#options.onRefused(refusalReason(error));
+    return refusalOf(error, doing, this.#options.log);
+  }
 }
 
 function failure(

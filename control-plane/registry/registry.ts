@@ -45,7 +45,7 @@ export class Registry {
 
   /** What the model is built from. The same array until something changes. */
   get instances(): readonly RegisteredInstance[] {
-    this.#instances ??= [...this.#byInstance.values()].map(({ instance }) => ({
+    this.#instances ??= [...this.#byInstance.values()].map(({ instance, identity }) => ({
       namespace: instance.namespace,
       service: instance.service,
       instanceId: instance.instanceId,
@@ -56,6 +56,7 @@ export class Registry {
       zone: instance.zone,
       weight: instance.weight === 0 ? 1 : instance.weight,
       healthy: true,
+      identity,
     }));
     return this.#instances;
   }
@@ -64,8 +65,21 @@ export class Registry {
     return [...this.#byInstance.values()].map((lease) => lease.instance);
   }
 
-  /** Null when there is no room. */
-  register(instance: Instance, ttlSeconds: number): { readonly leaseId: string; readonly ttlSeconds: number } | null {
+  /** Identity of the lease that this instance has now; null: it has no lease. */
+  identityOf(instance: Instance): string | null {
+    return this.#byInstance.get(instanceKey(instance))?.identity ?? null;
+  }
+
+  lease(leaseId: string): StoredLease | null {
+    return this.#leases.get(leaseId) ?? null;
+  }
+
+  /** `identity`: of who registers, as {@link RegisteredInstance.identity}. Null when there is no room. */
+  register(
+    instance: Instance,
+    ttlSeconds: number,
+    identity = '',
+  ): { readonly leaseId: string; readonly ttlSeconds: number } | null {
     const key = instanceKey(instance);
     const before = this.#byInstance.get(key);
     if (before === undefined && this.#byInstance.size >= maxInstances) return null;
@@ -75,6 +89,7 @@ export class Registry {
       leaseId: randomUUID(),
       ttlSeconds: ttl,
       instance: cloneInstance(instance),
+      identity,
       expiresMs: this.#options.nowMs() + ttl * 1000,
     };
     this.#put(lease);

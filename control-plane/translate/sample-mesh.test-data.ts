@@ -24,6 +24,7 @@ export function instance(service: string, address: string, more: Partial<Registe
     port: 15_006,
     portName: '',
     labels: {},
+    identity: '',
     zone: '',
     weight: 1,
     healthy: true,
@@ -51,6 +52,7 @@ export function proxy(kind: ClientKind, more: Partial<ProxyNode> = {}): ProxyNod
     upstreams: [],
     zone: '',
     labels: {},
+    identity: null,
     ...more,
   };
 }

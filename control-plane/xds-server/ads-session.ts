@@ -3,12 +3,14 @@
  * gone goes last (xds.md C1.13). At most one response of a type is under way: a slow client gets the newest state when it answers, never a queue.
  */
 import { DeltaSubscription } from './delta-subscription.ts';
-import { type ServedSnapshot, servedTypes, typeOrder } from './served-resource.ts';
+import { type ResourceMap, type ServedSnapshot, servedTypes, typeOrder } from './served-resource.ts';
 import { SotwSubscription } from './sotw-subscription.ts';
 import type { OutgoingResponse, Subscription } from './subscription.ts';
 
 /** How long listeners and routes wait for a client that does not ask for the endpoints of its clusters. */
 const endpointsWaitMs = 1_000;
+
+const nothing: ResourceMap = new Map();
 
 export interface SessionOwner {
   send(response: OutgoingResponse): void;
@@ -22,6 +24,8 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   readonly #create: (typeUrl: string) => S;
   readonly subscriptions = new Map<string, S>();
   #snapshot: ServedSnapshot | null = null;
+  /** Secrets are a stream's own and in no snapshot. Where there are none, every name is answered as one that does not exist. */
+  #secrets: () => ResourceMap = () => nothing;
   #waitingSinceMs = -1;
   /** Clusters that were sent in a new version and whose endpoints were not sent since. Endpoints bear the name of their cluster here (translate/encode-cluster.ts). */
   readonly #warmedAnew = new Set<string>();
@@ -46,8 +50,19 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
     this.flush();
   }
 
+  setSecrets(secrets: () => ResourceMap): void {
+    this.#secrets = secrets;
+  }
+
+  /** What this client is to have of a type; of no snapshot, nothing. */
+  resources(typeUrl: string): ResourceMap {
+    return typeUrl === typeOrder.secret ? this.#secrets() : (this.#snapshot?.resources(typeUrl) ?? nothing);
+  }
+
   /** Sends what may be sent now. Called after every request and every change. */
   flush(): void {
+    // First, and waiting for nothing: they are what clusters and listeners can't start without.
+    this.#sendResources(typeOrder.secret, this.#secrets(), false);
     const snapshot = this.#snapshot;
     if (snapshot === null) return;
     this.#sendClusters(snapshot, !this.#settled([typeOrder.listener, typeOrder.routes], snapshot));
@@ -77,7 +92,11 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   }
 
   #send(typeUrl: string, snapshot: ServedSnapshot, holdRemovals: boolean): boolean {
-    const response = this.subscriptions.get(typeUrl)?.next(snapshot.resources(typeUrl), holdRemovals);
+    return this.#sendResources(typeUrl, snapshot.resources(typeUrl), holdRemovals);
+  }
+
+  #sendResources(typeUrl: string, resources: ResourceMap, holdRemovals: boolean): boolean {
+    const response = this.subscriptions.get(typeUrl)?.next(resources, holdRemovals);
     if (response === null || response === undefined) return false;
     this.#owner.send(response);
     return true;

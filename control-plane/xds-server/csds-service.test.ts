@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
+import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import {
@@ -8,6 +9,7 @@ import {
   type ClientStatusResponse,
   ConfigStatus,
 } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import type { DoorContext } from '../door/caller.ts';
 import type { ProxyNode } from '../translate/proxy-node.ts';
 import { sotwSession } from './ads-session.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
@@ -34,10 +36,10 @@ class Client {
   #nonce = '';
   #version = '';
 
-  constructor(id: string) {
+  constructor(id: string, identity: string | null = null) {
     this.proxy = {
       node: create(NodeSchema, { id, cluster: 'shop/orders' }),
-      proxy: { id } as unknown as ProxyNode,
+      proxy: { id, identity: identity === null ? null : parseSpiffeId(identity) } as unknown as ProxyNode,
       peer: '127.0.0.1:1',
       variant: 'sotw',
       connectedWallMs: 0,
@@ -60,11 +62,11 @@ class Client {
   }
 }
 
-function fetchStatus(...clients: readonly Client[]): ClientStatusResponse {
+function fetchStatus(clients: readonly Client[], context: DoorContext = {}): ClientStatusResponse {
   const service = new CsdsService(() => clients.map(({ proxy }) => proxy));
   let found: ClientStatusResponse | null = null;
   service.implementation.fetchClientStatus(
-    {} as ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
+    { getAuthContext: () => context } as ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
     (_error, response) => {
       found = response!;
     },
@@ -74,7 +76,7 @@ function fetchStatus(...clients: readonly Client[]): ClientStatusResponse {
 
 /** `name version config-status client-status error`. */
 function rows(...clients: readonly Client[]): string[] {
-  return fetchStatus(...clients).config.flatMap(({ genericXdsConfigs }) =>
+  return fetchStatus(clients).config.flatMap(({ genericXdsConfigs }) =>
     genericXdsConfigs.map(({ name, versionInfo, configStatus, clientStatus, errorState }) =>
       [
         name,
@@ -89,7 +91,7 @@ function rows(...clients: readonly Client[]): string[] {
 
 describe('CSDS', () => {
   it('names every connected proxy by its node, also one that asked for nothing', () => {
-    const { config } = fetchStatus(new Client('a'), new Client('b'));
+    const { config } = fetchStatus([new Client('a'), new Client('b')]);
     expect(config.map(({ node, clientScope }) => [node?.id, clientScope])).toEqual([
       ['a', 'sotw'],
       ['b', 'sotw'],
@@ -131,6 +133,17 @@ describe('CSDS', () => {
     expect(rows(client)).toEqual(['orders 1 SYNCED ACKED']);
   });
 
+  it('shows a caller of the TLS door the proxies of its own identity, and the plain door all', () => {
+    const client = new Client('a', 'spiffe://td/ns/shop/sa/orders');
+    const caller = (id: string): DoorContext => ({
+      caller: { proof: 'certificate', words: id, speaksFor: (other) => other.text === id, fault: () => '' },
+    });
+    const shown = (context: DoorContext): number => fetchStatus([client, new Client('b')], context).config.length;
+    expect(shown({})).toBe(2);
+    expect(shown(caller('spiffe://td/ns/shop/sa/orders'))).toBe(1);
+    expect(shown(caller('spiffe://td/ns/shop/sa/payments'))).toBe(0);
+  });
+
   it('answers every message of a stream, and ends with it', () => {
     const client = new Client('a');
     const listeners = new Map<string, () => void>();
@@ -138,6 +151,7 @@ describe('CSDS', () => {
     let ended = false;
     const stream = {
       on: (event: string, listener: () => void) => listeners.set(event, listener),
+      getAuthContext: () => ({}),
       write: (message: ClientStatusResponse) => written.push(message),
       end: () => {
         ended = true;

@@ -1,4 +1,6 @@
-/** CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. */
+/**
+ * CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. Names and versions only: no resource itself, so no secret either.
+ */
 import { create } from '@bufbuild/protobuf';
 import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
 import {
@@ -14,6 +16,7 @@ import {
   ClientStatusResponseSchema,
   ConfigStatus,
 } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import { type Caller, callerOf } from '../door/caller.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
 import { servedTypes } from './served-resource.ts';
 import type { Subscription } from './subscription.ts';
@@ -27,18 +30,22 @@ export class CsdsService {
 
   readonly implementation = {
     fetchClientStatus: (
-      _call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
+      call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
       answer: sendUnaryData<ClientStatusResponse>,
-    ): void => answer(null, this.#status()),
+    ): void => answer(null, this.#status(callerOf(call))),
     streamClientStatus: (stream: ServerDuplexStream<ClientStatusRequest, ClientStatusResponse>): void => {
-      stream.on('data', () => stream.write(this.#status()));
+      stream.on('data', () => stream.write(this.#status(callerOf(stream))));
       stream.on('end', () => stream.end());
       stream.on('error', () => stream.end());
     },
   };
 
-  #status(): ClientStatusResponse {
-    return create(ClientStatusResponseSchema, { config: [...this.#proxies()].map(clientConfig) });
+  /** Who comes by the TLS door sees the proxies of its own identity; the plain door, this machine's, shows all. */
+  #status(caller: Caller | null): ClientStatusResponse {
+    const visible = [...this.#proxies()].filter(
+      ({ proxy }) => caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity)),
+    );
+    return create(ClientStatusResponseSchema, { config: visible.map(clientConfig) });
   }
 }
 
@@ -51,11 +58,11 @@ function clientConfig(proxy: ConnectedProxy): ClientConfig {
 }
 
 function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subscription) {
-  const resources = proxy.snapshot?.resources(typeUrl);
+  const resources = proxy.session.resources(typeUrl);
   return [...subscription.sent.values()].map(({ name, version }) => {
     const refusedVersion = subscription.refused?.versions.get(name);
     const refused = refusedVersion === version;
-    const newest = resources?.get(name)?.version === version && subscription.awaiting === '';
+    const newest = resources.get(name)?.version === version && subscription.awaiting === '';
     return create(ClientConfig_GenericXdsConfigSchema, {
       typeUrl,
       name,

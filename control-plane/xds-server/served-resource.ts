@@ -15,6 +15,7 @@ const prefix = 'type.googleapis.com/envoy.config.';
 
 /** In the order in which they are sent: make before break (xds.md C1.13). */
 export const typeOrder = {
+  secret: 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.Secret',
   cluster: `${prefix}cluster.v3.Cluster`,
   endpoints: `${prefix}endpoint.v3.ClusterLoadAssignment`,
   listener: `${prefix}listener.v3.Listener`,

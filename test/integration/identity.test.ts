@@ -161,13 +161,13 @@ describe('a sidecar with an identity', () => {
 
   test('confirms a new root, trusts both, and moves to it when its turn comes', async () => {
     const { sidecar, serial: first } = await started();
-    const { authority, identity } = controlPlane;
-    await eventually('it watches', () => Promise.resolve(identity.evidence.withBundle === 1));
+    const { authority } = controlPlane;
+    await eventually('it watches', () => Promise.resolve(controlPlane.evidence.withBundle === 1));
     authority.rotate();
-    await eventually('it has the new root', () => Promise.resolve(identity.evidence.withBundle === 1));
+    await eventually('it has the new root', () => Promise.resolve(controlPlane.evidence.withBundle === 1));
     expect(sidecar.secrets.get('ROOTCA')!.certificates).toHaveLength(2);
     authority.force();
-    await eventually('it has moved', () => Promise.resolve(identity.evidence.moved === 1));
+    await eventually('it has moved', () => Promise.resolve(controlPlane.evidence.moved === 1));
     expect(moved!.serial).not.toBe(first);
     expect(controlPlane.serials('sign')).toHaveLength(2);
     authority.force();

@@ -78,7 +78,8 @@ beforeAll(async () => {
   controlPlanePort = await unusedPort();
   const controlPlane = new StartedProcess([
     'control-plane',
-    ...['--config', file, '--listen', `127.0.0.1:${controlPlanePort}`, '--listen-admin', `127.0.0.1:${adminPort}`],
+    ...['--config', file, '--data-dir', join(folder, 'data')],
+    ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-admin', `127.0.0.1:${adminPort}`],
   ]);
   processes.push(controlPlane);
   await eventually('the control plane is ready', async () => (await call(adminPort, '/healthz/ready')).status === 200);

@@ -7,10 +7,14 @@ import { pino } from 'pino';
 import { CertificateAuthority } from '../../certs/authority/certificate-authority.ts';
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
 import { JoinTokens } from '../../certs/join-token/join-tokens.ts';
+import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
 import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
 import { type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { trustBundlePem } from '../../certs/spiffe/trust-bundle.ts';
 import { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
+import { RefusalLog } from '../../control-plane/door/refusal-log.ts';
+import { BundleWatchers } from '../../control-plane/identity/bundle-watchers.ts';
+import { IdentityMetrics } from '../../control-plane/identity/identity-metrics.ts';
 import { IdentityService } from '../../control-plane/identity/identity-service.ts';
 import { MeshServerCredentials } from '../../control-plane/identity/server-credentials.ts';
 import { ModelBuilder } from '../../control-plane/model/model-builder.ts';
@@ -44,6 +48,7 @@ export class SecureControlPlane {
   readonly authority: CertificateAuthority;
   readonly joinTokens: JoinTokens;
   readonly identity: IdentityService;
+  readonly #watchers = new BundleWatchers(Date.now, 0);
   /** Serial number of the client certificate of each call, by method, in order; '' for none. */
   readonly calls: Array<readonly [method: string, serial: string]> = [];
   readonly registry: Registry;
@@ -64,9 +69,13 @@ export class SecureControlPlane {
       bundles: new TrustedBundles(() => this.authority.bundle()),
       joinTokens: this.joinTokens,
       tokenReview: null,
+      watchers: this.#watchers,
+      metrics: new IdentityMetrics(),
+      refusalLog: new RefusalLog(log),
       nowMs: Date.now,
       log,
     });
+    this.authority.onChange(() => this.#watchers.sendAll());
     const builder = new ModelBuilder();
     const { resources } = parseFile('mesh.yaml', mesh);
     const store = new InstanceStore(null, log, after);
@@ -82,6 +91,9 @@ export class SecureControlPlane {
     const server = new Server();
     const xds = new XdsService({
       proxies: this.snapshots,
+      secrets: null,
+      identityOf: () => orders,
+      onRefused: () => {},
       log,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),
@@ -93,7 +105,9 @@ export class SecureControlPlane {
     server.addService(grpcService(IdentityServiceDescriptor), this.#recorded(this.identity.implementation));
     server.addService(
       grpcService(RegistryServiceDescriptor),
-      this.#recorded(new RegistryService(this.registry).implementation),
+      this.#recorded(
+        new RegistryService(this.registry, { identityOf: () => orders, log, onRefused: () => {} }).implementation,
+      ),
     );
     this.#credentials = new MeshServerCredentials(this.authority, this.#id, { nowMs: Date.now, after }, (error) => {
       throw error;
@@ -117,9 +131,13 @@ export class SecureControlPlane {
     this.stop();
     this.snapshots.close();
     this.registry.close();
-    this.identity.close();
     this.authority.close();
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** What proxies say of the newest root. */
+  get evidence(): FleetEvidence {
+    return this.#watchers.evidence(this.authority.bundle().sequence ?? 0, this.authority.signingId);
   }
 
   /** Serial numbers of a method's calls. */

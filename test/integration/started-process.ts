@@ -8,10 +8,10 @@ import { join } from 'node:path';
 
 const program = join(import.meta.dirname, '../../bin/outrigger');
 
-/** Nothing of the user's own mesh. */
+/** Nothing of the user's own mesh: neither its data nor its ports. Tests of the TLS door name it. */
 const state = mkdtempSync(join(tmpdir(), 'outrigger-state-'));
 process.once('exit', () => rmSync(state, { recursive: true, force: true }));
-const apart = { XDG_STATE_HOME: state };
+const apart = { XDG_STATE_HOME: state, OUTRIGGER_LISTEN_TLS: 'off' };
 
 export class StartedProcess {
   readonly child: ChildProcess;

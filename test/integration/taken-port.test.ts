@@ -47,7 +47,10 @@ test.each(['sotw', 'delta'])(
     const appPort = (application.address() as AddressInfo).port;
     const xdsPort = await unusedPort();
     const controlPlane = `127.0.0.1:${xdsPort}`;
-    start('control-plane', '--config', file, '--listen', controlPlane, '--listen-admin', '127.0.0.1:0');
+    start(
+      ...['control-plane', '--config', file, '--data-dir', join(folder, xds)],
+      ...['--listen', controlPlane, '--listen-admin', '127.0.0.1:0'],
+    );
     const sidecar = start(
       'sidecar',
       ...['--service', 'shop/web', '--app-port', String(appPort), '--control-plane', controlPlane, '--xds', xds],

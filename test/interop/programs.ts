@@ -109,7 +109,7 @@ export class Stage {
     readonly adminPort: number;
     readonly dataFolder?: string;
   }): Promise<StartedProgram> {
-    const data = options.dataFolder === undefined ? [] : ['--data-dir', options.dataFolder];
+    const data = ['--data-dir', options.dataFolder ?? mkdtempSync(join(this.#logs, 'data-')), '--listen-tls', 'off'];
     const program = this.start('control-plane', [
       outriggerProgram,
       'control-plane',

@@ -1,0 +1,118 @@
+/** What the admin port shows and does about identities: roots and their rotation, join tokens. Never a key, and a token only in the answer to who made it. */
+import type { Logger } from 'pino';
+import type { JoinTokenEntry } from '../../certs/join-token/join-tokens.ts';
+import { type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
+import { fingerprint } from '../../certs/x509/certificate.ts';
+import type { MeshIdentity } from '../identity/mesh-identity.ts';
+import { ActionFault, type AdminAction } from './admin-actions.ts';
+
+export interface AuthorityStatus {
+  readonly trustDomain: string;
+  /** What is going on, in words. */
+  readonly state: string;
+  readonly phase: string;
+  readonly authorities: ReadonlyArray<{
+    readonly id: string;
+    readonly signs: boolean;
+    readonly expiresAt: string;
+  }>;
+  /** SHA-256 fingerprints. */
+  readonly roots: readonly string[];
+  readonly federated: readonly string[];
+  readonly ownRoot: boolean;
+}
+
+export interface TokenRow {
+  readonly id: string;
+  readonly identities: readonly string[];
+  readonly usesLeft: number;
+  readonly expiresAt: string;
+}
+
+const name = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+export class IdentityAdmin {
+  readonly #identity: MeshIdentity;
+  readonly #log: Logger;
+
+  constructor(identity: MeshIdentity, log: Logger) {
+    this.#identity = identity;
+    this.#log = log;
+  }
+
+  readonly lists = {
+    authority: (): AuthorityStatus => this.#status(),
+    tokens: (): readonly TokenRow[] => this.#identity.joinTokens.list().map(tokenRow),
+  };
+
+  readonly actions: Readonly<Record<string, AdminAction>> = {
+    '/api/v1/tokens': (body) => this.#createToken(body),
+    '/api/v1/tokens/revoke': (body) => this.#revokeToken(body),
+    '/api/v1/authority/rotate': (body) => this.#rotate(body),
+  };
+
+  #status(): AuthorityStatus {
+    const { authority, bundles, rootIsOperators } = this.#identity;
+    const { state, words, authorities } = authority.status();
+    return {
+      trustDomain: authority.trustDomain,
+      state: words,
+      phase: state.phase,
+      authorities: authorities.map(({ id, notAfterMs }) => ({
+        id,
+        signs: id === state.signing,
+        expiresAt: new Date(notAfterMs).toISOString(),
+      })),
+      roots: authority.bundle().roots.map(fingerprint),
+      federated: bundles
+        .all()
+        .slice(1)
+        .map(({ trustDomain }) => trustDomain),
+      ownRoot: !rootIsOperators,
+    };
+  }
+
+  #createToken(body: Readonly<Record<string, unknown>>): TokenRow & { readonly token: string } {
+    const { services, uses = 1, lifetimeMs = 3_600_000 } = body;
+    if (!Array.isArray(services)) throw new ActionFault('services: a list of NAMESPACE/ACCOUNT is missing');
+    if (typeof uses !== 'number' || typeof lifetimeMs !== 'number')
+      throw new ActionFault('uses and lifetimeMs are numbers');
+    const identities = services.map((service) => this.#accountOf(service));
+    const { token, entry } = this.#identity.joinTokens.create({ identities, uses, lifetimeMs });
+    this.#log.info(
+      `made the join token ${entry.id} for ${entry.identities.join(', ')}, good for ${uses === 1 ? '1 key' : `${uses} keys`}, until ${new Date(entry.expiresAtMs).toISOString()}`,
+    );
+    return { ...tokenRow(entry), token };
+  }
+
+  #accountOf(text: unknown): SpiffeId {
+    const [namespace = '', account = '', ...rest] = typeof text === 'string' ? text.split('/') : [];
+    if (rest.length > 0 || !name.test(namespace) || !name.test(account))
+      throw new ActionFault(`services: ${JSON.stringify(text)} is not NAMESPACE/ACCOUNT`);
+    return serviceAccountId(this.#identity.authority.trustDomain, namespace, account);
+  }
+
+  #revokeToken(body: Readonly<Record<string, unknown>>): { readonly revoked: string } {
+    const { id } = body;
+    if (typeof id !== 'string' || !this.#identity.joinTokens.revoke(id))
+      throw new ActionFault(`there is no join token ${JSON.stringify(id)}; outrigger identity token list shows them`);
+    this.#log.info(`revoked the join token ${id}`);
+    return { revoked: id };
+  }
+
+  #rotate(body: Readonly<Record<string, unknown>>): AuthorityStatus {
+    const { authority, rootIsOperators } = this.#identity;
+    if (body['force'] === true) authority.force();
+    else if (rootIsOperators)
+      throw new ActionFault(
+        'the root is your own (--ca-certificate): put the new certificate and key into its files; they are looked at every few seconds, and the rotation begins by itself',
+      );
+    else authority.rotate();
+    this.#log.info(`root rotation${body['force'] === true ? ', forced' : ''}: ${authority.status().words}`);
+    return this.#status();
+  }
+}
+
+function tokenRow({ id, identities, usesLeft, expiresAtMs }: JoinTokenEntry): TokenRow {
+  return { id, identities, usesLeft, expiresAt: new Date(expiresAtMs).toISOString() };
+}

@@ -1,0 +1,25 @@
+/** Who is at the other end of a call on the TLS door, as its handlers see it. On the plain door there is nobody to know: null. */
+import type { ServerInterceptingCall } from '@grpc/grpc-js';
+import type { IssuingReason } from '../../certs/authority/certificate-authority.ts';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
+
+type AuthContext = ReturnType<ServerInterceptingCall['getAuthContext']>;
+
+export interface Caller {
+  readonly proof: IssuingReason['proof'];
+  /** For logs and refusals: an identity, or which token. */
+  readonly words: string;
+  speaksFor(id: SpiffeId): boolean;
+  /** Why it counts no more; '' while it does. Asked again as long as a stream lives. */
+  fault(): string;
+}
+
+/** What the door adds to grpc-js's context of a call (authenticating-call.ts). */
+export interface DoorContext extends AuthContext {
+  readonly caller?: Caller | null;
+}
+
+/** Null: the call came by the plain door, or is one of the few that need no proof. */
+export function callerOf(call: { getAuthContext(): AuthContext }): Caller | null {
+  return (call.getAuthContext() as DoorContext).caller ?? null;
+}

@@ -1,0 +1,51 @@
+/** Trust bundles of other trust domains, from files: PEM, or a SPIFFE bundle document (JSON). */
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { trustBundleFromDocument, trustBundleFromPem } from '../../certs/spiffe/trust-bundle.ts';
+import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
+import { WatchedText } from './watched-text.ts';
+
+export interface FederatedFile {
+  readonly trustDomain: string;
+  readonly file: string;
+}
+
+export class FederatedBundles {
+  readonly #texts: readonly WatchedText[];
+
+  /** Reads them all. `onChange`: after any has changed, not from within here. Throws an Error that names the file. */
+  constructor(files: readonly FederatedFile[], bundles: TrustedBundles, onChange: () => void) {
+    let started = false;
+    this.#texts = files.map(
+      ({ trustDomain, file }) =>
+        new WatchedText(
+          () => readFederated(trustDomain, file),
+          (text) => {
+            try {
+              bundles.federate(
+                text.trimStart().startsWith('{')
+                  ? trustBundleFromDocument(trustDomain, text)
+                  : trustBundleFromPem(trustDomain, text),
+              );
+            } catch (error) {
+              throw new Error(`--federate ${trustDomain}=${file}: ${(error as Error).message}`);
+            }
+            if (started) onChange();
+          },
+        ),
+    );
+    started = true;
+  }
+
+  check(log: Logger): void {
+    for (const text of this.#texts) text.check(log);
+  }
+}
+
+function readFederated(trustDomain: string, file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new Error(`--federate ${trustDomain}=${file}: ${(error as Error).message}`);
+  }
+}

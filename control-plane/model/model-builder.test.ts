@@ -23,6 +23,7 @@ function instance(service: string, address: string, more: Partial<RegisteredInst
     zone: '',
     weight: 1,
     healthy: true,
+    identity: '',
     ...more,
   };
 }

@@ -16,4 +16,6 @@ export interface RegisteredInstance {
   /** At least 1. */
   readonly weight: number;
   readonly healthy: boolean;
+  /** SPIFFE ID, proven when it registered; '' : none, it takes plaintext only. */
+  readonly identity: string;
 }

@@ -56,6 +56,7 @@ export class Registry {
       zone: instance.zone,
       weight: instance.weight === 0 ? 1 : instance.weight,
       healthy: true,
+      identity: '',
     }));
     return this.#instances;
   }

@@ -1,5 +1,6 @@
 /** Who a proxy says it is, read from `node` of its first message, and which kind of client it is. */
 import { isIP } from 'node:net';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import type { Node } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 
 /** Which encoder renders for it: where clients differ, each is sent what it takes (xds.md C3). */
@@ -35,6 +36,8 @@ export interface ProxyNode {
   readonly upstreams: readonly UpstreamAddress[];
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Who it is, proven by its stream; null: it came without proof, and is sent configuration without mTLS. */
+  readonly identity: SpiffeId | null;
 }
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
@@ -42,8 +45,11 @@ const maxIdLength = 253;
 /** Each costs a listener, on the word of whoever connects. */
 const maxUpstreams = 256;
 
-/** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. */
-export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
+/** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. That `node` agrees with the identity is checked by whoever knows it. */
+export function readProxyNode(
+  node: Node,
+  identity: SpiffeId | null = null,
+): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const metadata = node.metadata ?? {};
   const kind = clientKind(node.userAgentName);
@@ -81,18 +87,20 @@ export function readProxyNode(node: Node): { readonly proxy: ProxyNode } | { rea
     upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
+    identity,
   };
   return faults.length > 0 ? { faults } : { proxy };
 }
 
-/** Proxies with the same key are sent the same resources. */
-export function proxyKey(proxy: ProxyNode): string {
-  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams } = proxy;
+/** Proxies with the same key are sent the same resources. `labelKeys`: the labels that policies choose by. */
+export function proxyKey(proxy: ProxyNode, labelKeys: readonly string[] = []): string {
+  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams, identity } = proxy;
   if (kind === 'grpc') return `grpc ${namespace}`;
+  const labels = labelKeys.filter((key) => Object.hasOwn(proxy.labels, key)).map((key) => [key, proxy.labels[key]]);
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port}${addresses.join('')}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify(labels)}${addresses.join('')}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {

@@ -27,6 +27,7 @@ export function instance(service: string, address: string, more: Partial<Registe
     zone: '',
     weight: 1,
     healthy: true,
+    identity: '',
     ...more,
   };
 }
@@ -51,6 +52,7 @@ export function proxy(kind: ClientKind, more: Partial<ProxyNode> = {}): ProxyNod
     upstreams: [],
     zone: '',
     labels: {},
+    identity: null,
     ...more,
   };
 }

@@ -2,7 +2,7 @@
  * The control plane put together: files and registry → model → snapshots → xDS streams, with the registration API, CSDS, health, reflection and the admin port. The wiring is
  * here and nowhere else.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { Server, ServerCredentials, type ServiceDefinition, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
@@ -15,9 +15,12 @@ import { RegistryService as RegistryServiceDescriptor } from '../proto/generated
 import { grpcService, reflectionPackage } from '../proto/grpc-service.ts';
 import { AdminServer } from './admin/admin-server.ts';
 import { metricsText } from './admin/metrics-text.ts';
+import type { FetchUrl } from './jwks/fetch-key-set.ts';
+import { KeySetStore } from './jwks/key-set-store.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
+import { listPolicies } from './model/policy-list.ts';
 import { InstanceStore } from './registry/instance-store.ts';
 import { Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
@@ -74,10 +77,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   const rebuild = (): void => {
     if (state === null) return;
     const before = model;
-    model = builder.build({ resources: state.resources, instances: registry.instances });
+    keySets.use(state.resources);
+    model = builder.build({
+      resources: state.resources,
+      instances: registry.instances,
+      keySets: keySets.keySets,
+    });
     logWarnings(log, model, before);
     snapshots.setModel(model);
   };
+  const keySets = new KeySetStore({
+    fetchUrl: fetch as FetchUrl,
+    readFile: (file) => readFileSync(file, 'utf8'),
+    after,
+    random: Math.random,
+    log,
+    onChange: rebuild,
+  });
   const registry = new Registry({ store, nowMs: () => performance.now(), after, onChange: rebuild });
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
@@ -120,6 +136,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     source.close();
     snapshots.close();
     registry.close();
+    keySets.close();
   };
   let port: number;
   let admin: AdminServer;
@@ -132,6 +149,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
         services: () => listServices(model!),
         endpoints: () => listEndpoints(model!),
         routes: () => listRoutes(model!),
+        policies: () => listPolicies(model!),
         proxies: () =>
           [...snapshots.proxies].map(({ proxy, peer, variant, connectedWallMs }) => ({
             nodeId: proxy.id,

@@ -107,7 +107,8 @@ type WrittenCondition = z.output<typeof condition>;
 type Issues = z.core.$ZodRawIssue[];
 
 function saysSomething({ value, issues }: { readonly value: object; readonly issues: Issues }): void {
-  if (Object.keys(value).length === 0)
+  // A field that is not known is told already.
+  if (Object.keys(value).length === 0 && issues.length === 0)
     issues.push({
       code: 'custom',
       continue: true,

@@ -55,6 +55,7 @@ export function celFault(text: string): string | null {
   try {
     expression = parse(text).expr;
   } catch (error) {
+    if (error instanceof RangeError) return `is nested more than ${maxDepth} deep`;
     return `is not CEL: ${(error as Error).message.split('\n', 1)[0]!.replace(/^<input>:/, '')}`;
   }
   return faultOf(expression, 0);

@@ -251,7 +251,7 @@ test('an unknown kind is told with the kinds that there are', () => {
     'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication; did you mean Service?',
   ]);
   expect(faults('{apiVersion: outrigger.dev/v1, kind: TrafficPolicy}')).toEqual([
-    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute',
+    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication',
   ]);
   expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
     'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',

@@ -30,7 +30,9 @@ const jwtRule = z
       .string()
       .check(({ value, issues }) => {
         const fault = keySetFault(value);
-        if (fault !== null) issues.push({ code: 'custom', continue: true, input: undefined, path: [], message: fault });
+        // In words that stand alone: what was written may be a secret, and is not shown.
+        if (fault !== null)
+          issues.push({ code: 'custom', continue: true, input: value, path: [], message: `The key set ${fault}` });
       })
       .optional()
       .describe('The keys as JSON (RFC 7517)'),

@@ -4,18 +4,17 @@
  */
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
-import { clientKey, clusterClient, encodeInboundCluster, encodeOutboundCluster } from './encode-cluster.ts';
+import { clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
-import { encodeApiListener, encodeOutboundListener, encodeUpstreamListener } from './encode-listener.ts';
-import { encodeInboundListener } from './encode-peer-authentication.ts';
-import { encodePolicyFilters } from './encode-policy-filters.ts';
-import { encodeGrpcRoutes, encodeInboundRoutes, encodeOutboundRoutes } from './encode-routes.ts';
+import { encodeApiListener } from './encode-listener.ts';
+import { encodeGrpcRoutes, encodeOutboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
+import { applicationResources, ownListeners } from './own-resources.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
-import { type ProxyPolicies, proxyPolicies } from './proxy-policies.ts';
+import { proxyPolicies } from './proxy-policies.ts';
 import { grpcListenerName } from './resource-names.ts';
 import { upstreamRoutes } from './upstream-routes.ts';
 import { visibleServices } from './visible-services.ts';
@@ -37,17 +36,16 @@ export function translate(model: Model, proxy: ProxyNode): ProxyResources {
 
 function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
   const routings = routingsOf(model, services);
-  const own = ownResources(
+  const application = applicationResources(
     proxy,
     appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort),
-    proxyPolicies(model.policies, proxy),
   );
   const clusters = outboundClusters(routings, proxy);
   const outbound = outboundRoutes(routings, proxy.namespace);
   return {
-    listeners: own.listeners,
-    routes: byName([outbound, ...own.routes, ...upstreamRoutes(services, proxy)]),
-    clusters: layered(proxy, clusters, own.clusters),
+    listeners: ownListeners(proxy, proxyPolicies(model.policies, proxy)),
+    routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
+    clusters: layered(proxy, clusters, application.clusters),
     endpoints: endpointsOf(services, proxy.kind),
   };
 }
@@ -124,57 +122,6 @@ function layered(proxy: ProxyNode, base: ResourceMap, own: ResourceMap): Resourc
   const both = new LayeredMap(base, own);
   keptLayers.set(proxy, { base, own, both });
   return both;
-}
-
-interface OwnResources {
-  readonly protocol: AppProtocol | null;
-  readonly policies: ProxyPolicies;
-  readonly listeners: ResourceMap;
-  readonly routes: readonly EncodedResource[];
-  readonly clusters: ResourceMap;
-}
-
-const keptOwn = new WeakMap<ProxyNode, OwnResources>();
-const keptOutboundListeners = new WeakMap<ProxyNode, readonly EncodedResource[]>();
-
-/** What only this proxy has: its listeners, and the way to the application beside it. */
-function ownResources(proxy: ProxyNode, protocol: AppProtocol | null, policies: ProxyPolicies): OwnResources {
-  const kept = keptOwn.get(proxy);
-  if (kept !== undefined && kept.protocol === protocol && kept.policies === policies) return kept;
-  const { appPort, namespace, service } = proxy;
-  const listeners =
-    kept !== undefined && kept.policies === policies
-      ? kept.listeners
-      : byName([
-          ...outboundListeners(proxy),
-          ...(appPort === null
-            ? []
-            : [encodeInboundListener(proxy, appPort, policies, encodePolicyFilters(policies, proxy, appPort))]),
-        ]);
-  const own: OwnResources =
-    appPort === null
-      ? { protocol, policies, listeners, routes: [], clusters: new Map() }
-      : {
-          protocol,
-          policies,
-          listeners,
-          routes: [encodeInboundRoutes(namespace, service, appPort, protocol)],
-          clusters: byName([encodeInboundCluster(appPort, protocol)]),
-        };
-  keptOwn.set(proxy, own);
-  return own;
-}
-
-function outboundListeners(proxy: ProxyNode): readonly EncodedResource[] {
-  let listeners = keptOutboundListeners.get(proxy);
-  if (listeners === undefined) {
-    listeners = [
-      encodeOutboundListener(proxy),
-      ...proxy.upstreams.map((upstream) => encodeUpstreamListener(proxy, upstream)),
-    ];
-    keptOutboundListeners.set(proxy, listeners);
-  }
-  return listeners;
 }
 
 /** What the application speaks: the port that targets it, else what all ports of its Service speak, else nobody knows. */

@@ -156,10 +156,12 @@ describe('Envoy under our control plane', () => {
 
   it('judges each line and element of a header by itself (hardening.md, header rules)', async () => {
     const team = (...values: readonly string[]): Promise<number> => statusOfLines('x-team', ...values);
+    /** A raw exchange takes its time, so all at once. */
+    const all = (status: number, headers: readonly string[][]): Promise<void[]> =>
+      Promise.all(headers.map(async (values) => expect(await team(...values), values.join('|')).toBe(status)));
     await inForce(allow({ when: [{ key: 'request.headers[x-team]', values: ['ops', 'dev-*'] }] }));
-    for (const good of [['ops'], ['ops', 'dev-1'], ['ops, dev-2'], ['dev-']])
-      expect(await team(...good), good.join('|')).toBe(200);
-    for (const bad of [
+    await all(200, [['ops'], ['ops', 'dev-1'], ['ops, dev-2'], ['dev-']]);
+    await all(403, [
       [],
       ['sales'],
       ['ops', 'sales'],
@@ -167,16 +169,13 @@ describe('Envoy under our control plane', () => {
       ['dev-1,sales'],
       ['ops\xff'],
       ['ops', 'x\xff,'],
-    ])
-      expect(await team(...bad), bad.join('|')).toBe(403);
+    ]);
     await inForce(deny({ when: [{ key: 'request.headers[x-team]', values: ['guest', '*-temp'] }] }));
-    for (const good of [[], ['ops'], ['guests'], ['ops', 'dev']]) expect(await team(...good), good.join('|')).toBe(200);
-    for (const bad of [['guest'], ['ops', 'guest'], ['guest', 'ops'], ['ops, guest'], ['guest,\xff'], ['\xff,a-temp']])
-      expect(await team(...bad), bad.join('|')).toBe(403);
+    await all(200, [[], ['ops'], ['guests'], ['ops', 'dev']]);
+    await all(403, [['guest'], ['ops', 'guest'], ['guest', 'ops'], ['ops, guest'], ['guest,\xff'], ['\xff,a-temp']]);
     await inForce(allow({ when: [{ key: 'request.headers[x-team]', notValues: ['guest'] }] }));
-    expect(await team()).toBe(200);
-    expect(await team('ops', 'dev')).toBe(200);
-    expect(await team('ops', 'guest')).toBe(403);
+    await all(200, [[], ['ops', 'dev']]);
+    await all(403, [['ops', 'guest']]);
     await inForce(deny({ when: [{ key: 'request.headers[x-team]', notValues: ['ops'] }] }));
     expect(await team('ops')).toBe(200);
     expect(await team('ops', 'guest')).toBe(403);

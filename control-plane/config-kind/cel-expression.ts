@@ -10,11 +10,10 @@ const maxLength = 4_096;
 const maxDepth = 64;
 
 const operators = ['_&&_', '_||_', '!_', '_?_:_', '_==_', '_!=_', '_<_', '_<=_', '_>_', '_>=_', '@in', '_[_]'];
-const named = ['startsWith', 'endsWith', 'contains', 'matches', 'size', 'int', 'timestamp', 'duration'];
-const times = ['getFullYear', 'getMonth', 'getDate', 'getDayOfWeek', 'getHours', 'getMinutes', 'getSeconds'];
-const functions: ReadonlySet<string> = new Set([...operators, ...named, ...times]);
+const named = ['startsWith', 'endsWith', 'contains', 'matches', 'size', 'int'];
+const functions: ReadonlySet<string> = new Set([...operators, ...named]);
 
-/** Envoy's attributes, as far as they are known before the request goes on. */
+/** Envoy's attributes, as far as our sidecar has them too: what one of them does not know it refuses, or never fulfils. */
 const attributes: Readonly<Record<string, ReadonlySet<string>>> = Object.assign(Object.create(null) as object, {
   request: new Set([
     'path',
@@ -26,7 +25,6 @@ const attributes: Readonly<Record<string, ReadonlySet<string>>> = Object.assign(
     'headers',
     'referer',
     'useragent',
-    'time',
     'id',
     'protocol',
   ]),
@@ -35,9 +33,11 @@ const attributes: Readonly<Record<string, ReadonlySet<string>>> = Object.assign(
   connection: new Set([
     'mtls',
     'requested_server_name',
-    'tls_version',
     'uri_san_peer_certificate',
+    'dns_san_peer_certificate',
     'subject_peer_certificate',
+    'sha256_peer_certificate_digest',
+    'uri_san_local_certificate',
   ]),
   metadata: new Set(['filter_metadata']),
 });
@@ -79,16 +79,15 @@ function faultOf({ exprKind }: Expr, depth: number): string | null {
     }
     case 'selectExpr': {
       const { operand, field } = exprKind.value;
-      const root = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : '';
-      if (Object.hasOwn(attributes, root) && !attributes[root]!.has(field))
-        return `names ${root}.${field}, which is not known; accepted: ${[...attributes[root]!].map((name) => `${root}.${name}`).join(', ')}`;
-      return first([operand]);
+      return unknownField(operand, field) ?? first([operand]);
     }
     case 'callExpr': {
       const { function: name, target, args } = exprKind.value;
-      if (!functions.has(name))
-        return `calls ${name}, which is not accepted; accepted: ${[...named, ...times].join(', ')}`;
-      return first([target, ...args]);
+      if (!functions.has(name)) return `calls ${name}, which is not accepted; accepted: ${named.join(', ')}`;
+      const [operand, index] = args;
+      const key = index?.exprKind.case === 'constExpr' ? index.exprKind.value.constantKind : undefined;
+      const field = name === '_[_]' && key?.case === 'stringValue' ? key.value : null;
+      return (field === null ? null : unknownField(operand, field)) ?? first([target, ...args]);
     }
     case 'listExpr':
       return first(exprKind.value.elements);
@@ -99,6 +98,13 @@ function faultOf({ exprKind }: Expr, depth: number): string | null {
     default:
       return 'is not an expression';
   }
+}
+
+/** `request.path`, `request['path']`. */
+function unknownField(operand: Expr | undefined, field: string): string | null {
+  const root = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : '';
+  if (!Object.hasOwn(attributes, root) || attributes[root]!.has(field)) return null;
+  return `names ${root}.${field}, which is not known; accepted: ${[...attributes[root]!].map((name) => `${root}.${name}`).join(', ')}`;
 }
 
 function unknownName(name: string): string {

@@ -158,7 +158,7 @@ describe('AuthorizationPolicy', () => {
     for (const good of [
       "request.headers['x'] == 'v' && has(request.headers.y)",
       "request.url_path.startsWith('/a') || !(request.method in ['PUT'])",
-      "request.time < timestamp('2030-01-01T00:00:00Z') && request.time.getHours('UTC') < 9",
+      "request['path'].size() < 100 && int(request.headers['x-age']) > 17",
       "connection.mtls ? true : request.path.matches('^/a[0-9]+$')",
       "metadata.filter_metadata['envoy.filters.http.jwt_authn']['shop/users#rule-0']['role'] == 'admin'",
     ])
@@ -169,6 +169,7 @@ describe('AuthorizationPolicy', () => {
       'names response, which is not known; accepted: request, source, destination, connection, metadata',
     );
     expect(cel("request.body == ''")).toContain('names request.body, which is not known; accepted: request.path');
+    expect(cel("request['body'] == ''")).toContain('names request.body, which is not known');
     expect(cel("['a'].exists(x, x == request.method)")).toContain('loops over a list');
     expect(cel("request.path.lowerAscii() == 'a'")).toContain('calls lowerAscii, which is not accepted');
     expect(cel("request.path + 'a' == 'b'")).toContain('calls _+_');

@@ -30,8 +30,10 @@ export function encodePolicyFilters(
     ...encodeExternalFilters(asked),
     encodeAllowFilter(authorizations, context),
   ].filter((filter) => filter !== null);
-  const comparesPaths = authorizations.some((policy) =>
-    conditionsOf(policy).some(({ attribute }) => attribute === 'path' || attribute === 'cel'),
+  // A dry run must change nothing, the form of paths neither.
+  const comparesPaths = authorizations.some(
+    (policy) =>
+      !policy.dryRun && conditionsOf(policy).some(({ attribute }) => attribute === 'path' || attribute === 'cel'),
   );
   return { filters, comparesPaths };
 }

@@ -10,7 +10,7 @@ import type { SharedCheck } from './rbac-check.ts';
 
 /** How proxies read a header of several lines. */
 const readings: Readonly<Record<string, (lines: readonly string[]) => readonly string[]>> = {
-  'each line (Envoy 1.40, our sidecar)': (lines) => lines,
+  'each line, one that matches is enough (Envoy 1.40)': (lines) => lines,
   'lines joined by commas (older Envoys)': (lines) => (lines.length === 0 ? [] : [lines.join(',')]),
 };
 
@@ -82,4 +82,28 @@ test('a star wants the header, whatever is in it; no pattern is never fulfilled'
   expect(matches(everyElement('x', [textPattern('*')], 'envoy'), ['a', 'b'])).toBe(true);
   expect(matches(everyElement('x', [textPattern('*')], 'envoy'), [])).toBe(false);
   expect(matches(someElement('x', [], 'envoy'), ['a'])).toBe(false);
+});
+
+/** Our sidecar: where a match lets pass every line must match, where it denies one is enough, and the other way round under `not`. */
+function sidecarMatches(check: SharedCheck, lines: readonly string[], needsEvery: boolean): boolean {
+  if ('every' in check) return check.every.every((each) => sidecarMatches(each, lines, needsEvery));
+  if ('some' in check) return check.some.some((each) => sidecarMatches(each, lines, needsEvery));
+  if ('not' in check) return !sidecarMatches(check.not, lines, !needsEvery);
+  return lines.length > 0 && (needsEvery ? lines.every((line) => matches(check, [line])) : matches(check, lines));
+}
+
+test('read as our sidecar does, which judges lines itself, ALLOW never lets more pass, and DENY denies no less', () => {
+  fc.assert(
+    fc.property(header, patterns, (lines, list) => {
+      const all = elements(lines).filter((element) => element !== '');
+      const fit = (element: string): boolean => list.some((each) => fits(element, each));
+      const [some, every] = [someElement('x', list, 'outrigger'), everyElement('x', list, 'outrigger')];
+      // ALLOW values, ALLOW notValues, DENY values, DENY notValues.
+      if (sidecarMatches(every, lines, true)) expect(all.length > 0 && all.every(fit)).toBe(true);
+      expect(!sidecarMatches(some, lines, false)).toBe(!elements(lines).some(fit));
+      expect(sidecarMatches(some, lines, false)).toBe(elements(lines).some(fit));
+      if (!(all.length > 0 && all.every(fit))) expect(!sidecarMatches(every, lines, true)).toBe(true);
+    }),
+    { numRuns: 2_000 },
+  );
 });

@@ -13,24 +13,24 @@ export interface ProxyPolicies {
   readonly requests: readonly RequestPolicy[];
 }
 
-const kept = new WeakMap<ProxyNode, ProxyPolicies>();
+const kept = new WeakMap<ProxyNode, { readonly from: PolicySet; readonly policies: ProxyPolicies }>();
 
 export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolicies {
+  const last = kept.get(proxy);
+  if (last?.from === policies) return last.policies;
   const now: ProxyPolicies = {
     ...peerMode(policies, proxy),
     authorizations: policies.authorizations.filter(({ scope }) => holdsFor(scope, proxy)),
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
   };
-  const before = kept.get(proxy);
-  if (
+  const before = last?.policies;
+  const same =
     before !== undefined &&
     before.modeReason === now.modeReason &&
     equalLists(before.authorizations, now.authorizations, Object.is) &&
-    equalLists(before.requests, now.requests, Object.is)
-  )
-    return before;
-  kept.set(proxy, now);
-  return now;
+    equalLists(before.requests, now.requests, Object.is);
+  kept.set(proxy, { from: policies, policies: same ? before : now });
+  return same ? before : now;
 }
 
 /** The most specific that says something: the port, the workload, the namespace, the mesh. Without an identity there is no mTLS. */

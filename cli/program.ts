@@ -148,7 +148,9 @@ function program(): Command {
     });
 
   command('get', 'Lists what the control plane knows.', 'outrigger get endpoints -o json')
-    .addArgument(new Argument('<kind>', 'what to list').choices(['services', 'endpoints', 'routes', 'proxies']))
+    .addArgument(
+      new Argument('<kind>', 'what to list').choices(['services', 'endpoints', 'routes', 'policies', 'proxies']),
+    )
     .addOption(controlPlaneAdmin())
     .addOption(output())
     .action(async (kind: string, options) => (await import('./commands/get.ts')).get(kind, options));

@@ -2,7 +2,7 @@
  * The control plane put together: files and registry → model → snapshots → xDS streams, with the registration API, CSDS, health, reflection and the admin port; behind a plain door for this machine, and a TLS door
  * where everybody has to say who they are. The wiring is here and nowhere else.
  */
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
@@ -19,13 +19,16 @@ import { DataFolder } from './data-folder/data-folder.ts';
 import type { Caller } from './door/caller.ts';
 import { grpcServer, shutDown } from './door/grpc-server.ts';
 import { type OpenTlsDoor, openTlsDoor } from './door/open-tls-door.ts';
-import { accountNamedLikeTheService, identityAs } from './door/service-accounts.ts';
+import { accountNamedLikeTheService, identityAs, type ServiceAccounts } from './door/service-accounts.ts';
 import type { FederatedFile } from './identity/federated-bundles.ts';
 import { MeshIdentity } from './identity/mesh-identity.ts';
 import type { TokenReview } from './identity/token-review.ts';
+import type { FetchUrl } from './jwks/fetch-key-set.ts';
+import { KeySetStore } from './jwks/key-set-store.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
+import { listPolicies } from './model/policy-list.ts';
 import { InstanceStore } from './registry/instance-store.ts';
 import { Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
@@ -110,10 +113,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   const rebuild = (): void => {
     if (state === null) return;
     const before = model;
-    model = builder.build({ resources: state.resources, instances: registry.instances });
+    keySets.use(state.resources);
+    model = builder.build({
+      resources: state.resources,
+      instances: registry.instances,
+      keySets: keySets.keySets,
+    });
     logWarnings(log, model, before);
     snapshots.setModel(model);
   };
+  const keySets = new KeySetStore({
+    fetchUrl: fetch as FetchUrl,
+    readFile: (file) => readFileSync(file, 'utf8'),
+    after,
+    random: Math.random,
+    log,
+    onChange: rebuild,
+  });
   const registry = new Registry({ store, nowMs, after, onChange: rebuild });
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
@@ -128,8 +144,11 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   rebuild();
 
   const trustDomain = options.identity?.trustDomain ?? '';
+  const accounts: ServiceAccounts = (namespace, service) =>
+    model?.services.get(`${namespace}/${service}`)?.ports[0]?.definition.serviceAccounts ??
+    accountNamedLikeTheService(namespace, service);
   const identityOf = (caller: Caller, namespace: string, service: string, what: string) =>
-    identityAs(caller, namespace, service, trustDomain, accountNamedLikeTheService, what);
+    identityAs(caller, namespace, service, trustDomain, accounts, what);
   const xds = new XdsService({
     proxies: snapshots,
     secrets: identity?.secrets ?? null,
@@ -157,6 +176,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     registry.close();
     identity?.close();
     dataFolder.close();
+    keySets.close();
   };
   let port: number;
   let admin: AdminServer;
@@ -191,6 +211,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
         services: () => listServices(model!),
         endpoints: () => listEndpoints(model!),
         routes: () => listRoutes(model!),
+        policies: () => listPolicies(model!),
         proxies: () =>
           [...snapshots.proxies].map(({ proxy, peer, variant, connectedWallMs }) => ({
             nodeId: proxy.id,

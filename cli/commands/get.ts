@@ -31,6 +31,15 @@ const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
     field('matches'),
     field('backends'),
   ],
+  policies: [
+    field('namespace'),
+    field('kind'),
+    field('name'),
+    field('holds for', 'holdsFor'),
+    field('action'),
+    field('rules'),
+    field('says'),
+  ],
   proxies: [
     field('id', 'nodeId'),
     field('service', 'cluster'),

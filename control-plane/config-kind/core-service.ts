@@ -116,5 +116,6 @@ export function coreServiceResource(document: z.output<typeof coreService>, plac
     selector: spec.selector === undefined || Object.keys(spec.selector).length === 0 ? null : spec.selector,
     ports,
     endpoints: [],
+    serviceAccounts: [metadata.name],
   };
 }

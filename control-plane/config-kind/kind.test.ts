@@ -58,7 +58,7 @@ describe('Service', () => {
       'spec.ports[1].port: 0 is not a port number: a whole number from 1 to 65535',
       'spec.endpoints[0].address: "db.local" is not an IP address; write 10.0.3.7 or fd00::7',
       'spec.endpoints[0].weight: 0 is not a weight: a whole number from 1 to 128',
-      'spec.endpoint: is not a field here; accepted: ports, endpoints, selector, zone',
+      'spec.endpoint: is not a field here; accepted: ports, endpoints, selector, zone, serviceAccounts',
     ]);
   });
 
@@ -248,10 +248,10 @@ describe('GRPCRoute', () => {
 
 test('an unknown kind is told with the kinds that there are', () => {
   expect(faults('{apiVersion: outrigger.dev/v1, kind: Servce}')).toEqual([
-    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute; did you mean Service?',
+    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication; did you mean Service?',
   ]);
   expect(faults('{apiVersion: outrigger.dev/v1, kind: TrafficPolicy}')).toEqual([
-    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute',
+    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication',
   ]);
   expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
     'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',

@@ -1,9 +1,12 @@
 /** The configuration kinds that there are, and the one function that turns a plain document into a resource or into faults. */
 import type { z } from 'zod';
+import { authorizationPolicy, authorizationPolicyResource } from './authorization-policy.ts';
 import { closestWord } from './closest-word.ts';
 import { coreService, coreServiceResource } from './core-service.ts';
 import { grpcRoute, grpcRouteResource } from './grpc-route.ts';
 import { httpRoute, httpRouteResource } from './http-route.ts';
+import { peerAuthentication, peerAuthenticationResource } from './peer-authentication.ts';
+import { requestAuthentication, requestAuthenticationResource } from './request-authentication.ts';
 import type { Place, Resource } from './resource.ts';
 import { type SchemaFault, schemaFaults } from './schema-fault.ts';
 import { service, serviceResource } from './service.ts';
@@ -46,14 +49,32 @@ export const kinds: readonly Kind[] = [
   kindOf('v1', 'Service', 'core-service.json', coreService, coreServiceResource),
   kindOf('gateway.networking.k8s.io/v1', 'HTTPRoute', 'http-route.json', httpRoute, httpRouteResource),
   kindOf('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpc-route.json', grpcRoute, grpcRouteResource),
+  kindOf(
+    'outrigger.dev/v1',
+    'PeerAuthentication',
+    'peer-authentication.json',
+    peerAuthentication,
+    peerAuthenticationResource,
+  ),
+  kindOf(
+    'outrigger.dev/v1',
+    'AuthorizationPolicy',
+    'authorization-policy.json',
+    authorizationPolicy,
+    authorizationPolicyResource,
+  ),
+  kindOf(
+    'outrigger.dev/v1',
+    'RequestAuthentication',
+    'request-authentication.json',
+    requestAuthentication,
+    requestAuthenticationResource,
+  ),
 ];
 
 /** Kinds of interfaces.md that later versions take. */
 const plannedKinds: ReadonlySet<string> = new Set([
   'TrafficPolicy',
-  'AuthorizationPolicy',
-  'PeerAuthentication',
-  'RequestAuthentication',
   'RateLimitPolicy',
   'FaultPolicy',
   'Telemetry',

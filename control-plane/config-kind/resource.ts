@@ -3,6 +3,8 @@
  * Nothing here knows YAML, zod or protobuf.
  */
 
+import type { PolicyResource } from './policy-resource.ts';
+
 /** What a port speaks. `http` is HTTP/1.1 towards the instance, `http2` and `grpc` HTTP/2; `tcp` is not routed yet. */
 export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
 
@@ -13,7 +15,7 @@ export interface Place {
   readonly column: number;
 }
 
-interface ResourceBase {
+export interface ResourceBase {
   readonly namespace: string;
   readonly name: string;
   readonly place: Place;
@@ -30,6 +32,8 @@ export interface ServiceResource extends ResourceBase {
   readonly selector: Readonly<Record<string, string>> | null;
   readonly ports: readonly ServicePortSpec[];
   readonly endpoints: readonly StaticEndpoint[];
+  /** Whom its instances may be, in its own namespace; at least one. */
+  readonly serviceAccounts: readonly string[];
 }
 
 export interface ServicePortSpec {
@@ -67,7 +71,7 @@ export interface GrpcRouteResource extends ResourceBase {
 }
 
 export type RouteResource = HttpRouteResource | GrpcRouteResource;
-export type Resource = ServiceResource | RouteResource;
+export type Resource = ServiceResource | RouteResource | PolicyResource;
 
 export interface ParentReference {
   readonly namespace: string;
@@ -167,4 +171,8 @@ export interface RewriteFilter {
 /** `Kind namespace/name`, as messages name a resource. */
 export function resourceName(resource: Pick<Resource, 'kind' | 'namespace' | 'name'>): string {
   return `${resource.kind} ${resource.namespace}/${resource.name}`;
+}
+
+export function isRoute(resource: Resource): resource is RouteResource {
+  return resource.kind === 'HTTPRoute' || resource.kind === 'GRPCRoute';
 }

@@ -1,7 +1,7 @@
 /** Service (`outrigger.dev/v1`): a name, its ports, and where its instances are: static endpoints, a selector, or instances that register under its name. */
 import { isIP } from 'node:net';
 import { z } from 'zod';
-import { dnsLabel, labels } from './dns-name.ts';
+import { dnsLabel, dnsSubdomain, labels } from './dns-name.ts';
 import { serviceMetadata } from './object-metadata.ts';
 import type { Place, ServiceResource } from './resource.ts';
 import { portNumber } from './route-reference.ts';
@@ -49,6 +49,14 @@ const spec = z
         'Picks registered instances of the namespace by their labels. Default: the instances that registered under this name',
       ),
     zone: zone.optional(),
+    serviceAccounts: z
+      .array(dnsSubdomain)
+      .min(1, { error: 'is empty; leave it out for the account that is named like the Service' })
+      .max(32, { error: 'has more than 32 entries' })
+      .optional()
+      .describe(
+        'Accounts of the namespace that its instances may run as; callers accept no other. Default: the one that is named like the Service',
+      ),
   })
   .check(({ value, issues }) => {
     if (value.selector !== undefined && Object.keys(value.selector).length === 0) {
@@ -144,5 +152,6 @@ export function serviceResource(document: z.output<typeof service>, place: Place
       zone: each.zone ?? written.zone ?? '',
       labels: each.labels ?? {},
     })),
+    serviceAccounts: written.serviceAccounts ?? [metadata.name],
   };
 }

@@ -1,21 +1,16 @@
 /** Checks across resources: does what a route refers to exist? None of these is a fault of a single file, as the other resource may come later or from another source. */
 import {
-  type BackendReference,
+  isRoute,
   type ParentReference,
-  type Place,
   type Resource,
   type RouteResource,
   resourceName,
   type ServicePortSpec,
   type ServiceResource,
 } from '../config-kind/resource.ts';
-
-export interface ReferenceWarning {
-  readonly resource: string;
-  readonly place: Place;
-  readonly path: string;
-  readonly message: string;
-}
+import { backendProblem, portList } from './backend-problem.ts';
+import { checkPolicies } from './check-policies.ts';
+import type { ReferenceWarning } from './reference-warning.ts';
 
 /** Everything that is likely not meant, in the order of the resources. */
 export function checkReferences(resources: readonly Resource[]): ReferenceWarning[] {
@@ -41,6 +36,7 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
       }
       continue;
     }
+    if (!isRoute(resource)) continue;
     for (const parent of resource.parents) {
       const problem = parentProblem(parent, services);
       if (problem !== null) warn(parent.path, `${problem}; the route has no effect there`);
@@ -60,7 +56,7 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
       }
     }
   }
-  warnings.push(...mixedKinds(resources, services));
+  warnings.push(...mixedKinds(resources, services), ...checkPolicies(resources, services));
   return warnings;
 }
 
@@ -81,25 +77,6 @@ function parentProblem(parent: ParentReference, services: ReadonlyMap<string, Se
   return ports.every(({ protocol }) => protocol === 'tcp')
     ? `Service ${parent.namespace}/${parent.name} speaks tcp there`
     : null;
-}
-
-/** Why a backend cannot take requests, or null. */
-export function backendProblem(
-  backend: BackendReference,
-  services: ReadonlyMap<string, ServiceResource>,
-): string | null {
-  const service = services.get(`${backend.namespace}/${backend.name}`);
-  if (service === undefined) return `there is no Service ${backend.namespace}/${backend.name}`;
-  const port = service.ports.find(({ port }) => port === backend.port);
-  if (port === undefined)
-    return `Service ${backend.namespace}/${backend.name} has no port ${backend.port}; it has ${portList(service)}`;
-  return port.protocol === 'tcp'
-    ? `port ${backend.port} of Service ${backend.namespace}/${backend.name} speaks tcp`
-    : null;
-}
-
-function portList(service: ServiceResource): string {
-  return service.ports.map(({ port, name }) => (name === '' ? String(port) : `${port} (${name})`)).join(', ');
 }
 
 /** A port with both route kinds takes the GRPCRoutes only (GEP-1426: the more specific kind wins). */

@@ -26,8 +26,8 @@ export function mergeEndpoints(
   };
   for (const instance of instances) {
     if (instance.portName !== '' && instance.portName !== definition.name) continue;
-    const { address, port, zone, labels, healthy, instanceId } = instance;
-    add({ address, port, weight: Math.max(1, instance.weight), zone, labels, healthy, instanceId });
+    const { address, port, zone, labels, healthy, instanceId, identity } = instance;
+    add({ address, port, weight: Math.max(1, instance.weight), zone, labels, healthy, instanceId, identity });
   }
   for (const { address, port, weight, zone, labels } of resource.endpoints) {
     add({
@@ -38,6 +38,7 @@ export function mergeEndpoints(
       labels,
       healthy: true,
       instanceId: '',
+      identity: '',
     });
   }
   return [...byAddress.values()].toSorted(

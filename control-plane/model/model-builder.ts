@@ -1,31 +1,42 @@
 /** Builds the model from the sources, again and again, and lets unchanged parts keep their identity from one model to the next. */
 import type { Resource } from '../config-kind/resource.ts';
-import { checkReferences, type ReferenceWarning } from './check-references.ts';
+import { buildPolicies, type KeySets, noPolicies } from './build-policies.ts';
+import { checkReferences } from './check-references.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
 import { mergeEndpoints, selects } from './merge-endpoints.ts';
 import type { Model, ModelWarning, PortModel, PortRouting, ServiceModel } from './model.ts';
+import type { PolicySet } from './policy-set.ts';
+import type { ReferenceWarning } from './reference-warning.ts';
 import type { RegisteredInstance } from './registered-instance.ts';
 import { buildSkeleton, type ServiceSkeleton } from './service-skeleton.ts';
 
 export interface ModelInput {
   readonly resources: readonly Resource[];
   readonly instances: readonly RegisteredInstance[];
+  /** Keys of RequestAuthentications that name a file or a URI. */
+  readonly keySets?: KeySets;
 }
 
-const emptyModel: Model = { services: new Map(), routings: [], warnings: [] };
+const noKeySets: KeySets = new Map();
+const emptyModel: Model = { services: new Map(), routings: [], policies: noPolicies, warnings: [] };
 
 export class ModelBuilder {
   #resources: readonly Resource[] | null = null;
   #instances: readonly RegisteredInstance[] | null = null;
+  #keySets: KeySets | null = null;
+  #policies: PolicySet = noPolicies;
   #skeleton: ReadonlyMap<string, ServiceSkeleton> = new Map();
   #referenceWarnings: readonly ReferenceWarning[] = [];
   /** Which instances each service had last time, to skip services that none of a change concerns. */
   #candidates = new Map<string, readonly RegisteredInstance[]>();
   #model: Model = emptyModel;
 
-  /** The same model as before when nothing changed. Neither input may be changed in place. */
-  build({ resources, instances }: ModelInput): Model {
-    if (resources === this.#resources && instances === this.#instances) return this.#model;
+  /** The same model as before when nothing changed. No input may be changed in place. */
+  build({ resources, instances, keySets = noKeySets }: ModelInput): Model {
+    if (resources === this.#resources && instances === this.#instances && keySets === this.#keySets) return this.#model;
+    if (resources !== this.#resources || keySets !== this.#keySets)
+      this.#policies = buildPolicies(resources, keySets, this.#policies);
+    this.#keySets = keySets;
     const oldSkeleton = this.#skeleton;
     if (resources !== this.#resources) {
       this.#skeleton = buildSkeleton(resources, oldSkeleton);
@@ -61,10 +72,12 @@ export class ModelBuilder {
     const routings: PortRouting[] = [];
     for (const { ports } of services.values()) for (const { routing } of ports) routings.push(routing);
     const keptWarnings = keepIdentity(before.warnings, warnings);
-    if (sameServices && keptWarnings === before.warnings && before !== emptyModel) return before;
+    const samePolicies = this.#policies === before.policies;
+    if (sameServices && samePolicies && keptWarnings === before.warnings && before !== emptyModel) return before;
     return {
       services: sameServices ? before.services : services,
       routings: equalLists(before.routings, routings, Object.is) ? before.routings : routings,
+      policies: this.#policies,
       warnings: keptWarnings,
     };
   }

@@ -10,12 +10,14 @@ import type {
   RedirectFilter,
   RewriteFilter,
 } from '../config-kind/resource.ts';
+import type { PolicySet } from './policy-set.ts';
 
 export interface Model {
   /** By `namespace/name`, sorted. */
   readonly services: ReadonlyMap<string, ServiceModel>;
   /** Of every port of every service, in the order of services: the same array as long as no routing changed. */
   readonly routings: readonly PortRouting[];
+  readonly policies: PolicySet;
   readonly warnings: readonly ModelWarning[];
 }
 
@@ -51,6 +53,8 @@ export interface PortDefinition {
   readonly protocol: AppProtocol;
   /** Answers to the service's name without a port: port 80 if there is one, else the first that is routed. */
   readonly isDefault: boolean;
+  /** Whom callers accept there: accounts of the service's namespace. */
+  readonly serviceAccounts: readonly string[];
 }
 
 /** What makes a load assignment. */
@@ -71,6 +75,8 @@ export interface Endpoint {
   readonly healthy: boolean;
   /** '' : from a file. */
   readonly instanceId: string;
+  /** SPIFFE ID that it registered with, proven by its certificate: it takes mTLS. '' : none. */
+  readonly identity: string;
 }
 
 /** What makes the virtual hosts of a port. */

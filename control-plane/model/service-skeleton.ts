@@ -1,12 +1,14 @@
 /** Services and the routes attached to their ports, from resources alone: what of the model does not depend on where instances are. */
-import type {
-  BackendReference,
-  ParentReference,
-  Resource,
-  RouteResource,
-  ServiceResource,
+import {
+  type BackendReference,
+  isRoute,
+  type ParentReference,
+  type Resource,
+  type RouteResource,
+  type ServiceResource,
 } from '../config-kind/resource.ts';
-import { backendProblem, parentPorts } from './check-references.ts';
+import { backendProblem } from './backend-problem.ts';
+import { parentPorts } from './check-references.ts';
 import { keepIdentity } from './keep-identity.ts';
 import type { AttachedRoute, Backend, PortDefinition, PortRouting } from './model.ts';
 
@@ -39,7 +41,7 @@ export function buildSkeleton(
   return skeleton;
 }
 
-function definitions({ namespace, name: service, ports }: ServiceResource): PortDefinition[] {
+function definitions({ namespace, name: service, ports, serviceAccounts }: ServiceResource): PortDefinition[] {
   const routed = ports.filter(({ protocol }) => protocol !== 'tcp');
   const byDefault = routed.find(({ port }) => port === 80) ?? routed[0];
   return ports.map((spec) => ({
@@ -50,6 +52,7 @@ function definitions({ namespace, name: service, ports }: ServiceResource): Port
     targetPort: spec.targetPort,
     protocol: spec.protocol,
     isDefault: spec === byDefault,
+    serviceAccounts,
   }));
 }
 
@@ -60,7 +63,7 @@ function attachRoutes(
 ): Map<string, AttachedRoute[]> {
   const attached = new Map<string, AttachedRoute[]>();
   for (const resource of resources) {
-    if (resource.kind === 'Service') continue;
+    if (!isRoute(resource)) continue;
     const route = attachedRoute(resource, services);
     const keys = new Set(resource.parents.flatMap((parent) => portKeys(parent, services)));
     for (const key of keys) {

@@ -96,7 +96,7 @@ export class ProxySnapshots implements ProxyRegistry {
   }
 
   #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, ServedSnapshot>): void {
-    const key = proxyKey(proxy.proxy);
+    const key = proxyKey(proxy.proxy, this.#model!.policies.labelKeys);
     let snapshot = this.#byKey.get(key);
     if (snapshot === undefined) {
       const resources = translate(this.#model!, proxy.proxy);

@@ -1,6 +1,7 @@
 /** One YAML (or JSON) file with any number of documents → resources, and every fault with its line and column. Reads no disk. */
 import { type Document, isCollection, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
 import { parseDocument } from '../config-kind/kind.ts';
+import { referencePaths } from '../config-kind/reference-paths.ts';
 import type { Place, Resource } from '../config-kind/resource.ts';
 import { pathText, type SchemaFault } from '../config-kind/schema-fault.ts';
 import type { Fault } from './fault.ts';
@@ -73,17 +74,12 @@ function readDocument(
   resources.push(withReferencePlaces(result.resource, document, at));
 }
 
-/** Notes where the references of a route stand, while the document is at hand. */
+/** Notes where the references of a resource stand, while the document is at hand. */
 function withReferencePlaces(resource: Resource, document: Document.Parsed, at: (offset: number) => Place): Resource {
-  if (resource.kind === 'Service') return resource;
-  const places = new Map<string, Place>();
-  const note = (path: string, keys: PropertyKey[]): void => void places.set(path, at(offsetOf(document, keys)));
-  for (const [index, parent] of resource.parents.entries()) note(parent.path, ['spec', 'parentRefs', index]);
-  for (const [ruleIndex, rule] of resource.rules.entries()) {
-    for (const [index, backend] of rule.backends.entries())
-      note(backend.path, ['spec', 'rules', ruleIndex, 'backendRefs', index]);
-  }
-  return { ...resource, referencePlaces: places };
+  const paths = referencePaths(resource);
+  return paths.length === 0
+    ? resource
+    : { ...resource, referencePlaces: new Map(paths.map((keys) => [pathText(keys), at(offsetOf(document, keys))])) };
 }
 
 /** Where a field stands: its key in a map, the item in a list; of what is missing, the nearest thing around it. */

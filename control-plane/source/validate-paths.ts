@@ -1,4 +1,6 @@
 /** What `outrigger validate` finds: the same checks as the running control plane's, once, without watching. */
+import { readFileSync } from 'node:fs';
+import { checkKeyFiles } from '../jwks/check-key-files.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import type { Fault } from './fault.ts';
 
@@ -26,5 +28,11 @@ export function validatePaths(paths: readonly string[]): Validation {
       message: 'there is no .yaml, .yml or .json file in it',
     });
   }
-  return { faults: found, warnings, files: files.fileCount, resources: resources.length };
+  const keyWarnings = checkKeyFiles(resources, (file) => readFileSync(file, 'utf8'));
+  return {
+    faults: found,
+    warnings: [...warnings, ...keyWarnings],
+    files: files.fileCount,
+    resources: resources.length,
+  };
 }

@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import { ModelBuilder } from '../model/model-builder.ts';
+import { parseFile } from '../source/parse-file.ts';
 import { socketAddress } from './api-values.ts';
 import { checkResources } from './check-resources.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
@@ -79,4 +80,18 @@ test('finds localities that gRPC would leave out (A27), gaps between priorities,
     `load assignment ${orders} has the address 10.0.0.1 1 twice`,
     `load assignment ${orders} has no priority 0, but higher ones`,
   ]);
+});
+
+test('finds a service that a filter asks and that is not there', () => {
+  const { resources } = parseFile(
+    'p.yaml',
+    '{apiVersion: outrigger.dev/v1, kind: AuthorizationPolicy, metadata: {name: ask, namespace: shop}, spec: {action: EXTERNAL, external: {service: {name: orders, port: 8080}, protocol: grpc}}}',
+  );
+  const model = new ModelBuilder().build({ resources: [...sampleResources(), ...resources], instances: [] });
+  const translated = translate(model, proxy('envoy'));
+  expect(checkResources(translated)).toEqual([]);
+  const clusters = new Map([...translated.clusters].filter(([name]) => name !== orders));
+  expect(checkResources({ ...translated, clusters })).toContain(
+    `filter envoy.filters.http.ext_authz of listener inbound asks cluster ${orders}, which is not there`,
+  );
 });

@@ -6,6 +6,10 @@ import type { Listener } from '../../proto/generated/envoy/config/listener/v3/li
 import type { Route } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import {
+  type ExtAuthz,
+  ExtAuthzSchema,
+} from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import {
   type HttpConnectionManager,
   HttpConnectionManagerSchema,
 } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
@@ -18,6 +22,8 @@ interface Facts {
   readonly faults: readonly string[];
   /** Route configurations of a listener, clusters of a route configuration (with a route that leads there), the load assignment of an EDS cluster. */
   readonly references: ReadonlyMap<string, string>;
+  /** Clusters that filters of a listener ask, with the filter. */
+  readonly asked?: ReadonlyMap<string, string>;
 }
 
 /** Every inconsistency, in words; empty: fine. */
@@ -30,6 +36,9 @@ export function checkResources({ listeners, routes, clusters, endpoints }: Proxy
       if (!routes.has(table))
         faults.push(`listener ${name} refers to route configuration ${table}, which is not there`);
     }
+    for (const [cluster, filter] of kept.get(resource)?.asked ?? [])
+      if (!clusters.has(cluster))
+        faults.push(`filter ${filter} of listener ${name} asks cluster ${cluster}, which is not there`);
   }
   for (const [name, resource] of routes) {
     if (!usedTables.has(name)) faults.push(`no listener refers to route configuration ${name}`);
@@ -75,6 +84,7 @@ function factsOf(
         : {
             faults: [`${what} ${resource.name} is named ${JSON.stringify(inside)} inside`, ...found.faults],
             references: found.references,
+            asked: found.asked ?? new Map(),
           };
     kept.set(resource, facts);
   }
@@ -84,10 +94,26 @@ function factsOf(
 }
 
 function listenerFacts(name: string, listener: Listener): Facts {
+  const faults: string[] = [];
   const references = new Map<string, string>();
-  for (const { routeSpecifier } of managersOf(listener))
+  const asked = new Map<string, string>();
+  for (const { routeSpecifier, httpFilters } of managersOf(listener)) {
     if (routeSpecifier.case === 'rds') references.set(routeSpecifier.value.routeConfigName, name);
-  return { faults: [], references };
+    if (new Set(httpFilters.map((filter) => filter.name)).size < httpFilters.length)
+      faults.push(`listener ${name} has two filters of one name`);
+    for (const { name: filter, configType } of httpFilters) {
+      const config = configType.case === 'typedConfig' ? anyUnpack(configType.value, ExtAuthzSchema) : undefined;
+      const cluster = config === undefined ? '' : askedCluster(config);
+      if (cluster !== '') asked.set(cluster, filter);
+    }
+  }
+  return { faults, references, asked };
+}
+
+function askedCluster({ services }: ExtAuthz): string {
+  if (services.case === 'httpService') return services.value.serverUri?.httpUpstreamType.value ?? '';
+  const target = services.value?.targetSpecifier;
+  return target?.case === 'envoyGrpc' ? target.value.clusterName : '';
 }
 
 function clusterFacts(name: string, cluster: Cluster): Facts {

@@ -1,7 +1,10 @@
 /** What is sent is put before the clients' own validation: our sidecar's decoders, and those of grpc-js-xds. */
+import { readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { parseSpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
@@ -12,12 +15,20 @@ import { decodeListener } from '../../sidecar/xds/decode-listener.ts';
 import { decodeRouteTable } from '../../sidecar/xds/decode-route.ts';
 import { Faults } from '../../sidecar/xds/fault.ts';
 import { ModelBuilder } from '../model/model-builder.ts';
+import { parseFile } from '../source/parse-file.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
-const model = new ModelBuilder().build({ resources: sampleResources(), instances: sampleInstances });
-
+const { resources: policies } = parseFile(
+  'policies.yaml',
+  readFileSync(join(import.meta.dirname, 'golden/policies.yaml'), 'utf8'),
+);
+const id = serviceAccountId('cluster.local', 'shop', 'payments');
+const model = new ModelBuilder().build({
+  resources: [...sampleResources(), ...policies],
+  instances: sampleInstances.map((each) => (each.service === 'payments' ? { ...each, identity: id.text } : each)),
+});
 describe('our sidecar', () => {
   const decoders: Readonly<
     Record<
@@ -31,12 +42,13 @@ describe('our sidecar', () => {
     endpoints: { schema: ClusterLoadAssignmentSchema, decode: decodeAssignment },
   };
   for (const type of Object.keys(decoders) as Array<keyof ProxyResources>) {
-    test(`takes the ${type}`, () => {
+    test.each([null, id])(`takes the ${type} (identity %j)`, (identity) => {
       const { schema, decode } = decoders[type];
       const faults = new Faults();
       const listen = { host: '127.0.0.1', port: 0 };
       const upstreams = ['orders', 'unknown'].map((service) => ({ namespace: 'shop', service, port: 8080, listen }));
-      for (const { name, bytes } of translate(model, proxy('outrigger', { upstreams }))[type].values()) {
+      const translated = translate(model, proxy('outrigger', { upstreams, identity }));
+      for (const { name, bytes } of translated[type].values()) {
         const message: Message = fromBinary(schema, bytes);
         checkFields(schema, message, name, faults);
         decode(message as never, name, faults);

@@ -1,6 +1,8 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import type { AppProtocol, Resource, ServiceResource } from '../config-kind/resource.ts';
+import type { Model } from '../model/model.ts';
 import { ModelBuilder } from '../model/model-builder.ts';
 import type { RegisteredInstance } from '../model/registered-instance.ts';
 import { parseFile } from '../source/parse-file.ts';
@@ -11,6 +13,7 @@ import { instance, proxy } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
 const names = ['a', 'b', 'c', 'd'];
+const identity = serviceAccountId('cluster.local', 'shop', 'a');
 const kinds: readonly ClientKind[] = ['envoy', 'outrigger', 'grpc'];
 
 const serviceYaml = fc
@@ -72,6 +75,60 @@ const routeYaml = fc
     },
   }));
 
+const targets = fc
+  .option(fc.constantFrom(...names, 'gone'))
+  .map((name) => (name === null ? {} : { targetRefs: [{ kind: 'Service', name }] }));
+const authorizationYaml = fc
+  .record({
+    targets,
+    action: fc.constantFrom('ALLOW', 'DENY', 'EXTERNAL'),
+    dryRun: fc.boolean(),
+    rules: fc.array(
+      fc.constantFrom<object>(
+        {},
+        { from: [{ source: { namespaces: ['shop'], requestPrincipals: ['*'] } }] },
+        { to: [{ operation: { paths: ['/x*'], ports: [9000] } }] },
+        { when: [{ key: 'request.headers[x-a]', values: ['a', '*b'] }, { cel: "request.method == 'GET'" }] },
+      ),
+      { maxLength: 2 },
+    ),
+    asked: fc.constantFrom(...names, 'gone'),
+    protocol: fc.constantFrom('grpc', 'http'),
+    failOpen: fc.boolean(),
+  })
+  .map(({ targets, action, dryRun, rules, asked, protocol, failOpen }) => ({
+    kind: 'AuthorizationPolicy',
+    spec: {
+      ...targets,
+      action,
+      ...(action === 'EXTERNAL'
+        ? { external: { service: { name: asked, namespace: 'shop', port: 80 }, protocol, failOpen } }
+        : { dryRun, rules }),
+    },
+  }));
+const peerYaml = fc
+  .record({ targets, mode: fc.constantFrom('STRICT', 'PERMISSIVE', 'DISABLE') })
+  .map(({ targets, mode }) => ({ kind: 'PeerAuthentication', spec: { ...targets, mtls: { mode } } }));
+const tokenYaml = targets.map((targets) => ({
+  kind: 'RequestAuthentication',
+  spec: { ...targets, jwtRules: [{ issuer: 'i', jwksUri: 'https://i.example/keys' }] },
+}));
+const policyYaml = fc
+  .tuple(
+    fc.oneof(authorizationYaml, peerYaml, tokenYaml),
+    fc.constantFrom('p', 'q'),
+    fc.constantFrom('shop', 'outrigger'),
+  )
+  .map(([policy, name, namespace]) => ({
+    apiVersion: 'outrigger.dev/v1',
+    metadata: { name, namespace },
+    ...policy,
+  }));
+const policies = fc.uniqueArray(policyYaml, {
+  selector: ({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`,
+  maxLength: 4,
+});
+
 /** Addresses of services that are there in some meshes and not in others. */
 const upstreams = [...names, 'gone'].flatMap((service) =>
   [80, 81].map((port) => ({ namespace: 'shop', service, port, listen: { host: '127.0.0.1', port: 0 } })),
@@ -84,6 +141,7 @@ const mesh = fc.record({
       selector: ({ kind, metadata }) => `${kind} ${metadata.namespace}/${metadata.name}`,
       maxLength: 3,
     }),
+    policies,
   ),
   instances: fc.uniqueArray(
     fc.record({
@@ -132,14 +190,16 @@ function changed(before: ProxyResources, after: ProxyResources): string[] {
 describe('for any mesh', () => {
   test('the resources of every kind of client, of callers in any namespace, are consistent', () => {
     fc.assert(
-      fc.property(mesh, ({ documents: [services, routes], instances }) => {
+      fc.property(mesh, ({ documents, instances }) => {
         const model = new ModelBuilder().build({
-          resources: resourcesOf([...services, ...routes]),
+          resources: resourcesOf(documents.flat()),
           instances: instancesOf(instances),
         });
         for (const kind of kinds) {
           for (const namespace of ['shop', 'office', 'elsewhere']) {
-            expect(checkResources(translate(model, proxy(kind, { namespace, upstreams })))).toEqual([]);
+            const node = { namespace, service: 'a', upstreams };
+            expect(checkResources(translate(model, proxy(kind, node)))).toEqual([]);
+            expect(checkResources(translate(model, proxy(kind, { ...node, identity })))).toEqual([]);
           }
         }
       }),
@@ -149,12 +209,12 @@ describe('for any mesh', () => {
 
   test('a change of one instance changes the load assignments of the Services that pick it, and nothing else', () => {
     fc.assert(
-      fc.property(mesh, fc.constantFrom(...kinds), ({ documents: [services, routes], instances }, kind) => {
+      fc.property(mesh, fc.constantFrom(...kinds), ({ documents, instances }, kind) => {
         fc.pre(instances.length > 0);
-        const resources = resourcesOf([...services, ...routes]);
+        const resources = resourcesOf(documents.flat());
         const all = instancesOf(instances);
         const builder = new ModelBuilder();
-        const node = proxy(kind, { upstreams });
+        const node = proxy(kind, { service: 'a', upstreams, identity });
         const before = translate(builder.build({ resources, instances: all }), node);
         const first = all[0]!;
         const after = translate(
@@ -182,15 +242,38 @@ describe('for any mesh', () => {
 
   test('building again from equal but new input gives the same model, part by part', () => {
     fc.assert(
-      fc.property(mesh, ({ documents: [services, routes], instances }) => {
+      fc.property(mesh, ({ documents, instances }) => {
         const builder = new ModelBuilder();
-        const documents = [...services, ...routes];
-        const before = builder.build({ resources: resourcesOf(documents), instances: instancesOf(instances) });
-        const after = builder.build({ resources: resourcesOf(documents), instances: instancesOf(instances) });
+        const build = (): Model =>
+          builder.build({ resources: resourcesOf(documents.flat()), instances: instancesOf(instances) });
+        const before = build();
+        const after = build();
         expect(after.services).toBe(before.services);
         expect(after.routings).toBe(before.routings);
+        expect(after.policies).toBe(before.policies);
       }),
       { numRuns: 40 },
+    );
+  });
+
+  test('a change of policies changes the inbound listener at most, and back again to the same bytes', () => {
+    fc.assert(
+      fc.property(mesh, policies, ({ documents: [services, routes, before], instances }, after) => {
+        const builder = new ModelBuilder();
+        const node = proxy('envoy', { service: 'a', identity });
+        const of = (list: readonly object[]): ProxyResources =>
+          translate(
+            builder.build({
+              resources: resourcesOf([...services, ...routes, ...list]),
+              instances: instancesOf(instances),
+            }),
+            node,
+          );
+        const [first, second, third] = [of(before), of(after), of(before)];
+        expect(changed(first, second).filter((key) => key !== 'listeners inbound')).toEqual([]);
+        expect(third.listeners.get('inbound')!.version).toBe(first.listeners.get('inbound')!.version);
+      }),
+      { numRuns: 60 },
     );
   });
 });

@@ -17,8 +17,9 @@ import {
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { PortDefinition } from '../model/model.ts';
 import { durationOf, fromAds, socketAddress } from './api-values.ts';
+import { upstreamSocketMatches } from './encode-transport-security.ts';
 import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
-import type { ClientKind } from './proxy-node.ts';
+import type { ProxyNode } from './proxy-node.ts';
 import { inboundName, outboundCluster } from './resource-names.ts';
 
 const connectTimeoutMs = 1_000;
@@ -28,17 +29,36 @@ const appIdleTimeoutMs = 60_000;
 const limits = { maxConnections: 1_024, maxPendingRequests: 1_024, maxRequests: 10_000 };
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
-const encoded = new WeakMap<PortDefinition, Map<boolean, EncodedResource>>();
+const encoded = new WeakMap<PortDefinition, Map<string, EncodedResource>>();
 
-/** The cluster of a service's port. Envoy and our sidecar take the same; gRPC takes round robin only, and no protocol options. */
-export function encodeOutboundCluster(definition: PortDefinition, kind: ClientKind): EncodedResource {
-  const forGrpc = kind === 'grpc';
+/** Who a cluster is for: Envoy and our sidecar take the same, gRPC round robin only, and no protocol options. */
+export interface ClusterClient {
+  readonly forGrpc: boolean;
+  /** Of the proxy's identity; '' : it has none, and speaks plaintext. */
+  readonly trustDomain: string;
+}
+
+export function clusterClient({ kind, identity }: Pick<ProxyNode, 'kind' | 'identity'>): ClusterClient {
+  // Proxyless gRPC stays plaintext: its certificates would come from files of its own.
+  return kind === 'grpc'
+    ? { forGrpc: true, trustDomain: '' }
+    : { forGrpc: false, trustDomain: identity?.trustDomain ?? '' };
+}
+
+export function clientKey({ forGrpc, trustDomain }: ClusterClient): string {
+  return forGrpc ? 'grpc' : `proxy ${trustDomain}`;
+}
+
+/** The cluster of a service's port. */
+export function encodeOutboundCluster(definition: PortDefinition, client: ClusterClient): EncodedResource {
+  const { forGrpc, trustDomain } = client;
+  const key = clientKey(client);
   let variants = encoded.get(definition);
   if (variants === undefined) {
     variants = new Map();
     encoded.set(definition, variants);
   }
-  let resource = variants.get(forGrpc);
+  let resource = variants.get(key);
   if (resource === undefined) {
     const name = outboundCluster(definition.namespace, definition.service, definition.port);
     const cluster = create(ClusterSchema, {
@@ -48,6 +68,7 @@ export function encodeOutboundCluster(definition: PortDefinition, kind: ClientKi
       connectTimeout: durationOf(connectTimeoutMs),
       lbPolicy: forGrpc ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.LEAST_REQUEST,
       circuitBreakers: circuitBreakers(),
+      transportSocketMatches: trustDomain === '' ? [] : upstreamSocketMatches(definition, trustDomain),
       typedExtensionProtocolOptions: forGrpc
         ? {}
         : {
@@ -55,7 +76,7 @@ export function encodeOutboundCluster(definition: PortDefinition, kind: ClientKi
           },
     });
     resource = encodeResource(ClusterSchema, name, cluster);
-    variants.set(forGrpc, resource);
+    variants.set(key, resource);
   }
   return resource;
 }

@@ -8,6 +8,7 @@ import {
 import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Endpoint, PortEndpoints } from '../model/model.ts';
 import { socketAddress } from './api-values.ts';
+import { mtlsEndpoint } from './encode-transport-security.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { outboundCluster } from './resource-names.ts';
 
@@ -39,10 +40,12 @@ function locality(zone: string, endpoints: readonly Endpoint[]): LocalityLbEndpo
   return create(LocalityLbEndpointsSchema, {
     locality: { region: '', zone, subZone: '' },
     loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + weight, 0),
-    lbEndpoints: endpoints.map(({ address, port, weight, healthy }) => ({
+    lbEndpoints: endpoints.map(({ address, port, weight, healthy, identity }) => ({
       hostIdentifier: { case: 'endpoint' as const, value: { address: socketAddress(address, port) } },
       healthStatus: healthy ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
       loadBalancingWeight: weight,
+      // For proxies with an identity; others have clusters that do not look at it.
+      ...(identity === '' ? {} : { metadata: mtlsEndpoint() }),
     })),
   });
 }

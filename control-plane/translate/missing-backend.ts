@@ -12,11 +12,12 @@ const definition: PortDefinition = {
   targetPort: null,
   protocol: 'grpc',
   isDefault: false,
+  serviceAccounts: [],
 };
 const nowhere = { namespace: definition.namespace, service: definition.service, port: definition.port, endpoints: [] };
 
 export function missingBackendForGrpc(): EncodedResource {
-  return encodeOutboundCluster(definition, 'grpc');
+  return encodeOutboundCluster(definition, { forGrpc: true, trustDomain: '' });
 }
 
 export function missingBackendAssignment(): EncodedResource {

@@ -1,5 +1,6 @@
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import { type ProxyNode, proxyKey, readProxyNode } from './proxy-node.ts';
 
@@ -134,4 +135,19 @@ test('a gRPC application may leave its cluster out', () => {
 test('proxies that differ only in who they are share a key', () => {
   expect(proxyKey(read({ id: 'a' }))).toBe(proxyKey(read({ id: 'b' })));
   expect(proxyKey(read({ metadata: { app_port: 1 } }))).not.toBe(proxyKey(read({})));
+});
+
+test('who a proxy is, is what its stream proves; it and the labels that policies choose by make another key', () => {
+  const node = create(NodeSchema, { id: 'p1', cluster: 'shop/orders', metadata: { labels: { v: '1', other: 'x' } } });
+  const id = serviceAccountId('cluster.local', 'shop', 'orders');
+  const known = readProxyNode(node, id);
+  const plain = readProxyNode(node);
+  if ('faults' in known || 'faults' in plain) throw new Error('a proxy was expected');
+  expect(known.proxy.identity).toBe(id);
+  expect(plain.proxy.identity).toBeNull();
+  expect(proxyKey(known.proxy)).not.toBe(proxyKey(plain.proxy));
+  const two = { ...plain.proxy, labels: { v: '2', other: 'y' } };
+  expect(proxyKey(two)).toBe(proxyKey(plain.proxy));
+  expect(proxyKey(two, ['v'])).not.toBe(proxyKey(plain.proxy, ['v']));
+  expect(proxyKey({ ...two, kind: 'grpc', identity: id })).toBe(proxyKey({ ...two, kind: 'grpc' }));
 });

@@ -92,14 +92,15 @@ export function readProxyNode(
   return faults.length > 0 ? { faults } : { proxy };
 }
 
-/** Proxies with the same key are sent the same resources. */
-export function proxyKey(proxy: ProxyNode): string {
+/** Proxies with the same key are sent the same resources. `labelKeys`: the labels that policies choose by. */
+export function proxyKey(proxy: ProxyNode, labelKeys: readonly string[] = []): string {
   const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams, identity } = proxy;
   if (kind === 'grpc') return `grpc ${namespace}`;
+  const labels = labelKeys.filter((key) => Object.hasOwn(proxy.labels, key)).map((key) => [key, proxy.labels[key]]);
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'}${addresses.join('')}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify(labels)}${addresses.join('')}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {

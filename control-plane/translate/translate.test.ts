@@ -1,17 +1,8 @@
 import { join } from 'node:path';
-import { createRegistry, type DescMessage, fromBinary, toBinary, toJson } from '@bufbuild/protobuf';
+import { fromBinary, toBinary } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
-import { stringify } from 'yaml';
 import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
-import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
-import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
-import {
-  type RouteConfiguration,
-  RouteConfigurationSchema,
-} from '../../proto/generated/envoy/config/route/v3/route_pb.js';
-import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
-import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
-import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import type { Model } from '../model/model.ts';
 import { ModelBuilder } from '../model/model-builder.ts';
@@ -20,37 +11,12 @@ import { checkResources } from './check-resources.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyNode, UpstreamAddress } from './proxy-node.ts';
 import { unknownUpstreamRoute } from './resource-names.ts';
+import { asYaml, resourceSchemas } from './resources-as-yaml.test-data.ts';
 import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
-const registry = createRegistry(
-  StderrAccessLogSchema,
-  HttpConnectionManagerSchema,
-  HttpProtocolOptionsSchema,
-  RouterSchema,
-);
-const schemas: Readonly<Record<keyof ProxyResources, DescMessage>> = {
-  listeners: ListenerSchema,
-  routes: RouteConfigurationSchema,
-  clusters: ClusterSchema,
-  endpoints: ClusterLoadAssignmentSchema,
-};
-
 function sampleModel(): Model {
   return new ModelBuilder().build({ resources: sampleResources(), instances: sampleInstances });
-}
-
-/** YAML, from the bytes, so that the golden files show what is sent. */
-function asYaml(resources: ProxyResources): string {
-  const shown = Object.fromEntries(
-    Object.entries(schemas).map(([type, schema]) => [
-      type,
-      [...resources[type as keyof ProxyResources].values()].map(({ bytes }) =>
-        toJson(schema, fromBinary(schema, bytes), { registry }),
-      ),
-    ]),
-  );
-  return stringify(shown, { lineWidth: 0, aliasDuplicateObjects: false });
 }
 
 function table(resources: ProxyResources, name: string): RouteConfiguration {
@@ -153,10 +119,12 @@ describe('addresses of upstreams (outrigger run --upstream)', () => {
 test('the same model gives the same bytes and versions, whoever builds it', () => {
   const a = translate(sampleModel(), proxy('envoy'));
   const b = translate(sampleModel(), proxy('envoy'));
-  for (const type of Object.keys(schemas) as Array<keyof ProxyResources>) {
+  for (const type of Object.keys(resourceSchemas) as Array<keyof ProxyResources>) {
     for (const [name, resource] of a[type]) {
       expect(b[type].get(name)!.version).toBe(resource.version);
-      expect(toBinary(schemas[type], fromBinary(schemas[type], resource.bytes))).toEqual(resource.bytes);
+      expect(toBinary(resourceSchemas[type], fromBinary(resourceSchemas[type], resource.bytes))).toEqual(
+        resource.bytes,
+      );
     }
   }
 });

@@ -4,19 +4,17 @@
  */
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
-import { encodeInboundCluster, encodeOutboundCluster } from './encode-cluster.ts';
+import { clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
-import {
-  encodeApiListener,
-  encodeInboundListener,
-  encodeOutboundListener,
-  encodeUpstreamListener,
-} from './encode-listener.ts';
-import { encodeGrpcRoutes, encodeInboundRoutes, encodeOutboundRoutes } from './encode-routes.ts';
+import { encodeApiListener } from './encode-listener.ts';
+import { encodeGrpcRoutes, encodeOutboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
+import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
+import { applicationResources, ownListeners } from './own-resources.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
+import { proxyPolicies } from './proxy-policies.ts';
 import { grpcListenerName } from './resource-names.ts';
 import { upstreamRoutes } from './upstream-routes.ts';
 import { visibleServices } from './visible-services.ts';
@@ -38,13 +36,16 @@ export function translate(model: Model, proxy: ProxyNode): ProxyResources {
 
 function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
   const routings = routingsOf(model, services);
-  const own = ownResources(proxy, appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort));
-  const clusters = outboundClusters(routings, proxy.kind);
+  const application = applicationResources(
+    proxy,
+    appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort),
+  );
+  const clusters = outboundClusters(routings, proxy);
   const outbound = outboundRoutes(routings, proxy.namespace);
   return {
-    listeners: own.listeners,
-    routes: byName([outbound, ...own.routes, ...upstreamRoutes(services, proxy)]),
-    clusters: layered(proxy, clusters, own.clusters),
+    listeners: ownListeners(proxy, proxyPolicies(model.policies, proxy)),
+    routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
+    clusters: layered(proxy, clusters, application.clusters),
     endpoints: endpointsOf(services, proxy.kind),
   };
 }
@@ -61,7 +62,7 @@ function grpcResources(model: Model, services: ReadonlyMap<string, ServiceModel>
   return {
     listeners: byName(listeners),
     routes: byName(routes),
-    clusters: outboundClusters(routings, 'grpc'),
+    clusters: outboundClusters(routings, proxy),
     endpoints: endpointsOf(services, 'grpc'),
   };
 }
@@ -83,44 +84,30 @@ function apiListeners(definition: PortDefinition): readonly EncodedResource[] {
   return listeners;
 }
 
-/** A value per kind of encoder, kept as long as the part of the model lives that it comes from. */
-class KeptByKind<Part extends object> {
-  readonly #kept = new WeakMap<Part, Map<boolean, ResourceMap>>();
+const keptClusters = new KeptByParts<ResourceMap>();
+const keptEndpoints = new KeptByParts<ResourceMap>();
 
-  get(part: Part, kind: ClientKind, make: (forGrpc: boolean) => readonly EncodedResource[]): ResourceMap {
-    let variants = this.#kept.get(part);
-    if (variants === undefined) {
-      variants = new Map();
-      this.#kept.set(part, variants);
-    }
-    const forGrpc = kind === 'grpc';
-    let resources = variants.get(forGrpc);
-    if (resources === undefined) {
-      resources = byName(make(forGrpc));
-      variants.set(forGrpc, resources);
-    }
-    return resources;
-  }
-}
-
-const keptClusters = new KeptByKind<readonly PortRouting[]>();
-const keptEndpoints = new KeptByKind<ReadonlyMap<string, ServiceModel>>();
-
-/** The same map for every proxy of a kind, and as long as no definition of a port changes. */
-function outboundClusters(routings: readonly PortRouting[], kind: ClientKind): ResourceMap {
-  return keptClusters.get(routings, kind, (forGrpc) => [
-    ...routings.filter(isRouted).map(({ definition }) => encodeOutboundCluster(definition, kind)),
-    ...(forGrpc ? [missingBackendForGrpc()] : []),
-  ]);
+/** The same map for every proxy of a kind and trust domain, and as long as no definition of a port changes. */
+function outboundClusters(routings: readonly PortRouting[], proxy: ProxyNode): ResourceMap {
+  const client = clusterClient(proxy);
+  return keptClusters.get([routings], clientKey(client), () =>
+    byName([
+      ...routings.filter(isRouted).map(({ definition }) => encodeOutboundCluster(definition, client)),
+      ...(client.forGrpc ? [missingBackendForGrpc()] : []),
+    ]),
+  );
 }
 
 function endpointsOf(services: ReadonlyMap<string, ServiceModel>, kind: ClientKind): ResourceMap {
-  return keptEndpoints.get(services, kind, (forGrpc) => [
-    ...[...services.values()].flatMap(({ ports }) =>
-      ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints)),
-    ),
-    ...(forGrpc ? [missingBackendAssignment()] : []),
-  ]);
+  const forGrpc = kind === 'grpc';
+  return keptEndpoints.get([services], String(forGrpc), () =>
+    byName([
+      ...[...services.values()].flatMap(({ ports }) =>
+        ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints)),
+      ),
+      ...(forGrpc ? [missingBackendAssignment()] : []),
+    ]),
+  );
 }
 
 const keptLayers = new WeakMap<
@@ -135,40 +122,6 @@ function layered(proxy: ProxyNode, base: ResourceMap, own: ResourceMap): Resourc
   const both = new LayeredMap(base, own);
   keptLayers.set(proxy, { base, own, both });
   return both;
-}
-
-interface OwnResources {
-  readonly protocol: AppProtocol | null;
-  readonly listeners: ResourceMap;
-  readonly routes: readonly EncodedResource[];
-  readonly clusters: ResourceMap;
-}
-
-const keptOwn = new WeakMap<ProxyNode, OwnResources>();
-
-/** What only this proxy has: its listeners, and the way to the application beside it. */
-function ownResources(proxy: ProxyNode, protocol: AppProtocol | null): OwnResources {
-  const kept = keptOwn.get(proxy);
-  if (kept !== undefined && kept.protocol === protocol) return kept;
-  const { appPort, namespace, service } = proxy;
-  const listeners =
-    kept?.listeners ??
-    byName([
-      encodeOutboundListener(proxy),
-      ...(appPort === null ? [] : [encodeInboundListener(proxy, appPort)]),
-      ...proxy.upstreams.map((upstream) => encodeUpstreamListener(proxy, upstream)),
-    ]);
-  const own: OwnResources =
-    appPort === null
-      ? { protocol, listeners, routes: [], clusters: new Map() }
-      : {
-          protocol,
-          listeners,
-          routes: [encodeInboundRoutes(namespace, service, appPort, protocol)],
-          clusters: byName([encodeInboundCluster(appPort, protocol)]),
-        };
-  keptOwn.set(proxy, own);
-  return own;
 }
 
 /** What the application speaks: the port that targets it, else what all ports of its Service speak, else nobody knows. */

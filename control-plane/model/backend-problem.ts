@@ -1,0 +1,22 @@
+/** Whether a port that a route or a policy sends requests to can take them. */
+import type { BackendReference, ServiceResource } from '../config-kind/resource.ts';
+
+/** Why a backend cannot take requests, or null. */
+export function backendProblem(
+  backend: Pick<BackendReference, 'namespace' | 'name' | 'port'>,
+  services: ReadonlyMap<string, ServiceResource>,
+): string | null {
+  const service = services.get(`${backend.namespace}/${backend.name}`);
+  if (service === undefined) return `there is no Service ${backend.namespace}/${backend.name}`;
+  const port = service.ports.find(({ port }) => port === backend.port);
+  if (port === undefined)
+    return `Service ${backend.namespace}/${backend.name} has no port ${backend.port}; it has ${portList(service)}`;
+  return port.protocol === 'tcp'
+    ? `port ${backend.port} of Service ${backend.namespace}/${backend.name} speaks tcp`
+    : null;
+}
+
+/** Ports as messages list them. */
+export function portList(service: ServiceResource): string {
+  return service.ports.map(({ port, name }) => (name === '' ? String(port) : `${port} (${name})`)).join(', ');
+}

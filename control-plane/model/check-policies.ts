@@ -1,0 +1,119 @@
+/** Checks of policies across resources: does what they name exist, and do they say what is likely meant? */
+import type {
+  AuthorizationPolicyResource,
+  Condition,
+  PeerAuthenticationResource,
+  PolicyResource,
+  RequestAuthenticationResource,
+} from '../config-kind/policy-resource.ts';
+import { rootNamespace } from '../config-kind/policy-target.ts';
+import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
+import { backendProblem } from './backend-problem.ts';
+import type { ReferenceWarning } from './reference-warning.ts';
+
+type Warn = (path: string, message: string) => void;
+
+export function checkPolicies(
+  resources: readonly Resource[],
+  services: ReadonlyMap<string, ServiceResource>,
+): ReferenceWarning[] {
+  const warnings: ReferenceWarning[] = [];
+  const policies = resources.filter(
+    (resource): resource is PolicyResource => resource.kind !== 'Service' && !isRoute(resource),
+  );
+  const verifiers = policies.filter((policy) => policy.kind === 'RequestAuthentication');
+  const peersByScope = new Map<string, PeerAuthenticationResource>();
+  const issuers = new Map<string, RequestAuthenticationResource>();
+  for (const policy of policies) {
+    const warn: Warn = (path, message) =>
+      void warnings.push({
+        resource: resourceName(policy),
+        place: policy.referencePlaces.get(path) ?? policy.place,
+        path,
+        message,
+      });
+    for (const { name, path } of policy.targets.services) {
+      if (!services.has(`${policy.namespace}/${name}`))
+        warn(
+          path,
+          `there is no Service ${policy.namespace}/${name}; the policy holds for what registers under that name`,
+        );
+    }
+    if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
+    else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);
+    else checkPeers(policy, peersByScope, warn);
+  }
+  return warnings;
+}
+
+function checkAuthorization(
+  policy: AuthorizationPolicyResource,
+  verifiers: readonly RequestAuthenticationResource[],
+  services: ReadonlyMap<string, ServiceResource>,
+  warn: Warn,
+): void {
+  const { action, external, rules, namespace } = policy;
+  if (external !== null) {
+    const problem = backendProblem({ ...external, name: external.service }, services);
+    if (problem !== null)
+      warn(
+        external.path,
+        `${problem}; ${external.failOpen ? 'nobody is asked, and requests pass' : 'requests are denied'}`,
+      );
+  }
+  if (action === 'DENY' && rules.length === 0) warn('spec.rules', 'a DENY policy without rules denies nothing');
+  const couldVerify = verifiers.some((each) => each.namespace === namespace || each.namespace === rootNamespace);
+  for (const [at, rule] of rules.entries()) {
+    const conditions = [...rule.from.flat(), ...rule.when];
+    if (!couldVerify && conditions.some(isAboutTokens))
+      warn(
+        `spec.rules[${at}]`,
+        `looks at a token, but no RequestAuthentication of ${namespace} or ${rootNamespace} says whose tokens are good: nobody has one`,
+      );
+  }
+}
+
+function isAboutTokens({ attribute }: Condition): boolean {
+  return attribute === 'requestPrincipal' || attribute === 'claim';
+}
+
+function checkTokens(
+  policy: RequestAuthenticationResource,
+  issuers: Map<string, RequestAuthenticationResource>,
+  warn: Warn,
+): void {
+  for (const [at, { issuer, keys }] of policy.rules.entries()) {
+    const key = `${policy.namespace} ${issuer}`;
+    const other = issuers.get(key);
+    if (other !== undefined)
+      warn(
+        `spec.jwtRules[${at}]`,
+        `${resourceName(other)} has the issuer ${JSON.stringify(issuer)} too; where both hold, the first by name counts for tokens of it`,
+      );
+    else issuers.set(key, policy);
+    if (keys.from === 'uri' && keys.uri.startsWith('http:'))
+      warn(keys.path, 'keys that come by http can be replaced on their way; use https');
+  }
+}
+
+function checkPeers(
+  policy: PeerAuthenticationResource,
+  byScope: Map<string, PeerAuthenticationResource>,
+  warn: Warn,
+): void {
+  const { namespace, targets } = policy;
+  const scopes =
+    targets.services.length > 0
+      ? targets.services.map(({ name, path }) => ({ scope: `${namespace}/${name}`, path }))
+      : [
+          {
+            scope: `${namespace} ${targets.labels === null ? '' : JSON.stringify(targets.labels)}`,
+            path: 'metadata.name',
+          },
+        ];
+  for (const { scope, path } of scopes) {
+    const other = byScope.get(scope);
+    if (other === undefined) byScope.set(scope, policy);
+    else warn(path, `${resourceName(other)} is for the same workloads; the older one counts, or the first by name`);
+  }
+}

@@ -1,0 +1,62 @@
+/**
+ * Policies as the model has them: references resolved, keys at hand, and each the same object as in the model before as long as it says the same. Which of them hold for one proxy is
+ * translate/proxy-policies.ts.
+ */
+import type {
+  AuthorizationRule,
+  ExternalAuthorization,
+  JwtRule,
+  PeerAuthenticationResource,
+} from '../config-kind/policy-resource.ts';
+
+export interface PolicySet {
+  /** By level (workload, namespace, mesh), then the oldest first, then by name: of each level the first counts. */
+  readonly peers: readonly PeerPolicy[];
+  /** By namespace and name. */
+  readonly authorizations: readonly Authorization[];
+  /** By namespace and name. */
+  readonly requests: readonly RequestPolicy[];
+  /** Labels of proxies by which policies choose, sorted: proxies that differ in one of them are not alike. */
+  readonly labelKeys: readonly string[];
+}
+
+export interface PolicyScope {
+  /** '' : every namespace. */
+  readonly namespace: string;
+  /** Null: every workload there. */
+  readonly workloads: readonly Workload[] | null;
+}
+
+/** Instances registered for a service, or those with all of the labels. */
+type Workload = { readonly service: string } | { readonly labels: Readonly<Record<string, string>> };
+
+interface PolicyBase {
+  readonly namespace: string;
+  readonly name: string;
+  readonly scope: PolicyScope;
+}
+
+export interface PeerPolicy extends PolicyBase, Pick<PeerAuthenticationResource, 'mode' | 'ports'> {
+  readonly level: 'workload' | 'namespace' | 'mesh';
+}
+
+export interface Authorization extends PolicyBase {
+  readonly action: 'ALLOW' | 'DENY' | 'EXTERNAL';
+  readonly dryRun: boolean;
+  readonly rules: readonly AuthorizationRule[];
+  readonly external: ExternalService | null;
+}
+
+export interface ExternalService extends Omit<ExternalAuthorization, 'path'> {
+  /** '' : it exists. Else why it cannot be asked. */
+  readonly problem: string;
+}
+
+export interface RequestPolicy extends PolicyBase {
+  readonly rules: readonly TokenRule[];
+}
+
+export interface TokenRule extends Omit<JwtRule, 'keys'> {
+  /** JSON Web Key Set as text. */
+  readonly jwks: string;
+}

@@ -1,0 +1,57 @@
+/** Resources as YAML, from the bytes, so that golden files show what is sent. Test data only. */
+import { createRegistry, type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
+import { stringify } from 'yaml';
+import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
+import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
+import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
+import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { ExtAuthzSchema } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import { JwtAuthenticationSchema } from '../../proto/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { RBACSchema } from '../../proto/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
+import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
+import { TlsInspectorSchema } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
+import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { RawBufferSchema } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
+import {
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+} from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
+import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import type { EncodedResource } from './encoded-resource.ts';
+import type { ProxyResources } from './translate.ts';
+
+const registry = createRegistry(
+  StderrAccessLogSchema,
+  ExtAuthzSchema,
+  JwtAuthenticationSchema,
+  RBACSchema,
+  RouterSchema,
+  TlsInspectorSchema,
+  HttpConnectionManagerSchema,
+  RawBufferSchema,
+  DownstreamTlsContextSchema,
+  UpstreamTlsContextSchema,
+  HttpProtocolOptionsSchema,
+);
+
+export const resourceSchemas: Readonly<Record<keyof ProxyResources, DescMessage>> = {
+  listeners: ListenerSchema,
+  routes: RouteConfigurationSchema,
+  clusters: ClusterSchema,
+  endpoints: ClusterLoadAssignmentSchema,
+};
+
+export function asYaml(resources: ProxyResources): string {
+  const shown = Object.fromEntries(
+    (Object.keys(resourceSchemas) as Array<keyof ProxyResources>).map((type) => [
+      type,
+      [...resources[type].values()].map((resource) => asJson(type, resource)),
+    ]),
+  );
+  return stringify(shown, { lineWidth: 0, aliasDuplicateObjects: false });
+}
+
+export function asJson(type: keyof ProxyResources, { bytes }: EncodedResource): JsonValue {
+  return toJson(resourceSchemas[type], fromBinary(resourceSchemas[type], bytes), { registry });
+}

@@ -134,7 +134,10 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
 
   /** Handles bytes from the peer. Public for those that were read before this object was made. */
   receive(chunk: Buffer): void {
-    if (!this.isReading) return;
+    if (!this.isReading) {
+      this.dropInput(chunk.length);
+      return;
+    }
     this.nowMs = this.#clock.nowMs();
     this.inRead = true;
     try {

@@ -7,6 +7,7 @@ import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { LingeringClose } from '../transport/lingering-close.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { ClosedStreams, closedByPeer, closedByUs } from './closed-streams.ts';
 import { ConnectionFault } from './connection-fault.ts';
@@ -24,8 +25,6 @@ import { SendScheduler } from './send-scheduler.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateClosed } from './stream-state.ts';
 
-/** How long a connection that was ended waits for the peer to close. */
-const lingerMs = 1_000;
 /** The number of the drain's PING; keep-alive counts on from here. */
 export const drainPing = 1;
 
@@ -70,8 +69,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   protected readonly keepAlive: KeepAlive | null;
   readonly flushTimer: FlushTimer | null;
   readonly #drainTimeoutMs: number;
-  readonly #endTimer: WheelTimer;
   readonly #drainTimer: WheelTimer;
+  #linger: LingeringClose | null = null;
   #closeTold = false;
   #doomed = false;
 
@@ -93,7 +92,6 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.guard = new FloodGuard(http2Limits, this.nowMs);
     this.scheduler = new SendScheduler(this.writer, this.guard, limits.highWatermarkBytes, limits.lowWatermarkBytes);
     this.encoder = new HpackEncoder(http2Limits.headerTableBytes);
-    this.#endTimer = new WheelTimer(this);
     this.#drainTimer = new WheelTimer(this);
     const { keepAliveIntervalMs, keepAliveTimeoutMs } = http2Limits;
     this.keepAlive =
@@ -254,9 +252,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.onDrainPingAck();
   }
 
-  onTimer(timer: WheelTimer): void {
-    if (timer === this.#endTimer) this.socket.destroy();
-    else this.onDrainPingAck();
+  onTimer(_timer: WheelTimer): void {
+    this.onDrainPingAck();
   }
 
   /** Ends the connection for a fault of the peer: GOAWAY, streams reset, a bounded wait for the peer to read it. */
@@ -270,7 +267,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
       this.dropStream(stream, this.errorOfFault(stream, fault.code, fault.details, fault.message));
     }
     this.dropUnbegun(null);
-    this.end();
+    this.end(true);
   }
 
   /** See ServerConnection.destroy. */
@@ -297,15 +294,19 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.destroy(this.errorOfTermination(null));
   }
 
-  /** FIN behind what was written, then a bounded wait for the peer's. */
-  protected end(): void {
+  /** FIN behind what was written, then a bounded wait for the peer's. `faulty`: the peer broke the protocol. */
+  protected end(faulty = false): void {
     this.isReading = false;
     this.stopStallTimer();
     this.keepAlive?.stop();
     this.flushTimer?.stop();
     this.wheel.disarm(this.#drainTimer);
-    this.writer.end();
-    this.wheel.arm(this.#endTimer, lingerMs);
+    this.#linger ??= new LingeringClose(this.socket, this.writer, this.wheel, { inputIsProgress: true, faulty });
+  }
+
+  /** Input came that nobody reads any more. */
+  protected dropInput(bytes: number): void {
+    this.#linger?.onDropped(bytes);
   }
 
   #onPeerEnd(): void {
@@ -330,7 +331,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
 
   #closed(error: ProxyError | null): void {
     this.stopStallTimer();
-    this.wheel.disarm(this.#endTimer);
+    this.#linger?.stop();
     this.wheel.disarm(this.#drainTimer);
     this.keepAlive?.stop();
     this.flushTimer?.stop();

@@ -76,8 +76,8 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
   #upgrade = '';
   #headSent = false;
   #requestEnded = false;
-  /** `writtenBytes` when the request began. */
-  #writtenBefore = 0;
+  /** The writer's position when the request began. */
+  #startPosition = 0;
   #keepAlive = true;
   /** Bytes for a tunnel that the upstream has not agreed to; null when there is none to wait for. */
   #backlog: TunnelBacklog | null = null;
@@ -122,7 +122,7 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     this.#backlog = null;
     this.#responseBegun = false;
     this.#informationalHeads = 0;
-    this.#writtenBefore = this.#body.writtenBytes;
+    this.#startPosition = this.#writer.position;
     return stream;
   }
 
@@ -411,10 +411,9 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     return this.#nothingHandedOver() ? closedUnsent : closedBeforeStart;
   }
 
-  /** Provably nothing of the request has left this process: it waits in the writer, all of it. */
+  /** Provably nothing of the request has left this process. */
   #nothingHandedOver(): boolean {
-    if (!this.#headSent) return true;
-    return this.#writer.bufferedBytes - this.#socket.writableLength >= this.#body.writtenBytes - this.#writtenBefore;
+    return this.#writer.handedOverBytes <= this.#startPosition;
   }
 
   #refuse(fault: HeadFault, started: boolean): void {

@@ -4,6 +4,7 @@ import type { Http2ServerConnection } from './server-connection.ts';
 import type { FakeSocket } from './test/fake-socket.ts';
 import { linkedPeer } from './test/linked-sockets.ts';
 import { block, frame, get, type RawPeer, uint32 } from './test/raw-peer.ts';
+import { RecordingClient, request } from './test/recording-client.ts';
 import { RecordingServer } from './test/recording-server.ts';
 
 interface Served {
@@ -77,5 +78,72 @@ describe('what waits when a server connection ends', () => {
     expect(near.destroyed).toBe(false);
     server.time.pass(30);
     expect(near.destroyed).toBe(true);
+  });
+});
+
+describe('a request that meets the end of its upstream connection', () => {
+  /** A client whose server has said hello; what it wrote then is handed over. */
+  function connected(): { client: RecordingClient; near: FakeSocket; peer: RawPeer } {
+    const { near, socket, peer } = linkedPeer(true);
+    const client = new RecordingClient(socket);
+    peer.send(frame(4, 0, 0), frame(4, 1, 0));
+    client.connection.writer.flush();
+    near.written.length = 0;
+    return { client, near, peer };
+  }
+
+  it('in the same turn, nothing handed to the socket: unsent, and nothing of it goes out', () => {
+    const { client, near } = connected();
+    const one = client.send(request('POST'), false);
+    const two = client.send();
+    near.emit('end');
+    expect(one.error).toMatchObject({ flag: 'UC', retry: 'unsent' });
+    expect(two.error).toMatchObject({
+      flag: 'UC',
+      retry: 'unsent',
+      details: 'upstream_reset_before_response_started{connection_termination}',
+    });
+    expect(near.written).toEqual([]);
+    expect(near.writable).toBe(false);
+  });
+
+  it('behind one that was handed over: that one may have been acted on', () => {
+    const { client, near } = connected();
+    const one = client.send();
+    client.connection.writer.flush();
+    const two = client.send();
+    near.written.length = 0;
+    near.emit('end');
+    expect([one.error!.retry, two.error!.retry]).toEqual(['idempotent', 'unsent']);
+    expect(near.written).toEqual([]);
+  });
+
+  it('and whose socket was gone when its turn came to be handed over: unsent', () => {
+    const { client, near } = connected();
+    const one = client.send();
+    near.destroyed = true;
+    client.connection.writer.flush();
+    near.emit('close');
+    expect(one.error!.retry).toBe('unsent');
+    expect(near.written).toEqual([]);
+  });
+
+  it('because the upstream breaks the protocol: unsent when its head has not left, and only GOAWAY goes out', () => {
+    const { client, near, peer } = connected();
+    const one = client.send();
+    client.connection.writer.flush();
+    const two = client.send();
+    peer.send(frame(6, 0, 0, 'short'));
+    expect(one.error).toMatchObject({ flag: 'UPE', retry: 'never' });
+    expect(two.error).toMatchObject({ flag: 'UPE', retry: 'unsent' });
+    expect(peer.frames.map((f) => f.type).slice(-2)).toEqual([1, 7]);
+    expect(near.writable).toBe(false);
+  });
+
+  it('leaves the GOAWAY that we owe when it was us who ended', () => {
+    const { client, near, peer } = connected();
+    client.connection.drain();
+    near.emit('end');
+    expect(peer.frames.at(-1)!.type).toBe(7);
   });
 });

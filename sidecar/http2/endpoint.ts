@@ -259,6 +259,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   /** Ends the connection for a fault of the peer: GOAWAY, streams reset, a bounded wait for the peer to read it. */
   fail(fault: ConnectionFault): void {
     if (!this.isReading) return;
+    this.#discardRequests();
     writeGoAway(this.writer, this.lastPeerStreamId, fault.code, fault.message);
     const error = this.errorOfFault(null, fault.code, fault.details, fault.message);
     this.endError = error;
@@ -312,9 +313,18 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   #onPeerEnd(): void {
     if (this.isReading) {
       this.isReading = false;
+      this.#discardRequests();
       this.#terminateStreams();
     }
     this.end();
+  }
+
+  /**
+   * Requests that were not handed over yet can go elsewhere, if this peer does not see them. A server keeps what it gathered: answers, which a client that has sent its
+   * FIN may still read.
+   */
+  #discardRequests(): void {
+    if (!this.isServer) this.writer.discard();
   }
 
   #terminateStreams(): void {

@@ -1,5 +1,6 @@
 /** How a connection ends, with sockets that are not there: what still waits, what the peer does at the same moment, what it is told. */
 import { describe, expect, it } from 'vitest';
+import { ProxyError } from '../codec/proxy-error.ts';
 import type { Http2ServerConnection } from './server-connection.ts';
 import type { FakeSocket } from './test/fake-socket.ts';
 import { linkedPeer } from './test/linked-sockets.ts';
@@ -145,5 +146,26 @@ describe('a request that meets the end of its upstream connection', () => {
     client.connection.drain();
     near.emit('end');
     expect(peer.frames.at(-1)!.type).toBe(7);
+  });
+});
+
+describe('a later GOAWAY', () => {
+  it.each<[string, (served: Served) => void]>([
+    ['for a fault', ({ peer }) => peer.send(frame(6, 0, 0, 'short'))],
+    [
+      'of a connection that is destroyed',
+      ({ connection }) =>
+        connection.destroy(new ProxyError({ flag: 'LR', source: 'local', details: 'shutting_down', message: 'x' })),
+    ],
+  ])('%s names no higher stream than an earlier one did (RFC 9113 6.8)', (_, end) => {
+    const served = serve(2);
+    const { server, connection, peer } = served;
+    connection.drain();
+    server.time.pass(5_010);
+    peer.send(frame(1, 5, 5, block(...get)), frame(1, 5, 7, block(...get)));
+    expect(server.streams.length).toBe(2);
+    end(served);
+    const ids = peer.frames.filter((f) => f.type === 7).map((f) => f.payload.readUInt32BE(0));
+    expect(ids).toEqual([0x7fff_ffff, 3, 3]);
   });
 });

@@ -71,6 +71,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   readonly #drainTimeoutMs: number;
   readonly #drainTimer: WheelTimer;
   #linger: LingeringClose | null = null;
+  /** Of the last GOAWAY that we sent. */
+  #goAwayStreamId = Infinity;
   #closeTold = false;
   #doomed = false;
 
@@ -237,7 +239,13 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
 
   /** Begins or repeats a GOAWAY that lets running streams go on. */
   protected sendGoAway(lastStreamId: number): void {
-    writeGoAway(this.writer, lastStreamId, noError, '');
+    this.#writeGoAway(lastStreamId, noError, '');
+  }
+
+  /** A later one names no higher stream: the peer may have sent those again elsewhere (RFC 9113 6.8). */
+  #writeGoAway(lastStreamId: number, code: number, debug: string): void {
+    this.#goAwayStreamId = Math.min(this.#goAwayStreamId, lastStreamId);
+    writeGoAway(this.writer, this.#goAwayStreamId, code, debug);
   }
 
   /** Sends a PING and waits for its answer, for the drain timeout at most, before onDrainPingAck. */
@@ -260,7 +268,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   fail(fault: ConnectionFault): void {
     if (!this.isReading) return;
     this.#discardRequests();
-    writeGoAway(this.writer, this.lastPeerStreamId, fault.code, fault.message);
+    this.#writeGoAway(this.lastPeerStreamId, fault.code, fault.message);
     const error = this.errorOfFault(null, fault.code, fault.details, fault.message);
     this.endError = error;
     this.isReading = false;
@@ -274,7 +282,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   /** See ServerConnection.destroy. */
   destroy(error: ProxyError): void {
     if (this.#closeTold) return;
-    if (this.isReading) writeGoAway(this.writer, this.lastPeerStreamId, error.http2Code, '');
+    if (this.isReading) this.#writeGoAway(this.lastPeerStreamId, error.http2Code, '');
     this.isReading = false;
     this.endError = error;
     for (const stream of this.streams.values()) this.dropStream(stream, error);

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
-import type { HttpLimits } from '../codec/limits.ts';
+import { type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import { loan, returnCount } from '../transport/read-loan.ts';
@@ -39,9 +39,6 @@ const finished = 4;
 /** The response is whole, and the connection can't be used again. */
 const spent = 5;
 const closed = 6;
-
-/** Heads with 1xx before one response. Each is passed on, so that a peer that never stops must be stopped. */
-const maxInformationalHeads = 1000;
 
 const emptyChunk = Buffer.alloc(0);
 const tooManyInformational = new HeadFault(

@@ -227,6 +227,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   sendInformational(head: ResponseHead): void {
     // HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.#headSent || this.#context.minor === 0) return;
+    // A request begins only while the client reads: what waits are heads like this one.
+    if (this.#writer.full) return;
     this.#body.writeText(encodeInformational(head));
   }
 

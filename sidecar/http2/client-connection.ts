@@ -1,7 +1,7 @@
 /** The upstream side of HTTP/2: begins streams within the limits of both sides, and judges the responses that come back. */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
-import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
+import { type Http2Limits, type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { Http2ClientStream } from './client-stream.ts';
@@ -184,8 +184,10 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
       this.#malformed(stream, 'an informational response ends the stream');
       return;
     }
-    // Bounded like everything that costs us work and the peer nothing.
-    this.guard.onControlFrame(this.nowMs);
+    if (++stream.informationalHeads > maxInformationalHeads) {
+      this.#malformed(stream, `more than ${maxInformationalHeads} informational responses`);
+      return;
+    }
     stream.response.onInformational(template.toHead());
   }
 

@@ -78,6 +78,11 @@ export class SocketWriter {
     return this.#gatheredBytes + this.#socket.writableLength;
   }
 
+  /** More waits than the high watermark, whether the owner was told so or not yet: what can be left out should be. */
+  get full(): boolean {
+    return this.#blocked || this.bufferedBytes > this.#highWatermarkBytes;
+  }
+
   /** Where the next byte stands among all: it was handed over once {@link handedOverBytes} is above. */
   get position(): number {
     return this.handedOverBytes + this.#gatheredBytes;

@@ -4,6 +4,7 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { type DescMessage, fromBinary, type Message } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
+import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';

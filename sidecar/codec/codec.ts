@@ -33,7 +33,7 @@ export interface StreamReceiver<Head> {
 }
 
 export interface ResponseReceiver extends StreamReceiver<ResponseHead> {
-  /** 100 and 102…199 except 101, any number, before onHead. 101 comes as onHead. */
+  /** 100 and 102…199 except 101, up to maxInformationalHeads of them before onHead. 101 comes as onHead. */
   onInformational(head: ResponseHead): void;
   /** HTTP/2: this side drains the connection. The stream goes on; who means to keep one for long opens another. */
   onConnectionDraining?(): void;
@@ -60,6 +60,7 @@ export interface StreamSender<Head> {
 
 /** A downstream request's stream on a server connection. */
 export interface ServerStream extends StreamSender<ResponseHead> {
+  /** Dropped while the client does not take what is written for it: nothing holds back who sends these. */
   sendInformational(head: ResponseHead): void;
   readonly connection: ServerConnection;
   /** HTTP/2 stream id; HTTP/1: the count of requests on this connection. For logs. */

@@ -3,6 +3,9 @@
  * Set from the HTTP connection manager (downstream) or HttpProtocolOptions (upstream).
  */
 
+/** Informational responses (1xx) to one request, all passed on: early hints are a few, 102 comes every 20 s (RFC 2518 10.1). An upstream that never stops must be stopped. */
+export const maxInformationalHeads = 100;
+
 export interface HttpLimits {
   /** Whole head in bytes (request line and fields; HTTP/2: decoded header list, names + values). Envoy `max_request_headers_kb`; ours 64 KiB as in Envoy 60 KiB. */
   readonly maxHeadBytes: number;

@@ -22,8 +22,6 @@ export class BodyWriter {
   framing = 0;
   /** Of a counted body: bytes still owed. */
   #left = 0;
-  /** Bytes handed to the writer since the connection began. */
-  writtenBytes = 0;
 
   constructor(writer: SocketWriter) {
     this.#writer = writer;
@@ -33,13 +31,11 @@ export class BodyWriter {
   start(head: string, kind: number, length: number): void {
     this.framing = kind;
     this.#left = length;
-    this.writtenBytes += head.length;
     this.#writer.writeLatin1(head);
   }
 
   /** Writes text that is no part of a body: an informational head. */
   writeText(text: string): void {
-    this.writtenBytes += text.length;
     this.#writer.writeLatin1(text);
   }
 
@@ -50,29 +46,22 @@ export class BodyWriter {
     switch (this.framing) {
       case framing.chunked:
         if (length > 0) {
-          const size = `${length.toString(16)}\r\n`;
-          writer.writeLatin1(size);
+          writer.writeLatin1(`${length.toString(16)}\r\n`);
           writer.writeBytes(chunk);
           writer.writeLatin1(end ? '\r\n0\r\n\r\n' : '\r\n');
-          this.writtenBytes += size.length + length + (end ? 7 : 2);
-        } else if (end) {
-          writer.writeLatin1('0\r\n\r\n');
-          this.writtenBytes += 5;
-        }
+        } else if (end) writer.writeLatin1('0\r\n\r\n');
         return true;
       case framing.counted: {
         const left = this.#left - length;
         this.#left = left;
         if (left < 0 || (end && left > 0)) return false;
         writer.writeBytes(chunk);
-        this.writtenBytes += length;
         return true;
       }
       case framing.none:
         return length === 0;
       default:
         writer.writeBytes(chunk);
-        this.writtenBytes += length;
         return true;
     }
   }
@@ -84,7 +73,6 @@ export class BodyWriter {
     let text = '0';
     for (let i = 0; i < names.length; i++) text += names[i]!.wirePrefix + values[i]!;
     text += '\r\n\r\n';
-    this.writtenBytes += text.length;
     this.#writer.writeLatin1(text);
     return true;
   }

@@ -5,7 +5,7 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
-import type { HttpLimits } from '../codec/limits.ts';
+import { type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import { loan, returnCount } from '../transport/read-loan.ts';
@@ -40,9 +40,6 @@ const finished = 4;
 const spent = 5;
 const closed = 6;
 
-/** Heads with 1xx before one response. Each is passed on, so that a peer that never stops must be stopped. */
-const maxInformationalHeads = 1000;
-
 const emptyChunk = Buffer.alloc(0);
 const tooManyInformational = new HeadFault(
   'http1.codec_error',
@@ -76,8 +73,8 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
   #upgrade = '';
   #headSent = false;
   #requestEnded = false;
-  /** `writtenBytes` when the request began. */
-  #writtenBefore = 0;
+  /** The writer's position when the request began. */
+  #startPosition = 0;
   #keepAlive = true;
   /** Bytes for a tunnel that the upstream has not agreed to; null when there is none to wait for. */
   #backlog: TunnelBacklog | null = null;
@@ -122,7 +119,7 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     this.#backlog = null;
     this.#responseBegun = false;
     this.#informationalHeads = 0;
-    this.#writtenBefore = this.#body.writtenBytes;
+    this.#startPosition = this.#writer.position;
     return stream;
   }
 
@@ -411,10 +408,9 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     return this.#nothingHandedOver() ? closedUnsent : closedBeforeStart;
   }
 
-  /** Provably nothing of the request has left this process: it waits in the writer, all of it. */
+  /** Provably nothing of the request has left this process. */
   #nothingHandedOver(): boolean {
-    if (!this.#headSent) return true;
-    return this.#writer.bufferedBytes - this.#socket.writableLength >= this.#body.writtenBytes - this.#writtenBefore;
+    return this.#writer.handedOverBytes <= this.#startPosition;
   }
 
   #refuse(fault: HeadFault, started: boolean): void {

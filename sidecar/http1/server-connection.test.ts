@@ -210,6 +210,23 @@ describe('Http1ServerConnection: answers', () => {
     expect(side.socket.finished).toBe(false);
   });
 
+  it('drops informational heads for a client that does not read, however many an upstream sends', async () => {
+    const side = new ServerSide({ highWatermarkBytes: 1000, lowWatermarkBytes: 100 });
+    side.socket.stalled = true;
+    await side.socket.feed(get);
+    const stream = side.streams[0]!;
+    const hint = (): ResponseHead => new ResponseHead(103, HeaderFields.of(['link', 'x'.repeat(500)]));
+    for (let i = 0; i < 100; i++) stream.sendInformational(hint());
+    await turn();
+    for (let i = 0; i < 100; i++) stream.sendInformational(hint());
+    await side.socket.release();
+    stream.sendInformational(new ResponseHead(102, HeaderFields.of()));
+    stream.sendHead(ok(), true);
+    await turn();
+    expect(side.socket.text.split('HTTP/1.1 103').length - 1).toBe(2);
+    expect(side.socket.text).toMatch(/HTTP\/1\.1 102 Processing\r\n\r\nHTTP\/1\.1 200 OK\r\n/);
+  });
+
   it('closes after connection: close, in the request or in the answer', async () => {
     const first = new ServerSide();
     await first.socket.feed('GET / HTTP/1.1\r\nHost: a\r\nConnection: foo, Close\r\n\r\n');

@@ -9,6 +9,7 @@ import type { HttpLimits } from '../codec/limits.ts';
 import type { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { LingeringClose } from '../transport/lingering-close.ts';
 import { loan, returnCount } from '../transport/read-loan.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
@@ -19,7 +20,6 @@ import { HeadFault, requestFault } from './head-fault.ts';
 import { faulty, HeadParser } from './head-parser.ts';
 import { HeadReader } from './head-reader.ts';
 import { hold, InputPump, type InputSink } from './input-pump.ts';
-import { LingeringClose } from './lingering-close.ts';
 import { requestHeadOf } from './request-target.ts';
 import { encodeInformational, ResponseEncoder } from './response-encoder.ts';
 import { Http1ServerStream } from './server-stream.ts';
@@ -36,6 +36,8 @@ const tunnel = 4;
 const closing = 5;
 const closed = 6;
 
+/** A client may send on for long without reading: a body that was refused. */
+const lingerOptions = { inputIsProgress: false, faulty: false };
 const emptyChunk = Buffer.alloc(0);
 const encoder = new ResponseEncoder();
 
@@ -225,6 +227,8 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
   sendInformational(head: ResponseHead): void {
     // HTTP/1.0 knows no 1xx (RFC 9110 15.2).
     if (this.#headSent || this.#context.minor === 0) return;
+    // A request begins only while the client reads: what waits are heads like this one.
+    if (this.#writer.full) return;
     this.#body.writeText(encodeInformational(head));
   }
 
@@ -432,7 +436,7 @@ export class Http1ServerConnection implements ServerConnection, BodyOwner, Socke
     if (this.#state >= closing) return;
     this.#state = closing;
     if (this.#headTimer !== null) this.#wheel.disarm(this.#headTimer);
-    this.#linger = new LingeringClose(this.#socket, this.#writer, this.#wheel);
+    this.#linger = new LingeringClose(this.#socket, this.#writer, this.#wheel, lingerOptions);
     this.#pump.retry();
   }
 

@@ -69,6 +69,20 @@ describe('requests and responses', () => {
     expect(client.connection.activeStreams).toBe(0);
   });
 
+  it('takes a hundred informational responses to a request, and no more', async () => {
+    const { client, peer } = await start();
+    const one = client.send();
+    const two = client.send();
+    const hint = (id: number): Buffer => frame(1, 4, id, block([':status', '103']));
+    peer.send(many(hint(1), 100), frame(1, 5, 1, block([':status', '200'])), many(hint(3), 101));
+    await client.until(() => two.error !== null);
+    expect([one.informational.length, one.head!.status]).toEqual([100, 200]);
+    expect(two.informational.length).toBe(100);
+    expect(two.error).toMatchObject({ flag: 'UPE', retry: 'never', http2Code: 1 });
+    expect(await peer.resetCode(3)).toBe(1);
+    expect(client.connection.isReading).toBe(true);
+  });
+
   it('takes HEAD, 204 and 304 with a content-length and no body, and refuses DATA with them', async () => {
     const { client, peer } = await start();
     const head = client.send(request('HEAD'));

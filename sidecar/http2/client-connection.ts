@@ -1,7 +1,7 @@
 /** The upstream side of HTTP/2: begins streams within the limits of both sides, and judges the responses that come back. */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../codec/codec.ts';
-import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
+import { type Http2Limits, type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { Http2ClientStream } from './client-stream.ts';
@@ -124,6 +124,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     // SETTINGS may have come since newStream.
     stream.sendWindow = this.peer.initialWindowBytes;
     this.streams.set(stream.id, stream);
+    stream.headPosition = this.writer.position;
     this.writeBlock(stream.id, encodeRequestHead(this.encoder, head, this.scheme), endStream);
     stream.headWritten(endStream);
     if (this.#nextStreamId >= maxWindowBytes) this.#startDraining();
@@ -184,8 +185,10 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
       this.#malformed(stream, 'an informational response ends the stream');
       return;
     }
-    // Bounded like everything that costs us work and the peer nothing.
-    this.guard.onControlFrame(this.nowMs);
+    if (++stream.informationalHeads > maxInformationalHeads) {
+      this.#malformed(stream, `more than ${maxInformationalHeads} informational responses`);
+      return;
+    }
     stream.response.onInformational(template.toHead());
   }
 
@@ -258,19 +261,26 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
 
   protected errorOfFault(stream: Http2Stream | null, code: number, details: string, message: string): ProxyError {
     const text = `The upstream broke the HTTP/2 protocol: ${message}.`;
-    if (stream !== null) return (stream as Http2ClientStream).error('UPE', 'protocol_error', text, 'never', code);
+    if (stream !== null) {
+      const client = stream as Http2ClientStream;
+      // While the connection goes on, the head goes out all the same.
+      const retry = !this.isReading && this.#isUnsent(client) ? 'unsent' : 'never';
+      return client.error('UPE', 'protocol_error', text, retry, code);
+    }
     return new ProxyError({ flag: 'UPE', source: 'upstream', details, message: text, status: 502, http2Code: code });
   }
 
   protected errorOfTermination(stream: Http2Stream | null): ProxyError {
     if (stream === null) return upstreamGone;
-    return (stream as Http2ClientStream).error(
-      'UC',
-      'connection_termination',
-      upstreamGone.message,
-      'idempotent',
-      noError,
-    );
+    const client = stream as Http2ClientStream;
+    return this.#isUnsent(client)
+      ? client.error('UC', 'connection_termination', closedUnsent, 'unsent', noError)
+      : client.error('UC', 'connection_termination', upstreamGone.message, 'idempotent', noError);
+  }
+
+  /** Provably nothing of the request has left this process. */
+  #isUnsent(stream: Http2ClientStream): boolean {
+    return this.writer.handedOverBytes <= stream.headPosition;
   }
 
   protected onPeerSettings(): void {

@@ -15,6 +15,9 @@ export class Http2ClientStream extends Http2Stream implements ClientStream {
   /** The sec-websocket-accept that an HTTP/1.1 client expects, else ''. */
   accept = '';
   isHead = false;
+  informationalHeads = 0;
+  /** The writer's position when its head was written. */
+  headPosition = 0;
   /** An upgrade that waits for the peer's SETTINGS, which say whether it may be sent. */
   heldHead: RequestHead | null = null;
 

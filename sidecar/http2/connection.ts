@@ -50,6 +50,9 @@ import type { Http2Stream } from './stream.ts';
 
 /** How long the peer may take for its preface and SETTINGS, and for the rest of a frame or header block once begun. */
 const stallTimeoutMs = 10_000;
+/** {@link Http2Connection.#unfinished}: these two, above them for frames, below for header blocks. */
+const nothing = 0;
+const handshake = 1;
 /** Window of a stream while the streams of a connection hold much: a thousand of them fit into the other half of maxHeldBytes. */
 const narrowWindowBytes = 8 * 1024;
 /** Streams reset when younger than this were not worth their work (Envoy overload.premature_reset_min_stream_lifetime_seconds). */
@@ -80,6 +83,8 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
   /** Stream of the DATA frame being read. */
   #dataStream: Http2Stream | null = null;
   readonly #stallTimer: WheelTimer;
+  /** What the timer was armed for, see {@link #unfinished}. */
+  #stallMark: number = handshake;
 
   protected constructor(
     socket: Socket,
@@ -134,7 +139,10 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
 
   /** Handles bytes from the peer. Public for those that were read before this object was made. */
   receive(chunk: Buffer): void {
-    if (!this.isReading) return;
+    if (!this.isReading) {
+      this.dropInput(chunk.length);
+      return;
+    }
     this.nowMs = this.#clock.nowMs();
     this.inRead = true;
     try {
@@ -149,12 +157,23 @@ export abstract class Http2Connection extends Http2Endpoint implements FrameSink
     this.onReadDone();
   }
 
-  /** Half a frame or header block must not occupy the connection for ever; the handshake is waited for in the same way. */
+  /**
+   * Half a frame or header block must not occupy the connection for ever; the handshake is waited for in the same way. Each has its own time: that reads end
+   * inside of frames, again and again, is what large heads and busy peers do.
+   */
   #watchStall(): void {
-    const stalled = this.#blocks.openStreamId !== 0 || !this.peerSettingsSeen || this.#reader.isMidFrame;
-    if (stalled === this.#stallTimer.armed || !this.isReading) return;
-    if (stalled) this.wheel.arm(this.#stallTimer, stallTimeoutMs);
-    else this.wheel.disarm(this.#stallTimer);
+    const mark = this.#unfinished();
+    if (mark === this.#stallMark || !this.isReading) return;
+    this.#stallMark = mark;
+    if (mark === nothing) this.wheel.disarm(this.#stallTimer);
+    else this.wheel.arm(this.#stallTimer, stallTimeoutMs);
+  }
+
+  /** A number for what has begun and is not whole yet: another one for every header block and for every frame outside of them. */
+  #unfinished(): number {
+    if (!this.peerSettingsSeen) return handshake;
+    if (this.#blocks.openStreamId !== 0) return -this.#blocks.blocksBegun;
+    return this.#reader.isMidFrame ? handshake + this.#reader.framesBegun : nothing;
   }
 
   onFrameHeader(type: number, streamId: number): void {

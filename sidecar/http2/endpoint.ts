@@ -7,6 +7,7 @@ import type { Http2Limits, HttpLimits } from '../codec/limits.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { LingeringClose } from '../transport/lingering-close.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { ClosedStreams, closedByPeer, closedByUs } from './closed-streams.ts';
 import { ConnectionFault } from './connection-fault.ts';
@@ -24,8 +25,6 @@ import { SendScheduler } from './send-scheduler.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateClosed } from './stream-state.ts';
 
-/** How long a connection that was ended waits for the peer to close. */
-const lingerMs = 1_000;
 /** The number of the drain's PING; keep-alive counts on from here. */
 export const drainPing = 1;
 
@@ -70,8 +69,10 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
   protected readonly keepAlive: KeepAlive | null;
   readonly flushTimer: FlushTimer | null;
   readonly #drainTimeoutMs: number;
-  readonly #endTimer: WheelTimer;
   readonly #drainTimer: WheelTimer;
+  #linger: LingeringClose | null = null;
+  /** Of the last GOAWAY that we sent. */
+  #goAwayStreamId = Infinity;
   #closeTold = false;
   #doomed = false;
 
@@ -93,7 +94,6 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.guard = new FloodGuard(http2Limits, this.nowMs);
     this.scheduler = new SendScheduler(this.writer, this.guard, limits.highWatermarkBytes, limits.lowWatermarkBytes);
     this.encoder = new HpackEncoder(http2Limits.headerTableBytes);
-    this.#endTimer = new WheelTimer(this);
     this.#drainTimer = new WheelTimer(this);
     const { keepAliveIntervalMs, keepAliveTimeoutMs } = http2Limits;
     this.keepAlive =
@@ -239,7 +239,13 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
 
   /** Begins or repeats a GOAWAY that lets running streams go on. */
   protected sendGoAway(lastStreamId: number): void {
-    writeGoAway(this.writer, lastStreamId, noError, '');
+    this.#writeGoAway(lastStreamId, noError, '');
+  }
+
+  /** A later one names no higher stream: the peer may have sent those again elsewhere (RFC 9113 6.8). */
+  #writeGoAway(lastStreamId: number, code: number, debug: string): void {
+    this.#goAwayStreamId = Math.min(this.#goAwayStreamId, lastStreamId);
+    writeGoAway(this.writer, this.#goAwayStreamId, code, debug);
   }
 
   /** Sends a PING and waits for its answer, for the drain timeout at most, before onDrainPingAck. */
@@ -254,15 +260,15 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.onDrainPingAck();
   }
 
-  onTimer(timer: WheelTimer): void {
-    if (timer === this.#endTimer) this.socket.destroy();
-    else this.onDrainPingAck();
+  onTimer(_timer: WheelTimer): void {
+    this.onDrainPingAck();
   }
 
   /** Ends the connection for a fault of the peer: GOAWAY, streams reset, a bounded wait for the peer to read it. */
   fail(fault: ConnectionFault): void {
     if (!this.isReading) return;
-    writeGoAway(this.writer, this.lastPeerStreamId, fault.code, fault.message);
+    this.#discardRequests();
+    this.#writeGoAway(this.lastPeerStreamId, fault.code, fault.message);
     const error = this.errorOfFault(null, fault.code, fault.details, fault.message);
     this.endError = error;
     this.isReading = false;
@@ -270,13 +276,13 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
       this.dropStream(stream, this.errorOfFault(stream, fault.code, fault.details, fault.message));
     }
     this.dropUnbegun(null);
-    this.end();
+    this.end(true);
   }
 
   /** See ServerConnection.destroy. */
   destroy(error: ProxyError): void {
     if (this.#closeTold) return;
-    if (this.isReading) writeGoAway(this.writer, this.lastPeerStreamId, error.http2Code, '');
+    if (this.isReading) this.#writeGoAway(this.lastPeerStreamId, error.http2Code, '');
     this.isReading = false;
     this.endError = error;
     for (const stream of this.streams.values()) this.dropStream(stream, error);
@@ -297,23 +303,36 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.destroy(this.errorOfTermination(null));
   }
 
-  /** FIN behind what was written, then a bounded wait for the peer's. */
-  protected end(): void {
+  /** FIN behind what was written, then a bounded wait for the peer's. `faulty`: the peer broke the protocol. */
+  protected end(faulty = false): void {
     this.isReading = false;
     this.stopStallTimer();
     this.keepAlive?.stop();
     this.flushTimer?.stop();
     this.wheel.disarm(this.#drainTimer);
-    this.writer.end();
-    this.wheel.arm(this.#endTimer, lingerMs);
+    this.#linger ??= new LingeringClose(this.socket, this.writer, this.wheel, { inputIsProgress: true, faulty });
+  }
+
+  /** Input came that nobody reads any more. */
+  protected dropInput(bytes: number): void {
+    this.#linger?.onDropped(bytes);
   }
 
   #onPeerEnd(): void {
     if (this.isReading) {
       this.isReading = false;
+      this.#discardRequests();
       this.#terminateStreams();
     }
     this.end();
+  }
+
+  /**
+   * Requests that were not handed over yet can go elsewhere, if this peer does not see them. A server keeps what it gathered: answers, which a client that has sent its
+   * FIN may still read.
+   */
+  #discardRequests(): void {
+    if (!this.isServer) this.writer.discard();
   }
 
   #terminateStreams(): void {
@@ -330,7 +349,7 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
 
   #closed(error: ProxyError | null): void {
     this.stopStallTimer();
-    this.wheel.disarm(this.#endTimer);
+    this.#linger?.stop();
     this.wheel.disarm(this.#drainTimer);
     this.keepAlive?.stop();
     this.flushTimer?.stop();

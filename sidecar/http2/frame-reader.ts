@@ -31,6 +31,8 @@ export class FrameReader {
   readonly #maxFrameBytes: number;
   /** Bytes of the client preface still to come. */
   #prefaceLeft: number;
+  /** Frames of which something was read. */
+  framesBegun = 0;
   /** A frame header that was cut by the end of a read. */
   readonly #header: Buffer = Buffer.allocUnsafeSlow(frameHeaderBytes);
   #headerFill = 0;
@@ -72,6 +74,7 @@ export class FrameReader {
         at = this.#continuePayload(bytes, at, end);
         continue;
       }
+      if (this.#headerFill === 0) this.framesBegun++;
       let header = bytes;
       let from = at;
       if (this.#headerFill > 0 || end - at < frameHeaderBytes) {

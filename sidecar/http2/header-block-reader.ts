@@ -10,6 +10,8 @@ export class HeaderBlockReader {
   readonly #maxBytes: number;
   /** Stream whose block is open, 0 for none: then only its CONTINUATION may come. */
   openStreamId = 0;
+  /** Blocks that more than one frame made, or may. */
+  blocksBegun = 0;
   endStream = false;
   dependsOnItself = false;
   #pieces: Buffer[] = [];
@@ -22,6 +24,7 @@ export class HeaderBlockReader {
   }
 
   begin(streamId: number, endStream: boolean, dependsOnItself: boolean, piece: Buffer): void {
+    this.blocksBegun++;
     this.openStreamId = streamId;
     this.endStream = endStream;
     this.dependsOnItself = dependsOnItself;

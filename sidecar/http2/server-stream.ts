@@ -1,6 +1,6 @@
 /** A downstream request's stream: writes the response's heads. */
 import type { ServerStream } from '../codec/codec.ts';
-import type { HeaderFields } from '../codec/header-fields.ts';
+import { HeaderFields } from '../codec/header-fields.ts';
 import type { ResponseHead } from '../codec/message-head.ts';
 import { internalError } from './error-code.ts';
 import { encodeResponseHead } from './head-encoding.ts';
@@ -12,6 +12,7 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   readonly connection: Http2ServerConnection;
   /** Token of an extended CONNECT, else ''. */
   upgrade = '';
+  #continued = false;
 
   constructor(connection: Http2ServerConnection, id: number) {
     super(connection, id, stateOpen);
@@ -19,7 +20,13 @@ export class Http2ServerStream extends Http2Stream implements ServerStream {
   }
 
   sendInformational(head: ResponseHead): void {
-    if (!this.localOver) this.#write(head.status, head.fields, false);
+    if (this.localOver) return;
+    const { status } = head;
+    const known = this.#continued;
+    if (status === 100) this.#continued = true;
+    if (!this.link.writer.full) this.#write(status, head.fields, false);
+    // The client may wait for it with its body, while it is others' answers that it does not read.
+    else if (status === 100 && !known) this.#write(100, new HeaderFields(), false);
   }
 
   sendHead(head: ResponseHead, endStream: boolean): void {

@@ -60,6 +60,28 @@ class Arrivals {
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('SocketWriter', () => {
+  it('knows what the socket was given, and forgets the rest when told', async () => {
+    const pair = await open();
+    const writer = new SocketWriter(pair.near, new Owner(), 1 << 20, 1 << 18);
+    writer.writeLatin1('kept');
+    writer.flush();
+    const { position } = writer;
+    expect([position, writer.handedOverBytes]).toEqual([4, 4]);
+    writer.writeLatin1('forgotten');
+    writer.writeBytes(Buffer.alloc(maxCopiedBytes + 1));
+    expect([writer.position, writer.handedOverBytes]).toEqual([14 + maxCopiedBytes, 4]);
+    writer.discard();
+    expect(writer.position).toBe(4);
+    writer.writeLatin1('!');
+    writer.flush();
+    expect(writer.handedOverBytes).toBe(5);
+    expect(await new Arrivals(pair).next(5)).toBe('kept!');
+    pair.near.destroy();
+    writer.writeLatin1('lost');
+    writer.flush();
+    expect([writer.position, writer.handedOverBytes]).toEqual([5, 5]);
+  });
+
   it('hands one turn of writes to the socket in one call, in order', async () => {
     const pair = await open();
     const writer = new SocketWriter(pair.near, new Owner(), 1 << 20, 1 << 18);

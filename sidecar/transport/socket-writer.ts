@@ -59,6 +59,8 @@ export class SocketWriter {
   /** Regions of `#regionsBlock` to give back after the kernel took them. */
   #regions = 0;
   #regionsBlock: Buffer | null = null;
+  /** Bytes that the socket was given since the beginning; what it could not take any more does not count. */
+  handedOverBytes = 0;
   #scheduled = false;
   #blocked = false;
   #ending = false;
@@ -73,7 +75,21 @@ export class SocketWriter {
 
   /** Bytes accepted and not yet taken by the kernel. */
   get bufferedBytes(): number {
-    return this.#partBytes + (this.#regionEnd - this.#regionStart) + this.#socket.writableLength;
+    return this.#gatheredBytes + this.#socket.writableLength;
+  }
+
+  /** More waits than the high watermark, whether the owner was told so or not yet: what can be left out should be. */
+  get full(): boolean {
+    return this.#blocked || this.bufferedBytes > this.#highWatermarkBytes;
+  }
+
+  /** Where the next byte stands among all: it was handed over once {@link handedOverBytes} is above. */
+  get position(): number {
+    return this.handedOverBytes + this.#gatheredBytes;
+  }
+
+  get #gatheredBytes(): number {
+    return this.#partBytes + (this.#regionEnd - this.#regionStart);
   }
 
   get blocked(): boolean {
@@ -135,6 +151,16 @@ export class SocketWriter {
     this.#checkBlocked();
   }
 
+  /** Forgets what was gathered and not handed over: the peer is not to see it any more. */
+  discard(): void {
+    this.#closeRegion();
+    this.#parts = [];
+    this.#partBytes = 0;
+    if (this.#regions > 0) outputSlab.release(this.#regionsBlock!, this.#regions);
+    this.#regions = 0;
+    this.#regionsBlock = null;
+  }
+
   /** Sends FIN after everything written so far. Later writes are dropped. */
   end(): void {
     if (this.#ending) return;
@@ -158,9 +184,11 @@ export class SocketWriter {
     const waitedBytes = socket.writableLength;
     if (parts.length > 0) {
       const blocking = this.#blocked || waitedBytes + this.#partBytes > this.#highWatermarkBytes;
+      const bytes = this.#partBytes;
       this.#parts = [];
       this.#partBytes = 0;
       if (!this.#ending && !socket.destroyed && socket.writable) {
+        this.handedOverBytes += bytes;
         this.#write(parts, blocking ? this.#onWritten : undefined);
         if (loan.bytes !== null && this.#written(waitedBytes)) for (const part of parts) returnBytes(part);
       }

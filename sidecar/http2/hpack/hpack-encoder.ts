@@ -2,27 +2,36 @@
  * HPACK encoding (RFC 7541). A field that comes a second time is put into the dynamic table, so that from then on it is one byte; fields
  * that never repeat (request ids) do not push the others out. Literals go as they are, only what enters the table is Huffman coded: that is done once.
  */
+import { fingerprint } from './fingerprint.ts';
 import { encodeHuffman, huffmanLength } from './huffman-encode.ts';
 import { entryOverheadBytes, staticCount, staticTable } from './static-table.ts';
 
-/** What write('latin1') ends in, without its checks; missing in the type declarations. */
-const { latin1Write } = Buffer.prototype as unknown as {
+/** What write('latin1') and toString('latin1') end in, without their checks; missing in the type declarations. */
+const { latin1Write, latin1Slice } = Buffer.prototype as unknown as {
   latin1Write(this: Buffer, text: string, at: number, length: number): number;
+  latin1Slice(this: Buffer, start: number, end: number): string;
 };
 
+/** An entry of the table. Nothing that lives leads to one that was evicted: the chains are cut where one goes. */
 class EncodedEntry {
+  readonly state: NameState;
+  /** A string of its own: what we are given is often a piece of a whole head, and would keep that. */
   readonly value: string;
   readonly bytes: number;
   /** Number of the insertion, from 1. */
   readonly serial: number;
-  /** The entry of the same name before this one; dead when its serial is too old. */
-  readonly older: EncodedEntry | null;
+  /** Of the same name, before and after this one. */
+  older: EncodedEntry | null;
+  newer: EncodedEntry | null = null;
+  /** Inserted after this one, whatever its name. */
+  next: EncodedEntry | null = null;
 
-  constructor(value: string, bytes: number, serial: number, older: EncodedEntry | null) {
+  constructor(state: NameState, value: string, bytes: number, serial: number) {
+    this.state = state;
     this.value = value;
     this.bytes = bytes;
     this.serial = serial;
-    this.older = older;
+    this.older = state.newest;
   }
 }
 
@@ -45,8 +54,11 @@ class NameState {
   readonly neverIndexed: boolean;
   readonly isCookie: boolean;
   newest: EncodedEntry | null = null;
-  /** Values sent as literals lately: the next time they are worth an entry. */
-  readonly recent: string[] = [];
+  /**
+   * Fingerprints of values sent as literals lately: the next time they are worth an entry. One that is taken for another gets its entry the first time. The
+   * values themselves would keep the heads that they are pieces of.
+   */
+  readonly recent: number[] = [];
   recentAt = 0;
 
   constructor(name: string) {
@@ -67,15 +79,14 @@ export const blockScratch = { buffer: Buffer.allocUnsafeSlow(16 * 1024) };
 
 export class HpackEncoder {
   readonly #names = new Map<string, NameState>();
-  /** Live entries, oldest first from #firstLive. */
-  #entries: EncodedEntry[] = [];
-  #firstLive = 0;
+  /** The ends of the table: the entry that goes next, and the one that came last. */
+  #oldest: EncodedEntry | null = null;
+  #newest: EncodedEntry | null = null;
   #bytes = 0;
   #maxBytes = 4096;
   readonly #limitBytes: number;
-  /** Insertions so far, and how many of them are gone. */
+  /** Insertions so far. */
   #inserted = 0;
-  #evicted = 0;
   /** Smallest and last size that the decoder must be told of, -1 for none. */
   #pendingMin = -1;
   #pendingSize = -1;
@@ -89,6 +100,18 @@ export class HpackEncoder {
 
   get tableBytes(): number {
     return this.#bytes;
+  }
+
+  /** How many entries can be reached from here by any way; for tests. */
+  countReachable(): number {
+    const seen = new Set<EncodedEntry>();
+    const found = [this.#oldest, this.#newest, ...Array.from(this.#names.values(), ({ newest }) => newest)];
+    for (let entry = found.pop(); entry !== undefined; entry = found.pop()) {
+      if (entry === null || seen.has(entry)) continue;
+      seen.add(entry);
+      found.push(entry.older, entry.newer, entry.next, entry.state.newest);
+    }
+    return seen.size;
   }
 
   /** The peer's SETTINGS_HEADER_TABLE_SIZE. Takes effect, and is confirmed, at the start of the next block (RFC 7541 4.2). */
@@ -126,7 +149,7 @@ export class HpackEncoder {
   /** Appends a field; `name` in lower case. */
   add(name: string, value: string): void {
     const state = this.#names.get(name) ?? this.#newName(name);
-    for (let entry = state.newest; entry !== null && entry.serial > this.#evicted; entry = entry.older) {
+    for (let entry = state.newest; entry !== null; entry = entry.older) {
       if (entry.value === value) {
         const index = staticCount + 1 + this.#inserted - entry.serial;
         if (this.#at + 4 > blockScratch.buffer.length) grow(this.#at, 4);
@@ -156,7 +179,7 @@ export class HpackEncoder {
   #nameIndex(state: NameState): number {
     if (state.staticIndex !== 0) return state.staticIndex;
     const { newest } = state;
-    return newest !== null && newest.serial > this.#evicted ? staticCount + 1 + this.#inserted - newest.serial : 0;
+    return newest === null ? 0 : staticCount + 1 + this.#inserted - newest.serial;
   }
 
   #addUnindexed(state: NameState, value: string): void {
@@ -176,33 +199,52 @@ export class HpackEncoder {
       this.#writeLiteral(0x10, 0x0f, nameIndex, state.name, value, false);
     } else if (bytes * 4 > this.#maxBytes) {
       this.#writeLiteral(0, 0x0f, nameIndex, state.name, value, false);
-    } else if (nameIndex === 0 || state.recent.includes(value)) {
-      this.#writeLiteral(0x40, 0x3f, nameIndex, state.name, value, true);
-      this.#insert(state, value, bytes);
     } else {
-      state.recent[state.recentAt] = value;
-      state.recentAt = (state.recentAt + 1) % recentCount;
+      const start = this.#at;
       this.#writeLiteral(0, 0x0f, nameIndex, state.name, value, false);
+      const { buffer } = blockScratch;
+      const valueAt = this.#at - value.length;
+      if (nameIndex !== 0) {
+        const print = fingerprint(buffer, valueAt, this.#at);
+        if (!state.recent.includes(print)) {
+          state.recent[state.recentAt] = print;
+          state.recentAt = (state.recentAt + 1) % recentCount;
+          return;
+        }
+      }
+      // Worth an entry: written once more, over the literal, which gives our own copy of the value.
+      const own = latin1Slice.call(buffer, valueAt, this.#at);
+      // Characters beyond a byte do not pass through it, and would never be found again.
+      if (own !== value) return;
+      this.#at = start;
+      this.#writeLiteral(0x40, 0x3f, nameIndex, state.name, own, true);
+      this.#insert(state, own, bytes);
     }
   }
 
   #insert(state: NameState, value: string, bytes: number): void {
     this.#evictTo(this.#maxBytes - bytes);
-    const alive = state.newest !== null && state.newest.serial > this.#evicted;
-    const entry = new EncodedEntry(value, bytes, ++this.#inserted, alive ? state.newest : null);
+    const entry = new EncodedEntry(state, value, bytes, ++this.#inserted);
+    if (entry.older !== null) entry.older.newer = entry;
     state.newest = entry;
-    this.#entries.push(entry);
+    if (this.#newest === null) this.#oldest = entry;
+    else this.#newest.next = entry;
+    this.#newest = entry;
     this.#bytes += bytes;
   }
 
   #evictTo(bytes: number): void {
-    while (this.#bytes > bytes && this.#firstLive < this.#entries.length) {
-      this.#bytes -= this.#entries[this.#firstLive++]!.bytes;
-      this.#evicted++;
-    }
-    if (this.#firstLive >= 128) {
-      this.#entries = this.#entries.slice(this.#firstLive);
-      this.#firstLive = 0;
+    while (this.#bytes > bytes && this.#oldest !== null) {
+      const gone = this.#oldest;
+      this.#bytes -= gone.bytes;
+      this.#oldest = gone.next;
+      if (gone.next === null) this.#newest = null;
+      // The oldest of all is the oldest of its name.
+      if (gone.newer === null) gone.state.newest = null;
+      else gone.newer.older = null;
+      // A dead object in the old generation keeps what it leads to from young collections.
+      gone.newer = null;
+      gone.next = null;
     }
   }
 

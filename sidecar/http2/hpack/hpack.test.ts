@@ -247,6 +247,43 @@ describe('HPACK encoder', () => {
     expect(again).toBe(decoder.decode(bytes, 0, 11).names[0]);
   });
 
+  it('keeps nothing of what was evicted, however many values came twice', () => {
+    const encoder = new HpackEncoder(4096);
+    for (let i = 0; i < 2000; i++) {
+      const fields = [
+        [':path', `/orders/${i}/${'x'.repeat(i % 50)}`],
+        ['x-user-id', `user-${i}`],
+        [`x-new-${i % 600}`, `${i}`],
+      ] as const;
+      for (let twice = 0; twice < 2; twice++) encode(encoder, fields);
+      // RFC 7541 4.1: an entry counts as 32 bytes and its text.
+      expect(encoder.countReachable() * 33).toBeLessThanOrEqual(encoder.tableBytes);
+    }
+    expect(encoder.countReachable()).toBeGreaterThan(20);
+    encoder.setPeerTableBytes(0);
+    expect(encoder.countReachable()).toBe(0);
+    encoder.setPeerTableBytes(4096);
+    encode(encoder, [['x-user-id', 'user']]);
+    expect(encoder.countReachable()).toBe(1);
+  });
+
+  it('gives an entry to what came a second time in other strings', () => {
+    const encoder = new HpackEncoder(4096);
+    encode(encoder, [['x-tag', 'first']]);
+    const value = (at: number): string => `-----${'abcdefghijklmnop'.repeat(3)}${at}`.slice(5);
+    expect(encode(encoder, [['x-tag', value(1)]]).length).toBeGreaterThan(40);
+    expect(encode(encoder, [['x-tag', value(2)]]).length).toBeGreaterThan(40);
+    encode(encoder, [['x-tag', value(1)]]);
+    expect(encode(encoder, [['x-tag', value(1)]]).length).toBe(1);
+    expect(encoder.countReachable()).toBe(2);
+  });
+
+  it('gives no entry to text that is not bytes', () => {
+    const encoder = new HpackEncoder(4096);
+    for (let i = 0; i < 4; i++) encode(encoder, [['x-tag', '\u0141']]);
+    expect(encoder.tableBytes).toBe(0);
+  });
+
   it('round-trips any fields with any changes of table size', () => {
     const name = fc.constantFrom(
       'a',

@@ -1,5 +1,5 @@
 /** A listening server in tests that writes down every event of every stream and leaves answering to the test. */
-import { createServer, type Server } from 'node:net';
+import { createServer, type Server, type Socket } from 'node:net';
 import type { RequestReceiver, ServerStream } from '../../codec/codec.ts';
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { defaultHttp2Limits, defaultHttpLimits, type Http2Limits, type HttpLimits } from '../../codec/limits.ts';
@@ -78,41 +78,51 @@ export class RecordingServer {
   readonly closes: Array<ProxyError | null> = [];
   readonly time = new ManualTime();
   readonly #server: Server;
+  readonly #limits: HttpLimits;
+  readonly #http2Limits: Http2Limits;
+  readonly #options: Partial<Http2ServerOptions>;
   #wake: Array<() => void> = [];
   /** Answers every whole request at once. */
   autoAnswer = false;
   onNewStream: (stream: RecordedStream) => void = () => {};
 
-  private constructor(
-    limits: Partial<HttpLimits>,
-    http2Limits: Partial<Http2Limits>,
-    options: Partial<Http2ServerOptions>,
+  /** One that accepts what it is given; see {@link start} for one that listens. */
+  constructor(
+    limits: Partial<HttpLimits> = {},
+    http2Limits: Partial<Http2Limits> = {},
+    options: Partial<Http2ServerOptions> = {},
   ) {
-    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => {
-      const connection = new Http2ServerConnection(
-        socket,
-        {
-          onStream: (stream) => {
-            const recorded = new RecordedStream(stream, this);
-            this.streams.push(recorded);
-            this.onNewStream(recorded);
-            return recorded;
-          },
-          onCodecError: (error) => {
-            this.codecErrors.push(error);
-            this.wake();
-          },
-          onClose: (error) => {
-            this.closes.push(error);
-            this.wake();
-          },
+    this.#limits = { ...defaultHttpLimits, ...limits };
+    this.#http2Limits = { ...defaultHttp2Limits, ...http2Limits };
+    this.#options = options;
+    this.#server = createServer({ noDelay: true, allowHalfOpen: true }, (socket) => this.accept(socket));
+  }
+
+  accept(socket: Socket): Http2ServerConnection {
+    const connection = new Http2ServerConnection(
+      socket,
+      {
+        onStream: (stream) => {
+          const recorded = new RecordedStream(stream, this);
+          this.streams.push(recorded);
+          this.onNewStream(recorded);
+          return recorded;
         },
-        { ...defaultHttpLimits, ...limits },
-        { ...defaultHttp2Limits, ...http2Limits },
-        { scheme: 'http', clock: this.time.clock, wheel: this.time.wheel, firstBytes: null, ...options },
-      );
-      this.connections.push(connection);
-    });
+        onCodecError: (error) => {
+          this.codecErrors.push(error);
+          this.wake();
+        },
+        onClose: (error) => {
+          this.closes.push(error);
+          this.wake();
+        },
+      },
+      this.#limits,
+      this.#http2Limits,
+      { scheme: 'http', clock: this.time.clock, wheel: this.time.wheel, firstBytes: null, ...this.#options },
+    );
+    this.connections.push(connection);
+    return connection;
   }
 
   static async start(

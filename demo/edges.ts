@@ -8,12 +8,16 @@ export interface EdgeFigures {
   readonly okShare: number;
   readonly p50Ms: number;
   readonly p99Ms: number;
+  /** Calls of this caller arrive over mutual TLS, with its identity: the sidecars of the services say so. Of all its calls together, as subsets (payments-v1) are a caller's names, unknown to the instances. */
+  readonly mutualTls: boolean;
 }
 
 /** Sums since the sidecar started, of one edge. */
 interface EdgeTotals {
   requests: number;
   failed: number;
+  /** Of them, those that the other side's sidecar took from this verified identity. */
+  proven: number;
   /** Cumulative counts by upper bound in seconds. */
   readonly buckets: Map<number, number>;
 }
@@ -28,14 +32,20 @@ export function readTotals(text: string, totals: Map<string, EdgeTotals>): void 
     const labels = Object.fromEntries(
       [...match[2]!.matchAll(/(\w+)="([^"]*)"/g)].map(([, name, value]) => [name!, value!]),
     );
-    if (labels['direction'] !== 'outbound' || labels['destination'] === 'unknown') continue;
-    const key = `${labels['source']} → ${labels['destination']}`;
+    const inbound = labels['direction'] === 'inbound';
+    if (labels['source'] === 'unknown' || labels['destination'] === 'unknown') continue;
+    if (!inbound && labels['direction'] !== 'outbound') continue;
+    const key = `${labels['source']} → ${inbound ? arrivals : labels['destination']}`;
     let edge = totals.get(key);
     if (edge === undefined) {
-      edge = { requests: 0, failed: 0, buckets: new Map() };
+      edge = { requests: 0, failed: 0, proven: 0, buckets: new Map() };
       totals.set(key, edge);
     }
     const value = Number(match[3]);
+    if (inbound) {
+      if (match[1] === 'outrigger_requests_total') edge.proven += value;
+      continue;
+    }
     if (match[1] === 'outrigger_requests_total') {
       edge.requests += value;
       if (failed(labels)) edge.failed += value;
@@ -45,6 +55,9 @@ export function readTotals(text: string, totals: Map<string, EdgeTotals>): void 
     }
   }
 }
+
+/** In the place of a destination: what arrived anywhere, with the caller's verified identity. */
+const arrivals = '*';
 
 function failed(labels: Record<string, string>): boolean {
   return Number(labels['code']) >= 500 || (labels['grpc_status'] ?? '') > '0' || labels['flags'] !== '';
@@ -58,6 +71,7 @@ export function edgeFigures(
 ): EdgeFigures[] {
   const figures: EdgeFigures[] = [];
   for (const [key, now] of after) {
+    if (key.endsWith(` → ${arrivals}`)) continue;
     const then = before.get(key);
     const requests = now.requests - (then?.requests ?? 0);
     if (requests <= 0) continue;
@@ -73,9 +87,17 @@ export function edgeFigures(
       okShare: 1 - failures / requests,
       p50Ms: quantileMs(counts, 0.5),
       p99Ms: quantileMs(counts, 0.99),
+      mutualTls: arrivesProven(source, after),
     });
   }
   return figures.sort((a, b) => (`${a.source} ${a.destination}` < `${b.source} ${b.destination}` ? -1 : 1));
+}
+
+/** Since the start; at any moment some are on their way. */
+function arrivesProven(source: string, totals: ReadonlyMap<string, EdgeTotals>): boolean {
+  let sent = 0;
+  for (const [key, { requests }] of totals) if (key.startsWith(`${source} → `)) sent += requests;
+  return sent > 0 && (totals.get(`${source} → ${arrivals}`)?.proven ?? 0) >= 0.95 * sent;
 }
 
 /** Interpolated inside its bucket, as Prometheus' histogram_quantile does. */

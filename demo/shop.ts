@@ -15,6 +15,7 @@ export interface ShopInstance {
 /** Where a browser finds the shop: the storefront's inbound listener. */
 export const storefrontPort = 8080;
 export const controlPlanePort = 15010;
+export const controlPlaneTlsPort = 15012;
 export const controlPlaneAdminPort = 15014;
 
 /** Its application starts before its sidecar, and must know where the calls go. */

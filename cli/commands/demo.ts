@@ -12,6 +12,7 @@ import { accepts, knowsInstances, until } from '../../demo/readiness.ts';
 import {
   controlPlaneAdminPort,
   controlPlanePort,
+  controlPlaneTlsPort,
   type ShopInstance,
   shop,
   storefrontOutboundPort,
@@ -35,6 +36,8 @@ interface RunningInstance {
   readonly sidecar: SidecarProcess;
   readonly app: ChildProcess;
   readonly admin: string;
+  /** Where other sidecars reach it. */
+  readonly inbound: string;
   readonly readyMs: number;
 }
 
@@ -102,7 +105,7 @@ class ShopDemo {
         '--listen',
         `127.0.0.1:${controlPlanePort}`,
         '--listen-tls',
-        'off',
+        `127.0.0.1:${controlPlaneTlsPort}`,
         '--listen-admin',
         `127.0.0.1:${controlPlaneAdminPort}`,
         '--log-level',
@@ -144,15 +147,15 @@ class ShopDemo {
     const sidecar = this.#startSidecar(instance, '127.0.0.1:0');
     const { listeners, admin } = await sidecar.ready;
     const app = await this.#startApp(instance, listeners['outbound'] ?? '');
-    return { instance, sidecar, app, admin, readyMs: performance.now() - began };
+    return { instance, sidecar, app, admin, inbound: listeners['inbound'] ?? '', readyMs: performance.now() - began };
   }
 
   /** The sidecar of an application that runs already. */
   async #startStorefront(instance: ShopInstance, app: ChildProcess): Promise<RunningInstance> {
     const began = performance.now();
     const sidecar = this.#startSidecar(instance, `127.0.0.1:${storefrontOutboundPort}`);
-    const { admin } = await sidecar.ready;
-    return { instance, sidecar, app, admin, readyMs: performance.now() - began };
+    const { admin, listeners } = await sidecar.ready;
+    return { instance, sidecar, app, admin, inbound: listeners['inbound'] ?? '', readyMs: performance.now() - began };
   }
 
   #startSidecar(instance: ShopInstance, outbound: string): SidecarProcess {
@@ -160,7 +163,9 @@ class ShopDemo {
       ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
       ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', outbound],
       ...['--inbound-listen', `127.0.0.1:${instance.inboundPort}`, '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
-      ...['--drain-time', String(drainSeconds), '--log-level', 'warn', '--no-identity'],
+      ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
+      // The control plane's local token is in it: the proof of programs of the same user for a certificate.
+      ...['--control-plane-tls', `127.0.0.1:${controlPlaneTlsPort}`, '--data-dir', this.#dataDir],
     ]);
     this.#supervisor.watch(`the sidecar of ${instance.name}`, sidecar.child);
     return sidecar;
@@ -197,23 +202,30 @@ class ShopDemo {
   #welcome(): string {
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
     const lines = [
-      `  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlanePort}   admin http://127.0.0.1:${controlPlaneAdminPort}`,
+      `  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlaneTlsPort} (TLS)   admin http://127.0.0.1:${controlPlaneAdminPort}`,
     ];
     for (const { instance, readyMs, app } of this.#instances) {
       const where = instance.inboundPort === storefrontPort ? `   http://127.0.0.1:${storefrontPort}` : '';
-      lines.push(`  ${instance.name.padEnd(15)} ready   ${seconds(readyMs)}   pid ${app.pid}${where}`);
+      const [namespace, account] = instance.service.split('/');
+      lines.push(
+        `  ${instance.name.padEnd(15)} ready   ${seconds(readyMs)}   pid ${String(app.pid).padEnd(7)} spiffe://cluster.local/ns/${namespace}/sa/${account}${where}`,
+      );
     }
     const v1 = this.#instances.find(({ instance }) => instance.name === 'payments v1');
+    const orders = this.#instances.find(({ instance }) => instance.name === 'orders');
     return `${lines.join('\n')}
 
 Try, in another terminal:
   curl -i http://127.0.0.1:${storefrontPort}/buy/42
   bin/outrigger status                      every sidecar, and whether it took its configuration
   bin/outrigger get endpoints               where the instances are
+  curl -i http://${orders?.inbound ?? '<address>'}/orders/1       orders itself, without a certificate: refused, and told why
+  edit demo/config/security.yaml: dryRun: true → false, save; then buy 13: denied, by the policy's name
+  bin/outrigger identity show --admin ${orders?.admin ?? '<address>'}      the certificate of the sidecar of orders
   edit demo/config/payments.yaml: weights 90/10 → 50/50, save, watch the table
   break that file and save: it is refused with line and column, and the shop goes on
   kill ${v1?.sidecar.child.pid ?? '<pid>'}   (the sidecar of one of two payments v1): no request fails
-  bin/outrigger run --service shop/payments --port 18099 --labels app=payments,version=v1 -- \\
+  bin/outrigger run --data-dir ${this.#dataDir} --service shop/payments --port 18099 --labels app=payments,version=v1 -- \\
     env VERSION=v1 node_modules/.bin/node demo/services/payments.ts      adds an instance
 Ctrl-C stops everything.
 `;
@@ -246,21 +258,23 @@ Ctrl-C stops everything.
 }
 
 function tableText(figures: readonly EdgeFigures[]): string {
-  const rows = figures.map(({ source, destination, requestsPerSecond, okShare, p50Ms, p99Ms }) =>
+  const rows = figures.map(({ source, destination, requestsPerSecond, okShare, p50Ms, p99Ms, mutualTls }) =>
     [
       `  ${`${source} → ${destination}`.padEnd(26)}`,
       requestsPerSecond.toFixed(1).padStart(7),
       `${(Math.floor(okShare * 1000) / 10).toFixed(okShare === 1 ? 0 : 1)} %`.padStart(8),
       `${p50Ms.toFixed(1)} ms`.padStart(9),
       `${p99Ms.toFixed(1)} ms`.padStart(9),
+      (mutualTls ? '✓' : '-').padStart(6),
     ].join(''),
   );
-  return `  ${'edge'.padEnd(26)}${'req/s'.padStart(7)}${'ok'.padStart(8)}${'p50'.padStart(9)}${'p99'.padStart(9)}\n${rows.join('\n')}\n`;
+  return `  ${'edge'.padEnd(26)}${'req/s'.padStart(7)}${'ok'.padStart(8)}${'p50'.padStart(9)}${'p99'.padStart(9)}${'mTLS'.padStart(6)}\n${rows.join('\n')}\n`;
 }
 
 async function checkPorts(): Promise<void> {
   for (const port of [
     controlPlanePort,
+    controlPlaneTlsPort,
     controlPlaneAdminPort,
     storefrontPort,
     storefrontOutboundPort,

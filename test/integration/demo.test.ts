@@ -5,6 +5,7 @@ import { accepts } from '../../demo/readiness.ts';
 import {
   controlPlaneAdminPort,
   controlPlanePort,
+  controlPlaneTlsPort,
   shop,
   storefrontOutboundPort,
   storefrontPort,
@@ -13,6 +14,7 @@ import { call, eventually, StartedProcess } from './started-process.ts';
 
 const ports = [
   controlPlanePort,
+  controlPlaneTlsPort,
   controlPlaneAdminPort,
   storefrontPort,
   storefrontOutboundPort,
@@ -54,6 +56,25 @@ test.skipIf(taken.length > 0)(`who stands before the shop's door while it starts
   await eventually('purchases are made', async () => (await call(storefrontPort, '/buy/2')).body.includes('receipt'));
   expect(demo.output).not.toMatch(/"status":5\d\d/);
 });
+
+test.skipIf(taken.length > 0)(
+  `every edge is mutual TLS with its identity; orders itself refuses a caller without${reason}`,
+  async () => {
+    for (const account of ['storefront', 'orders', 'payments', 'inventory'])
+      expect(demo.output).toContain(`spiffe://cluster.local/ns/shop/sa/${account}`);
+    await eventually('the table shows all three edges as mutual TLS', () =>
+      Promise.resolve(
+        ['storefront → orders', 'orders → payments-v1', 'orders → inventory'].every((edge) =>
+          new RegExp(`${edge} .*✓\\n`).test(demo.output),
+        ),
+      ),
+    );
+    const orders = /curl -i http:\/\/127\.0\.0\.1:(\d+)\/orders\/1/.exec(demo.output)![1]!;
+    const refused = await call(Number(orders), '/orders/1');
+    expect(refused.status).toBe(403);
+    expect(refused.body).toContain('mTLS STRICT');
+  },
+);
 
 test.skipIf(taken.length > 0)(`Ctrl-C ends it within 3 s, with idle keep-alive clients${reason}`, async () => {
   const browser: Socket = connect(storefrontPort, '127.0.0.1');

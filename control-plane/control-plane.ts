@@ -22,9 +22,10 @@ import { InstanceStore } from './registry/instance-store.ts';
 import { Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
 import { ProxySnapshots } from './snapshot/proxy-snapshots.ts';
-import type { SourceState } from './source/configuration-files.ts';
-import { type Fault, faultText } from './source/fault.ts';
+import type { SourceFault, SourceState } from './source/configuration-files.ts';
+import { faultText } from './source/fault.ts';
 import { FileSource } from './source/file-source.ts';
+import { LastGoodFiles } from './source/last-good-files.ts';
 import { systemSourceClock } from './source/source-clock.ts';
 import { CsdsService } from './xds-server/csds-service.ts';
 import { XdsService } from './xds-server/xds-service.ts';
@@ -36,7 +37,7 @@ interface HostPort {
 
 export interface ControlPlaneOptions {
   readonly configPaths: readonly string[];
-  /** Null: registered instances do not survive a restart. */
+  /** Null: registered instances, and the last good content of broken files, do not survive a restart. */
   readonly dataDir: string | null;
   readonly listen: HostPort;
   readonly listenAdmin: HostPort;
@@ -55,7 +56,7 @@ export interface RunningControlPlane {
 const services = [AggregatedDiscoveryService, ClientStatusDiscoveryService, RegistryServiceDescriptor];
 const healthNames = ['', ...services.map((service) => service.typeName)];
 
-/** Rejects with one line when something cannot be had: a path, a port, the data directory. */
+/** Rejects with one line when something cannot be had (a path, a port, the data directory), and with a line for each fault of the configuration when nothing good is known of a part of it. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<RunningControlPlane> {
   const { log, listen, listenAdmin } = options;
   if (!isLoopback(listen.host)) {
@@ -81,13 +82,23 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   const registry = new Registry({ store, nowMs: () => performance.now(), after, onChange: rebuild });
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
+    lastGood: new LastGoodFiles(options.dataDir, log),
     onChange: (next) => {
       logFaults(log, next, state);
       state = next;
       rebuild();
     },
   });
+  const closeSources = (): void => {
+    source.close();
+    snapshots.close();
+    registry.close();
+  };
   state = source.start();
+  if (state.faults.some(({ covered }) => !covered)) {
+    closeSources();
+    throw new Error(state.faults.map(faultText).join('\n'));
+  }
   logFaults(log, state, null);
   rebuild();
 
@@ -116,11 +127,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     reflectionPackage([...services, Health]) as ConstructorParameters<typeof ReflectionService>[0],
   ).addToServer(server);
 
-  const closeSources = (): void => {
-    source.close();
-    snapshots.close();
-    registry.close();
-  };
   let port: number;
   let admin: AdminServer;
   try {
@@ -202,12 +208,13 @@ function logWarnings(log: Logger, model: Model, before: Model | null): void {
   for (const line of model.warnings.map(text)) if (!known.has(line)) log.warn(line);
 }
 
-/** Tells new faults and warnings; a broken file's last good content stays in force. */
+/** Tells new faults and warnings, and what is in force where something is wrong. */
 function logFaults(log: Logger, state: SourceState, before: SourceState | null): void {
-  const known = new Set([...(before?.faults ?? []), ...(before?.warnings ?? [])].map(faultText));
-  const fresh = (list: readonly Fault[]): readonly string[] => list.map(faultText).filter((line) => !known.has(line));
-  for (const line of fresh(state.faults)) log.error(`${line}; the last good content of this file stays in force`);
-  for (const line of fresh(state.warnings)) log.warn(line);
+  const faultLine = (fault: SourceFault): string =>
+    fault.meanwhile === '' ? faultText(fault) : `${faultText(fault)}; ${fault.meanwhile}`;
+  const known = new Set([...(before?.faults ?? []).map(faultLine), ...(before?.warnings ?? []).map(faultText)]);
+  for (const line of state.faults.map(faultLine)) if (!known.has(line)) log.error(line);
+  for (const line of state.warnings.map(faultText)) if (!known.has(line)) log.warn(line);
   if (before !== null && before.faults.length > 0 && state.faults.length === 0)
     log.info('all configuration files are good again');
 }

@@ -1,20 +1,29 @@
 /**
  * Configuration files as they were last read: what of each is in force, and what is wrong. `read()` looks at the disk again. Unchanged files keep the identity of their
- * resources; a broken file keeps its last good content; a deleted file's content goes. No timers and no watching: that is file-source.ts.
+ * resources; a broken file keeps its last good content, over a restart too (last-good-files.ts); a deleted file's content goes. No timers and no watching: that is file-source.ts.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { sep } from 'node:path';
-import type { Resource } from '../config-kind/resource.ts';
+import { join, resolve, sep } from 'node:path';
+import { type Resource, resourceName } from '../config-kind/resource.ts';
 import { checkReferences } from '../model/check-references.ts';
 import type { Fault } from './fault.ts';
+import type { GoodFile, LastGood } from './last-good-files.ts';
 import { listFiles, reasonOf } from './list-files.ts';
 import { mergeFiles } from './merge-files.ts';
 import { maxFileBytes, parseFile } from './parse-file.ts';
 
+/** A fault, and what is in force where it is. */
+export interface SourceFault extends Fault {
+  /** In words; '' when the message says it. */
+  readonly meanwhile: string;
+  /** Something is in force in the place of what is wrong; without it, a control plane does not start. */
+  readonly covered: boolean;
+}
+
 export interface SourceState {
   readonly resources: readonly Resource[];
-  readonly faults: readonly Fault[];
+  readonly faults: readonly SourceFault[];
   /** References to Services and ports that are not there (the route then answers 500 or UNAVAILABLE), and the like. */
   readonly warnings: readonly Fault[];
 }
@@ -23,23 +32,53 @@ interface FileEntry {
   /** Of the last reading: modification time, size, inode. */
   readonly signature: string;
   readonly digest: string;
-  /** Last good content. */
-  readonly resources: readonly Resource[];
+  /** Last good content; null: there is none. */
+  readonly good: (GoodFile & { readonly resources: readonly Resource[] }) | null;
   readonly faults: readonly Fault[];
+}
+
+export interface ConfigurationFilesOptions {
+  readonly wallMs?: () => number;
+  /** What was in force before a restart. */
+  readonly lastGood?: LastGood;
+  /** Told after a read in which what is good changed. */
+  readonly onGood?: (lastGood: LastGood) => void;
 }
 
 const nothing: SourceState = { resources: [], faults: [], warnings: [] };
 
 export class ConfigurationFiles {
   readonly #paths: readonly string[];
+  readonly #wallMs: () => number;
+  readonly #onGood: (lastGood: LastGood) => void;
   #entries = new Map<string, FileEntry>();
   #folders: readonly string[] = [];
   readonly #knownFolders = new Set<string>();
   #winners: ReadonlyMap<string, string> = new Map();
+  /** The winners of names that stand in several files. */
+  #contested: ReadonlyMap<string, string> = new Map();
   #state: SourceState = nothing;
 
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], options: ConfigurationFilesOptions = {}) {
     this.#paths = paths;
+    this.#wallMs = options.wallMs ?? (() => Date.now());
+    this.#onGood = options.onGood ?? (() => {});
+    if (options.lastGood !== undefined) this.#restore(options.lastGood);
+  }
+
+  /** Files as they were before a restart. Text that is not good by today's rules is none. */
+  #restore({ files, winners }: LastGood): void {
+    for (const [absolute, good] of files) {
+      const file = givenName(this.#paths, absolute);
+      const { resources, faults } = parseFile(file, good.text);
+      if (faults.length === 0)
+        this.#entries.set(file, { signature: '', digest: '', good: { ...good, resources }, faults: [] });
+    }
+    const before = [...this.#entries].flatMap(([file, { good }]) =>
+      (good?.resources ?? []).map((resource): [string, string] => [resourceName(resource), file]),
+    );
+    this.#contested = new Map([...winners].map(([name, absolute]) => [name, givenName(this.#paths, absolute)]));
+    this.#winners = new Map([...before, ...this.#contested]);
   }
 
   get state(): SourceState {
@@ -61,22 +100,35 @@ export class ConfigurationFiles {
     this.#folders = list.folders;
     for (const folder of list.folders) this.#knownFolders.add(folder);
     const entries = new Map<string, FileEntry>();
-    for (const file of list.files) entries.set(file, readEntry(file, this.#entries.get(file), everything));
+    for (const file of list.files)
+      entries.set(file, readEntry(file, this.#entries.get(file), everything, this.#wallMs));
     for (const [file, entry] of this.#entries) {
       // Nobody knows whether a file of a folder that cannot be read is gone.
-      if (
-        !entries.has(file) &&
-        list.unreadable.some((folder) => file.startsWith(folder.endsWith(sep) ? folder : folder + sep))
-      )
-        entries.set(file, entry);
+      if (!entries.has(file) && list.unreadable.some((folder) => isBelow(file, folder))) entries.set(file, entry);
     }
+    const goodBefore = goodOf(this.#entries);
     this.#entries = entries;
+    const known = this.#winners;
     const merged = mergeFiles(
-      [...entries.values()].map(({ resources }) => resources),
-      this.#winners,
+      [...entries.values()].map(({ good }) => good?.resources ?? []),
+      known,
     );
     this.#winners = merged.winners;
-    const faults = [...list.faults, ...[...entries.values()].flatMap((entry) => entry.faults), ...merged.faults];
+    const good = goodOf(entries);
+    const contested = new Map(merged.contested.map((name) => [name, merged.winners.get(name)!]));
+    if (!sameEntries(goodBefore, good) || !sameEntries(this.#contested, contested))
+      this.#onGood({ files: good, winners: new Map([...contested].map(([name, file]) => [name, resolve(file)])) });
+    this.#contested = contested;
+    const faults: SourceFault[] = [
+      ...list.faults.map((fault) =>
+        withMeanwhile(
+          fault,
+          [...entries].filter(([file]) => isBelow(file, fault.file)).map(([, entry]) => entry),
+        ),
+      ),
+      ...[...entries.values()].flatMap((entry) => entry.faults.map((fault) => withMeanwhile(fault, [entry]))),
+      ...merged.faults.map(({ name, ...fault }) => ({ ...fault, meanwhile: '', covered: known.has(name) })),
+    ];
     const before = this.#state;
     const sameResources =
       before.resources.length === merged.resources.length &&
@@ -91,11 +143,47 @@ export class ConfigurationFiles {
   }
 }
 
-function readEntry(file: string, before: FileEntry | undefined, everything: boolean): FileEntry {
+function isBelow(file: string, folder: string): boolean {
+  return file.startsWith(folder.endsWith(sep) ? folder : folder + sep);
+}
+
+/** A file's path as listFiles() gives it, which may be relative. */
+function givenName(paths: readonly string[], absolute: string): string {
+  for (const path of paths) {
+    const whole = resolve(path);
+    if (absolute === whole) return path;
+    if (isBelow(absolute, whole)) return join(path, absolute.slice(whole.length));
+  }
+  return absolute;
+}
+
+function goodOf(entries: ReadonlyMap<string, FileEntry>): Map<string, GoodFile> {
+  const good = new Map<string, GoodFile>();
+  for (const [file, entry] of entries) if (entry.good !== null) good.set(resolve(file), entry.good);
+  return good;
+}
+
+function sameEntries(a: ReadonlyMap<string, unknown>, b: ReadonlyMap<string, unknown>): boolean {
+  return a.size === b.size && [...a].every(([key, value]) => b.get(key) === value);
+}
+
+function withMeanwhile(fault: Fault, entries: readonly FileEntry[]): SourceFault {
+  const times = entries.flatMap(({ good }) => (good === null ? [] : [good.readWallMs]));
+  const covered = times.length > 0;
+  return {
+    ...fault,
+    covered,
+    meanwhile: covered
+      ? `the last good content, of ${new Date(Math.max(...times)).toISOString()}, stays in force`
+      : 'there is no last good content, so nothing of it is in force',
+  };
+}
+
+function readEntry(file: string, before: FileEntry | undefined, everything: boolean, wallMs: () => number): FileEntry {
   const failed = (message: string): FileEntry => ({
     signature: '',
     digest: '',
-    resources: before?.resources ?? [],
+    good: before?.good ?? null,
     faults: [{ file, line: 0, column: 0, path: '', message }],
   });
   try {
@@ -106,13 +194,12 @@ function readEntry(file: string, before: FileEntry | undefined, everything: bool
     const text = readFileSync(file, 'utf8');
     const digest = createHash('sha256').update(text).digest('base64');
     if (before !== undefined && before.digest === digest) return { ...before, signature };
-    const parsed = parseFile(file, text);
-    return {
-      signature,
-      digest,
-      resources: parsed.faults.length > 0 ? (before?.resources ?? []) : parsed.resources,
-      faults: parsed.faults,
-    };
+    // As it was before, a restart or a break: not new.
+    if (before?.good?.text === text) return { signature, digest, good: before.good, faults: [] };
+    const { resources, faults } = parseFile(file, text);
+    return faults.length > 0
+      ? { signature, digest, good: before?.good ?? null, faults }
+      : { signature, digest, good: { text, readWallMs: wallMs(), resources }, faults };
   } catch (error) {
     return failed(reasonOf(error));
   }

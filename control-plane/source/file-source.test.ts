@@ -27,6 +27,10 @@ class HeldClock implements SourceClock {
     for (const { callback } of due) callback();
   }
 
+  wallMs(): number {
+    return 0;
+  }
+
   get pending(): number {
     return this.#timers.length;
   }

@@ -1,10 +1,13 @@
 /** Watches configuration files and folders and tells when what they say has changed. What they say is in configuration-files.ts. */
 import { type FSWatcher, watch } from 'node:fs';
 import { ConfigurationFiles, type SourceState } from './configuration-files.ts';
+import type { LastGoodFiles } from './last-good-files.ts';
 import type { SourceClock } from './source-clock.ts';
 
 export interface FileSourceOptions {
   readonly clock: SourceClock;
+  /** Where what is good survives a restart. */
+  readonly lastGood?: LastGoodFiles;
   /** After a change of resources or faults; never from within start(). */
   readonly onChange: (state: SourceState) => void;
   /** Quiet time after the last file event; default 50 ms. */
@@ -28,7 +31,11 @@ export class FileSource {
 
   /** `paths`: files and folders (with all folders below). */
   constructor(paths: readonly string[], options: FileSourceOptions) {
-    this.#files = new ConfigurationFiles(paths);
+    const { clock, lastGood } = options;
+    this.#files = new ConfigurationFiles(paths, {
+      wallMs: () => clock.wallMs(),
+      ...(lastGood === undefined ? {} : { lastGood: lastGood.load(), onGood: (good) => lastGood.save(good) }),
+    });
     this.#options = options;
   }
 

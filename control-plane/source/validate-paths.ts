@@ -16,7 +16,7 @@ export function validatePaths(paths: readonly string[]): Validation {
   const files = new ConfigurationFiles(paths);
   files.read(true);
   const { faults, warnings, resources } = files.state;
-  const found = [...faults];
+  const found: Fault[] = faults.map(({ file, line, column, path, message }) => ({ file, line, column, path, message }));
   if (files.fileCount === 0 && found.length === 0) {
     found.push({
       file: paths.join(', '),

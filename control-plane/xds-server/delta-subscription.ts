@@ -64,10 +64,10 @@ export class DeltaSubscription extends Subscription {
     this.#answerOwed = true;
   }
 
-  next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
+  next(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null {
     if (this.awaiting !== '') return null;
     const changed = this.changed(resources);
-    const removed = holdRemovals ? [] : this.gone(resources);
+    const removed = this.gone(resources).filter((name) => !hold(name));
     for (const name of this.#unanswered)
       if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
     this.#unanswered.clear();

@@ -133,8 +133,8 @@ export abstract class Subscription {
     for (const name of names) if (this.sent.has(name)) this.#again.add(name);
   }
 
-  /** The next response, or null when there is nothing new or the last one is not answered yet. `holdRemovals`: what is gone is not told yet. */
-  abstract next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null;
+  /** The next response, or null when there is nothing new or the last one is not answered yet. `hold`: whether the client is not told yet that a name is gone. */
+  abstract next(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null;
 
   /** Something is to be sent, or waits for its answer. */
   settled(resources: ResourceMap): boolean {

@@ -1,17 +1,16 @@
 /**
  * Configuration files as they were last read: what of each is in force, and what is wrong. `read()` looks at the disk again. Unchanged files keep the identity of their
- * resources; a broken file keeps its last good content, over a restart too (last-good-files.ts); a deleted file's content goes. No timers and no watching: that is file-source.ts.
+ * resources; a broken file keeps its last good content, over a restart too (last-good-files.ts); a file in the midst of being written does too (file-entry.ts); a deleted file's content goes. No timers and no watching: that is file-source.ts.
  */
-import { createHash } from 'node:crypto';
-import { readFileSync, statSync } from 'node:fs';
 import { join, resolve, sep } from 'node:path';
 import { type Resource, resourceName } from '../config-kind/resource.ts';
 import { checkReferences } from '../model/check-references.ts';
 import type { Fault } from './fault.ts';
+import { type FileEntry, type Look, readEntry } from './file-entry.ts';
 import type { GoodFile, LastGood } from './last-good-files.ts';
-import { listFiles, reasonOf } from './list-files.ts';
+import { listFiles } from './list-files.ts';
 import { mergeFiles } from './merge-files.ts';
-import { maxFileBytes, parseFile } from './parse-file.ts';
+import { parseFile } from './parse-file.ts';
 
 /** A fault, and what is in force where it is. */
 export interface SourceFault extends Fault {
@@ -28,16 +27,8 @@ export interface SourceState {
   readonly warnings: readonly Fault[];
 }
 
-interface FileEntry {
-  /** Of the last reading: modification time, size, inode. */
-  readonly signature: string;
-  readonly digest: string;
-  /** Last good content; null: there is none. */
-  readonly good: (GoodFile & { readonly resources: readonly Resource[] }) | null;
-  readonly faults: readonly Fault[];
-}
-
 export interface ConfigurationFilesOptions {
+  readonly nowMs?: () => number;
   readonly wallMs?: () => number;
   /** What was in force before a restart. */
   readonly lastGood?: LastGood;
@@ -49,6 +40,7 @@ const nothing: SourceState = { resources: [], faults: [], warnings: [] };
 
 export class ConfigurationFiles {
   readonly #paths: readonly string[];
+  readonly #nowMs: () => number;
   readonly #wallMs: () => number;
   readonly #onGood: (lastGood: LastGood) => void;
   #entries = new Map<string, FileEntry>();
@@ -61,6 +53,7 @@ export class ConfigurationFiles {
 
   constructor(paths: readonly string[], options: ConfigurationFilesOptions = {}) {
     this.#paths = paths;
+    this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#wallMs = options.wallMs ?? (() => Date.now());
     this.#onGood = options.onGood ?? (() => {});
     if (options.lastGood !== undefined) this.#restore(options.lastGood);
@@ -72,7 +65,7 @@ export class ConfigurationFiles {
       const file = givenName(this.#paths, absolute);
       const { resources, faults } = parseFile(file, good.text);
       if (faults.length === 0)
-        this.#entries.set(file, { signature: '', digest: '', good: { ...good, resources }, faults: [] });
+        this.#entries.set(file, { signature: '', digest: '', good: { ...good, resources }, faults: [], doubt: null });
     }
     const before = [...this.#entries].flatMap(([file, { good }]) =>
       (good?.resources ?? []).map((resource): [string, string] => [resourceName(resource), file]),
@@ -94,14 +87,19 @@ export class ConfigurationFiles {
     return this.#entries.size;
   }
 
+  /** A file is not believed yet: it must be looked at again after settleMs. */
+  get doubts(): boolean {
+    return [...this.#entries.values()].some(({ doubt }) => doubt !== null);
+  }
+
   /** Reads what changed; `everything`: also files whose time and size are as before. True when the state is another one. */
-  read(everything: boolean): boolean {
+  read(everything: boolean, when: Look['when']): boolean {
+    const look: Look = { everything, when, nowMs: this.#nowMs(), wallMs: this.#wallMs() };
     const list = listFiles(this.#paths, this.#knownFolders);
     this.#folders = list.folders;
     for (const folder of list.folders) this.#knownFolders.add(folder);
     const entries = new Map<string, FileEntry>();
-    for (const file of list.files)
-      entries.set(file, readEntry(file, this.#entries.get(file), everything, this.#wallMs));
+    for (const file of list.files) entries.set(file, readEntry(file, this.#entries.get(file), look));
     for (const [file, entry] of this.#entries) {
       // Nobody knows whether a file of a folder that cannot be read is gone.
       if (!entries.has(file) && list.unreadable.some((folder) => isBelow(file, folder))) entries.set(file, entry);
@@ -177,30 +175,4 @@ function withMeanwhile(fault: Fault, entries: readonly FileEntry[]): SourceFault
       ? `the last good content, of ${new Date(Math.max(...times)).toISOString()}, stays in force`
       : 'there is no last good content, so nothing of it is in force',
   };
-}
-
-function readEntry(file: string, before: FileEntry | undefined, everything: boolean, wallMs: () => number): FileEntry {
-  const failed = (message: string): FileEntry => ({
-    signature: '',
-    digest: '',
-    good: before?.good ?? null,
-    faults: [{ file, line: 0, column: 0, path: '', message }],
-  });
-  try {
-    const stat = statSync(file, { bigint: true });
-    const signature = `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
-    if (before !== undefined && !everything && before.signature === signature) return before;
-    if (stat.size > maxFileBytes) return failed(`has ${stat.size} bytes; at most ${maxFileBytes} are read`);
-    const text = readFileSync(file, 'utf8');
-    const digest = createHash('sha256').update(text).digest('base64');
-    if (before !== undefined && before.digest === digest) return { ...before, signature };
-    // As it was before, a restart or a break: not new.
-    if (before?.good?.text === text) return { signature, digest, good: before.good, faults: [] };
-    const { resources, faults } = parseFile(file, text);
-    return faults.length > 0
-      ? { signature, digest, good: before?.good ?? null, faults }
-      : { signature, digest, good: { text, readWallMs: wallMs(), resources }, faults };
-  } catch (error) {
-    return failed(reasonOf(error));
-  }
 }

@@ -2,6 +2,8 @@
 export interface SourceClock {
   /** Calls `callback` once after `delayMs`, unless the returned function is called before. */
   after(delayMs: number, callback: () => void): () => void;
+  /** Milliseconds that only ever grow. */
+  nowMs(): number;
   /** Milliseconds since 1970. */
   wallMs(): number;
 }
@@ -13,5 +15,6 @@ export const systemSourceClock: SourceClock = {
     timer.unref();
     return () => clearTimeout(timer);
   },
+  nowMs: () => performance.now(),
   wallMs: () => Date.now(),
 };

@@ -19,7 +19,7 @@ import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
 import { InstanceStore } from './registry/instance-store.ts';
-import { Registry } from './registry/registry.ts';
+import { defaultTtlSeconds, Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
 import { ProxySnapshots } from './snapshot/proxy-snapshots.ts';
 import type { SourceFault, SourceState } from './source/configuration-files.ts';
@@ -53,6 +53,10 @@ export interface RunningControlPlane {
   close(): Promise<void>;
 }
 
+/** Of the default lease; instances renew it, or register again, within a third of it. */
+const heartbeatMs = (defaultTtlSeconds * 1_000) / 3;
+const heartbeatSlackMs = 1_500;
+
 const services = [AggregatedDiscoveryService, ClientStatusDiscoveryService, RegistryServiceDescriptor];
 const healthNames = ['', ...services.map((service) => service.typeName)];
 
@@ -80,6 +84,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     snapshots.setModel(model);
   };
   const registry = new Registry({ store, nowMs: () => performance.now(), after, onChange: rebuild });
+  if (!store.known) snapshots.holdEndpoints(heartbeatMs + heartbeatSlackMs);
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
     lastGood: new LastGoodFiles(options.dataDir, log),

@@ -20,6 +20,7 @@ export class InstanceStore {
   readonly #log: Logger;
   readonly #after: (delayMs: number, callback: () => void) => () => void;
   #cancelWrite: (() => void) | null = null;
+  #known = false;
   #pending: (() => readonly StoredLease[]) | null = null;
 
   /** `dataDir` null: nothing is kept. Throws when the directory cannot be made. */
@@ -28,6 +29,11 @@ export class InstanceStore {
     this.#after = after;
     this.#file = dataDir === null ? null : join(dataDir, 'instances.json');
     if (dataDir !== null) mkdirSync(dataDir, { recursive: true, mode: 0o700 });
+  }
+
+  /** load() found what was kept: nobody else was registered before this start. */
+  get known(): boolean {
+    return this.#known;
   }
 
   /** What was kept; a file that cannot be read is put aside, not lost. */
@@ -47,11 +53,13 @@ export class InstanceStore {
         readonly ttlSeconds: number;
         readonly instance: JsonValue;
       }>;
-      return stored.map(({ leaseId, ttlSeconds, instance }) => ({
+      const leases = stored.map(({ leaseId, ttlSeconds, instance }) => ({
         leaseId,
         ttlSeconds,
         instance: fromJson(InstanceSchema, instance),
       }));
+      this.#known = true;
+      return leases;
     } catch (error) {
       const aside = `${this.#file}.broken`;
       renameSync(this.#file, aside);

@@ -133,6 +133,24 @@ describe('the snapshots of connected proxies', () => {
     expect(fixture.timers.size).toBe(0);
   });
 
+  it('says for a while after a start without stored leases which endpoints are uncertain: all but static ones', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.holdEndpoints(6_000);
+    fixture.snapshots.setModel(fixture.model([]));
+    const connected = fixture.connect(proxy('outrigger'));
+    const names = [...connected.snapshot!.resources(typeOrder.endpoints).keys()];
+    const fromFile = sampleResources().flatMap((resource) =>
+      resource.kind === 'Service' && resource.endpoints.length > 0 ? [`${resource.name}.${resource.namespace}`] : [],
+    );
+    expect(fromFile.length).toBeGreaterThan(0);
+    expect(names.filter((name) => !connected.snapshot!.uncertainEndpoints!.has(name))).toEqual(
+      names.filter((name) => fromFile.some((service) => name.endsWith(`|${service}`))),
+    );
+    expect(connected.snapshot!.uncertainEndpoints!.size).toBeGreaterThan(0);
+    fixture.pass();
+    expect(connected.snapshot!.uncertainEndpoints!.size).toBe(0);
+  });
+
   it('has nothing of types that it does not serve', () => {
     const fixture = new Fixture();
     fixture.snapshots.setModel(fixture.model());

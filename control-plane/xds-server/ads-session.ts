@@ -10,6 +10,8 @@ import type { OutgoingResponse, Subscription } from './subscription.ts';
 /** How long listeners and routes wait for a client that does not ask for the endpoints of its clusters. */
 const endpointsWaitMs = 1_000;
 
+const none: ReadonlySet<string> = new Set();
+
 export interface SessionOwner {
   send(response: OutgoingResponse): void;
   nowMs(): number;
@@ -50,6 +52,8 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   flush(): void {
     const snapshot = this.#snapshot;
     if (snapshot === null) return;
+    const endpoints = this.subscriptions.get(typeOrder.endpoints);
+    if (endpoints !== undefined) endpoints.uncertain = snapshot.uncertainEndpoints ?? none;
     const routesFollow = this.#routesFollow(snapshot);
     this.#sendClusters(snapshot, !routesFollow);
     this.#sendEndpointsAgain();
@@ -114,7 +118,7 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
       clusters.wildcard &&
       clusters.refused === null &&
       [...snapshot.resources(typeOrder.endpoints).keys()].some(
-        (name) => endpoints === undefined || !endpoints.sent.has(name),
+        (name) => endpoints === undefined || !(endpoints.sent.has(name) || endpoints.keeps(name)),
       );
     if (!missing) {
       this.#waitingSinceMs = -1;

@@ -29,6 +29,8 @@ export class SotwSubscription extends Subscription {
     if (this.#first) {
       this.#first = false;
       this.#owed = isFullState(this.typeUrl);
+      // A version on a new stream: it has them, though nobody knows in which version each.
+      if (request.version !== '') for (const name of this.names) this.heldBefore.add(name);
     }
     return '';
   }
@@ -40,6 +42,7 @@ export class SotwSubscription extends Subscription {
     for (const name of this.names) {
       if (next.has(name)) continue;
       this.names.delete(name);
+      this.heldBefore.delete(name);
       // What is asked for again later must be sent again (xds.md C1.8).
       if (!this.wildcard) this.sent.delete(name);
     }

@@ -45,6 +45,10 @@ export abstract class Subscription {
   changedNames: readonly string[] = [];
   /** What the client holds and is to be sent all the same. */
   readonly #again = new Set<string>();
+  /** What the client says that it has from before this stream. */
+  readonly heldBefore = new Set<string>();
+  /** Names of which nobody knows yet how they are: who has them keeps them. */
+  uncertain: ReadonlySet<string> = new Set();
   #nonces = 0;
 
   constructor(typeUrl: string) {
@@ -116,7 +120,13 @@ export abstract class Subscription {
     return found;
   }
 
+  /** The client keeps what it has of that name from before this stream, whatever is known of it now. */
+  keeps(name: string): boolean {
+    return this.uncertain.has(name) && this.heldBefore.has(name);
+  }
+
   #upToDate({ name, version }: ServedResource): boolean {
+    if (this.keeps(name)) return true;
     return this.sent.get(name)?.version === version && !this.#again.has(name);
   }
 

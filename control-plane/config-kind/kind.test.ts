@@ -124,6 +124,14 @@ status: { loadBalancer: {} }`);
       ],
     });
   });
+
+  test('checks its TCP ports also where there are others', () => {
+    const ports =
+      '[{name: dns, port: 53, protocol: UDP}, {name: a, port: 80}, {name: dns, port: 53}, {name: b, port: 80}]';
+    expect(faults(`apiVersion: v1\nkind: Service\nmetadata: { name: a }\nspec: { ports: ${ports} }\n`)).toEqual([
+      'spec.ports[3].port: 80 occurs twice; each port of a Service has a number of its own',
+    ]);
+  });
 });
 
 const timeout = (text: string): unknown =>

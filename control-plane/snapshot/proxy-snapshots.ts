@@ -42,16 +42,29 @@ class TranslatedSnapshot implements ServedSnapshot {
   }
 }
 
+/** What proxies of one key are given. */
+interface Shared {
+  /** Null: the resources contradict each other, and there are none from before. */
+  readonly snapshot: ServedSnapshot | null;
+  /** Contradictions in what the current model makes; empty: the snapshot is of the current model. */
+  readonly faults: readonly string[];
+  /** Never empty: with the last one it goes. */
+  readonly proxies: Set<ConnectedProxy>;
+}
+
 export interface ProxySnapshotsOptions {
   readonly log: Logger;
   readonly after: (delayMs: number, callback: () => void) => () => void;
+  /** Default: translate(). */
+  readonly translate?: typeof translate;
 }
 
 export class ProxySnapshots implements ProxyRegistry {
-  readonly #options: ProxySnapshotsOptions;
+  readonly #options: Required<ProxySnapshotsOptions>;
   readonly #proxies = new Set<ConnectedProxy>();
-  /** Snapshots by proxyKey, of the current model. */
-  #byKey = new Map<string, ServedSnapshot>();
+  /** By proxyKey, of the current model. */
+  #byKey = new Map<string, Shared>();
+  readonly #keyOf = new WeakMap<ConnectedProxy, string>();
   /** Of the current model, while they are held. */
   #uncertain: ReadonlySet<string> | null = null;
   /** Null until sources and store were read once: an empty model must never be served (a restart would take everything away). */
@@ -62,7 +75,7 @@ export class ProxySnapshots implements ProxyRegistry {
   pushes = 0;
 
   constructor(options: ProxySnapshotsOptions) {
-    this.#options = options;
+    this.#options = { translate, ...options };
   }
 
   get proxies(): Iterable<ConnectedProxy> {
@@ -73,6 +86,18 @@ export class ProxySnapshots implements ProxyRegistry {
     return this.#proxies.size;
   }
 
+  /** How many are kept; proxies that are alike share one. */
+  get snapshotCount(): number {
+    return this.#byKey.size;
+  }
+
+  /** What keeps proxies from having what the configuration says, and how many. */
+  get inconsistencies(): ReadonlyArray<{ readonly reason: string; readonly proxies: number }> {
+    return [...this.#byKey.values()]
+      .filter(({ faults }) => faults.length > 0)
+      .map(({ faults, proxies }) => ({ reason: faults.join('; '), proxies: proxies.size }));
+  }
+
   add(proxy: ConnectedProxy): void {
     this.#proxies.add(proxy);
     if (this.#model !== null) this.#give(proxy);
@@ -80,6 +105,10 @@ export class ProxySnapshots implements ProxyRegistry {
 
   remove(proxy: ConnectedProxy): void {
     this.#proxies.delete(proxy);
+    const key = this.#keyOf.get(proxy);
+    const shared = key === undefined ? undefined : this.#byKey.get(key);
+    shared?.proxies.delete(proxy);
+    if (shared?.proxies.size === 0) this.#byKey.delete(key!);
   }
 
   /** A new model; proxies hear of it after a moment, together with what else changes by then. */
@@ -120,22 +149,33 @@ export class ProxySnapshots implements ProxyRegistry {
     return this.#uncertain;
   }
 
-  #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, ServedSnapshot>): void {
+  /** Without an old one that is consistent, a proxy is given none: it goes on with what it has. */
+  #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, Shared>): void {
     const key = proxyKey(proxy.proxy);
-    let snapshot = this.#byKey.get(key);
-    if (snapshot === undefined) {
-      const resources = translate(this.#model!, proxy.proxy);
-      const faults = checkResources(resources);
-      const old = before?.get(key);
-      if (faults.length > 0)
-        this.#options.log.error(
-          `the configuration for proxies like ${proxy.proxy.id} is not consistent, which is a fault of the control plane; please report it: ${faults.join('; ')}`,
-        );
-      snapshot = faults.length > 0 && old !== undefined ? old : new TranslatedSnapshot(resources, this.#uncertainNow());
-      this.#byKey.set(key, snapshot);
+    let shared = this.#byKey.get(key);
+    if (shared === undefined) {
+      shared = this.#share(proxy, before?.get(key));
+      this.#byKey.set(key, shared);
     }
-    proxy.snapshot = snapshot;
+    shared.proxies.add(proxy);
+    this.#keyOf.set(proxy, key);
+    if (shared.snapshot === null) return;
+    proxy.snapshot = shared.snapshot;
     this.pushes++;
-    proxy.session.setSnapshot(snapshot);
+    proxy.session.setSnapshot(shared.snapshot);
+  }
+
+  #share({ proxy }: ConnectedProxy, old: Shared | undefined): Shared {
+    const resources = this.#options.translate(this.#model!, proxy);
+    const faults = checkResources(resources);
+    const proxies = new Set<ConnectedProxy>();
+    if (faults.length === 0)
+      return { snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()), faults, proxies };
+    const snapshot = old?.snapshot ?? null;
+    if (old?.faults.join() !== faults.join())
+      this.#options.log.error(
+        `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
+      );
+    return { snapshot, faults, proxies };
   }
 }

@@ -23,6 +23,7 @@ import type { DeltaSubscription } from './delta-subscription.ts';
 import type { ServedResource } from './served-resource.ts';
 import type { SotwSubscription } from './sotw-subscription.ts';
 import type { OutgoingResponse } from './subscription.ts';
+import { UnservedTypes } from './unserved-types.ts';
 
 export interface XdsServiceOptions {
   readonly proxies: ProxyRegistry;
@@ -49,6 +50,11 @@ class StreamHandler implements SessionOwner {
   #ended = false;
   connected: ConnectedProxy | null = null;
   session!: ConnectedProxy['session'];
+  readonly #unserved = new UnservedTypes((typeUrl) =>
+    this.#options.log.warn(
+      `proxy ${this.connected!.proxy.id} asks for ${JSON.stringify(typeUrl.slice(0, 200))}, which is not served here: it is told that there is nothing`,
+    ),
+  );
 
   constructor(stream: Stream, options: XdsServiceOptions, encode: (response: OutgoingResponse) => unknown) {
     this.stream = stream;
@@ -108,6 +114,16 @@ class StreamHandler implements SessionOwner {
     this.stream.emit('error', { code: status.INVALID_ARGUMENT, details });
     this.close();
     return false;
+  }
+
+  /** A request that no subscription takes: for no type, or for one that is not served. */
+  answerUnserved(typeUrl: string, answer: (unserved: UnservedTypes) => OutgoingResponse | null): void {
+    if (typeUrl === '') {
+      this.refuse('type_url: is missing; a request on an aggregated stream names its type');
+      return;
+    }
+    const response = answer(this.#unserved);
+    if (response !== null) this.send(response);
   }
 
   logAnswer(typeUrl: string, error: string | null): void {
@@ -171,7 +187,10 @@ export class XdsService {
     stream.on('data', (request: DiscoveryRequest) => {
       if (handler.ended || !handler.identify(request.node, 'sotw')) return;
       const subscription = session.subscription(request.typeUrl);
-      if (subscription === null) return;
+      if (subscription === null) {
+        handler.answerUnserved(request.typeUrl, (unserved) => unserved.sotw(request.typeUrl, request.resourceNames));
+        return;
+      }
       const error = request.errorDetail?.message ?? null;
       handler.logAnswer(request.typeUrl, error);
       const fault = subscription.onRequest({
@@ -192,7 +211,12 @@ export class XdsService {
     stream.on('data', (request: DeltaDiscoveryRequest) => {
       if (handler.ended || !handler.identify(request.node, 'delta')) return;
       const subscription = session.subscription(request.typeUrl);
-      if (subscription === null) return;
+      if (subscription === null) {
+        handler.answerUnserved(request.typeUrl, (unserved) =>
+          unserved.delta(request.typeUrl, request.resourceNamesSubscribe),
+        );
+        return;
+      }
       const error = request.errorDetail?.message ?? null;
       handler.logAnswer(request.typeUrl, error);
       const fault = subscription.onRequest({

@@ -7,8 +7,12 @@
  */
 import type { ResourceMap, ServedResource } from './served-resource.ts';
 
+/** What the client refused and has not taken since. */
 export interface RefusedResponse {
   readonly versions: ReadonlyMap<string, string>;
+  /** By name, of the response that had it in that version. */
+  readonly reasons: ReadonlyMap<string, string>;
+  /** Of the last one. */
   readonly details: string;
 }
 
@@ -67,7 +71,7 @@ export abstract class Subscription {
   protected takeAnswer(nonce: string, error: string | null, version: string): boolean {
     if (nonce === '') return false;
     if (nonce === this.#answered && this.awaiting === '') {
-      if (error !== null) this.refused = { versions: this.#inFlight, details: error };
+      if (error !== null) this.#refuse(error);
       else if (version === this.sentVersion) this.#accept();
       return true;
     }
@@ -77,8 +81,25 @@ export abstract class Subscription {
     if (error === null) {
       this.#accept();
       this.acknowledgedVersion = version;
-    } else this.refused = { versions: this.#inFlight, details: error };
+    } else this.#refuse(error);
     return true;
+  }
+
+  #refuse(details: string): void {
+    const versions = new Map(this.refused?.versions);
+    const reasons = new Map(this.refused?.reasons);
+    for (const name of versions.keys()) if (!this.sent.has(name)) versions.delete(name);
+    for (const [name, version] of this.#inFlight) {
+      versions.set(name, version);
+      reasons.set(name, details);
+    }
+    for (const name of reasons.keys()) if (!versions.has(name)) reasons.delete(name);
+    this.refused = { versions, reasons, details };
+  }
+
+  /** A response was answered, whatever was in it. */
+  get answered(): boolean {
+    return this.#answered !== '';
   }
 
   /** What an earlier response brought and was refused stays so, until the client takes it in another version or it is gone. */

@@ -101,8 +101,9 @@ export class ConfigurationFiles {
     const entries = new Map<string, FileEntry>();
     for (const file of list.files) entries.set(file, readEntry(file, this.#entries.get(file), look));
     for (const [file, entry] of this.#entries) {
-      // Nobody knows whether a file of a folder that cannot be read is gone.
-      if (!entries.has(file) && list.unreadable.some((folder) => isBelow(file, folder))) entries.set(file, entry);
+      // Nobody knows whether a file that cannot be looked at, or of a folder that cannot be, is gone.
+      if (!entries.has(file) && list.unreadable.some((path) => file === path || isBelow(file, path)))
+        entries.set(file, entry);
     }
     const goodBefore = goodOf(this.#entries);
     this.#entries = entries;
@@ -121,7 +122,7 @@ export class ConfigurationFiles {
       ...list.faults.map((fault) =>
         withMeanwhile(
           fault,
-          [...entries].filter(([file]) => isBelow(file, fault.file)).map(([, entry]) => entry),
+          [...entries].filter(([file]) => file === fault.file || isBelow(file, fault.file)).map(([, entry]) => entry),
         ),
       ),
       ...[...entries.values()].flatMap((entry) => entry.faults.map((fault) => withMeanwhile(fault, [entry]))),

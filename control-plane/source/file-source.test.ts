@@ -228,6 +228,17 @@ describe('changes', () => {
     expect(source!.state.faults).toMatchObject([{ message: 'there is no such file or folder' }]);
   });
 
+  test('a file that turns into a link without an end keeps its content, and so do those beside it', () => {
+    const path = write('a.yaml', service('a'));
+    write('z.yaml', service('z'));
+    start();
+    unlinkSync(path);
+    symlinkSync('a.yaml', path);
+    rescan();
+    expect(names(source!.state)).toEqual(['z', 'a']);
+    expect(source!.state.faults).toMatchObject([{ file: path, covered: true }]);
+  });
+
   test("an editor's save by renaming is seen at once, for a file given by name too", async () => {
     const path = write('a.yaml', service('a'));
     start([path]);

@@ -30,12 +30,13 @@ import { ModelBuilder } from './model/model-builder.ts';
 import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
 import { listPolicies } from './model/policy-list.ts';
 import { InstanceStore } from './registry/instance-store.ts';
-import { Registry } from './registry/registry.ts';
+import { defaultTtlSeconds, Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
 import { ProxySnapshots } from './snapshot/proxy-snapshots.ts';
-import type { SourceState } from './source/configuration-files.ts';
-import { type Fault, faultText } from './source/fault.ts';
+import type { SourceFault, SourceState } from './source/configuration-files.ts';
+import { faultText } from './source/fault.ts';
 import { FileSource } from './source/file-source.ts';
+import { LastGoodFiles } from './source/last-good-files.ts';
 import { systemSourceClock } from './source/source-clock.ts';
 import { CsdsService } from './xds-server/csds-service.ts';
 import { XdsService } from './xds-server/xds-service.ts';
@@ -81,7 +82,11 @@ export interface RunningControlPlane {
 /** This machine only: generous. */
 const plainLimits = { maxMessageBytes: 16 * 1024 * 1024, maxStreams: 1_000 };
 
-/** Rejects with one line when something cannot be had: a path, a port, the data directory, an authority. */
+/** Of the default lease; instances renew it, or register again, within a third of it. */
+const heartbeatMs = (defaultTtlSeconds * 1_000) / 3;
+const heartbeatSlackMs = 1_500;
+
+/** Rejects with one line when something cannot be had (a path, a port, the data directory, an authority), and with a line for each fault of the configuration when nothing good is known of a part of it. */
 export async function startControlPlane(options: ControlPlaneOptions): Promise<RunningControlPlane> {
   const { log, listen, listenAdmin } = options;
   if (!isLoopback(listen.host)) {
@@ -131,15 +136,26 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     onChange: rebuild,
   });
   const registry = new Registry({ store, nowMs, after, onChange: rebuild });
+  if (!store.known) snapshots.holdEndpoints(heartbeatMs + heartbeatSlackMs);
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
+    lastGood: new LastGoodFiles(options.dataDir, log),
     onChange: (next) => {
       logFaults(log, next, state);
       state = next;
       rebuild();
     },
   });
+  const closeSources = (): void => {
+    source.close();
+    snapshots.close();
+    registry.close();
+  };
   state = source.start();
+  if (state.faults.some(({ covered }) => !covered)) {
+    closeSources();
+    throw new Error(state.faults.map(faultText).join('\n'));
+  }
   logFaults(log, state, null);
   rebuild();
 
@@ -282,12 +298,13 @@ function logWarnings(log: Logger, model: Model, before: Model | null): void {
   for (const line of model.warnings.map(text)) if (!known.has(line)) log.warn(line);
 }
 
-/** Tells new faults and warnings; a broken file's last good content stays in force. */
+/** Tells new faults and warnings, and what is in force where something is wrong. */
 function logFaults(log: Logger, state: SourceState, before: SourceState | null): void {
-  const known = new Set([...(before?.faults ?? []), ...(before?.warnings ?? [])].map(faultText));
-  const fresh = (list: readonly Fault[]): readonly string[] => list.map(faultText).filter((line) => !known.has(line));
-  for (const line of fresh(state.faults)) log.error(`${line}; the last good content of this file stays in force`);
-  for (const line of fresh(state.warnings)) log.warn(line);
+  const faultLine = (fault: SourceFault): string =>
+    fault.meanwhile === '' ? faultText(fault) : `${faultText(fault)}; ${fault.meanwhile}`;
+  const known = new Set([...(before?.faults ?? []).map(faultLine), ...(before?.warnings ?? []).map(faultText)]);
+  for (const line of state.faults.map(faultLine)) if (!known.has(line)) log.error(line);
+  for (const line of state.warnings.map(faultText)) if (!known.has(line)) log.warn(line);
   if (before !== null && before.faults.length > 0 && state.faults.length === 0)
     log.info('all configuration files are good again');
 }

@@ -58,7 +58,7 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
     });
   } catch (error) {
     if (error instanceof UserError) throw error;
-    throw new UserError((error as Error).message);
+    throw new UserError((error as Error).message.replaceAll('\n', '\noutrigger: '));
   }
   let stopping = false;
   const stop = (): void => {

@@ -58,7 +58,8 @@ export async function status(options: StatusOptions): Promise<number> {
 function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatus {
   const ofType = (suffix: string): string => {
     const entries = config.genericXdsConfigs.filter((entry) => entry.typeUrl.endsWith(suffix));
-    if (entries.length === 0) return 'NOT SENT';
+    // One of the type itself stands for an answer that has nothing: that is SYNCED.
+    if (entries.every((entry) => entry.configStatus === ConfigStatus.NOT_SENT)) return 'NOT SENT';
     if (
       entries.some(
         (entry) => entry.configStatus === ConfigStatus.ERROR || entry.clientStatus === ClientResourceStatus.NACKED,

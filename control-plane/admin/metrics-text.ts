@@ -28,11 +28,19 @@ export function metricsText(
   ];
   const gauges: ReadonlyArray<readonly [string, number]> = [
     ['outrigger_xds_proxies_refusing', refusing],
+    ['outrigger_xds_snapshots', snapshots.snapshotCount],
     ['outrigger_registered_instances', instances],
     ['outrigger_configuration_faults', faults],
     ['process_resident_memory_bytes', process.memoryUsage.rss()],
   ];
   for (const [name, value] of gauges) lines.push(`# TYPE ${name} gauge`, `${name} ${value}`);
+  lines.push(
+    '# HELP outrigger_xds_inconsistent_proxies Proxies that go on with an older configuration, or none, as what was made for them contradicts itself: a fault of the control plane.',
+    '# TYPE outrigger_xds_inconsistent_proxies gauge',
+    ...snapshots.inconsistencies.map(
+      ({ reason, proxies }) => `outrigger_xds_inconsistent_proxies{reason="${labelValue(reason)}"} ${proxies}`,
+    ),
+  );
   lines.push(
     '# TYPE outrigger_xds_snapshots_given_total counter',
     `outrigger_xds_snapshots_given_total ${snapshots.pushes}`,
@@ -67,4 +75,9 @@ function doorLines({ identity, connections, calls, nowMs }: DoorFigures): string
     `outrigger_door_calls ${calls}`,
     ...identity.metrics.lines(),
   ];
+}
+
+/** The names in it are of the configuration; its length is bounded here. */
+function labelValue(text: string): string {
+  return text.slice(0, 300).replaceAll('\\', '\\\\').replaceAll('"', '\\"').replaceAll('\n', ' ');
 }

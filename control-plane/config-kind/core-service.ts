@@ -65,7 +65,13 @@ export const coreService = z.strictObject({
       .max(100, { error: 'has more than 100 entries' })
       // Kubernetes allows one number for TCP and UDP; only the TCP ones are looked at here.
       .check(({ value, issues }) => {
-        if (value.every(isTcp)) checkPorts({ value, issues });
+        const places = value.flatMap((each, at) => (isTcp(each) ? [at] : []));
+        const found: z.core.$ZodRawIssue[] = [];
+        checkPorts({ value: places.map((at) => value[at]!), issues: found });
+        for (const issue of found) {
+          const [at, ...rest] = issue.path ?? [];
+          issues.push({ ...issue, path: [places[Number(at)]!, ...rest] });
+        }
       }),
     selector: labels.optional(),
     ...clusterFields,

@@ -4,7 +4,7 @@ import { backendFilters, headerModifiers } from './header-filter.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { GrpcMatch, GrpcRouteResource, GrpcRule, Place } from './resource.ts';
 import { backendReferences, backendRefs, parentReferences, parentRefs } from './route-reference.ts';
-import { checkRegex, headerMatches, matchType, valueMatches } from './value-match.ts';
+import { checkRegexPart, headerMatches, matchType, valueMatches } from './value-match.ts';
 
 const serviceShape = /^[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)*$/;
 const methodShape = /^[A-Za-z_][A-Za-z_0-9]*$/;
@@ -29,7 +29,7 @@ const methodMatch = z
       ['method', method, methodShape, 'Pay'],
     ] as const) {
       if (text === undefined) continue;
-      if (type === 'RegularExpression') checkRegex(context, text, [name]);
+      if (type === 'RegularExpression') checkRegexPart(context, text, [name]);
       else if (!shape.test(text))
         add([name], `${JSON.stringify(text)} is not a gRPC ${name} name; write it as ${example}`);
     }

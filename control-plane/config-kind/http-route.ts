@@ -57,7 +57,9 @@ function pathFault(value: string): string | null {
 const replacement = z
   .string()
   .max(maxPathLength, { error: `is longer than ${maxPathLength} characters` })
-  .regex(/^[^?#\s%]*(?:%[0-9a-fA-F]{2}[^?#\s%]*)*$/, { error: 'is not a path: no white space, ? or #' });
+  .regex(/^(?:[\x21\x22\x24\x26-\x3e\x40-\x7e]|%[0-9a-fA-F]{2})*$/, {
+    error: 'is not a path: no white space, control characters, ? or #, and what is beyond ASCII as %XX',
+  });
 
 const fullPath = replacement.refine((value) => value.startsWith('/'), { error: 'is not a path: it begins with /' });
 const prefixPath = replacement.refine((value) => value === '' || value.startsWith('/'), {

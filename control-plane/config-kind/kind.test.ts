@@ -124,6 +124,14 @@ status: { loadBalancer: {} }`);
       ],
     });
   });
+
+  test('checks its TCP ports also where there are others', () => {
+    const ports =
+      '[{name: dns, port: 53, protocol: UDP}, {name: a, port: 80}, {name: dns, port: 53}, {name: b, port: 80}]';
+    expect(faults(`apiVersion: v1\nkind: Service\nmetadata: { name: a }\nspec: { ports: ${ports} }\n`)).toEqual([
+      'spec.ports[3].port: 80 occurs twice; each port of a Service has a number of its own',
+    ]);
+  });
 });
 
 const timeout = (text: string): unknown =>
@@ -213,9 +221,42 @@ describe('HTTPRoute', () => {
       )[0],
     ).toContain('use a URLRewrite filter with hostname');
   });
+
+  test.each([
+    ['set: [{name: Connection, value: close}]', 'set[0].name: "Connection" cannot be set by a header filter'],
+    ['add: [{name: content-length, value: "5"}]', 'add[0].name: "content-length" cannot be set by a header filter'],
+    ['add: [{name: a, value: b}, {name: Transfer-Encoding, value: gzip}]', 'add[1].name: "Transfer-Encoding" cannot'],
+    ['set: [{name: ":path", value: /}]', 'set[0].name: ":path" is not a header name'],
+    ['set: [{name: x-price, value: "5 €"}]', 'set[0].value: "5 €" holds a character that may not stand in a header'],
+    ['set: [{name: x, value: "a\\nb: c"}]', 'holds a character that may not stand in a header value'],
+  ])('refuses header changes that no proxy takes, by field path: %s', (change, fault) => {
+    const modifier = `{type: ResponseHeaderModifier, responseHeaderModifier: {${change}}}`;
+    expect(faults(httpRoute(`{filters: [${modifier}]}`))).toEqual([expect.stringContaining(fault)]);
+    expect(
+      faults(httpRoute(`{backendRefs: [{name: a, port: 1, filters: [${modifier}]}]}`)).filter((each) =>
+        each.includes(fault),
+      ),
+    ).toHaveLength(1);
+  });
+
+  test.each(['/\\u0001', '/é', '/a b', '/a?b', '/%zz'])('refuses %j as a replacement for a path', (value) => {
+    expect(rewrite(`{type: ReplacePrefixMatch, replacePrefixMatch: "${value}"}`, '{value: /a}')).toEqual([
+      expect.stringContaining('filters[0].urlRewrite.path.replacePrefixMatch'),
+    ]);
+  });
 });
 
 describe('GRPCRoute', () => {
+  test('refuses a quotation without an end, which would swallow the rest of the path', () => {
+    expect(
+      faults(
+        grpcRoute("{matches: [{method: {type: RegularExpression, service: '\\Qshop.Pay', method: '\\QPay\\E'}}]}"),
+      ),
+    ).toEqual([
+      expect.stringContaining('matches[0].method.service: "\\\\Qshop.Pay" is no complete regular expression'),
+    ]);
+  });
+
   test('takes methods by name and by expression', () => {
     expect(
       resource(

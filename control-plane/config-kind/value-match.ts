@@ -20,6 +20,14 @@ export function checkRegex(context: { readonly issues: z.core.$ZodRawIssue[] }, 
   if (fault !== null) context.issues.push({ code: 'custom', continue: true, input: pattern, path, message: fault });
 }
 
+/** As checkRegex(), for a pattern that becomes a part of a larger one: a quotation that is not closed would swallow what follows. */
+export function checkRegexPart(context: Parameters<typeof checkRegex>[0], pattern: string, path: string[]): void {
+  if (regexFault(pattern) === null && regexFault(`(?:${pattern})`) !== null) {
+    const message = 'is no complete regular expression (RE2 syntax): end the quotation that \\Q begins with \\E';
+    context.issues.push({ code: 'custom', continue: true, input: pattern, path, message });
+  } else checkRegex(context, pattern, path);
+}
+
 export const matchType = z.enum(['Exact', 'RegularExpression']);
 
 const matchValue = (maxLength: number): z.ZodString =>

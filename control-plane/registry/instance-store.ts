@@ -22,6 +22,7 @@ export class InstanceStore {
   readonly #log: Logger;
   readonly #after: (delayMs: number, callback: () => void) => () => void;
   #cancelWrite: (() => void) | null = null;
+  #known = false;
   #pending: (() => readonly StoredLease[]) | null = null;
 
   /** `dataDir` null: nothing is kept. Throws when the directory cannot be made. */
@@ -30,6 +31,11 @@ export class InstanceStore {
     this.#after = after;
     this.#file = dataDir === null ? null : join(dataDir, 'instances.json');
     if (dataDir !== null) mkdirSync(dataDir, { recursive: true });
+  }
+
+  /** load() found what was kept: nobody else was registered before this start. */
+  get known(): boolean {
+    return this.#known;
   }
 
   /** What was kept; a file that cannot be read is put aside, not lost. */
@@ -51,12 +57,14 @@ export class InstanceStore {
         /** Missing in files of before there were any. */
         readonly identity?: string;
       }>;
-      return stored.map(({ leaseId, ttlSeconds, instance, identity = '' }) => ({
+      const leases = stored.map(({ leaseId, ttlSeconds, instance, identity = '' }) => ({
         leaseId,
         ttlSeconds,
         instance: fromJson(InstanceSchema, instance),
         identity,
       }));
+      this.#known = true;
+      return leases;
     } catch (error) {
       const aside = `${this.#file}.broken`;
       renameSync(this.#file, aside);

@@ -2,11 +2,14 @@ import { create } from '@bufbuild/protobuf';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import { metricsText } from '../admin/metrics-text.ts';
 import type { Model } from '../model/model.ts';
 import { ModelBuilder } from '../model/model-builder.ts';
 import type { RegisteredInstance } from '../model/registered-instance.ts';
+import type { EncodedResource } from '../translate/encoded-resource.ts';
 import type { ProxyNode } from '../translate/proxy-node.ts';
 import { instance, proxy, sampleInstances, sampleResources } from '../translate/sample-mesh.test-data.ts';
+import { translate } from '../translate/translate.ts';
 import { type AdsSession, sotwSession } from '../xds-server/ads-session.ts';
 import type { ConnectedProxy } from '../xds-server/connected-proxy.ts';
 import { type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
@@ -17,8 +20,15 @@ class Fixture {
   readonly #builder = new ModelBuilder();
   /** Waiting, by when they were asked for. */
   readonly timers = new Set<() => void>();
+  /** Listeners whose routes are left out, as a fault of ours would. */
+  broken = false;
+  readonly logged: string[] = [];
   readonly snapshots = new ProxySnapshots({
-    log: pino({ level: 'silent' }),
+    log: pino({ level: 'error' }, { write: (line) => void this.logged.push(line) }),
+    translate: (model, node) => ({
+      ...translate(model, node),
+      ...(this.broken ? { routes: new Map<string, EncodedResource>() } : {}),
+    }),
     after: (_delayMs, callback) => {
       this.timers.add(callback);
       return () => this.timers.delete(callback);
@@ -131,6 +141,70 @@ describe('the snapshots of connected proxies', () => {
     fixture.snapshots.setModel(fixture.model());
     fixture.snapshots.close();
     expect(fixture.timers.size).toBe(0);
+  });
+
+  it('says for a while after a start without stored leases which endpoints are uncertain: all but static ones', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.holdEndpoints(6_000);
+    fixture.snapshots.setModel(fixture.model([]));
+    const connected = fixture.connect(proxy('outrigger'));
+    const names = [...connected.snapshot!.resources(typeOrder.endpoints).keys()];
+    const fromFile = sampleResources().flatMap((resource) =>
+      resource.kind === 'Service' && resource.endpoints.length > 0 ? [`${resource.name}.${resource.namespace}`] : [],
+    );
+    expect(fromFile.length).toBeGreaterThan(0);
+    expect(names.filter((name) => !connected.snapshot!.uncertainEndpoints!.has(name))).toEqual(
+      names.filter((name) => fromFile.some((service) => name.endsWith(`|${service}`))),
+    );
+    expect(connected.snapshot!.uncertainEndpoints!.size).toBeGreaterThan(0);
+    fixture.pass();
+    expect(connected.snapshot!.uncertainEndpoints!.size).toBe(0);
+  });
+
+  it('never gives a snapshot that contradicts itself: the one before goes on, or there is none, and it says why', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    const old = fixture.connect(proxy('outrigger'));
+    const { snapshot } = old;
+    fixture.broken = true;
+    fixture.snapshots.setModel(fixture.model([]));
+    fixture.pass();
+    const fresh = fixture.connect(proxy('envoy'));
+    expect(old.snapshot).toBe(snapshot);
+    expect(fresh.snapshot).toBeNull();
+    expect(fixture.logged).toEqual([
+      expect.stringContaining('They are sent the configuration before: '),
+      expect.stringContaining('They are sent nothing: '),
+    ]);
+    const metrics = metricsText(fixture.snapshots, 0, 0, null);
+    expect(
+      metrics.match(/^outrigger_xds_inconsistent_proxies\{reason="listener .* which is not there.*"\} 1$/gm),
+    ).toHaveLength(2);
+    // The same again is not told again; what is mended is served.
+    fixture.snapshots.setModel(fixture.model(sampleInstances.slice(1)));
+    fixture.pass();
+    expect(fixture.logged).toHaveLength(2);
+    fixture.broken = false;
+    fixture.snapshots.setModel(fixture.model());
+    fixture.pass();
+    expect(size(old.snapshot)).toBeGreaterThan(0);
+    expect(size(fresh.snapshot)).toBeGreaterThan(0);
+    expect(metricsText(fixture.snapshots, 0, 0, null)).not.toContain('reason=');
+  });
+
+  it('keeps no snapshot of clients that are gone', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    for (let i = 0; i < 20; i++) {
+      const one = fixture.connect(proxy('outrigger', { namespace: `n${i}`, cluster: `n${i}/a` }));
+      const other = fixture.connect(proxy('outrigger', { namespace: `n${i}`, cluster: `n${i}/a` }));
+      expect(other.snapshot).toBe(one.snapshot);
+      fixture.snapshots.remove(one);
+      expect(fixture.snapshots.snapshotCount).toBe(1);
+      fixture.snapshots.remove(other);
+      fixture.snapshots.remove(other);
+    }
+    expect(fixture.snapshots.snapshotCount).toBe(0);
   });
 
   it('has nothing of types that it does not serve', () => {

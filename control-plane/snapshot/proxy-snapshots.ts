@@ -9,17 +9,21 @@ import { proxyKey } from '../translate/proxy-node.ts';
 import { type ProxyResources, translate } from '../translate/translate.ts';
 import type { ConnectedProxy, ProxyRegistry } from '../xds-server/connected-proxy.ts';
 import { type ResourceMap, type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
+import { uncertainEndpoints } from './uncertain-endpoints.ts';
 
 /** Long enough to gather a burst, short enough that nobody waits. */
 const debounceMs = 20;
 
 const noResources: ResourceMap = new Map();
+const noNames: ReadonlySet<string> = new Set();
 
 class TranslatedSnapshot implements ServedSnapshot {
   readonly #resources: ProxyResources;
+  readonly uncertainEndpoints: ReadonlySet<string>;
 
-  constructor(resources: ProxyResources) {
+  constructor(resources: ProxyResources, uncertain: ReadonlySet<string>) {
     this.#resources = resources;
+    this.uncertainEndpoints = uncertain;
   }
 
   resources(typeUrl: string): ResourceMap {
@@ -38,24 +42,40 @@ class TranslatedSnapshot implements ServedSnapshot {
   }
 }
 
+/** What proxies of one key are given. */
+interface Shared {
+  /** Null: the resources contradict each other, and there are none from before. */
+  readonly snapshot: ServedSnapshot | null;
+  /** Contradictions in what the current model makes; empty: the snapshot is of the current model. */
+  readonly faults: readonly string[];
+  /** Never empty: with the last one it goes. */
+  readonly proxies: Set<ConnectedProxy>;
+}
+
 export interface ProxySnapshotsOptions {
   readonly log: Logger;
   readonly after: (delayMs: number, callback: () => void) => () => void;
+  /** Default: translate(). */
+  readonly translate?: typeof translate;
 }
 
 export class ProxySnapshots implements ProxyRegistry {
-  readonly #options: ProxySnapshotsOptions;
+  readonly #options: Required<ProxySnapshotsOptions>;
   readonly #proxies = new Set<ConnectedProxy>();
-  /** Snapshots by proxyKey, of the current model. */
-  #byKey = new Map<string, ServedSnapshot>();
+  /** By proxyKey, of the current model. */
+  #byKey = new Map<string, Shared>();
+  readonly #keyOf = new WeakMap<ConnectedProxy, string>();
+  /** Of the current model, while they are held. */
+  #uncertain: ReadonlySet<string> | null = null;
   /** Null until sources and store were read once: an empty model must never be served (a restart would take everything away). */
   #model: Model | null = null;
   #cancelDebounce: (() => void) | null = null;
+  #cancelHold: (() => void) | null = null;
   /** Snapshots that were pushed to proxies, for metrics. */
   pushes = 0;
 
   constructor(options: ProxySnapshotsOptions) {
-    this.#options = options;
+    this.#options = { translate, ...options };
   }
 
   get proxies(): Iterable<ConnectedProxy> {
@@ -66,6 +86,18 @@ export class ProxySnapshots implements ProxyRegistry {
     return this.#proxies.size;
   }
 
+  /** How many are kept; proxies that are alike share one. */
+  get snapshotCount(): number {
+    return this.#byKey.size;
+  }
+
+  /** What keeps proxies from having what the configuration says, and how many. */
+  get inconsistencies(): ReadonlyArray<{ readonly reason: string; readonly proxies: number }> {
+    return [...this.#byKey.values()]
+      .filter(({ faults }) => faults.length > 0)
+      .map(({ faults, proxies }) => ({ reason: faults.join('; '), proxies: proxies.size }));
+  }
+
   add(proxy: ConnectedProxy): void {
     this.#proxies.add(proxy);
     if (this.#model !== null) this.#give(proxy);
@@ -73,6 +105,10 @@ export class ProxySnapshots implements ProxyRegistry {
 
   remove(proxy: ConnectedProxy): void {
     this.#proxies.delete(proxy);
+    const key = this.#keyOf.get(proxy);
+    const shared = key === undefined ? undefined : this.#byKey.get(key);
+    shared?.proxies.delete(proxy);
+    if (shared?.proxies.size === 0) this.#byKey.delete(key!);
   }
 
   /** A new model; proxies hear of it after a moment, together with what else changes by then. */
@@ -84,33 +120,62 @@ export class ProxySnapshots implements ProxyRegistry {
     else this.#cancelDebounce ??= this.#options.after(debounceMs, () => this.#publish());
   }
 
+  /** For so long, clients that have endpoints of registered instances from before keep them: who is there is not known before each had the time for a heartbeat. */
+  holdEndpoints(forMs: number): void {
+    this.#cancelHold = this.#options.after(forMs, () => {
+      this.#cancelHold = null;
+      if (this.#model === null) return;
+      this.#cancelDebounce?.();
+      this.#publish();
+    });
+  }
+
   close(): void {
     this.#cancelDebounce?.();
+    this.#cancelHold?.();
   }
 
   #publish(): void {
     this.#cancelDebounce = null;
     const before = this.#byKey;
     this.#byKey = new Map();
+    this.#uncertain = null;
     for (const proxy of this.#proxies) this.#give(proxy, before);
   }
 
-  #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, ServedSnapshot>): void {
+  #uncertainNow(): ReadonlySet<string> {
+    if (this.#cancelHold === null) return noNames;
+    this.#uncertain ??= uncertainEndpoints(this.#model!);
+    return this.#uncertain;
+  }
+
+  /** Without an old one that is consistent, a proxy is given none: it goes on with what it has. */
+  #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, Shared>): void {
     const key = proxyKey(proxy.proxy, this.#model!.policies.labelKeys);
-    let snapshot = this.#byKey.get(key);
-    if (snapshot === undefined) {
-      const resources = translate(this.#model!, proxy.proxy);
-      const faults = checkResources(resources);
-      const old = before?.get(key);
-      if (faults.length > 0)
-        this.#options.log.error(
-          `the configuration for proxies like ${proxy.proxy.id} is not consistent, which is a fault of the control plane; please report it: ${faults.join('; ')}`,
-        );
-      snapshot = faults.length > 0 && old !== undefined ? old : new TranslatedSnapshot(resources);
-      this.#byKey.set(key, snapshot);
+    let shared = this.#byKey.get(key);
+    if (shared === undefined) {
+      shared = this.#share(proxy, before?.get(key));
+      this.#byKey.set(key, shared);
     }
-    proxy.snapshot = snapshot;
+    shared.proxies.add(proxy);
+    this.#keyOf.set(proxy, key);
+    if (shared.snapshot === null) return;
+    proxy.snapshot = shared.snapshot;
     this.pushes++;
-    proxy.session.setSnapshot(snapshot);
+    proxy.session.setSnapshot(shared.snapshot);
+  }
+
+  #share({ proxy }: ConnectedProxy, old: Shared | undefined): Shared {
+    const resources = this.#options.translate(this.#model!, proxy);
+    const faults = checkResources(resources);
+    const proxies = new Set<ConnectedProxy>();
+    if (faults.length === 0)
+      return { snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()), faults, proxies };
+    const snapshot = old?.snapshot ?? null;
+    if (old?.faults.join() !== faults.join())
+      this.#options.log.error(
+        `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
+      );
+    return { snapshot, faults, proxies };
   }
 }

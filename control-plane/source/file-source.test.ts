@@ -20,11 +20,26 @@ class HeldClock implements SourceClock {
     return () => void (this.#timers = this.#timers.filter((each) => each !== timer));
   }
 
-  /** Fires every timer of this delay. */
+  #nowMs = 0;
+
+  /** Fires every timer of this delay, which has passed then. */
   fire(delayMs: number): void {
+    this.#nowMs += delayMs;
     const due = this.#timers.filter((timer) => timer.delayMs === delayMs);
     this.#timers = this.#timers.filter((timer) => timer.delayMs !== delayMs);
     for (const { callback } of due) callback();
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  wallMs(): number {
+    return 0;
+  }
+
+  pendingOf(delayMs: number): number {
+    return this.#timers.filter((timer) => timer.delayMs === delayMs).length;
   }
 
   get pending(): number {
@@ -40,6 +55,7 @@ class HeldClock implements SourceClock {
 
 const debounceMs = 50;
 const rescanMs = 5_000;
+const settleMs = 500;
 let folder: string;
 let clock: HeldClock;
 let source: FileSource | null;
@@ -69,6 +85,18 @@ function write(name: string, text: string): string {
 function start(paths: readonly string[] = [folder]): SourceState {
   source = new FileSource(paths, { clock, onChange: (state) => void changes.push(state) });
   return source.start();
+}
+
+/** A look without an event finds a change, and the next one finds it unchanged. */
+function rescan(): void {
+  clock.fire(rescanMs);
+  clock.fire(settleMs);
+}
+
+/** Waits for events of the file system, and lets the time pass that must be quiet after them. */
+async function quietLook(): Promise<void> {
+  await clock.armed(debounceMs);
+  clock.fire(debounceMs);
 }
 
 function names(state: SourceState): string[] {
@@ -116,7 +144,7 @@ describe('reading', () => {
     write('b.yaml', service('a', 1));
     start();
     write('a.yaml', service('a', 2));
-    clock.fire(rescanMs);
+    rescan();
     expect(texts(source!.state)).toEqual([
       expect.stringMatching(
         /^a\.yaml:1:1: metadata\.name: Service shop\/a stands at .*b\.yaml:1:1 too; remove one of them/,
@@ -162,14 +190,14 @@ describe('changes', () => {
     const path = write('a.yaml', service('a'));
     const first = start();
     writeFileSync(path, 'kind: [');
-    clock.fire(rescanMs);
+    rescan();
     expect(changes).toHaveLength(1);
     expect(changes[0]!.resources).toBe(first.resources);
     expect(changes[0]!.faults.length).toBeGreaterThan(0);
-    clock.fire(rescanMs);
+    rescan();
     expect(changes).toHaveLength(1);
     writeFileSync(path, service('a', 81));
-    clock.fire(rescanMs);
+    rescan();
     expect(changes[1]!.faults).toEqual([]);
     expect(changes[1]!.resources).toMatchObject([{ ports: [{ port: 81 }] }]);
   });
@@ -179,10 +207,10 @@ describe('changes', () => {
     const path = write('b.yaml', service('b'));
     const first = start();
     writeFileSync(path, service('b'));
-    clock.fire(rescanMs);
+    rescan();
     expect(changes).toEqual([]);
     writeFileSync(path, service('b', 2));
-    clock.fire(rescanMs);
+    rescan();
     expect(changes[0]!.resources[0]).toBe(first.resources[0]);
     expect(changes[0]!.resources[1]).not.toBe(first.resources[1]);
   });
@@ -192,12 +220,23 @@ describe('changes', () => {
     const path = write('b.yaml', service('b'));
     start();
     unlinkSync(path);
-    clock.fire(rescanMs);
+    rescan();
     expect(names(source!.state)).toEqual(['a']);
     rmSync(folder, { recursive: true });
-    clock.fire(rescanMs);
+    rescan();
     expect(names(source!.state)).toEqual(['a']);
     expect(source!.state.faults).toMatchObject([{ message: 'there is no such file or folder' }]);
+  });
+
+  test('a file that turns into a link without an end keeps its content, and so do those beside it', () => {
+    const path = write('a.yaml', service('a'));
+    write('z.yaml', service('z'));
+    start();
+    unlinkSync(path);
+    symlinkSync('a.yaml', path);
+    rescan();
+    expect(names(source!.state)).toEqual(['z', 'a']);
+    expect(source!.state.faults).toMatchObject([{ file: path, covered: true }]);
   });
 
   test("an editor's save by renaming is seen at once, for a file given by name too", async () => {
@@ -219,6 +258,76 @@ describe('changes', () => {
     await clock.armed(debounceMs);
     clock.fire(debounceMs);
     expect(names(source!.state)).toEqual(['a']);
+  });
+
+  test.each([
+    ['emptied', ''],
+    ['cut in a document', service('a').slice(0, -12)],
+    ['cut between documents', service('a')],
+    ['without one of its resources', `${service('a')}---\n${service('c')}${'#'.repeat(200)}`],
+  ])('a file that is %s, and whole again a moment later, takes nothing away', async (_how, half) => {
+    const whole = `${service('a')}---\n${service('b')}`;
+    const path = write('a.yaml', whole);
+    start();
+    writeFileSync(path, half);
+    await quietLook();
+    expect(names(source!.state)).toEqual(['a', 'b']);
+    writeFileSync(path, `${whole}---\n${service('d')}`);
+    await quietLook();
+    clock.fire(settleMs);
+    clock.fire(settleMs);
+    expect(names(source!.state)).toEqual(['a', 'b', 'd']);
+    expect(changes.map((state) => [names(state), texts(state)])).toEqual([[['a', 'b', 'd'], []]]);
+  });
+
+  test('a file that lost something is believed when it is the same at a second look', async () => {
+    const path = write('a.yaml', `${service('a')}---\n${service('b')}`);
+    start();
+    writeFileSync(path, service('a'));
+    await quietLook();
+    expect(changes).toEqual([]);
+    clock.fire(settleMs);
+    expect(names(source!.state)).toEqual(['a']);
+    writeFileSync(path, '');
+    await quietLook();
+    clock.fire(settleMs);
+    expect(names(source!.state)).toEqual([]);
+    expect(clock.pendingOf(settleMs)).toBe(0);
+  });
+
+  test('a file that is written all the time is not read before it rests', async () => {
+    const path = write('a.yaml', service('a'));
+    start();
+    for (let i = 1; i <= 5; i++) {
+      // Longer every time, and no moment of quiet.
+      writeFileSync(
+        path,
+        service('a') +
+          service('b')
+            .slice(0, 20 * i)
+            .replace(/^/, '---\n'),
+      );
+      clock.fire(rescanMs);
+      clock.fire(settleMs / 2);
+      expect(changes).toEqual([]);
+    }
+    writeFileSync(path, `${service('a')}---\n${service('b')}`);
+    rescan();
+    expect(changes.map(names)).toEqual([['a', 'b']]);
+  });
+
+  test('events without end put the look off, but not for ever; what is read then is read twice', async () => {
+    write('a.yaml', service('a'));
+    start();
+    write('a.yaml', service('a', 81));
+    for (let i = 0; i < 40; i++) {
+      await clock.armed(debounceMs);
+      write('busy.log', String(i));
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    clock.fire(debounceMs);
+    clock.fire(settleMs);
+    expect(changes.at(-1)?.resources).toMatchObject([{ ports: [{ port: 81 }] }]);
   });
 
   test('close leaves no timer behind', () => {

@@ -1,10 +1,14 @@
 /** Watches configuration files and folders and tells when what they say has changed. What they say is in configuration-files.ts. */
 import { type FSWatcher, watch } from 'node:fs';
 import { ConfigurationFiles, type SourceState } from './configuration-files.ts';
+import { type Look, settleMs } from './file-entry.ts';
+import type { LastGoodFiles } from './last-good-files.ts';
 import type { SourceClock } from './source-clock.ts';
 
 export interface FileSourceOptions {
   readonly clock: SourceClock;
+  /** Where what is good survives a restart. */
+  readonly lastGood?: LastGoodFiles;
   /** After a change of resources or faults; never from within start(). */
   readonly onChange: (state: SourceState) => void;
   /** Quiet time after the last file event; default 50 ms. */
@@ -24,11 +28,17 @@ export class FileSource {
   /** How often the look was put off by another event. */
   #putOff = 0;
   #cancelRescan: (() => void) | null = null;
+  #cancelSettle: (() => void) | null = null;
   #closed = false;
 
   /** `paths`: files and folders (with all folders below). */
   constructor(paths: readonly string[], options: FileSourceOptions) {
-    this.#files = new ConfigurationFiles(paths);
+    const { clock, lastGood } = options;
+    this.#files = new ConfigurationFiles(paths, {
+      nowMs: () => clock.nowMs(),
+      wallMs: () => clock.wallMs(),
+      ...(lastGood === undefined ? {} : { lastGood: lastGood.load(), onGood: (good) => lastGood.save(good) }),
+    });
     this.#options = options;
   }
 
@@ -38,7 +48,7 @@ export class FileSource {
 
   /** Reads everything, synchronously, then watches. */
   start(): SourceState {
-    this.#files.read(true);
+    this.#files.read(true, 'start');
     this.#watchFolders();
     this.#armRescan();
     return this.state;
@@ -48,20 +58,27 @@ export class FileSource {
     this.#closed = true;
     this.#cancelDebounce?.();
     this.#cancelRescan?.();
+    this.#cancelSettle?.();
     for (const watcher of this.#watchers.values()) watcher.close();
     this.#watchers.clear();
   }
 
-  #scan(everything: boolean): void {
+  #scan(everything: boolean, when: Look['when']): void {
     if (this.#closed) return;
-    const changed = this.#files.read(everything);
+    const changed = this.#files.read(everything, when);
     this.#watchFolders();
+    if (this.#files.doubts) this.#cancelSettle ??= this.#options.clock.after(settleMs, () => this.#lookAgain());
     if (changed) this.#options.onChange(this.state);
+  }
+
+  #lookAgain(): void {
+    this.#cancelSettle = null;
+    this.#scan(true, 'any');
   }
 
   #armRescan(): void {
     this.#cancelRescan = this.#options.clock.after(this.#options.rescanIntervalMs ?? 5_000, () => {
-      this.#scan(false);
+      this.#scan(false, 'any');
       if (!this.#closed) this.#armRescan();
     });
   }
@@ -97,9 +114,10 @@ export class FileSource {
     if (this.#cancelDebounce !== null && this.#putOff++ >= maxPutOffs) return;
     this.#cancelDebounce?.();
     this.#cancelDebounce = this.#options.clock.after(this.#options.debounceMs ?? 50, () => {
+      const quiet = this.#putOff < maxPutOffs;
       this.#cancelDebounce = null;
       this.#putOff = 0;
-      this.#scan(true);
+      this.#scan(true, quiet ? 'quiet' : 'any');
     });
   }
 }

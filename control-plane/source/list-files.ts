@@ -1,5 +1,5 @@
 /** Which files a list of paths stands for: a file is itself, a folder is every .yaml, .yml and .json below it. Hidden entries are left out (also Kubernetes' `..data`). */
-import { readdirSync, realpathSync, statSync } from 'node:fs';
+import { readdirSync, realpathSync, type Stats, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { Fault } from './fault.ts';
 
@@ -10,7 +10,7 @@ export interface FileList {
   readonly folders: readonly string[];
   /** What could not be read. */
   readonly faults: readonly Fault[];
-  /** Given folders, or folders below, that could not be read: what was in them is unknown, not gone. */
+  /** Given folders, or entries below, that could not be read: what they are, or what was in them, is unknown, not gone. */
   readonly unreadable: readonly string[];
 }
 
@@ -41,7 +41,14 @@ export function listFiles(paths: readonly string[], knownFolders: ReadonlySet<st
     }
   };
   const readEntry = (path: string, depth: number): void => {
-    const stat = statSync(path, { throwIfNoEntry: false });
+    let stat: Stats | undefined;
+    try {
+      stat = statSync(path, { throwIfNoEntry: false });
+    } catch (error) {
+      fail(path, error);
+      unreadable.push(path);
+      return;
+    }
     // A link that leads nowhere, or an entry that was removed meanwhile.
     if (stat === undefined) return;
     if (stat.isDirectory()) readFolder(path, depth + 1);

@@ -4,7 +4,10 @@ import type { Fault } from './fault.ts';
 
 export interface MergedFiles {
   readonly resources: readonly Resource[];
-  readonly faults: readonly Fault[];
+  /** Each with the name of the resource that stands twice. */
+  readonly faults: ReadonlyArray<Fault & { readonly name: string }>;
+  /** Names that stand in several places. */
+  readonly contested: readonly string[];
   /** Which file each resource came from, by its name: handed in again next time. */
   readonly winners: ReadonlyMap<string, string>;
 }
@@ -23,21 +26,24 @@ export function mergeFiles(
     }
   }
   const resources: Resource[] = [];
-  const faults: Fault[] = [];
+  const faults: Array<Fault & { readonly name: string }> = [];
+  const contested: string[] = [];
   const winners = new Map<string, string>();
   for (const [name, candidates] of byName) {
     const winner = candidates.find(({ place }) => place.file === before.get(name)) ?? candidates[0]!;
     resources.push(winner);
     winners.set(name, winner.place.file);
+    if (candidates.length > 1) contested.push(name);
     for (const other of candidates) {
       if (other === winner) continue;
       const { file, line, column } = winner.place;
       faults.push({
+        name,
         ...other.place,
         path: 'metadata.name',
         message: `${name} stands at ${file}:${line}:${column} too; remove one of them (that one is in force)`,
       });
     }
   }
-  return { resources, faults, winners };
+  return { resources, faults, contested, winners };
 }

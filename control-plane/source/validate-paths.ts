@@ -16,9 +16,9 @@ export interface Validation {
 /** Checks files and folders. A path that does not exist is a fault, and so is a list of paths that holds no configuration file at all. */
 export function validatePaths(paths: readonly string[]): Validation {
   const files = new ConfigurationFiles(paths);
-  files.read(true);
+  files.read(true, 'start');
   const { faults, warnings, resources } = files.state;
-  const found = [...faults];
+  const found: Fault[] = faults.map(({ file, line, column, path, message }) => ({ file, line, column, path, message }));
   if (files.fileCount === 0 && found.length === 0) {
     found.push({
       file: paths.join(', '),

@@ -70,10 +70,22 @@ function clusterOf({ namespace, service, port, problem }: Backend): string {
   return problem === '' ? outboundCluster(namespace, service, port) : missingBackendCluster;
 }
 
+/** Envoy refuses a body above 4096 bytes, and with it the whole table. */
+const maxBodyBytes = 1024;
+
 /** The answer of a rule that has no backend that exists. */
 export function noBackendAction(routeName: string, backends: readonly Backend[], status: 500 | 503): Action {
-  const reasons = [...new Set(backends.map(({ problem }) => problem))].join('; ');
-  const body = `${routeName} has no backend${reasons === '' ? '' : `: ${reasons}`}`;
+  const reasons = [...new Set(backends.map(({ problem }) => problem))];
+  let body = `${routeName} has no backend`;
+  for (const [at, reason] of reasons.entries()) {
+    const more = `${at === 0 ? ': ' : '; '}${reason}`;
+    const rest = `; and ${reasons.length - at} more`;
+    if (Buffer.byteLength(body + more + rest) > maxBodyBytes) {
+      body += rest;
+      break;
+    }
+    body += more;
+  }
   return { case: 'directResponse', value: { status, body: { specifier: { case: 'inlineString', value: body } } } };
 }
 
@@ -85,6 +97,9 @@ const redirectCodes: Readonly<Record<RedirectFilter['status'], RedirectAction_Re
   308: RedirectAction_RedirectResponseCode.PERMANENT_REDIRECT,
 };
 
+/** Gateway API: a scheme without a port means the port that is well known for it. Left out, Envoy would keep the caller's (`https://shop:8080`). */
+const wellKnownPorts: Readonly<Record<RedirectFilter['scheme'], number>> = { '': 0, http: 80, https: 443 };
+
 export function redirectAction(
   { scheme, hostname, port, path, status }: RedirectFilter,
   prefixRewrite: string,
@@ -94,7 +109,7 @@ export function redirectAction(
     value: {
       schemeRewriteSpecifier: scheme === '' ? { case: undefined } : { case: 'schemeRedirect', value: scheme },
       hostRedirect: hostname,
-      portRedirect: port,
+      portRedirect: port === 0 ? wellKnownPorts[scheme] : port,
       pathRewriteSpecifier:
         path?.type === 'ReplaceFullPath'
           ? { case: 'pathRedirect', value: path.value }

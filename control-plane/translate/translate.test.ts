@@ -272,3 +272,12 @@ describe('proxyless gRPC', () => {
     }
   });
 });
+
+test('callers of namespaces that the configuration does not name share one outbound table, however many they are', () => {
+  const model = sampleModel();
+  const tables = ['x', 'y', 'z'].map((namespace) =>
+    translate(model, proxy('outrigger', { namespace, cluster: `${namespace}/a` })).routes.get('outbound'),
+  );
+  expect(new Set(tables).size).toBe(1);
+  expect(translate(model, proxy('outrigger')).routes.get('outbound')).not.toBe(tables[0]);
+});

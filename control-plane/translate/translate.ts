@@ -134,18 +134,27 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
   return protocols.size === 1 ? [...protocols][0]! : null;
 }
 
-const keptOutbound = new WeakMap<readonly PortRouting[], Map<string, EncodedResource>>();
+interface OutboundTables {
+  /** Those that the configuration names: with a Service, or with routes for their callers. */
+  readonly namespaces: ReadonlySet<string>;
+  readonly byNamespace: Map<string, EncodedResource>;
+}
 
-function outboundRoutes(routings: readonly PortRouting[], namespace: string): EncodedResource {
+const keptOutbound = new WeakMap<readonly PortRouting[], OutboundTables>();
+
+/** Namespaces that the configuration does not name see all the same, whatever they are called: so there are no more tables than namespaces in it, and one. */
+function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
-    tables = new Map();
+    const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
+    tables = { namespaces: new Set(named), byNamespace: new Map() };
     keptOutbound.set(routings, tables);
   }
-  let table = tables.get(namespace);
+  const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
+  let table = tables.byNamespace.get(namespace);
   if (table === undefined) {
     table = encodeOutboundRoutes(routings, namespace);
-    tables.set(namespace, table);
+    tables.byNamespace.set(namespace, table);
   }
   return table;
 }

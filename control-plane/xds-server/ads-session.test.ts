@@ -10,7 +10,7 @@ import { maxNames, type OutgoingResponse } from './subscription.ts';
 type State = Readonly<Partial<Record<keyof typeof typeOrder, Readonly<Record<string, string>>>>>;
 
 /** Versions by type and name. */
-function snapshotOf(state: State): ServedSnapshot {
+function snapshotOf(state: State, uncertain: readonly string[] = []): ServedSnapshot {
   const byType = new Map(
     Object.entries(state).map(([type, versions]) => {
       const typeUrl: string = typeOrder[type as keyof typeof typeOrder];
@@ -21,7 +21,7 @@ function snapshotOf(state: State): ServedSnapshot {
       return [typeUrl, new Map(resources)] as const;
     }),
   );
-  return { resources: (typeUrl) => byType.get(typeUrl) ?? new Map() };
+  return { resources: (typeUrl) => byType.get(typeUrl) ?? new Map(), uncertainEndpoints: new Set(uncertain) };
 }
 
 class Recorder implements SessionOwner {
@@ -88,10 +88,15 @@ class SotwClient extends Recorder {
   readonly session: AdsSession<SotwSubscription> = sotwSession(this);
   readonly #nonces = new Map<string, string>();
 
-  request(type: keyof typeof typeOrder, names: readonly string[] = [], error: string | null = null): string {
+  request(
+    type: keyof typeof typeOrder,
+    names: readonly string[] = [],
+    error: string | null = null,
+    version = 'v',
+  ): string {
     const subscription = this.session.subscription(typeOrder[type])!;
     if (subscription.awaiting !== '') this.#nonces.set(type, subscription.awaiting);
-    const fault = subscription.onRequest({ nonce: this.#nonces.get(type) ?? '', version: 'v', names, error });
+    const fault = subscription.onRequest({ nonce: this.#nonces.get(type) ?? '', version, names, error });
     this.session.flush();
     return fault;
   }
@@ -209,5 +214,62 @@ describe('endpoints after a change of their cluster (Envoy warms the cluster ane
     client.take();
     client.session.setSnapshot(snapshotOf({ cluster: { a: '1', b: '1' }, endpoints: { a: '1', b: '2' } }));
     expect(client.take()).toEqual(['endpoints b@2']);
+  });
+});
+
+describe('endpoints of which the control plane may not know all yet (a start without stored leases)', () => {
+  const clusters = { a: '1', b: '1' };
+  const unsure = snapshotOf({ cluster: clusters, endpoints: { a: 'empty', b: '2' }, listener: { l: '1' } }, ['a']);
+  const sure = snapshotOf({ cluster: clusters, endpoints: { a: 'empty', b: '2' }, listener: { l: '1' } });
+
+  it('are kept by a delta client that has them from before, until they are certain', () => {
+    const client = new DeltaClient();
+    client.session.setSnapshot(unsure);
+    client.request('cluster', { held: clusters });
+    client.request('endpoints', { subscribe: ['a', 'b'], held: { a: '1', b: '1' } });
+    client.request('listener');
+    client.ack('cluster');
+    client.ack('endpoints');
+    expect(client.take()).toEqual(['cluster', 'endpoints b@2', 'listener l@1']);
+    client.session.setSnapshot(sure);
+    expect(client.take()).toEqual(['endpoints a@empty']);
+  });
+
+  it('are kept by a state-of-the-world client that has them from before, and hold up nothing', () => {
+    const client = new SotwClient();
+    client.session.setSnapshot(unsure);
+    client.request('cluster');
+    client.request('endpoints', ['a', 'b']);
+    client.request('listener');
+    client.request('cluster');
+    client.request('endpoints', ['a', 'b']);
+    expect(client.take()).toEqual(['cluster a@1 b@1', 'endpoints b@2', 'listener l@1']);
+    client.session.setSnapshot(sure);
+    expect(client.take()).toEqual(['endpoints a@empty']);
+  });
+
+  it('are sent at once to a client that has none, or asks for them anew', () => {
+    const delta = new DeltaClient();
+    delta.session.setSnapshot(unsure);
+    delta.request('endpoints', { subscribe: ['a'] });
+    expect(delta.take()).toEqual(['endpoints a@empty']);
+    const sotw = new SotwClient();
+    sotw.session.setSnapshot(unsure);
+    sotw.request('endpoints', ['a'], null, '');
+    expect(sotw.take()).toEqual(['endpoints a@empty']);
+    const again = new DeltaClient();
+    again.session.setSnapshot(unsure);
+    again.request('endpoints', { subscribe: ['a'], held: { a: '1' } });
+    again.request('endpoints', { unsubscribe: ['a'] });
+    again.request('endpoints', { subscribe: ['a'] });
+    expect(again.take()).toEqual(['endpoints a@empty']);
+  });
+
+  it('go with their cluster all the same', () => {
+    const client = new DeltaClient();
+    client.session.setSnapshot(snapshotOf({ cluster: {}, endpoints: {} }, []));
+    client.request('cluster', { held: { a: '1' } });
+    client.request('endpoints', { subscribe: ['a'], held: { a: '1' } });
+    expect(client.take()).toEqual(['cluster -a', 'endpoints -a']);
   });
 });

@@ -11,6 +11,7 @@ import type { OutgoingResponse, Subscription } from './subscription.ts';
 const endpointsWaitMs = 1_000;
 
 const nothing: ResourceMap = new Map();
+const none: ReadonlySet<string> = new Set();
 
 export interface SessionOwner {
   send(response: OutgoingResponse): void;
@@ -62,22 +63,41 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   /** Sends what may be sent now. Called after every request and every change. */
   flush(): void {
     // First, and waiting for nothing: they are what clusters and listeners can't start without.
-    this.#sendResources(typeOrder.secret, this.#secrets(), false);
+    this.#sendResources(typeOrder.secret, this.#secrets(), () => false);
     const snapshot = this.#snapshot;
     if (snapshot === null) return;
-    this.#sendClusters(snapshot, !this.#settled([typeOrder.listener, typeOrder.routes], snapshot));
+    const endpoints = this.subscriptions.get(typeOrder.endpoints);
+    if (endpoints !== undefined) endpoints.uncertain = snapshot.uncertainEndpoints ?? none;
+    const routesFollow = this.#routesFollow(snapshot);
+    this.#sendClusters(snapshot, !routesFollow);
     this.#sendEndpointsAgain();
-    this.#send(typeOrder.endpoints, snapshot, false);
+    this.#sendEndpoints(snapshot, !routesFollow);
     if (!this.#clustersReady(snapshot)) return;
-    this.#send(typeOrder.listener, snapshot, false);
-    this.#send(typeOrder.routes, snapshot, false);
+    this.#send(typeOrder.listener, snapshot);
+    this.#send(typeOrder.routes, snapshot);
     // Listeners and routes may have nothing more to say now: what they no longer use can go.
-    if (this.#settled([typeOrder.listener, typeOrder.routes], snapshot)) this.#sendClusters(snapshot, false);
+    if (!this.#routesFollow(snapshot)) return;
+    this.#sendClusters(snapshot, false);
+    this.#sendEndpoints(snapshot, false);
+  }
+
+  /** The routes that the client uses are those of the snapshot. What it refused it has not: its old routes still lead where they led. */
+  #routesFollow(snapshot: ServedSnapshot): boolean {
+    const types = [typeOrder.listener, typeOrder.routes];
+    return this.#settled(types, snapshot) && types.every((type) => !this.subscriptions.get(type)?.refused);
   }
 
   #sendClusters(snapshot: ServedSnapshot, holdRemovals: boolean): void {
-    if (!this.#send(typeOrder.cluster, snapshot, holdRemovals)) return;
+    if (!this.#send(typeOrder.cluster, snapshot, () => holdRemovals)) return;
     for (const name of this.subscriptions.get(typeOrder.cluster)!.changedNames) this.#warmedAnew.add(name);
+  }
+
+  /** Endpoints go with their cluster or after it, never before: while the client has the cluster, its routes may lead there. */
+  #sendEndpoints(snapshot: ServedSnapshot, holdRemovals: boolean): void {
+    const held = this.subscriptions.get(typeOrder.cluster)?.sent;
+    const clusters = snapshot.resources(typeOrder.cluster);
+    const hold = (name: string): boolean => holdRemovals || (held?.has(name) === true && !clusters.has(name));
+    this.#send(typeOrder.endpoints, snapshot, hold);
   }
 
   /**
@@ -91,12 +111,12 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
     this.#warmedAnew.clear();
   }
 
-  #send(typeUrl: string, snapshot: ServedSnapshot, holdRemovals: boolean): boolean {
-    return this.#sendResources(typeUrl, snapshot.resources(typeUrl), holdRemovals);
+  #send(typeUrl: string, snapshot: ServedSnapshot, hold: (name: string) => boolean = () => false): boolean {
+    return this.#sendResources(typeUrl, snapshot.resources(typeUrl), hold);
   }
 
-  #sendResources(typeUrl: string, resources: ResourceMap, holdRemovals: boolean): boolean {
-    const response = this.subscriptions.get(typeUrl)?.next(resources, holdRemovals);
+  #sendResources(typeUrl: string, resources: ResourceMap, hold: (name: string) => boolean): boolean {
+    const response = this.subscriptions.get(typeUrl)?.next(resources, hold);
     if (response === null || response === undefined) return false;
     this.#owner.send(response);
     return true;
@@ -116,7 +136,7 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
       clusters.wildcard &&
       clusters.refused === null &&
       [...snapshot.resources(typeOrder.endpoints).keys()].some(
-        (name) => endpoints === undefined || !endpoints.sent.has(name),
+        (name) => endpoints === undefined || !(endpoints.sent.has(name) || endpoints.keeps(name)),
       );
     if (!missing) {
       this.#waitingSinceMs = -1;

@@ -1,4 +1,4 @@
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import type { ServerDuplexStream, ServerUnaryCall } from '@grpc/grpc-js';
 import { describe, expect, it } from 'vitest';
 import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
@@ -6,16 +6,18 @@ import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/confi
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import {
   type ClientStatusRequest,
+  ClientStatusRequestSchema,
   type ClientStatusResponse,
   ConfigStatus,
 } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
 import type { DoorContext } from '../door/caller.ts';
 import type { ProxyNode } from '../translate/proxy-node.ts';
-import { sotwSession } from './ads-session.ts';
+import { deltaSession, sotwSession } from './ads-session.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
 import { CsdsService } from './csds-service.ts';
 import type { ServedSnapshot } from './served-resource.ts';
 import { typeOrder } from './served-resource.ts';
+import type { OutgoingResponse } from './subscription.ts';
 
 function clusters(versions: Readonly<Record<string, string>>): ServedSnapshot {
   const typeUrl = typeOrder.cluster;
@@ -62,21 +64,34 @@ class Client {
   }
 }
 
-function fetchStatus(clients: readonly Client[], context: DoorContext = {}): ClientStatusResponse {
+type RequestInit = MessageInitShape<typeof ClientStatusRequestSchema>;
+
+function ask(
+  clients: readonly Client[],
+  request: RequestInit,
+  context: DoorContext = {},
+): ClientStatusResponse | string {
   const service = new CsdsService(() => clients.map(({ proxy }) => proxy));
-  let found: ClientStatusResponse | null = null;
+  let found: ClientStatusResponse | string = '';
   service.implementation.fetchClientStatus(
-    { getAuthContext: () => context } as ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
-    (_error, response) => {
-      found = response!;
+    { request: create(ClientStatusRequestSchema, request), getAuthContext: () => context } as ServerUnaryCall<
+      ClientStatusRequest,
+      ClientStatusResponse
+    >,
+    (error, response) => {
+      found = error === null ? response! : `${error.code} ${error.details}`;
     },
   );
-  return found!;
+  return found;
+}
+
+function fetchStatus(...clients: readonly Client[]): ClientStatusResponse {
+  return ask(clients, {}) as ClientStatusResponse;
 }
 
 /** `name version config-status client-status error`. */
 function rows(...clients: readonly Client[]): string[] {
-  return fetchStatus(clients).config.flatMap(({ genericXdsConfigs }) =>
+  return fetchStatus(...clients).config.flatMap(({ genericXdsConfigs }) =>
     genericXdsConfigs.map(({ name, versionInfo, configStatus, clientStatus, errorState }) =>
       [
         name,
@@ -91,7 +106,7 @@ function rows(...clients: readonly Client[]): string[] {
 
 describe('CSDS', () => {
   it('names every connected proxy by its node, also one that asked for nothing', () => {
-    const { config } = fetchStatus([new Client('a'), new Client('b')]);
+    const { config } = fetchStatus(new Client('a'), new Client('b'));
     expect(config.map(({ node, clientScope }) => [node?.id, clientScope])).toEqual([
       ['a', 'sotw'],
       ['b', 'sotw'],
@@ -138,19 +153,102 @@ describe('CSDS', () => {
     const caller = (id: string): DoorContext => ({
       caller: { proof: 'certificate', words: id, speaksFor: (other) => other.text === id, fault: () => '' },
     });
-    const shown = (context: DoorContext): number => fetchStatus([client, new Client('b')], context).config.length;
+    const shown = (context: DoorContext): number =>
+      (ask([client, new Client('b')], {}, context) as ClientStatusResponse).config.length;
     expect(shown({})).toBe(2);
     expect(shown(caller('spiffe://td/ns/shop/sa/orders'))).toBe(1);
     expect(shown(caller('spiffe://td/ns/shop/sa/payments'))).toBe(0);
   });
 
+  it('says of a type that was answered with nothing that it is SYNCED, and of one that was not answered that it is NOT_SENT', () => {
+    const client = new Client('a');
+    client.request();
+    expect(rows(client)).toEqual(['  NOT_SENT REQUESTED']);
+    client.give(clusters({}));
+    expect(rows(client)).toEqual(['  STALE REQUESTED']);
+    client.request();
+    expect(rows(client)).toEqual(['  SYNCED ACKED']);
+  });
+
+  it('keeps a refusal as long as the client has not taken the resource, though others are refused or taken since', () => {
+    const sent: OutgoingResponse[] = [];
+    const session = deltaSession({
+      send: (response) => void sent.push(response),
+      nowMs: () => 0,
+      flushLater: () => {},
+    });
+    const { proxy } = new Client('a');
+    const client = { proxy: { ...proxy, session } } as unknown as Client;
+    const give = (versions: Readonly<Record<string, string>>): void => {
+      (client.proxy as { snapshot: ServedSnapshot }).snapshot = clusters(versions);
+      session.setSnapshot(clusters(versions));
+    };
+    const request = (error: string | null): void => {
+      const none = { subscribe: [], unsubscribe: [], initialVersions: new Map<string, string>() };
+      session.subscription(typeOrder.cluster)!.onRequest({ ...none, nonce: sent.at(-1)?.nonce ?? '', error });
+      session.flush();
+    };
+    give({ a: '1', b: '1' });
+    request(null);
+    request('a is bad');
+    give({ a: '1', b: '2' });
+    request('b is bad');
+    expect(rows(client)).toEqual(['a 1 ERROR NACKED a is bad', 'b 2 ERROR NACKED b is bad']);
+    give({ a: '1', b: '3' });
+    request(null);
+    expect(rows(client)).toEqual(['a 1 ERROR NACKED a is bad', 'b 3 SYNCED ACKED']);
+    give({ b: '3' });
+    request(null);
+    expect(rows(client)).toEqual(['b 3 SYNCED ACKED']);
+  });
+
+  it.each<[string, RequestInit['nodeMatchers'], readonly string[]]>([
+    ['none', [], ['orders-1', 'orders-2', 'Pay-1']],
+    ['exact', [{ nodeId: { matchPattern: { case: 'exact', value: 'orders-1' } } }], ['orders-1']],
+    ['prefix', [{ nodeId: { matchPattern: { case: 'prefix', value: 'orders-' } } }], ['orders-1', 'orders-2']],
+    ['suffix', [{ nodeId: { matchPattern: { case: 'suffix', value: '-1' } } }], ['orders-1', 'Pay-1']],
+    [
+      'contains, case aside',
+      [{ nodeId: { matchPattern: { case: 'contains', value: 'PAY' }, ignoreCase: true } }],
+      ['Pay-1'],
+    ],
+    ['expression', [{ nodeId: { matchPattern: { case: 'safeRegex', value: { regex: 'o.*-[23]' } } } }], ['orders-2']],
+    [
+      'one of two',
+      [
+        { nodeId: { matchPattern: { case: 'exact', value: 'Pay-1' } } },
+        { nodeId: { matchPattern: { case: 'exact', value: 'orders-2' } } },
+      ],
+      ['orders-2', 'Pay-1'],
+    ],
+    ['a matcher without conditions', [{}], ['orders-1', 'orders-2', 'Pay-1']],
+  ])('tells of the proxies that node_matchers name: %s', (_how, nodeMatchers, ids) => {
+    const clients = ['orders-1', 'orders-2', 'Pay-1'].map((id) => new Client(id));
+    const answer = ask(clients, { nodeMatchers: nodeMatchers ?? [] }) as ClientStatusResponse;
+    expect(answer.config.map(({ node }) => node?.id)).toEqual(ids);
+  });
+
+  it('refuses node_matchers that it does not know, by field path', () => {
+    const answer = ask([new Client('a')], {
+      nodeMatchers: [
+        { nodeMetadatas: [{ path: [] }] },
+        { nodeId: {} },
+        { nodeId: { matchPattern: { case: 'prefix', value: '' } } },
+        { nodeId: { matchPattern: { case: 'safeRegex', value: { regex: '(' } } } },
+      ],
+    });
+    expect(answer).toMatch(
+      /^3 node_matchers\[0\]\.node_metadatas: .*; node_matchers\[1\]\.node_id: has no pattern.*; node_matchers\[2\]\.node_id\.prefix: is empty; node_matchers\[3\]\.node_id\.safe_regex\.regex: /,
+    );
+  });
+
   it('answers every message of a stream, and ends with it', () => {
     const client = new Client('a');
-    const listeners = new Map<string, () => void>();
+    const listeners = new Map<string, (request?: ClientStatusRequest) => void>();
     const written: ClientStatusResponse[] = [];
     let ended = false;
     const stream = {
-      on: (event: string, listener: () => void) => listeners.set(event, listener),
+      on: (event: string, listener: (request?: ClientStatusRequest) => void) => listeners.set(event, listener),
       getAuthContext: () => ({}),
       write: (message: ClientStatusResponse) => written.push(message),
       end: () => {
@@ -160,8 +258,8 @@ describe('CSDS', () => {
     new CsdsService(() => [client.proxy]).implementation.streamClientStatus(
       stream as unknown as ServerDuplexStream<ClientStatusRequest, ClientStatusResponse>,
     );
-    listeners.get('data')!();
-    listeners.get('data')!();
+    listeners.get('data')!(create(ClientStatusRequestSchema));
+    listeners.get('data')!(create(ClientStatusRequestSchema));
     expect(written.map(({ config }) => config.length)).toEqual([1, 1]);
     listeners.get('end')!();
     expect(ended).toBe(true);

@@ -2,7 +2,7 @@
  * CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. Names and versions only: no resource itself, so no secret either.
  */
 import { create } from '@bufbuild/protobuf';
-import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   ClientResourceStatus,
   UpdateFailureStateSchema,
@@ -18,6 +18,7 @@ import {
 } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
 import { type Caller, callerOf } from '../door/caller.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
+import { nodeTest } from './node-matchers.ts';
 import { servedTypes } from './served-resource.ts';
 import type { Subscription } from './subscription.ts';
 
@@ -32,21 +33,39 @@ export class CsdsService {
     fetchClientStatus: (
       call: ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
       answer: sendUnaryData<ClientStatusResponse>,
-    ): void => answer(null, this.#status(callerOf(call))),
+    ): void => {
+      const found = this.#status(call.request, callerOf(call));
+      if ('config' in found) answer(null, found);
+      else answer(found);
+    },
     streamClientStatus: (stream: ServerDuplexStream<ClientStatusRequest, ClientStatusResponse>): void => {
-      stream.on('data', () => stream.write(this.#status(callerOf(stream))));
+      stream.on('data', (request: ClientStatusRequest) => {
+        const found = this.#status(request, callerOf(stream));
+        if ('config' in found) stream.write(found);
+        else stream.emit('error', found);
+      });
       stream.on('end', () => stream.end());
       stream.on('error', () => stream.end());
     },
   };
 
   /** Who comes by the TLS door sees the proxies of its own identity; the plain door, this machine's, shows all. */
-  #status(caller: Caller | null): ClientStatusResponse {
+  #status(
+    { nodeMatchers }: ClientStatusRequest,
+    caller: Caller | null,
+  ): ClientStatusResponse | ReturnType<typeof invalid> {
+    const test = nodeTest(nodeMatchers);
+    if ('faults' in test) return invalid(test.faults.join('; '));
     const visible = [...this.#proxies()].filter(
-      ({ proxy }) => caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity)),
+      ({ node, proxy }) =>
+        test.matches(node.id) && (caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity))),
     );
     return create(ClientStatusResponseSchema, { config: visible.map(clientConfig) });
   }
+}
+
+function invalid(details: string) {
+  return { name: 'CsdsError', message: details, code: status.INVALID_ARGUMENT, details };
 }
 
 function clientConfig(proxy: ConnectedProxy): ClientConfig {
@@ -57,30 +76,43 @@ function clientConfig(proxy: ConnectedProxy): ClientConfig {
   return create(ClientConfigSchema, { node: proxy.node, genericXdsConfigs: entries, clientScope: proxy.variant });
 }
 
+/** An entry for each resource; of a type without any, one for the type itself, so that "there is nothing" is told from "nothing was sent yet". */
 function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subscription) {
   const resources = proxy.session.resources(typeUrl);
-  return [...subscription.sent.values()].map(({ name, version }) => {
-    const refusedVersion = subscription.refused?.versions.get(name);
-    const refused = refusedVersion === version;
-    const newest = resources.get(name)?.version === version && subscription.awaiting === '';
-    return create(ClientConfig_GenericXdsConfigSchema, {
+  const { refused } = subscription;
+  const waiting = subscription.awaiting !== '';
+  const entry = (name: string, version: string, reason: string | undefined, newest: boolean) =>
+    create(ClientConfig_GenericXdsConfigSchema, {
       typeUrl,
       name,
       versionInfo: version,
-      configStatus: refused ? ConfigStatus.ERROR : newest ? ConfigStatus.SYNCED : ConfigStatus.STALE,
-      clientStatus: refused
-        ? ClientResourceStatus.NACKED
-        : subscription.awaiting === ''
-          ? ClientResourceStatus.ACKED
-          : ClientResourceStatus.REQUESTED,
-      ...(refused
-        ? {
-            errorState: create(UpdateFailureStateSchema, {
-              details: subscription.refused!.details,
-              versionInfo: version,
-            }),
-          }
-        : {}),
+      configStatus: reason !== undefined ? ConfigStatus.ERROR : newest ? ConfigStatus.SYNCED : ConfigStatus.STALE,
+      clientStatus:
+        reason !== undefined
+          ? ClientResourceStatus.NACKED
+          : waiting
+            ? ClientResourceStatus.REQUESTED
+            : ClientResourceStatus.ACKED,
+      ...(reason === undefined
+        ? {}
+        : { errorState: create(UpdateFailureStateSchema, { details: reason, versionInfo: version }) }),
     });
-  });
+  // Which of the resources of a response a client refused, it does not say: all of them, until it takes them.
+  const entries = [...subscription.sent.values()].map(({ name, version }) =>
+    entry(
+      name,
+      version,
+      refused?.versions.get(name) === version ? (refused.reasons.get(name) ?? refused.details) : undefined,
+      resources?.get(name)?.version === version && !waiting,
+    ),
+  );
+  if (entries.length > 0) return entries;
+  if (subscription.answered || waiting) return [entry('', '', refused?.details, !waiting)];
+  return [
+    create(ClientConfig_GenericXdsConfigSchema, {
+      typeUrl,
+      configStatus: ConfigStatus.NOT_SENT,
+      clientStatus: ClientResourceStatus.REQUESTED,
+    }),
+  ];
 }

@@ -30,8 +30,10 @@ export class DeltaSubscription extends Subscription {
       this.#first = false;
       // Legacy wildcard: the first request names nothing.
       if (request.subscribe.length === 0) this.#beWildcard();
-      for (const [name, version] of request.initialVersions)
+      for (const [name, version] of request.initialVersions) {
         this.sent.set(name, { name, typeUrl: this.typeUrl, version, bytes: new Uint8Array() });
+        this.heldBefore.add(name);
+      }
     }
     for (const name of request.subscribe) {
       if (name === '*') {
@@ -39,7 +41,7 @@ export class DeltaSubscription extends Subscription {
         continue;
       }
       // Named again, or for the first time without holding it: must be sent (xds.md C1.8).
-      if (!request.initialVersions.has(name)) this.sent.delete(name);
+      if (!request.initialVersions.has(name)) this.#forget(name);
       this.names.add(name);
       this.#unanswered.add(name);
     }
@@ -53,10 +55,15 @@ export class DeltaSubscription extends Subscription {
       this.names.delete(name);
       this.#unanswered.delete(name);
       // Still covered by the wildcard: the client dropped it and must be told again.
-      this.sent.delete(name);
+      this.#forget(name);
       if (this.wildcard) this.#unanswered.add(name);
     }
     return '';
+  }
+
+  #forget(name: string): void {
+    this.sent.delete(name);
+    this.heldBefore.delete(name);
   }
 
   #beWildcard(): void {
@@ -64,10 +71,10 @@ export class DeltaSubscription extends Subscription {
     this.#answerOwed = true;
   }
 
-  next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
+  next(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null {
     if (this.awaiting !== '') return null;
     const changed = this.changed(resources);
-    const removed = holdRemovals ? [] : this.gone(resources);
+    const removed = this.gone(resources).filter((name) => !hold(name));
     for (const name of this.#unanswered)
       if (!resources.has(name) && !this.sent.has(name) && !removed.includes(name)) removed.push(name);
     this.#unanswered.clear();

@@ -32,4 +32,6 @@ export function isFullState(typeUrl: string): boolean {
 /** A proxy's whole configuration. */
 export interface ServedSnapshot {
   resources(typeUrl: string): ResourceMap;
+  /** Load assignments of which not all may be known yet: a client that has one from before keeps it, as "there is none" would be a guess. */
+  readonly uncertainEndpoints?: ReadonlySet<string>;
 }

@@ -29,6 +29,8 @@ export class SotwSubscription extends Subscription {
     if (this.#first) {
       this.#first = false;
       this.#owed = isFullState(this.typeUrl);
+      // A version on a new stream: it has them, though nobody knows in which version each.
+      if (request.version !== '') for (const name of this.names) this.heldBefore.add(name);
     }
     return '';
   }
@@ -40,6 +42,7 @@ export class SotwSubscription extends Subscription {
     for (const name of this.names) {
       if (next.has(name)) continue;
       this.names.delete(name);
+      this.heldBefore.delete(name);
       // What is asked for again later must be sent again (xds.md C1.8).
       if (!this.wildcard) this.sent.delete(name);
     }
@@ -52,21 +55,24 @@ export class SotwSubscription extends Subscription {
     }
   }
 
-  next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
+  next(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null {
     if (this.awaiting !== '') return null;
-    return isFullState(this.typeUrl) ? this.#fullState(resources, holdRemovals) : this.#changes(resources);
+    return isFullState(this.typeUrl) ? this.#fullState(resources, hold) : this.#changes(resources);
   }
 
-  #fullState(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null {
+  #fullState(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null {
     const wanted: ServedResource[] = [];
     for (const resource of resources.values()) if (this.subscribed(resource.name)) wanted.push(resource);
-    const gone = this.gone(resources);
-    if (holdRemovals) for (const name of gone) wanted.push(this.sent.get(name)!);
-    const changed = this.changed(resources).length > 0 || (gone.length > 0 && !holdRemovals);
+    const gone: string[] = [];
+    for (const name of this.gone(resources)) {
+      if (hold(name)) wanted.push(this.sent.get(name)!);
+      else gone.push(name);
+    }
+    const changed = this.changed(resources).length > 0 || gone.length > 0;
     if (!changed && !this.#owed) return null;
     this.#owed = false;
     const nonce = this.nextNonce();
-    this.sending(nonce, wanted, holdRemovals ? [] : gone);
+    this.sending(nonce, wanted, gone);
     this.sentVersion = versionOf(wanted);
     return { typeUrl: this.typeUrl, nonce, version: this.sentVersion, resources: wanted, removed: [] };
   }

@@ -17,6 +17,7 @@ import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
 import type { SecretSource, StreamSecrets } from './secret-source.ts';
 import { typeOrder } from './served-resource.ts';
 import type { OutgoingResponse, Subscription } from './subscription.ts';
+import { UnservedTypes } from './unserved-types.ts';
 
 export interface XdsServiceOptions {
   readonly proxies: ProxyRegistry;
@@ -51,6 +52,11 @@ export class StreamHandler implements SessionOwner {
   readonly #encode: (response: OutgoingResponse) => unknown;
   readonly #stopAge: () => void;
   readonly #complained = new Set<string>();
+  readonly #unserved = new UnservedTypes((typeUrl) =>
+    this.#options.log.warn(
+      `proxy ${this.connected!.proxy.id} asks for ${JSON.stringify(typeUrl.slice(0, 200))}, which is not served here: it is told that there is nothing`,
+    ),
+  );
   #secrets: StreamSecrets | null = null;
   #stopLater: () => void = () => {};
   #ended = false;
@@ -135,6 +141,16 @@ export class StreamHandler implements SessionOwner {
     );
     proxies.add(this.connected);
     return true;
+  }
+
+  /** A request for a type that is not served: the answer says that there is nothing. */
+  answerUnserved(typeUrl: string, answer: (unserved: UnservedTypes) => OutgoingResponse | null): void {
+    if (typeUrl === '') {
+      this.refuse('type_url: is missing; a request on an aggregated stream names its type');
+      return;
+    }
+    const response = answer(this.#unserved);
+    if (response !== null) this.send(response);
   }
 
   refuse(details: string, code: status = status.INVALID_ARGUMENT): false {

@@ -7,8 +7,12 @@
  */
 import type { ResourceMap, ServedResource } from './served-resource.ts';
 
+/** What the client refused and has not taken since. */
 export interface RefusedResponse {
   readonly versions: ReadonlyMap<string, string>;
+  /** By name, of the response that had it in that version. */
+  readonly reasons: ReadonlyMap<string, string>;
+  /** Of the last one. */
   readonly details: string;
 }
 
@@ -45,6 +49,10 @@ export abstract class Subscription {
   changedNames: readonly string[] = [];
   /** What the client holds and is to be sent all the same. */
   readonly #again = new Set<string>();
+  /** What the client says that it has from before this stream. */
+  readonly heldBefore = new Set<string>();
+  /** Names of which nobody knows yet how they are: who has them keeps them. */
+  uncertain: ReadonlySet<string> = new Set();
   #nonces = 0;
 
   constructor(typeUrl: string) {
@@ -63,7 +71,7 @@ export abstract class Subscription {
   protected takeAnswer(nonce: string, error: string | null, version: string): boolean {
     if (nonce === '') return false;
     if (nonce === this.#answered && this.awaiting === '') {
-      if (error !== null) this.refused = { versions: this.#inFlight, details: error };
+      if (error !== null) this.#refuse(error);
       else if (version === this.sentVersion) this.#accept();
       return true;
     }
@@ -73,8 +81,25 @@ export abstract class Subscription {
     if (error === null) {
       this.#accept();
       this.acknowledgedVersion = version;
-    } else this.refused = { versions: this.#inFlight, details: error };
+    } else this.#refuse(error);
     return true;
+  }
+
+  #refuse(details: string): void {
+    const versions = new Map(this.refused?.versions);
+    const reasons = new Map(this.refused?.reasons);
+    for (const name of versions.keys()) if (!this.sent.has(name)) versions.delete(name);
+    for (const [name, version] of this.#inFlight) {
+      versions.set(name, version);
+      reasons.set(name, details);
+    }
+    for (const name of reasons.keys()) if (!versions.has(name)) reasons.delete(name);
+    this.refused = { versions, reasons, details };
+  }
+
+  /** A response was answered, whatever was in it. */
+  get answered(): boolean {
+    return this.#answered !== '';
   }
 
   /** What an earlier response brought and was refused stays so, until the client takes it in another version or it is gone. */
@@ -116,7 +141,13 @@ export abstract class Subscription {
     return found;
   }
 
+  /** The client keeps what it has of that name from before this stream, whatever is known of it now. */
+  keeps(name: string): boolean {
+    return this.uncertain.has(name) && this.heldBefore.has(name);
+  }
+
   #upToDate({ name, version }: ServedResource): boolean {
+    if (this.keeps(name)) return true;
     return this.sent.get(name)?.version === version && !this.#again.has(name);
   }
 
@@ -133,8 +164,8 @@ export abstract class Subscription {
     for (const name of names) if (this.sent.has(name)) this.#again.add(name);
   }
 
-  /** The next response, or null when there is nothing new or the last one is not answered yet. `holdRemovals`: what is gone is not told yet. */
-  abstract next(resources: ResourceMap, holdRemovals: boolean): OutgoingResponse | null;
+  /** The next response, or null when there is nothing new or the last one is not answered yet. `hold`: whether the client is not told yet that a name is gone. */
+  abstract next(resources: ResourceMap, hold: (name: string) => boolean): OutgoingResponse | null;
 
   /** Something is to be sent, or waits for its answer. */
   settled(resources: ResourceMap): boolean {

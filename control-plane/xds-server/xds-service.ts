@@ -71,7 +71,10 @@ export class XdsService {
     stream.on('data', (request: DiscoveryRequest) => {
       if (handler.ended || !handler.identify(request.node, 'sotw')) return;
       const subscription = session.subscription(handler.typeOf(request.typeUrl));
-      if (subscription === null) return;
+      if (subscription === null) {
+        handler.answerUnserved(request.typeUrl, (unserved) => unserved.sotw(request.typeUrl, request.resourceNames));
+        return;
+      }
       const error = request.errorDetail?.message ?? null;
       const fault = subscription.onRequest({
         nonce: request.responseNonce,
@@ -92,7 +95,12 @@ export class XdsService {
     stream.on('data', (request: DeltaDiscoveryRequest) => {
       if (handler.ended || !handler.identify(request.node, 'delta')) return;
       const subscription = session.subscription(handler.typeOf(request.typeUrl));
-      if (subscription === null) return;
+      if (subscription === null) {
+        handler.answerUnserved(request.typeUrl, (unserved) =>
+          unserved.delta(request.typeUrl, request.resourceNamesSubscribe),
+        );
+        return;
+      }
       const error = request.errorDetail?.message ?? null;
       const fault = subscription.onRequest({
         nonce: request.responseNonce,

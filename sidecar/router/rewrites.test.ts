@@ -28,12 +28,22 @@ test('redirects: scheme, host, port, path and query', () => {
   const location = (action: Partial<RedirectActionConfig>): string =>
     redirectLocation({ ...none, ...action }, { kind: 'prefix', value: '/old' }, head, false);
   expect(location({})).toBe('http://shop:8080/old/a?b');
-  expect(location({ scheme: 'https' })).toBe('https://shop/old/a?b');
+  expect(location({ scheme: 'https' })).toBe('https://shop:8080/old/a?b');
+  expect(location({ scheme: 'https', port: 443 })).toBe('https://shop:443/old/a?b');
   expect(location({ host: 'new' })).toBe('http://new/old/a?b');
   expect(location({ port: 90 })).toBe('http://shop:90/old/a?b');
   expect(location({ path: '/x' })).toBe('http://shop:8080/x?b');
   expect(location({ prefixRewrite: '/new' })).toBe('http://shop:8080/new/a?b');
   expect(location({ stripQuery: true })).toBe('http://shop:8080/old/a');
+  head.authority = '[::1]:80';
+  expect(location({ scheme: 'https' })).toBe('https://[::1]/old/a?b');
+  expect(location({ scheme: 'http' })).toBe('http://[::1]:80/old/a?b');
+  head.authority = '[::1]';
+  expect(location({ scheme: 'https', port: 8443 })).toBe('https://[::1]:8443/old/a?b');
+  head.fields = HeaderFields.of(['x-forwarded-proto', 'https']);
+  head.authority = 'shop:443';
+  expect(location({})).toBe('https://shop:443/old/a?b');
+  expect(location({ scheme: 'http' })).toBe('http://shop/old/a?b');
 });
 
 test('header mutations: remove first, then append, overwrite, add if absent, overwrite if there', () => {

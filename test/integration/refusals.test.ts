@@ -150,6 +150,21 @@ describe('wrong usage and bad input', () => {
     for (const path of paths) expect(output).toContain(`"file": "${path}"`);
   });
 
+  test('every fault of broken configuration is a line of its own, and the control plane ends with 1', async () => {
+    const mesh = mkdtempSync(join(folder, 'mesh-'));
+    writeFileSync(join(mesh, 'a.yaml'), 'apiVersion: v1\nkind: Service\nmetadata: { name: A }\nspec: { ports: [] }\n');
+    writeFileSync(join(mesh, 'b.yaml'), 'kind: [');
+    const listen = ['--listen', '127.0.0.1:0', '--listen-admin', '127.0.0.1:0'];
+    const dataDir = ['--data-dir', join(folder, 'data')];
+    const { code, output } = await outcome('control-plane', '--config', mesh, ...listen, ...dataDir);
+    expect(code).toBe(1);
+    expect(output.match(/^outrigger: .*$/gm)).toEqual([
+      expect.stringMatching(/a\.yaml:3:13: metadata\.name: /),
+      expect.stringMatching(/a\.yaml:4:9: spec\.ports: is empty/),
+      expect.stringMatching(/b\.yaml:1:8: is not YAML/),
+    ]);
+  });
+
   test('a configuration path that is missing, and a listen address beyond loopback, are refused', async () => {
     const missing = await outcome('control-plane', '--config', join(folder, 'none'), '--listen', '127.0.0.1:0');
     expect(missing).toMatchObject({ code: 1 });

@@ -87,6 +87,9 @@ const actions: readonly Json[] = [
     match: { prefix: '/redirect/prefix' },
     redirect: { prefix_rewrite: '/moved', response_code: 'PERMANENT_REDIRECT', strip_query: true },
   },
+  { match: { prefix: '/redirect/scheme-and-port' }, redirect: { scheme_redirect: 'https', port_redirect: 443 } },
+  { match: { prefix: '/redirect/scheme' }, redirect: { scheme_redirect: 'https' } },
+  { match: { prefix: '/redirect/plain' }, redirect: { scheme_redirect: 'http' } },
   { match: { prefix: '/redirect/port' }, redirect: { port_redirect: 8443, response_code: 'TEMPORARY_REDIRECT' } },
   { match: { prefix: '/direct' }, direct_response: { status: 418, body: { inline_string: 'short and stout' } } },
   { match: { prefix: '/empty' }, route: to('empty') },
@@ -125,7 +128,7 @@ export function differentialBootstrap(ports: DifferentialPorts): Json {
     validate_clusters: false,
     virtual_hosts: [
       virtualHost('matches', ['matches.test'], matches),
-      virtualHost('actions', ['actions.test'], actions),
+      virtualHost('actions', ['actions.test', 'actions.test:80', 'actions.test:443', 'actions.test:8080'], actions),
       virtualHost('exact', ['www.example.com'], everything),
       virtualHost('exact-with-port', ['www.example.com:8080'], everything),
       virtualHost('suffix-short', ['*.com'], everything),

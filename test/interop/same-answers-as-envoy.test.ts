@@ -76,6 +76,27 @@ const questions: Readonly<Record<string, Question>> = {
   'redirect: host and scheme, 302': act('/redirect/host/more?x=1'),
   'redirect: prefix without the query, 308': act('/redirect/prefix/more?x=1'),
   'redirect: port, 307': act('/redirect/port'),
+  'redirect: port, the caller names another': act('/redirect/port', { host: 'actions.test:8080' }),
+  'redirect: scheme': act('/redirect/scheme?x=1'),
+  'redirect: scheme, the caller names the default port': act('/redirect/scheme', { host: 'actions.test:80' }),
+  'redirect: scheme, the caller names a port that is no default': act('/redirect/scheme', {
+    host: 'actions.test:8080',
+  }),
+  'redirect: scheme, the caller names the default port of the other': act('/redirect/scheme', {
+    host: 'actions.test:443',
+  }),
+  'redirect: scheme and its default port': act('/redirect/scheme-and-port', { host: 'actions.test:8080' }),
+  'redirect: to the scheme that it is, the port stays': act('/redirect/plain', { host: 'actions.test:80' }),
+  'redirect: path, the port stays': act('/redirect/path', { host: 'actions.test:80' }),
+  'redirect: scheme, forwarded from https': act('/redirect/plain', {
+    host: 'actions.test:443',
+    headers: { 'x-forwarded-proto': 'https' },
+  }),
+  'redirect: scheme, forwarded from the same': act('/redirect/scheme', {
+    host: 'actions.test:443',
+    headers: { 'x-forwarded-proto': 'https' },
+  }),
+  'redirect: path, forwarded from https': act('/redirect/path', { headers: { 'x-forwarded-proto': 'https' } }),
   'direct response': act('/direct'),
   'direct response to HEAD': act('/direct', { method: 'HEAD' }),
   'no route in the virtual host (NR)': act('/nothing-here'),

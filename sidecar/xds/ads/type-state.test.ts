@@ -94,6 +94,21 @@ describe('what the client holds of a type', () => {
     expect(state.settled('b')).toBe(true);
   });
 
+  it('keeps endpoints and routes whose removal is told while their parent still refers to them (gRFC A88; Envoy ignores it too)', () => {
+    const state = endpoints('a', 'b');
+    state.take(delta(typeUrls.endpoints, [['a', '1', endpointsBytes('a', 1)]]), false, 0);
+    const held = state.resources.get('a');
+    expect(state.take(delta(typeUrls.endpoints, [], ['a', 'b', 'c']), false, 1)).toBe('');
+    expect([...state.resources]).toEqual([['a', held]]);
+    expect([...state.absent]).toEqual(['b']);
+    // They come back in another form: taken as any change.
+    state.take(delta(typeUrls.endpoints, [['a', '2', endpointsBytes('a', 2)]]), false, 2);
+    expect(state.resources.get('a')).toMatchObject({ version: '2' });
+    // The parent goes: so do they.
+    state.want(new Set(['b']));
+    expect(state.resources.size).toBe(0);
+  });
+
   it('does not grow by names of clusters that are gone', () => {
     const state = new TypeState(clusterType);
     for (let i = 0; i < 10; i++) {

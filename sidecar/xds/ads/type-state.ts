@@ -148,10 +148,16 @@ export class TypeState {
     });
   }
 
+  /**
+   * Clusters and listeners go when the server says so. Endpoints and routes go with what refers to them: as long as something does, what is held goes on (gRFC A88; Envoy ignores such removals), and only
+   * a name that was never held is absent.
+   */
   #remove(name: string): void {
-    this.resources.delete(name);
     this.refused.delete(name);
-    if (this.wanted.has(name)) this.absent.add(name);
+    const wanted = this.wanted.has(name);
+    if (wanted && this.resources.has(name)) return;
+    this.resources.delete(name);
+    if (wanted) this.absent.add(name);
   }
 
   /** Drops what is not wanted any more: deletion is implied when the parent stops referring (xds.md C1.6). */

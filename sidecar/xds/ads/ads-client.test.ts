@@ -192,6 +192,48 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
     expect(harness.initialized).toBe(1);
   });
 
+  it('gives each resource the whole fetch timeout, from when it was asked for, and says which did not come', () => {
+    const harness = warm(variant);
+    const { server } = harness;
+    // Endpoints never come, whatever the server says of them.
+    const add = (name: string): void => {
+      server.set(typeUrls.cluster, name, clusterBytes(name, 1));
+      harness.push(typeUrls.cluster);
+      while (harness.deliverToClient((typeUrl) => typeUrl !== typeUrls.endpoints)) while (harness.deliverToServer());
+    };
+    // Long after the stream began.
+    harness.pass(60_000);
+    add('early');
+    harness.pass(10_000);
+    add('late');
+    harness.pass(4_900);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders']);
+    harness.pass(200);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders', 'early']);
+    harness.pass(9_700);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders', 'early']);
+    harness.pass(400);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders', 'early', 'late']);
+    expect(harness.log.filter((line) => line.includes('did not send'))).toEqual([
+      expect.stringMatching(/did not send endpoints "early" within 15 s/),
+      expect.stringMatching(/did not send endpoints "late" within 15 s/),
+    ]);
+  });
+
+  it('counts again for what it still waits for on another stream: while there was none, nothing could come (gRFC A57)', () => {
+    const harness = warm(variant);
+    harness.server.set(typeUrls.cluster, 'new', clusterBytes('new', 1));
+    harness.push(typeUrls.cluster);
+    harness.deliverToClient();
+    harness.pass(10_000);
+    harness.breakStream();
+    while (!harness.connected) harness.pass(100);
+    harness.pass(10_000);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders']);
+    harness.pass(5_100);
+    expect([...harness.configuration.clusters.keys()]).toEqual(['orders', 'new']);
+  });
+
   it('waits longer and longer while streams begin and are not answered: only an answer says that the control plane works', () => {
     const harness = new ClientHarness(variant, { random: () => 0.999_999 });
     harness.client.start();

@@ -63,6 +63,8 @@ export interface AdsClientInit {
   readonly stats: StatStore;
 }
 
+/** Names in one line of the log. */
+const maxMissingTold = 10;
 /** A server that makes up types does not fill memory or log. */
 const maxUnaskedTold = 20;
 
@@ -173,6 +175,7 @@ export class AdsClient implements TimerTarget {
     if (number !== this.#streamNumber || this.#reconnectTimer.armed) return;
     this.#stream = stream;
     for (const state of this.#states.values()) this.#ask(state);
+    this.#armFetchTimer();
   }
 
   /** Goes to another connection. What was asked for and held stays; the new stream begins with it, as after any other end. */
@@ -188,6 +191,7 @@ export class AdsClient implements TimerTarget {
     const { log, wheel, random, clock } = this.#init;
     this.#stream = null;
     this.#streamNumber++;
+    for (const state of this.#states.values()) state.streamEnded();
     const wasConnected = this.#connected;
     this.#connected = false;
     this.#init.stats.gauge('control_plane.connected_state').set(0);
@@ -316,8 +320,7 @@ export class AdsClient implements TimerTarget {
         ? new Map([...state.resources].map(([name, { version }]) => [name, version]))
         : new Map<string, string>(),
     };
-    state.asked = true;
-    state.told = new Set(names);
+    state.ask(new Set(names), this.#init.clock.nowMs());
     this.#nodeSent = true;
     this.#stream.send(this.#variant.encode(request));
   }
@@ -329,6 +332,7 @@ export class AdsClient implements TimerTarget {
     do this.#publish();
     while (this.#deriveNames());
     for (const state of this.#states.values()) this.#ask(state);
+    this.#armFetchTimer();
   }
 
   /** EDS names come from clusters, RDS names from listeners, SDS names from both: of both origins. Says whether anything changed. */
@@ -438,9 +442,7 @@ export class AdsClient implements TimerTarget {
         this.#initialized = true;
         this.#init.onInitialized();
       }
-    } else if (!this.#fetchTimer.armed && this.#init.initialFetchTimeoutMs > 0) {
-      this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
-    }
+    } else this.#armFetchTimer();
   }
 
   /** Waiting for a secret from elsewhere is over. */
@@ -470,36 +472,47 @@ export class AdsClient implements TimerTarget {
     return tables;
   }
 
+  /** For when the first of what is waited for has had its time. */
+  #armFetchTimer(): void {
+    const { wheel, clock, initialFetchTimeoutMs } = this.#init;
+    if (initialFetchTimeoutMs <= 0) return;
+    let firstMs = Infinity;
+    for (const state of this.#states.values())
+      for (const [, sinceMs] of state.waiting()) firstMs = Math.min(firstMs, sinceMs);
+    if (firstMs < Infinity) wheel.arm(this.#fetchTimer, Math.max(0, firstMs + initialFetchTimeoutMs - clock.nowMs()));
+    // Without a stream nothing was asked for; listeners are not kept closed all the same.
+    else if (this.#listenersHeld && !this.#fetchTimer.armed) wheel.arm(this.#fetchTimer, initialFetchTimeoutMs);
+  }
+
   /**
-   * Envoy's initial_fetch_timeout: what has not come by now does not hold up the rest. It counts from when this stream began: while there is none, nothing can be said
-   * to be missing (A57).
+   * Envoy's initial_fetch_timeout: what has not come within that time since it was asked for does not hold up the rest. While there is no stream, nothing can be said to be missing
+   * (A57).
    */
   #giveUpWaiting(): void {
-    const { wheel, clock, initialFetchTimeoutMs, log } = this.#init;
-    const leftMs =
-      this.#stream === null ? initialFetchTimeoutMs : this.#streamOpenedMs + initialFetchTimeoutMs - clock.nowMs();
-    if (leftMs > 0) {
-      wheel.arm(this.#fetchTimer, leftMs);
+    const { clock, initialFetchTimeoutMs, log } = this.#init;
+    if (this.#stream === null) {
       // A control plane that is away does not keep the listeners of the bootstrap closed for longer than Envoy would.
-      if (this.#stream === null) this.#openListeners();
+      this.#openListeners();
+      this.#armFetchTimer();
+      return;
+    }
+    const missing: string[] = [];
+    for (const state of this.#states.values()) {
+      for (const [name, sinceMs] of state.waiting()) {
+        if (sinceMs + initialFetchTimeoutMs > clock.nowMs()) continue;
+        state.giveUp(name);
+        missing.push(state.type.wildcard ? `any ${state.type.label}` : `${state.type.label} ${JSON.stringify(name)}`);
+      }
+    }
+    if (missing.length === 0) {
+      this.#armFetchTimer();
       return;
     }
     this.#listenersHeld = false;
-    // Secrets from elsewhere have times of their own, and may be all that is waited for.
-    let missing = [this.#clusters, this.#listeners].some((state) => this.#enabled(state) && !state.answered);
-    for (const state of [this.#endpoints, this.#routes, this.#secrets]) {
-      for (const name of state.wanted) {
-        if (state.settled(name)) continue;
-        state.absent.add(name);
-        missing = true;
-      }
-    }
-    this.#clusters.answered = true;
-    this.#listeners.answered = true;
-    if (missing)
-      log.warn(
-        `the control plane did not send everything within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
-      );
+    const more = missing.length > maxMissingTold ? ` and ${missing.length - maxMissingTold} more` : '';
+    log.warn(
+      `the control plane did not send ${missing.slice(0, maxMissingTold).join(', ')}${more} within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
+    );
     this.#update();
   }
 

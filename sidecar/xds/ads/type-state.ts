@@ -41,6 +41,8 @@ export class TypeState {
   /** Last accepted version (SotW). */
   version = '';
   nonce = '';
+  /** When each name was asked for on this stream; of a wildcard type, the type under '*'. What was not asked for cannot be missing (gRFC A57). */
+  readonly askedAtMs = new Map<string, number>();
   /** Names that the server said do not exist, or that did not come in time: waiting for them is over. */
   readonly absent = new Set<string>();
 
@@ -59,6 +61,34 @@ export class TypeState {
     this.asked = false;
     this.nonce = '';
     this.told = new Set();
+  }
+
+  streamEnded(): void {
+    this.askedAtMs.clear();
+  }
+
+  /** A request goes out that asks for these. */
+  ask(names: ReadonlySet<string>, nowMs: number): void {
+    if (this.type.wildcard) {
+      if (!this.asked) this.askedAtMs.set('*', nowMs);
+    } else for (const name of names) if (!this.told.has(name)) this.askedAtMs.set(name, nowMs);
+    this.asked = true;
+    this.told = names;
+  }
+
+  /** What was asked for and is still waited for, with the time when it was. */
+  *waiting(): Iterable<readonly [name: string, sinceMs: number]> {
+    for (const [name, sinceMs] of this.askedAtMs) {
+      const over = this.type.wildcard ? this.answered : !this.wanted.has(name) || this.settled(name);
+      if (over) this.askedAtMs.delete(name);
+      else yield [name, sinceMs];
+    }
+  }
+
+  /** It had its time: the rest goes on without it. */
+  giveUp(name: string): void {
+    if (this.type.wildcard) this.answered = true;
+    else this.absent.add(name);
   }
 
   /**

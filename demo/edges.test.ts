@@ -4,7 +4,7 @@ import { edgeFigures, readTotals } from './edges.ts';
 type Totals = Parameters<typeof readTotals>[1];
 
 const labels = (more: string): string =>
-  `direction="outbound",source="shop/orders",destination="payments.shop",route="r"${more}`;
+  `direction="outbound",source="shop/orders",destination="shop/payments",route="r"${more}`;
 
 function totals(ok: number, failed: number, fast: number, all: number, proven = 0): Totals {
   const read: Totals = new Map();

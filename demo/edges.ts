@@ -82,7 +82,7 @@ export function edgeFigures(
       .map(([bound, count]) => ({ bound, count: count - (then?.buckets.get(bound) ?? 0) }));
     figures.push({
       source: source.split('/').at(-1)!,
-      destination: destination.split('.')[0]!,
+      destination: destination.split('/').at(-1)!,
       requestsPerSecond: requests / seconds,
       okShare: 1 - failures / requests,
       p50Ms: quantileMs(counts, 0.5),

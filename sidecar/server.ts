@@ -170,6 +170,7 @@ export class Sidecar implements AdminContext {
     const { bootstrap, probeAddress } = this.#options;
     const { admin } = bootstrap.config;
     this.#state = 'INITIALIZING';
+    this.#checkAccessLogs();
     if (admin !== null) this.#admin = await bindPort('admin', admin, this);
     if (probeAddress !== null) this.#probe = await bindPort('probe', probeAddress, this);
     if (this.#ads !== null) {
@@ -187,6 +188,16 @@ export class Sidecar implements AdminContext {
     const faults = (await this.#binding) as readonly BindFault[];
     if (faults.length > 0) throw new Error(faults.map((fault) => fault.message).join('\n'));
     this.#onInitialized();
+  }
+
+  /** Throws with a line for each access log of the bootstrap that cannot be written. */
+  #checkAccessLogs(): void {
+    const { listeners } = this.#options.bootstrap.config;
+    const chains = listeners.flatMap(({ filterChains, defaultFilterChain }) => [...filterChains, defaultFilterChain]);
+    const logs = chains.flatMap((chain) => chain?.httpConnectionManager.accessLogs ?? []);
+    const paths = new Set(logs.flatMap(({ sink }) => (sink.kind === 'file' ? [sink.path] : [])));
+    const faults = [...paths].map((path) => this.accessLogs.fileFault(path)).filter((fault) => fault !== null);
+    if (faults.length > 0) throw new Error(faults.join('\n'));
   }
 
   /** The identity comes first: nothing is asked for, and nothing is ready, before there is a certificate. Its code is loaded only here. */

@@ -2,7 +2,7 @@
  * Where access log lines go. Lines are gathered during a turn of the event loop and written without waiting for the disk; past a bound they are dropped and counted: a full disk
  * or a reader that is stuck costs log lines, not requests.
  */
-import { createWriteStream } from 'node:fs';
+import { closeSync, createWriteStream, openSync } from 'node:fs';
 import type { Writable } from 'node:stream';
 import type { AccessLogSinks, LineWriter } from '../connection-manager/http-context.ts';
 import type { Log } from '../runtime/log.ts';
@@ -121,6 +121,16 @@ export class AccessLogFiles implements AccessLogSinks {
       stream.on('error', (error) => writer.onError(error));
       return stream;
     });
+  }
+
+  /** Why a file cannot be written, or null. For files of the bootstrap, at the start: later a broken log costs lines, not the process. */
+  fileFault(path: string): string | null {
+    try {
+      closeSync(openSync(path, 'a'));
+      return null;
+    } catch (error) {
+      return `the access log ${path} cannot be opened (${(error as Error).message})`;
+    }
   }
 
   /** Files are opened again at the next line (SIGUSR1, as for Envoy and logrotate). */

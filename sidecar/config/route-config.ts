@@ -8,6 +8,8 @@ export interface RouteTableConfig {
   readonly responseHeaders: HeaderMutations;
   /** `ignore_port_in_host_matching`. */
   readonly ignorePortInHost: boolean;
+  /** `validate_clusters`: clusters that it names must be there; default true. Looked at for tables of the bootstrap only. */
+  readonly validateClusters: boolean;
 }
 
 export interface VirtualHostConfig {

@@ -87,7 +87,7 @@ test('forwards a request and its answer, counts them and writes one line', () =>
     {
       direction: 'outbound',
       source: 'shop/storefront',
-      destination: 'orders.shop',
+      destination: 'shop/orders',
       route: 'shop/orders#rule-0',
       protocol: 'http1',
       code: '200',

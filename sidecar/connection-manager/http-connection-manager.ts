@@ -17,7 +17,7 @@ import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { ManagedConnection } from './managed-connection.ts';
 import { ManagerStats } from './manager-stats.ts';
 import { RequestAdmission } from './request-admission.ts';
-import { destinationOf, RequestMetrics } from './request-metrics.ts';
+import { destinationLabel, RequestMetrics } from './request-metrics.ts';
 import { ResponseFields } from './response-fields.ts';
 import { SourceLabels } from './source-labels.ts';
 
@@ -129,7 +129,7 @@ export class HttpConnectionManager {
     if (key === null) return this.#unrouted;
     let metrics = this.#metrics.get(key);
     if (metrics === undefined) {
-      metrics = this.#newMetrics(route!.name, target === null ? '' : destinationOf(target.name));
+      metrics = this.#newMetrics(route!.name, target === null ? '' : destinationLabel(target.name));
       this.#metrics.set(key, metrics);
     }
     return metrics;

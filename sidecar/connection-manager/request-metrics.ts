@@ -106,6 +106,12 @@ export function destinationOf(clusterName: string): string {
   return last < 0 || last === clusterName.length - 1 ? clusterName : clusterName.slice(last + 1);
 }
 
+/** `outbound|80|v1|payments.shop` → `shop/payments`, as services are written everywhere: both ends of an edge have the same text. Other names as {@link destinationOf}. */
+export function destinationLabel(clusterName: string): string {
+  const service = /^outbound\|\d+\|[^|]*\|([^.|]+)\.([^.|]+)$/.exec(clusterName);
+  return service === null ? destinationOf(clusterName) : `${service[2]}/${service[1]}`;
+}
+
 /** A gRPC status from a peer as a label: only the 17 that exist; others are UNKNOWN. */
 export function grpcStatusLabel(value: string | undefined): string {
   if (value === undefined) return '';

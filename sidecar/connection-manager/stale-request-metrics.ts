@@ -9,7 +9,7 @@ import type { RouteTableConfig } from '../config/route-config.ts';
 import { authorizationFamily, noPolicy } from '../filters/rbac/decision-counters.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { Counter, StatStore } from '../stats/stat-store.ts';
-import { destinationOf, requestMetricFamilies } from './request-metrics.ts';
+import { destinationLabel, requestMetricFamilies } from './request-metrics.ts';
 
 /** From a change of the configuration to the look at it, and between looks: longer than scrapers pause (Prometheus: 60 s at most, as a rule). */
 const lookMs = 120_000;
@@ -101,7 +101,7 @@ function liveScopes(configuration: Configuration, localService: string): Readonl
         for (const gate of gates?.values() ?? []) addPolicies(gate, live);
         live.add(scopeKey(name, 'unknown')).add(scopeKey(name, localService));
         if (action.kind !== 'forward') continue;
-        for (const cluster of action.clusters) live.add(scopeKey(name, destinationOf(cluster.name)));
+        for (const cluster of action.clusters) live.add(scopeKey(name, destinationLabel(cluster.name)));
       }
     }
   };

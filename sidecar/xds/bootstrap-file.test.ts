@@ -301,4 +301,19 @@ static_resources:
       .replace('cds_config: { ads: {}, resource_api_version: V3 }', `cds_config: ${source(cds)}`);
     expect((await load(text)).config.initialFetchTimeoutMs).toBe(ms);
   });
+
+  it('names every cluster of a route that is not there, unless clusters come by ADS or validate_clusters is off (Envoy)', async () => {
+    const typo = `static_resources:\n  listeners:${listener}\n  clusters:${cluster.replaceAll('orders', 'other')}`;
+    expect(await faultsOf(typo)).toEqual([
+      expect.stringContaining(
+        'static_resources.listeners[0].filter_chains[0].filters[0].typed_config.route_config.virtual_hosts[0].routes[0].route: there is no cluster "orders"',
+      ),
+    ]);
+    expect(
+      await faultsOf(typo.replace('route_config:', 'route_config:\n            validate_clusters: false')),
+    ).toEqual([]);
+    expect(await faultsOf(`${dynamic}static_resources:\n  listeners:${listener}\n  clusters:${controlPlane}`)).toEqual(
+      [],
+    );
+  });
 });

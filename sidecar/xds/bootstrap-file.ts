@@ -12,6 +12,7 @@ import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
 import { checkJson } from './check-json.ts';
+import { checkStaticClusters } from './check-static-clusters.ts';
 import { decodeCluster } from './decode-cluster.ts';
 import { adsOnly, grpcClusterFault, grpcSource } from './decode-config-source.ts';
 import { decodeListener } from './decode-listener.ts';
@@ -84,11 +85,13 @@ export function decodeBootstrap(
 function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): LoadedBootstrap {
   const here = 'static_resources';
   const listeners = new Map<string, Configured<ListenerConfig>>();
+  const paths: Array<readonly [ListenerConfig, string]> = [];
   for (const [i, each] of (message.staticResources?.listeners ?? []).entries()) {
     const path = at(at(here, 'listeners'), i);
     const value = decodeListener(each, path, faults);
     if (listeners.has(value.name))
       faults.add(at(path, 'name'), `${JSON.stringify(value.name)} is the name of another listener too`);
+    paths.push([value, path]);
     listeners.set(value.name, {
       value,
       version: '',
@@ -120,6 +123,7 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
   if (ads === null && dynamicUse)
     faults.add('dynamic_resources.ads_config', 'is missing, though resources are to come by ADS');
   checkSecretServices(listeners, clusters, faults);
+  if (dynamic?.cdsConfig === undefined) checkStaticClusters(paths, clusters, faults);
   const node = message.node;
   if (ads !== null && (node === undefined || node.id === ''))
     faults.add('node.id', 'is needed to talk to a control plane');

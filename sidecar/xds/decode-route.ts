@@ -48,6 +48,7 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
     virtualHosts,
     ...headerMutations(message, path, faults),
     ignorePortInHost: message.ignorePortInHostMatching,
+    validateClusters: message.validateClusters ?? true,
   });
 }
 

@@ -390,7 +390,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     ...headerOptions,
     typed_per_filter_config: perFilter,
     ignore_port_in_host_matching: '',
-    validate_clusters: 'ignored: a missing cluster is answered when it is asked for',
+    validate_clusters:
+      'of tables in a bootstrap whose clusters are all static; elsewhere a missing cluster is answered when it is asked for',
     max_direct_response_body_size_bytes: 'ignored: bodies are read once, when the configuration arrives',
   },
   [`${config}.route.v3.VirtualHost`]: {

@@ -105,6 +105,21 @@ describe('wrong usage and bad input', () => {
     expect(output).toMatch(/broken\.yaml:\d+:\d+: static_resources\.listeners\[0\].*direct_response\.status/);
   });
 
+  test('an access log that cannot be opened is told at the start', async () => {
+    const file = join(folder, 'log.yaml');
+    const type = 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog';
+    writeFileSync(
+      file,
+      bootstrap(0).replace(
+        'stat_prefix: in',
+        `stat_prefix: in\n                access_log: [{ name: f, typed_config: { "@type": ${type}, path: /nonexistent/log } }]`,
+      ),
+    );
+    const { code, output } = await outcome('sidecar', '--bootstrap', file);
+    expect(code).toBe(1);
+    expect(output).toContain('the access log /nonexistent/log cannot be opened');
+  });
+
   test('a listener whose port is taken is named, with the port', async () => {
     const holder = createServer();
     await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));

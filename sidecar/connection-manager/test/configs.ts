@@ -60,6 +60,7 @@ export function routeTable(
     requestHeaders: noHeaderMutations,
     responseHeaders: noHeaderMutations,
     ignorePortInHost: false,
+    validateClusters: true,
     ...overrides,
   };
 }

@@ -6,12 +6,13 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { caPem, orders, storefront, twonames } from '../../sidecar/transport/test/certificates.ts';
+import { caPem, orders, storefront } from '../../sidecar/transport/test/certificates.ts';
 import { freePorts } from '../peers/free-port.ts';
 import { Stage } from './programs.ts';
 import { caseNames, conditions, principals, type RbacPorts, rbacBootstrap } from './rbac-bootstrap.ts';
 
-const clients = { orders, storefront, twonames };
+// Nobody with two URI names: our sidecar refuses such a certificate in the handshake (SPIFFE X509-SVID 2), which Envoy does not.
+const clients = { orders, storefront };
 
 interface Question {
   readonly port: 'plain' | 'edge' | 'tls';
@@ -78,7 +79,7 @@ for (const name of caseNames) {
         questions[`${name} ${action} at the edge: ${fields}`] = { port: 'edge', path, headers: fieldSets[fields]! };
     if (!Object.hasOwn(principals, name) && !Object.hasOwn(conditions, name) && !name.startsWith('server-name'))
       continue;
-    for (const certificate of ['orders', 'storefront', 'twonames'] as const)
+    for (const certificate of ['orders', 'storefront'] as const)
       questions[`${name} ${action} by ${certificate}`] = { port: 'tls', path, certificate };
     questions[`${name} ${action} over TLS without a certificate`] = { port: 'tls', path };
   }

@@ -206,7 +206,10 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['logs', "a sidecar's log level; meanwhile POST /logging?level=… on its admin port"],
   ['top', 'live figures by route'],
   ['tap', 'live requests by filter'],
-  ['explain', 'what happened to one request; meanwhile the access log has its request id'],
+  [
+    'explain',
+    'what happened to one request; meanwhile look for its request id in the access logs of both sidecars: "policy" is the rule that allowed or denied it, "dry_run_denied_by" one that is only tried, "details" and "flags" say why it failed',
+  ],
   ['check', 'finding what is wrong with an installation'],
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];

@@ -41,6 +41,7 @@ class Fixture {
       peer: '',
       variant: 'sotw',
       connectedWallMs: 0,
+      certificate: () => null,
       session,
       snapshot: null,
     };

@@ -43,6 +43,7 @@ class Client {
       peer: '127.0.0.1:1',
       variant: 'sotw',
       connectedWallMs: 0,
+      certificate: () => null,
       session: this.#session,
       snapshot: null,
     };
@@ -136,7 +137,13 @@ describe('CSDS', () => {
   it('shows a caller of the TLS door the proxies of its own identity, and the plain door all', () => {
     const client = new Client('a', 'spiffe://td/ns/shop/sa/orders');
     const caller = (id: string): DoorContext => ({
-      caller: { proof: 'certificate', words: id, speaksFor: (other) => other.text === id, fault: () => '' },
+      caller: {
+        certificate: null,
+        proof: 'certificate',
+        words: id,
+        speaksFor: (other) => other.text === id,
+        fault: () => '',
+      },
     });
     const shown = (context: DoorContext): number => fetchStatus([client, new Client('b')], context).config.length;
     expect(shown({})).toBe(2);

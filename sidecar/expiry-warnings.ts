@@ -6,6 +6,7 @@ import { type Lifetime, lifetimesInUse } from './certificates.ts';
 import type { Configuration } from './config/configuration.ts';
 import type { Clock } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
+import { spanText } from './runtime/span-text.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from './runtime/timer-wheel.ts';
 import type { SecretStore } from './secret/secret-store.ts';
 
@@ -110,10 +111,3 @@ const remedies: Readonly<Record<Lifetime['source'], string>> = {
   file: 'replace the file, it is watched',
   sds: 'whoever serves it by SDS has to send a new one',
 };
-
-function spanText(ms: number): string {
-  const hours = ms / 3_600_000;
-  if (hours >= 48) return `${Math.floor(hours / 24)} d`;
-  if (hours >= 2) return `${Math.floor(hours)} h`;
-  return ms >= 120_000 ? `${Math.floor(ms / 60_000)} min` : `${Math.ceil(ms / 1000)} s`;
-}

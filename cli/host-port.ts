@@ -49,3 +49,8 @@ export function parseWhole(flag: string, text: string, from: number, to: number)
     throw new UserError(`${flag}: ${JSON.stringify(text)} is not a whole number from ${from} to ${to}`, 2);
   return value;
 }
+
+/** Only this machine can be there. */
+export function isLoopback(host: string): boolean {
+  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
+}

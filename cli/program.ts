@@ -166,6 +166,22 @@ function program(): Command {
       process.exitCode = await (await import('./commands/status.ts')).status(options);
     });
 
+  command(
+    'check',
+    'Finds what is wrong with an installation and says how to mend it. Exit 1 when something has to be mended now.',
+    'outrigger check\n  outrigger check --sidecar 127.0.0.1:15000      one sidecar, by its own admin port',
+  )
+    .addOption(controlPlaneAdmin())
+    .addOption(flag('--control-plane <HOST:PORT>', 'its plain door; default: where it says that it listens'))
+    .addOption(flag('--control-plane-tls <HOST:PORT>', 'its TLS door; default: where it says that it listens'))
+    .addOption(flag('--trust-bundle <FILE>', "the mesh's roots (PEM); default: trust-bundle.pem in --data-dir"))
+    .addOption(dataDir('whose rights are looked at, where it is on this machine'))
+    .addOption(flag('--sidecar <HOST:PORT>', 'look at this sidecar instead'))
+    .addOption(output())
+    .action(async (options) => {
+      process.exitCode = await (await import('./commands/check.ts')).check(options, Date.now);
+    });
+
   const identity = command(
     'identity',
     'Who is who in the mesh: identities in use, join tokens, the roots and their rotation.',
@@ -206,8 +222,10 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['logs', "a sidecar's log level; meanwhile POST /logging?level=… on its admin port"],
   ['top', 'live figures by route'],
   ['tap', 'live requests by filter'],
-  ['explain', 'what happened to one request; meanwhile the access log has its request id'],
-  ['check', 'finding what is wrong with an installation'],
+  [
+    'explain',
+    'what happened to one request; meanwhile look for its request id in the access logs of both sidecars: "policy" is the rule that allowed or denied it, "dry_run_denied_by" one that is only tried, "details" and "flags" say why it failed',
+  ],
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];
 

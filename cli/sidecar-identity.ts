@@ -9,7 +9,7 @@ import { serviceAccountId, trustDomainFault } from '../certs/spiffe/spiffe-id.ts
 import { trustBundleFromPem } from '../certs/spiffe/trust-bundle.ts';
 import type { IdentityConfig, IdentityProof } from '../sidecar/identity/identity-config.ts';
 import { defaultDataDir } from './data-dir.ts';
-import { type HostPort, parseHostPort, parseServiceName } from './host-port.ts';
+import { type HostPort, isLoopback, parseHostPort, parseServiceName } from './host-port.ts';
 import { controlPlaneCluster, firstContactCluster } from './service-bootstrap.ts';
 import type { SidecarFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
@@ -170,8 +170,4 @@ function idOf(trustDomain: string, namespace: string, account: string): string {
   } catch (error) {
     throw new UserError(`--service-account: ${(error as Error).message}`, 2);
   }
-}
-
-function isLoopback(host: string): boolean {
-  return host === 'localhost' || host === '::1' || /^127(?:\.\d{1,3}){3}$/.test(host);
 }

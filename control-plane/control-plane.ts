@@ -14,6 +14,7 @@ import { IdentityService as IdentityServiceDescriptor } from '../proto/generated
 import { RegistryService as RegistryServiceDescriptor } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
 import { AdminServer } from './admin/admin-server.ts';
 import { IdentityAdmin } from './admin/identity-admin.ts';
+import { meshLists } from './admin/mesh-lists.ts';
 import { metricsText } from './admin/metrics-text.ts';
 import { DataFolder } from './data-folder/data-folder.ts';
 import type { Caller } from './door/caller.ts';
@@ -27,8 +28,6 @@ import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
-import { listEndpoints, listRoutes, listServices } from './model/model-lists.ts';
-import { listPolicies } from './model/policy-list.ts';
 import { InstanceStore } from './registry/instance-store.ts';
 import { defaultTtlSeconds, Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
@@ -99,6 +98,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   const { after } = systemSourceClock;
   const wallMs = (): number => Date.now();
   const nowMs = (): number => performance.now();
+  const startedAt = new Date(wallMs()).toISOString();
   const dataFolder = DataFolder.open(options.dataDir);
   let identity: MeshIdentity | null = null;
   try {
@@ -224,21 +224,21 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
             : { identity, connections: door.connections, calls: door.calls, nowMs: wallMs() },
         ),
       lists: {
-        services: () => listServices(model!),
-        endpoints: () => listEndpoints(model!),
-        routes: () => listRoutes(model!),
-        policies: () => listPolicies(model!),
-        proxies: () =>
-          [...snapshots.proxies].map(({ proxy, peer, variant, connectedWallMs }) => ({
-            nodeId: proxy.id,
-            cluster: proxy.cluster,
-            kind: proxy.kind,
-            variant,
-            peer,
-            identity: proxy.identity?.text ?? '',
-            connectedAt: new Date(connectedWallMs).toISOString(),
-          })),
-        faults: () => (state?.faults ?? []).map((fault) => ({ ...fault, text: faultText(fault) })),
+        ...meshLists({
+          info: () => ({
+            startedAt,
+            now: new Date(wallMs()).toISOString(),
+            listen: addressText({ host: listen.host, port }),
+            listenTls: door === null ? '' : addressText({ host: options.identity!.listen.host, port: door.port }),
+            trustDomain,
+            configuration: options.configPaths,
+          }),
+          model: () => model!,
+          faults: () => state?.faults ?? [],
+          registry,
+          snapshots,
+          keySets,
+        }),
         ...identityAdmin?.lists,
       },
       actions:
@@ -271,8 +271,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   };
 }
 
+function addressText({ host, port }: HostPort): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
 function bind(server: Server, listen: HostPort): Promise<number> {
-  const target = isIP(listen.host) === 6 ? `[${listen.host}]:${listen.port}` : `${listen.host}:${listen.port}`;
+  const target = addressText(listen);
   return new Promise((resolve, reject) => {
     server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
       if (error === null) resolve(port);

@@ -2,7 +2,7 @@
 import type { X509Certificate } from 'node:crypto';
 import type { Configuration } from './config/configuration.ts';
 import type { SecretReference, TlsCommonConfig } from './config/tls-config.ts';
-import type { SecretLookup } from './secret/secret-store.ts';
+import type { SecretLookup, SecretStore } from './secret/secret-store.ts';
 import type { StatStore } from './stats/stat-store.ts';
 import { pemCertificates } from './transport/pem-text.ts';
 
@@ -70,6 +70,41 @@ export function measureExpiry(
     if (gauge.family === expiryFamily && !current.has(gauge)) stats.gauges.delete(key);
 }
 
+/** When what is in use under one name begins and ends: a leaf, or the last of the trusted CAs. */
+export interface Lifetime {
+  readonly kind: Held['kind'];
+  readonly name: string;
+  readonly source: Held['source'];
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
+/** Each once, under a key of its own; but for those that the sidecar's own identity answers. Parses nothing that was parsed before. */
+export function lifetimesInUse(configuration: Configuration, secrets: SecretStore): ReadonlyMap<string, Lifetime> {
+  const found = new Map<string, Lifetime>();
+  for (const { owner, tls } of contexts(configuration)) {
+    for (const [index, { kind, name, source, certificates }] of standingIn(owner, tls).entries()) {
+      const [first] = certificates;
+      if (first === undefined) continue;
+      const last =
+        kind === 'certificate'
+          ? first
+          : certificates.reduce((a, b) => (Date.parse(b.validTo) > Date.parse(a.validTo) ? b : a));
+      const [notBeforeMs, notAfterMs] = [Date.parse(last.validFrom), Date.parse(last.validTo)];
+      found.set(`${source} ${index} ${owner} ${last.fingerprint256}`, { kind, name, source, notBeforeMs, notAfterMs });
+    }
+    for (const reference of [tls.certificateSecret ?? null, tls.trustSecret ?? null]) {
+      if (reference === null || secrets.isLocal(reference.name)) continue;
+      const secret = secrets.get(reference.key);
+      if (secret === undefined) continue;
+      const { notBeforeWallMs: notBeforeMs, notAfterWallMs: notAfterMs } = secret;
+      const kind = secret.value.kind === 'certificate' ? 'certificate' : 'ca';
+      found.set(reference.key, { kind, name: reference.name, source: sourceOf(reference), notBeforeMs, notAfterMs });
+    }
+  }
+  return found;
+}
+
 function* contexts(configuration: Configuration): Iterable<{ readonly owner: string; readonly tls: TlsCommonConfig }> {
   for (const { value } of configuration.listeners.values())
     for (const chain of [...value.filterChains, value.defaultFilterChain])
@@ -83,6 +118,15 @@ function* contexts(configuration: Configuration): Iterable<{ readonly owner: str
 const inline = new WeakMap<TlsCommonConfig, readonly Held[]>();
 
 function heldBy(owner: string, tls: TlsCommonConfig, secrets: SecretLookup): readonly Held[] {
+  const { certificateSecret = null, trustSecret = null } = tls;
+  return [
+    ...standingIn(owner, tls),
+    ...fromSecret(certificateSecret, 'certificate', secrets),
+    ...fromSecret(trustSecret, 'ca', secrets),
+  ];
+}
+
+function standingIn(owner: string, tls: TlsCommonConfig): readonly Held[] {
   const { certificateSecret = null, trustSecret = null } = tls;
   let standing = inline.get(tls);
   if (standing === undefined) {
@@ -98,21 +142,20 @@ function heldBy(owner: string, tls: TlsCommonConfig, secrets: SecretLookup): rea
     ];
     inline.set(tls, standing);
   }
-  return [
-    ...standing,
-    ...fromSecret(certificateSecret, 'certificate', secrets),
-    ...fromSecret(trustSecret, 'ca', secrets),
-  ];
+  return standing;
 }
 
 function fromSecret(reference: SecretReference | null, kind: Held['kind'], secrets: SecretLookup): Held[] {
   if (reference === null) return [];
   const secret = secrets.get(reference.key);
   if (secret === undefined || (secret.value.kind === 'certificate') !== (kind === 'certificate')) return [];
-  const source = reference.source.kind.endsWith('file') || reference.source.kind.endsWith('files') ? 'file' : 'sds';
   const certificates =
     secret.value.kind === 'certificate' ? pemCertificates(secret.value.chainPem) : secret.certificates;
-  return [{ kind, name: reference.name, source, certificates }];
+  return [{ kind, name: reference.name, source: sourceOf(reference), certificates }];
+}
+
+function sourceOf({ source }: SecretReference): 'file' | 'sds' {
+  return source.kind.endsWith('file') || source.kind.endsWith('files') ? 'file' : 'sds';
 }
 
 function details(certificate: X509Certificate, path: string, nowWallMs: number): unknown {

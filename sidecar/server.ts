@@ -14,6 +14,7 @@ import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { Drain } from './drain.ts';
+import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
 import type { IdentityStatus } from './identity/identity-status.ts';
 import { localSecretNames } from './identity/local-secrets.ts';
@@ -66,6 +67,7 @@ export class Sidecar implements AdminContext {
   readonly accessLogs: AccessLogFiles;
   readonly secrets: SecretStore;
   readonly #fileSecrets: FileSecrets;
+  readonly #expiryWarnings: ExpiryWarnings;
   readonly #secretServices: SecretServices;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
@@ -108,7 +110,15 @@ export class Sidecar implements AdminContext {
     });
     this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => {
       staleMetrics.apply(this.#published.current);
+      this.#expiryWarnings.changed();
       this.#bound(binding);
+    });
+    this.#expiryWarnings = new ExpiryWarnings({
+      configuration: () => this.#published.current,
+      secrets,
+      clock,
+      wheel,
+      log,
     });
     const context: HttpContext = {
       clusters: this.clusters,
@@ -363,6 +373,7 @@ export class Sidecar implements AdminContext {
     this.#ads?.close();
     this.#identity?.close();
     this.#fileSecrets.close();
+    this.#expiryWarnings.close();
     this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
       this.clusters.destroyAll();

@@ -57,6 +57,8 @@ function request(i: number): GateRequest {
     route: null,
     startMs: 0,
     metadata: null,
+    policy: '',
+    dryRunDeniedBy: '',
     changeResponse: () => {},
   };
 }

@@ -184,13 +184,24 @@ export class CertificateAuthority {
   status(): {
     readonly state: RotationState;
     readonly words: string;
-    readonly authorities: ReadonlyArray<{ readonly id: string; readonly notAfterMs: number }>;
+    readonly authorities: ReadonlyArray<{
+      readonly id: string;
+      /** Of the certificate that signs. */
+      readonly notBeforeMs: number;
+      readonly notAfterMs: number;
+    }>;
+    readonly leafLifetimeMs: number;
   } {
     const { state, authorities } = this.#stored;
     return {
       state,
       words: describeRotation(state, this.#clock.nowMs()),
-      authorities: [...authorities.values()].map(({ id, notAfterMs }) => ({ id, notAfterMs })),
+      authorities: [...authorities.values()].map(({ id, chain, notAfterMs }) => ({
+        id,
+        notBeforeMs: chain[0]!.notBeforeMs,
+        notAfterMs,
+      })),
+      leafLifetimeMs: this.#leafLifetimeMs,
     };
   }
 

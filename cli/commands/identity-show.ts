@@ -2,6 +2,7 @@
 import type { IdentityStatus } from '../../sidecar/identity/identity-status.ts';
 import { formatHostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
+import { sidecarJson } from '../sidecar-admin.ts';
 import { UserError } from '../user-error.ts';
 
 export interface IdentityShowOptions {
@@ -22,16 +23,7 @@ const columns: ReadonlyArray<Column<IdentityStatus>> = [
 export async function identityShow(options: IdentityShowOptions, nowMs: number): Promise<number> {
   const address = parseHostPort('--admin', options.admin);
   const at = formatHostPort(address);
-  let info: { readonly identity?: IdentityStatus };
-  try {
-    const response = await fetch(`http://${at}/server_info`, { signal: AbortSignal.timeout(5_000) });
-    if (!response.ok) throw new Error(`it answers ${response.status}`);
-    info = (await response.json()) as typeof info;
-  } catch (error) {
-    const { cause } = error as { readonly cause?: { readonly code?: string } };
-    const why = cause?.code === 'ECONNREFUSED' ? 'connection refused' : (error as Error).message;
-    throw new UserError(`no sidecar's admin port at ${at} (${why}); name it with --admin`);
-  }
+  const info = (await sidecarJson(address, '/server_info')) as { readonly identity?: IdentityStatus };
   const { identity } = info;
   if (identity === undefined)
     throw new UserError(

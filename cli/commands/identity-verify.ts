@@ -1,16 +1,14 @@
 /** `outrigger identity verify`: a TLS handshake with anybody, and who that is by the rules of the mesh; or which of them it breaks. */
-import type { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { isIP } from 'node:net';
 import { join } from 'node:path';
-import { connect, type TLSSocket } from 'node:tls';
 import { IdentityFault } from '../../certs/identity-fault.ts';
 import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import { type TrustBundle, trustBundleFromPem } from '../../certs/spiffe/trust-bundle.ts';
 import { verifySvid } from '../../certs/spiffe/verify-svid.ts';
 import { readCertificate } from '../../certs/x509/certificate.ts';
 import { defaultDataDir } from '../data-dir.ts';
-import { formatHostPort, type HostPort, parseHostPort } from '../host-port.ts';
+import { formatHostPort, parseHostPort } from '../host-port.ts';
+import { tlsHandshake } from '../tls-peer.ts';
 import { UserError } from '../user-error.ts';
 
 export interface IdentityVerifyOptions {
@@ -19,15 +17,6 @@ export interface IdentityVerifyOptions {
   readonly trustDomain: string;
   readonly expect?: string;
 }
-
-interface Peer {
-  readonly chain: readonly Uint8Array[];
-  readonly protocol: string;
-  readonly alpn: string;
-}
-
-const handshakeTimeoutMs = 10_000;
-const maxChain = 10;
 
 /** Exit code 0 when the peer is somebody of the mesh, and the one expected. */
 export async function identityVerify(text: string, options: IdentityVerifyOptions, nowMs: number): Promise<number> {
@@ -39,7 +28,7 @@ export async function identityVerify(text: string, options: IdentityVerifyOption
     options.trustBundle ?? join(options.dataDir ?? defaultDataDir(process.env), 'trust-bundle.pem'),
     trustDomain,
   );
-  const { chain, protocol, alpn } = await handshake(address, at);
+  const { chain, protocol, alpn } = await tlsHandshake(address);
   let problem = protocol === 'TLSv1.3' ? '' : `it agreed on ${protocol}; the mesh speaks TLSv1.3 only`;
   try {
     const certificates = chain.map(readCertificate);
@@ -76,37 +65,3 @@ function readBundle(path: string, trustDomain: string): TrustBundle {
     );
   }
 }
-
-/** The peer is judged afterwards, by our own rules; so TLS takes anybody. */
-function handshake(address: HostPort, at: string): Promise<Peer> {
-  return new Promise((resolve, reject) => {
-    const socket: TLSSocket = connect({
-      ...address,
-      ...(isIP(address.host) === 0 ? { servername: address.host } : {}),
-      rejectUnauthorized: false,
-      ALPNProtocols: ['h2', 'http/1.1'],
-      timeout: handshakeTimeoutMs,
-    });
-    const fail = (why: string): void => {
-      socket.destroy();
-      reject(new UserError(`${at}: no TLS handshake: ${why}`));
-    };
-    socket.on('timeout', () => fail(`no answer within ${handshakeTimeoutMs / 1000} s`));
-    socket.on('error', (error: NodeJS.ErrnoException) => fail(reasons[error.code ?? ''] ?? error.message));
-    socket.on('secureConnect', () => {
-      const chain: Uint8Array[] = [];
-      let next: X509Certificate | undefined = socket.getPeerX509Certificate();
-      for (; next !== undefined && chain.length < maxChain; next = next.issuerCertificate) chain.push(next.raw);
-      resolve({ chain, protocol: socket.getProtocol() ?? '', alpn: socket.alpnProtocol || '' });
-      socket.destroy();
-    });
-  });
-}
-
-const reasons: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
-  ECONNREFUSED: 'connection refused',
-  ECONNRESET: 'the peer closed the connection; it may want a client certificate, or speak no TLS',
-  ERR_SSL_PACKET_LENGTH_TOO_LONG: 'it speaks no TLS',
-  ERR_SSL_WRONG_VERSION_NUMBER: 'it speaks no TLS',
-  ENOTFOUND: 'there is no such host',
-});

@@ -1,23 +1,9 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
-import { create } from '@bufbuild/protobuf';
-import {
-  type Client,
-  credentials,
-  status as grpcStatus,
-  makeClientConstructor,
-  type ServiceError,
-} from '@grpc/grpc-js';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
-import {
-  ClientStatusDiscoveryService,
-  ClientStatusRequestSchema,
-  type ClientStatusResponse,
-  ConfigStatus,
-} from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
-import { grpcService } from '../../proto/grpc-service.ts';
+import { type ClientStatusResponse, ConfigStatus } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import { fetchClientStatus } from '../client-status.ts';
 import { formatHostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
-import { UserError } from '../user-error.ts';
 
 export interface StatusOptions {
   readonly controlPlane: string;
@@ -47,7 +33,7 @@ const columns: ReadonlyArray<Column<ProxyStatus>> = [
 
 /** Exit code 1 when a proxy refused something. */
 export async function status(options: StatusOptions): Promise<number> {
-  const response = await fetchStatus(formatHostPort(parseHostPort('--control-plane', options.controlPlane)));
+  const response = await fetchClientStatus(formatHostPort(parseHostPort('--control-plane', options.controlPlane)));
   const rows = response.config.map(proxyStatus);
   printData(rows, columns, options.output);
   const faults = rows.flatMap((row) => row.faults.map((fault) => `${row.id}: ${fault}`));
@@ -80,39 +66,4 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
       entry.errorState === undefined ? [] : [entry.errorState.details],
     ),
   };
-}
-
-/** grpc-js's text has the whole of its own story. */
-function reason({ code, details }: ServiceError): string {
-  if (details.includes('ECONNREFUSED')) return 'connection refused';
-  if (code === grpcStatus.DEADLINE_EXCEEDED) return 'no answer within 5 s';
-  return details;
-}
-
-function fetchStatus(target: string): Promise<ClientStatusResponse> {
-  const service = grpcService(ClientStatusDiscoveryService);
-  const ClientClass = makeClientConstructor(service, 'ClientStatusDiscoveryService');
-  const client = new ClientClass(target, credentials.createInsecure()) as unknown as Client & {
-    fetchClientStatus(
-      request: unknown,
-      options: { deadline: Date },
-      done: (error: ServiceError | null, response: ClientStatusResponse) => void,
-    ): void;
-  };
-  return new Promise((resolve, reject) => {
-    client.fetchClientStatus(
-      create(ClientStatusRequestSchema),
-      { deadline: new Date(Date.now() + 5_000) },
-      (error, response) => {
-        client.close();
-        if (error === null) resolve(response);
-        else
-          reject(
-            new UserError(
-              `no control plane at ${target} (${reason(error)}); start one with outrigger control-plane, or name another with --control-plane`,
-            ),
-          );
-      },
-    );
-  });
 }

@@ -1,6 +1,7 @@
 /** What the admin port shows and does about identities: roots and their rotation, join tokens. Never a key, and a token only in the answer to who made it. */
 import type { Logger } from 'pino';
 import type { JoinTokenEntry } from '../../certs/join-token/join-tokens.ts';
+import type { RotationState } from '../../certs/rotation/root-rotation.ts';
 import { type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { fingerprint } from '../../certs/x509/certificate.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
@@ -14,12 +15,36 @@ export interface AuthorityStatus {
   readonly authorities: ReadonlyArray<{
     readonly id: string;
     readonly signs: boolean;
+    readonly validFrom: string;
     readonly expiresAt: string;
   }>;
   /** SHA-256 fingerprints. */
   readonly roots: readonly string[];
   readonly federated: readonly string[];
+  readonly federatedBundles: ReadonlyArray<{
+    readonly trustDomain: string;
+    readonly roots: number;
+    /** Of the root that lasts longest, from when to when. */
+    readonly validFrom: string;
+    readonly expiresAt: string;
+    /** Why its file as it is now is not in use; ''. */
+    readonly fault: string;
+  }>;
   readonly ownRoot: boolean;
+  /** Why the operator's files as they are now are not in use; ''. */
+  readonly fault: string;
+  readonly certificateLifetimeSeconds: number;
+  /** Null: none is under way. */
+  readonly rotation: {
+    readonly sinceAt: string;
+    /** When the phase ends whoever is not ready. */
+    readonly byAt: string;
+    readonly holders: number;
+    /** Who is ready for the next step. */
+    readonly ready: number;
+    /** Some of those who are not. */
+    readonly waitingFor: readonly string[];
+  } | null;
 }
 
 export interface TokenRow {
@@ -30,6 +55,8 @@ export interface TokenRow {
 }
 
 const name = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
+
+const mostNamed = 20;
 
 export class IdentityAdmin {
   readonly #identity: MeshIdentity;
@@ -53,22 +80,49 @@ export class IdentityAdmin {
 
   #status(): AuthorityStatus {
     const { authority, bundles, rootIsOperators } = this.#identity;
-    const { state, words, authorities } = authority.status();
+    const { state, words, authorities, leafLifetimeMs } = authority.status();
+    const others = bundles.all().slice(1);
     return {
       trustDomain: authority.trustDomain,
       state: words,
       phase: state.phase,
-      authorities: authorities.map(({ id, notAfterMs }) => ({
+      authorities: authorities.map(({ id, notBeforeMs, notAfterMs }) => ({
         id,
         signs: id === state.signing,
+        validFrom: new Date(notBeforeMs).toISOString(),
         expiresAt: new Date(notAfterMs).toISOString(),
       })),
       roots: authority.bundle().roots.map(fingerprint),
-      federated: bundles
-        .all()
-        .slice(1)
-        .map(({ trustDomain }) => trustDomain),
+      federated: others.map(({ trustDomain }) => trustDomain),
+      federatedBundles: others.map(({ trustDomain, roots }) => {
+        const last = roots.reduce((a, b) => (b.notAfterMs > a.notAfterMs ? b : a));
+        return {
+          trustDomain,
+          roots: roots.length,
+          validFrom: new Date(last.notBeforeMs).toISOString(),
+          expiresAt: new Date(last.notAfterMs).toISOString(),
+          fault: this.#identity.fileFault(trustDomain),
+        };
+      }),
       ownRoot: !rootIsOperators,
+      fault: this.#identity.fileFault(authority.trustDomain),
+      certificateLifetimeSeconds: leafLifetimeMs / 1000,
+      rotation: this.#rotation(state),
+    };
+  }
+
+  #rotation(state: RotationState): AuthorityStatus['rotation'] {
+    if (state.phase === 'steady') return null;
+    const { authority, watchers } = this.#identity;
+    const sequence = authority.bundle().sequence ?? 0;
+    const { holders, withBundle, moved } = watchers.evidence(sequence, authority.signingId);
+    const distributing = state.phase === 'distributing';
+    return {
+      sinceAt: new Date(state.sinceMs).toISOString(),
+      byAt: new Date(state.byMs).toISOString(),
+      holders,
+      ready: distributing ? withBundle : moved,
+      waitingFor: watchers.waitedFor(sequence, authority.signingId, distributing ? 'bundle' : 'moved', mostNamed),
     };
   }
 

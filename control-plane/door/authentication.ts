@@ -48,6 +48,7 @@ export class Authentication {
     return {
       proof: 'certificate',
       words: id.text,
+      certificate: leaf,
       speaksFor: (wanted) => wanted.text === id.text,
       fault: () => {
         if (nowMs() > leaf.notAfterMs)
@@ -73,7 +74,7 @@ export class Authentication {
     if (token === undefined) throw new IdentityFault('token-refused', 'the authorization header is not "Bearer TOKEN"');
     if (!token.startsWith('ojt_')) return this.#byKubernetesToken(token);
     const { words, speaksFor, fault } = this.#options.joinTokens.holder(token);
-    return { proof: 'join_token', words, speaksFor, fault };
+    return { proof: 'join_token', words, certificate: null, speaksFor, fault };
   }
 
   async #byKubernetesToken(token: string): Promise<Caller> {
@@ -91,6 +92,7 @@ export class Authentication {
     return {
       proof: 'kubernetes_token',
       words: id.text,
+      certificate: null,
       speaksFor: (wanted) => wanted.text === id.text,
       fault: () => (nowMs() < untilMs ? '' : `the Kubernetes token of ${id.text} has to be shown again`),
     };

@@ -5,10 +5,20 @@ import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 
 type AuthContext = ReturnType<ServerInterceptingCall['getAuthContext']>;
 
+/** What is told of a certificate: never a key. */
+export interface CertificateLife {
+  /** Lower-case hexadecimal. */
+  readonly serial: string;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+}
+
 export interface Caller {
   readonly proof: IssuingReason['proof'];
   /** For logs and refusals: an identity, or which token. */
   readonly words: string;
+  /** What it showed; null: a token. */
+  readonly certificate: CertificateLife | null;
   speaksFor(id: SpiffeId): boolean;
   /** Why it counts no more; '' while it does. Asked again as long as a stream lives. */
   fault(): string;

@@ -8,6 +8,7 @@ const id = (namespace: string, account: string): SpiffeId => serviceAccountId('t
 function caller(...ids: readonly SpiffeId[]): Caller {
   return {
     proof: 'certificate',
+    certificate: null,
     words: ids.map(({ text }) => text).join(' '),
     speaksFor: (wanted) => ids.some(({ text }) => text === wanted.text),
     fault: () => '',

@@ -72,6 +72,18 @@ export class BundleWatchers {
     return { holders, withBundle, moved };
   }
 
+  /** Identities that a rotation waits for, some of them: who has not the newest bundle, or (`moved`) not a certificate of who signs now. */
+  waitedFor(sequence: number, signingId: string, phase: 'bundle' | 'moved', most: number): string[] {
+    this.#forget();
+    const found = new Set<string>();
+    const look = ({ identity, appliedSequence, certificateAuthorityId }: BundleWatcher): void => {
+      if (phase === 'bundle' ? appliedSequence < sequence : certificateAuthorityId !== signingId) found.add(identity);
+    };
+    for (const watcher of this.#watchers) look(watcher);
+    for (const list of this.#departed.values()) for (const { watcher } of list) look(watcher);
+    return [...found].slice(0, most);
+  }
+
   #forget(): void {
     const nowMs = this.#nowMs();
     for (const [identity, list] of this.#departed) {

@@ -12,10 +12,12 @@ export interface FederatedFile {
 
 export class FederatedBundles {
   readonly #texts: readonly WatchedText[];
+  readonly #trustDomains: readonly string[];
 
   /** Reads them all. `onChange`: after any has changed, not from within here. Throws an Error that names the file. */
   constructor(files: readonly FederatedFile[], bundles: TrustedBundles, onChange: () => void) {
     let started = false;
+    this.#trustDomains = files.map(({ trustDomain }) => trustDomain);
     this.#texts = files.map(
       ({ trustDomain, file }) =>
         new WatchedText(
@@ -35,6 +37,11 @@ export class FederatedBundles {
         ),
     );
     started = true;
+  }
+
+  /** Why the file of a trust domain as it is now is not in use; '' when it is. */
+  fault(trustDomain: string): string {
+    return this.#texts[this.#trustDomains.indexOf(trustDomain)]?.fault ?? '';
   }
 
   check(log: Logger): void {

@@ -3,6 +3,7 @@
  * gets its certificate of the new root only after it has said that it uses the new roots; what it says is the rotation's evidence.
  */
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
+import type { CertificateLife } from '../door/caller.ts';
 import type { SecretHolder, SecretSource, StreamSecrets } from '../xds-server/secret-source.ts';
 import type { ResourceMap, ServedResource } from '../xds-server/served-resource.ts';
 import type { BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
@@ -157,6 +158,10 @@ class OpenSecrets implements StreamSecrets, BundleWatcher {
 
   get certificateAuthorityId(): string {
     return this.#certificate === null ? this.#source.signingId : this.#usedAuthority;
+  }
+
+  get certificate(): CertificateLife | null {
+    return this.#certificate?.life ?? null;
   }
 
   /** What is new goes by its stream. */

@@ -125,6 +125,12 @@ export class MeshIdentity {
     return this.#options.authorityFiles !== null;
   }
 
+  /** Why the operator's or a federated file as it is now is not in use; '' when it is. */
+  fileFault(trustDomain: string): string {
+    if (trustDomain === this.authority.trustDomain) return this.#authorityText?.fault ?? '';
+    return this.#federated.fault(trustDomain);
+  }
+
   /** Looks at the operator's and the federated files. */
   checkFiles(): void {
     this.#federated.check(this.#options.log);

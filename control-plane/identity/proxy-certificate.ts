@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import type { CertificateAuthority, IssuingReason } from '../../certs/authority/certificate-authority.ts';
 import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import { publicKeyDer } from '../../certs/x509/public-key.ts';
+import type { CertificateLife } from '../door/caller.ts';
 import { refusalReason } from '../door/refusal.ts';
 import type { ServedResource } from '../xds-server/served-resource.ts';
 import { ownSecret } from './encode-secret.ts';
@@ -36,6 +37,7 @@ export class ProxyCertificate {
   #cancel: () => void = () => {};
   #resource: ServedResource | null = null;
   #authorityId = '';
+  #life: CertificateLife | null = null;
   #lifetimeMs = 0;
   /** The renewal that is due is for a new signer. */
   #moving = false;
@@ -55,6 +57,10 @@ export class ProxyCertificate {
 
   get authorityId(): string {
     return this.#authorityId;
+  }
+
+  get life(): CertificateLife | null {
+    return this.#life;
   }
 
   /** Renews soon when somebody else signs now: at a random moment, as all other proxies do too. */
@@ -84,6 +90,7 @@ export class ProxyCertificate {
       const leaf = authority.sign(publicKeyDer(publicKey), this.#identity, this.#reason);
       this.#resource = ownSecret(leaf, privateKey);
       this.#authorityId = leaf.authorityId;
+      this.#life = leaf;
       this.#lifetimeMs = leaf.notAfterMs - nowMs();
       metrics.signed('sds', 'issued');
       // A tenth of it earlier for some, so that proxies that came together do not stay together.

@@ -15,6 +15,11 @@ export class WatchedText {
     use(this.#text);
   }
 
+  /** Why its last text is not in use; '' when it is. */
+  get fault(): string {
+    return this.#fault;
+  }
+
   /** What was good stays in force until there is something better. */
   check(log: Logger): void {
     try {

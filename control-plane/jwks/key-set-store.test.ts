@@ -107,7 +107,9 @@ describe('key sets', () => {
     await waiting(4_000);
     expect(store.keySets.get(uri)).toBe(keySet('a'));
     expect(warnings).toEqual([`keys of ${uri}: the answer has status 503; the last good keys stay in force`]);
-    expect(store.problems).toEqual([`${uri}: the answer has status 503; the last good keys stay in force`]);
+    expect(store.problems).toEqual([
+      { source: uri, problem: 'the answer has status 503', effect: 'the last good keys stay in force', hasKeys: true },
+    ]);
     answer = (response) => response.end(keySet('a'));
     await pass(4_000);
     await waiting(300_000);

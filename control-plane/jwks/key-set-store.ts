@@ -29,6 +29,16 @@ const fileIntervalMs = 5_000;
 /** More are not fetched: configuration must not make a crawler of the control plane. */
 const maxSources = 256;
 
+export interface KeySetProblem {
+  /** File or URI. */
+  readonly source: string;
+  readonly problem: string;
+  /** What comes of it, in words. */
+  readonly effect: string;
+  /** Older keys are in force. */
+  readonly hasKeys: boolean;
+}
+
 interface Entry {
   /** Null: not had yet. */
   text: string | null;
@@ -53,11 +63,11 @@ export class KeySetStore {
     return this.#keySets;
   }
 
-  /** What is missing or old, in one line each. */
-  get problems(): readonly string[] {
+  /** What is missing or old. */
+  get problems(): readonly KeySetProblem[] {
     return [...this.#entries]
       .filter(([, { problem }]) => problem !== '')
-      .map(([source, { problem, text }]) => `${source}: ${problem}; ${consequence(text)}`);
+      .map(([source, { problem, text }]) => ({ source, problem, effect: consequence(text), hasKeys: text !== null }));
   }
 
   /** Looks after what these resources name, and nothing else. Files are read at once. */

@@ -51,6 +51,7 @@ class Fixture {
       peer: '',
       variant: 'sotw',
       connectedWallMs: 0,
+      certificate: () => null,
       session,
       snapshot: null,
     };

@@ -33,9 +33,17 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   return same ? before : now;
 }
 
-/** The most specific that says something: the port, the workload, the namespace, the mesh. Without an identity there is no mTLS. */
-function peerMode({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
+/** Without an identity there is no mTLS. */
+function peerMode(policies: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
   if (proxy.identity === null) return { mode: 'DISABLE', modeReason: 'no identity' };
+  return wantedMode(policies, proxy);
+}
+
+/** What policies choose by. */
+export type Workload = Pick<ProxyNode, 'namespace' | 'service' | 'labels' | 'appPort'>;
+
+/** What policies say, whether it can do mTLS or not. The most specific that says something: the port, the workload, the namespace, the mesh. */
+export function wantedMode({ peers }: PolicySet, proxy: Workload): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
   const mine = peers.filter(({ scope }) => holdsFor(scope, proxy));
   // They come by level; of each level the first counts.
   for (const level of ['workload', 'namespace', 'mesh'] as const) {
@@ -47,7 +55,7 @@ function peerMode({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, '
   return { mode: 'STRICT', modeReason: 'mTLS STRICT (the default)' };
 }
 
-function holdsFor({ namespace, workloads }: PolicyScope, proxy: ProxyNode): boolean {
+export function holdsFor({ namespace, workloads }: PolicyScope, proxy: Workload): boolean {
   if (namespace !== '' && namespace !== proxy.namespace) return false;
   return (
     workloads === null ||

@@ -45,6 +45,7 @@ class Client {
       peer: '127.0.0.1:1',
       variant: 'sotw',
       connectedWallMs: 0,
+      certificate: () => null,
       session: this.#session,
       snapshot: null,
     };
@@ -151,7 +152,13 @@ describe('CSDS', () => {
   it('shows a caller of the TLS door the proxies of its own identity, and the plain door all', () => {
     const client = new Client('a', 'spiffe://td/ns/shop/sa/orders');
     const caller = (id: string): DoorContext => ({
-      caller: { proof: 'certificate', words: id, speaksFor: (other) => other.text === id, fault: () => '' },
+      caller: {
+        certificate: null,
+        proof: 'certificate',
+        words: id,
+        speaksFor: (other) => other.text === id,
+        fault: () => '',
+      },
     });
     const shown = (context: DoorContext): number =>
       (ask([client, new Client('b')], {}, context) as ClientStatusResponse).config.length;

@@ -1,6 +1,7 @@
 /** Where secrets come from, as the stream server sees it: a few names for one stream of a known identity, which change now and then. What is in them is identity/issued-secrets.ts. */
 import type { IssuingReason } from '../../certs/authority/certificate-authority.ts';
 import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
+import type { CertificateLife } from '../door/caller.ts';
 import type { ResourceMap } from './served-resource.ts';
 
 export interface SecretHolder {
@@ -20,6 +21,8 @@ export interface StreamSecrets {
   want(names: Iterable<string>): readonly string[];
   /** The client uses these, versions by name. */
   acknowledged(versions: ReadonlyMap<string, string>): void;
+  /** The one that was made for it; null: it has not asked for one. */
+  readonly certificate: CertificateLife | null;
   close(): void;
 }
 

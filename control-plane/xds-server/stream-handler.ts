@@ -132,6 +132,7 @@ export class StreamHandler implements SessionOwner {
       peer,
       variant,
       connectedWallMs: wallMs(),
+      certificate: () => this.#secrets?.certificate ?? caller?.certificate ?? null,
       session: this.session,
       snapshot: null,
     };

@@ -34,6 +34,9 @@ function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
     target: { name: 'outbound|80||orders.shop' },
     responseHead: { fields: HeaderFields.of(['X-Cache', 'hit']) },
     responseTrailers: null,
+    policy: '',
+    dryRunDeniedBy: '',
+    metadata: null,
     ...overrides,
   };
 }
@@ -62,6 +65,8 @@ test('the default line has every field, null where there is nothing', () => {
     status: 200,
     flags: null,
     details: 'via_upstream',
+    policy: null,
+    dry_run_denied_by: null,
     grpc_status: null,
     bytes_received: 3,
     bytes_sent: 5,
@@ -134,13 +139,52 @@ test("Envoy's operators, in text and in JSON with numbers", () => {
   });
 });
 
+test('what gates found out, by namespace and keys; the decision of rules in force too', () => {
+  const stream = finished({
+    policy: 'shop/orders#rule-0',
+    dryRunDeniedBy: 'none',
+    metadata: new Map<string, unknown>([
+      ['envoy.filters.http.rbac', { dry_run_shadow_engine_result: 'denied' }],
+      ['envoy.filters.http.jwt_authn', { users: { sub: 'alice\u009b', admin: true, age: 7, roles: ['a'] } }],
+    ]),
+  });
+  const jwt = 'envoy.filters.http.jwt_authn';
+  const fields = [
+    ['dry', '%DYNAMIC_METADATA(envoy.filters.http.rbac:dry_run_shadow_engine_result)%'],
+    ['id', '%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_effective_policy_id)%'],
+    ['result', '%DYNAMIC_METADATA(envoy.filters.http.rbac:enforced_engine_result)%'],
+    ['sub', `%DYNAMIC_METADATA(${jwt}:users:sub)%`],
+    ['admin', `%DYNAMIC_METADATA(${jwt}:users:admin)%`],
+    ['age', `%DYNAMIC_METADATA(${jwt}:users:age)%`],
+    ['user', `%DYNAMIC_METADATA(${jwt}:users)%`],
+    ['cut', `%DYNAMIC_METADATA(${jwt}:users:roles):3%`],
+    ['none', `%DYNAMIC_METADATA(${jwt}:users:constructor)%`],
+    ['nobody', '%DYNAMIC_METADATA(nobody)%'],
+  ] as const;
+  const line = logged({ kind: 'json', fields }, stream)!;
+  expect(line).not.toContain('\u009b');
+  expect(JSON.parse(line)).toEqual({
+    ...{ dry: 'denied', id: 'shop/orders#rule-0', result: 'allowed', sub: 'alice\u009b', admin: true, age: 7 },
+    ...{ user: { sub: 'alice\u009b', admin: true, age: 7, roles: ['a'] }, cut: '["a', none: null, nobody: null },
+  });
+  const text = `%DYNAMIC_METADATA(${jwt}:users:roles)% %DYNAMIC_METADATA(nobody:x)%`;
+  expect(logged({ kind: 'text', text }, stream)).toBe('["a"] -');
+});
+
+test('the policies of a line are cut: their names are as long as the configuration likes', () => {
+  const line = logged({ kind: 'default' }, finished({ policy: 'p'.repeat(300), dryRunDeniedBy: 'none' }))!;
+  expect(JSON.parse(line)).toMatchObject({ policy: `${'p'.repeat(256)}…`, dry_run_denied_by: 'none' });
+});
+
 test.each([
   '%NOPE%',
   '%REQ%',
   '%REQ(',
   'a % b',
   '%START_TIME(%Y)%',
-  '%DYNAMIC_METADATA(a:b)%',
+  '%DYNAMIC_METADATA%',
+  '%DYNAMIC_METADATA()%',
+  '%DYNAMIC_METADATA(a:)%',
   '%__PROTO__%',
   '%CONSTRUCTOR%',
 ])('refuses %s, by name', (format) => {

@@ -3,7 +3,12 @@
 /** A JSON string. Beside what JSON demands, DEL, C1 controls and the two line separators are escaped. */
 export function quoteJson(text: string): string {
   if (/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) return `"${text}"`;
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029]/g, escaped);
+  return jsonText(text);
+}
+
+/** Any value as JSON, escaped in the same way. */
+export function jsonText(value: unknown): string {
+  return JSON.stringify(value).replace(/[\u007f-\u009f\u2028\u2029]/g, escaped);
 }
 
 /** Text on one line. A backslash is left as it is: text formats are for people. */

@@ -3,10 +3,12 @@
  * a JSON field that is one operator keeps its number (Envoy).
  */
 import type { HeaderFields } from '../codec/header-fields.ts';
-import { quoteJson } from './escape.ts';
+import { jsonText, quoteJson } from './escape.ts';
 import type { LogRecord } from './log-record.ts';
+import { metadataAt } from './logged-metadata.ts';
 
-type Value = string | number | null;
+/** An object: JSON, which stands in a JSON line as it is. */
+type Value = string | number | boolean | null | { readonly json: string };
 type Piece = (record: LogRecord) => Value;
 
 export interface CompiledLogFormat {
@@ -81,13 +83,14 @@ export function compileLogFormat(format: string): CompiledLogFormat {
   const only = pieces.length === 1 && format.length > 2 ? pieces[0]! : null;
   const text = (record: LogRecord): string => {
     let line = '';
-    for (const piece of pieces) line += piece(record) ?? '-';
+    for (const piece of pieces) line += textOf(piece(record));
     return line;
   };
   const json = (record: LogRecord): string => {
     if (only === null) return quoteJson(text(record));
     const value = only(record);
-    return value === null ? 'null' : typeof value === 'number' ? String(value) : quoteJson(value);
+    if (typeof value === 'string') return quoteJson(value);
+    return value !== null && typeof value === 'object' ? value.json : String(value);
   };
   return { text, json };
 }
@@ -102,13 +105,19 @@ function limited(piece: Piece, length: string | undefined): Piece {
   const most = Number(length);
   return (record) => {
     const value = piece(record);
-    return value === null ? null : String(value).slice(0, most);
+    return value === null ? null : textOf(value).slice(0, most);
   };
+}
+
+function textOf(value: Value): string {
+  if (value === null) return '-';
+  return typeof value === 'object' ? value.json : String(value);
 }
 
 function operator(name: string, argument: string | undefined): Piece {
   if (name === 'START_TIME' && (argument === undefined || argument === ''))
     return (record) => new Date(record.startWallMs).toISOString();
+  if (name === 'DYNAMIC_METADATA' && argument !== undefined) return metadataPiece(argument);
   if (argument !== undefined) {
     const [first = '', second] = argument.toLowerCase().split('?');
     switch (name) {
@@ -127,6 +136,18 @@ function operator(name: string, argument: string | undefined): Piece {
   if (found === undefined)
     throw new Error(`%${name}${argument === undefined ? '' : `(${argument})`}% is not supported`);
   return found;
+}
+
+/** `namespace:key:key…`, as in Envoy. */
+function metadataPiece(argument: string): Piece {
+  const [namespace = '', ...keys] = argument.split(':');
+  if (namespace === '' || keys.includes('')) throw new Error(`%DYNAMIC_METADATA(${argument})% is not supported`);
+  return (record) => {
+    const value = metadataAt(record, namespace, keys);
+    if (value === null || value === undefined) return null;
+    if (typeof value === 'string' || typeof value === 'number' || typeof value === 'boolean') return value;
+    return { json: jsonText(value) };
+  };
 }
 
 function requestHeader(record: LogRecord, name: string): string | null {

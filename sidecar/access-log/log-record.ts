@@ -23,6 +23,9 @@ export interface LoggedStream {
   readonly target: { readonly name: string } | null;
   readonly responseHead: { readonly fields: HeaderFields } | null;
   readonly responseTrailers: HeaderFields | null;
+  readonly policy: string;
+  readonly dryRunDeniedBy: string;
+  readonly metadata: ReadonlyMap<string, unknown> | null;
 }
 
 export interface LogRecord {
@@ -36,6 +39,12 @@ export interface LogRecord {
   readonly status: number;
   readonly flag: string;
   readonly details: string;
+  /** Of RBAC rules that denied it or let it pass; '' : none have judged it. */
+  readonly policy: string;
+  /** A policy that is only tried; ''. */
+  readonly dryRunDeniedBy: string;
+  /** What gates found out. */
+  readonly metadata: ReadonlyMap<string, unknown> | null;
   readonly grpcStatus: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;

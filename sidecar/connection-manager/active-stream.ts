@@ -78,6 +78,20 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.limits = new StreamLimits(this, wheel, clock, this.startMs);
   }
 
+  // -- for the log: what its gates found --
+
+  get policy(): string {
+    return this.#gates === null ? '' : this.#gates.policy;
+  }
+
+  get dryRunDeniedBy(): string {
+    return this.#gates === null ? '' : this.#gates.dryRunDeniedBy;
+  }
+
+  get metadata(): ReadonlyMap<string, unknown> | null {
+    return this.#gates === null ? null : this.#gates.metadata;
+  }
+
   // -- the caller's side --
 
   onHead(head: RequestHead, endStream: boolean): void {

@@ -38,6 +38,8 @@ export class GateChain implements GateRequest, StreamFilter {
   readonly head: RequestHead;
   readonly connection: DownstreamConnectionInfo;
   metadata: Map<string, unknown> | null = null;
+  policy = '';
+  dryRunDeniedBy = '';
   /** The gate asked last. */
   #at = -1;
   #wait: GateWait | null = null;

@@ -21,6 +21,10 @@ export interface GateRequest {
   readonly startMs: number;
   /** What gates found out, for those behind them and the access log: `envoy.filters.http.jwt_authn` → the verified payload. Null until something is put in. */
   metadata: Map<string, unknown> | null;
+  /** The policy by which RBAC rules denied it, or let it pass; `none` where none of them matched. For the access log; '' : no rules have judged it. */
+  policy: string;
+  /** The first policy that is only tried and would have denied it; ''. */
+  dryRunDeniedBy: string;
   /** The fields of the answer, whoever made it, are changed so before it is sent; for a request that may pass. */
   changeResponse(change: ResponseChange): void;
 }

@@ -172,6 +172,8 @@ describe('what a service is asked', () => {
       ['envoy.filters.http.jwt_authn', { shop: { sub: 'alice', roles: ['a'] } }],
       ['other', { a: 1 }],
     ]),
+    policy: '',
+    dryRunDeniedBy: '',
     changeResponse: () => {},
   };
   const asked = (config = extAuthzConfig(), of = request): unknown => {

@@ -120,6 +120,47 @@ describe('a route', () => {
   });
 });
 
+describe('the access log says which policy', () => {
+  const allowOrders = rules('allow', policy('shop/orders#rule-0', pathBegins('/orders')));
+  const logged = (gates: ReadonlyArray<Partial<RbacConfig>>, path: string): Record<string, unknown> => {
+    const judged = new StreamRig({ config: { gates: gates.map((each) => rbacConfig(each)) } }).request(get(path));
+    if (judged.downstream.head === null) judged.cluster.last.receiver.onHead(answer(200), true);
+    return judged.logged;
+  };
+
+  it('allowed it: that of the rules that allow, not of those that did not deny, in either order', () => {
+    for (const gates of [
+      [{ rules: denyAdmin }, { rules: allowOrders }],
+      [{ rules: allowOrders }, { rules: denyAdmin }],
+    ])
+      expect(logged(gates, '/orders')).toMatchObject({
+        status: 200,
+        policy: 'shop/orders#rule-0',
+        dry_run_denied_by: null,
+      });
+  });
+
+  it('denied it, or that none did anything', () => {
+    const both = [{ rules: denyAdmin }, { rules: allowOrders }];
+    expect(logged(both, '/admin')).toMatchObject({ status: 403, policy: 'shop/admin#rule-0' });
+    expect(logged(both, '/other')).toMatchObject({ status: 403, policy: 'none' });
+    expect(logged([{ rules: denyAdmin }], '/other')).toMatchObject({ status: 200, policy: 'none' });
+    expect(logged([{ rules: rules('log', policy('all')) }], '/')).toMatchObject({ status: 200, policy: null });
+    expect(logged([{}], '/')).toMatchObject({ policy: null, dry_run_denied_by: null });
+  });
+
+  it('would have denied it, the first of those that are only tried', () => {
+    const gates = [{ shadowRules: denyAdmin, rules: allowOrders }, { shadowRules: allowOrders }];
+    expect(logged([{ shadowRules: denyAdmin }, { shadowRules: allowOrders }], '/admin')).toMatchObject({
+      status: 200,
+      policy: null,
+      dry_run_denied_by: 'shop/admin#rule-0',
+    });
+    expect(logged(gates, '/orders')).toMatchObject({ policy: 'shop/orders#rule-0', dry_run_denied_by: null });
+    expect(logged([{ shadowRules: allowOrders }], '/x')).toMatchObject({ status: 200, dry_run_denied_by: 'none' });
+  });
+});
+
 /** A gate alone, with what it writes. */
 class GateRig {
   readonly time = new ManualTime();

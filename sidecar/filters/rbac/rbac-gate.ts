@@ -81,8 +81,11 @@ export class RbacGate implements RequestGate {
     if (allows(rules, matched)) {
       this.#counts.allowed.value++;
       this.#allowed.count(policy, direction);
+      // What allows it says more than that nothing denied it.
+      if (rules.action === 'allow' || (rules.action === 'deny' && request.policy === '')) request.policy = policy;
       return null;
     }
+    request.policy = policy;
     this.#counts.denied.value++;
     this.#denied.count(policy, direction);
     return this.#denial(rules, matched);
@@ -99,6 +102,7 @@ export class RbacGate implements RequestGate {
     } else {
       this.#counts.shadowDenied.value++;
       this.#dryRunDenied.count(policy, direction);
+      if (request.dryRunDeniedBy === '') request.dryRunDeniedBy = policy;
       this.#dryRunLog.denied(policy, matched < 0 ? 'no policy allows it' : `the policy ${policy}`, this.#view);
     }
     addMetadata(request, resultKey, {

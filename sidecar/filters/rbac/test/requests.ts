@@ -43,6 +43,8 @@ export function gateRequest(init: RequestInit = {}, info: DownstreamConnectionIn
     route: null,
     startMs: 0,
     metadata: metadata === null ? null : new Map(metadata),
+    policy: '',
+    dryRunDeniedBy: '',
     changeResponse: () => {},
   };
 }

@@ -1,0 +1,41 @@
+/** What the control plane's admin port knows, read once for all checks. */
+import type { AuthorityStatus } from '../../control-plane/admin/identity-admin.ts';
+import type { ControlPlaneInfo } from '../../control-plane/admin/mesh-lists.ts';
+import type { ProxyRow } from '../../control-plane/admin/proxy-list.ts';
+import type { WorkloadRow } from '../../control-plane/admin/workload-list.ts';
+import type { KeySetProblem } from '../../control-plane/jwks/key-set-store.ts';
+import type { ModelWarning } from '../../control-plane/model/model.ts';
+import type { PolicyRow } from '../../control-plane/model/policy-list.ts';
+import { fetchJson } from '../commands/get.ts';
+import type { HostPort } from '../host-port.ts';
+
+export interface AdminFacts {
+  readonly info: ControlPlaneInfo;
+  /** This machine's clock when it came. */
+  readonly infoMs: number;
+  readonly faults: ReadonlyArray<{ readonly text: string }>;
+  readonly warnings: readonly ModelWarning[];
+  readonly proxies: readonly ProxyRow[];
+  readonly workloads: readonly WorkloadRow[];
+  readonly policies: ReadonlyArray<PolicyRow & { readonly workloads: number }>;
+  readonly keySets: readonly KeySetProblem[];
+  /** Null: there are no identities. */
+  readonly authority: AuthorityStatus | null;
+}
+
+/** Rejects with a UserError that says why it can't be read. */
+export async function fetchFacts(admin: HostPort, nowMs: () => number): Promise<AdminFacts> {
+  const list = async <T>(name: string): Promise<T> => (await fetchJson(admin, `/api/v1/${name}`)) as T;
+  const info = await list<ControlPlaneInfo>('control-plane');
+  const infoMs = nowMs();
+  const [faults, warnings, proxies, workloads, policies, keySets, authority] = await Promise.all([
+    list<AdminFacts['faults']>('faults'),
+    list<AdminFacts['warnings']>('warnings'),
+    list<AdminFacts['proxies']>('proxies'),
+    list<AdminFacts['workloads']>('workloads'),
+    list<AdminFacts['policies']>('policies'),
+    list<AdminFacts['keySets']>('key-sets'),
+    info.listenTls === '' ? null : list<AuthorityStatus>('authority'),
+  ]);
+  return { info, infoMs, faults, warnings, proxies, workloads, policies, keySets, authority };
+}

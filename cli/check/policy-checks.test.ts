@@ -1,0 +1,65 @@
+import { expect, test } from 'vitest';
+import type { WorkloadRow } from '../../control-plane/admin/workload-list.ts';
+import type { AdminFacts } from './admin-facts.ts';
+import { policyFindings } from './policy-checks.ts';
+
+type Facts = Parameters<typeof policyFindings>[0];
+
+function workload(more: Partial<WorkloadRow> = {}): WorkloadRow {
+  return {
+    ...{ service: 'shop/orders', instanceId: 'a', address: '10.0.0.1:80', source: 'registry', identity: '' },
+    ...{ mode: 'STRICT', reason: 'PeerAuthentication shop/strict: mTLS STRICT', byDefault: false, sidecar: null },
+    ...more,
+  };
+}
+
+function found(more: Partial<Facts>): string[] {
+  const facts: Facts = {
+    workloads: [],
+    proxies: [],
+    policies: [],
+    keySets: [],
+    authority: {} as AdminFacts['authority'],
+    ...more,
+  };
+  return policyFindings(facts).map(({ level, text, next }) => `${level}: ${text}${next && ` → ${next}`}`);
+}
+
+test('STRICT where callers speak plaintext: refused by its sidecar, asked for in vain, or by default', () => {
+  const sidecar = { nodeId: 'n', identity: 'spiffe://a' };
+  const byDefault = { reason: 'mTLS STRICT (the default)', byDefault: true };
+  const one = (more: Partial<WorkloadRow>): string => found({ workloads: [workload(more)] })[0]!;
+  expect(one({ sidecar })).toMatch(
+    /^problem: shop\/orders: callers speak plaintext to 10\.0\.0\.1:80, and are refused there \(403, PeerAuthentication shop\/strict: mTLS STRICT\).* → start it again with its proof/,
+  );
+  expect(one({ sidecar, source: 'file', ...byDefault })).toMatch(
+    /^problem: .* → take the address out of spec\.endpoints of shop\/orders/,
+  );
+  expect(one({})).toMatch(
+    /^problem: shop\/orders: 10\.0\.0\.1:80 can't do the mTLS that PeerAuthentication shop\/strict/,
+  );
+  expect(one({ sidecar: { nodeId: 'n', identity: '' } })).toMatch(/^problem/);
+  expect(one(byDefault)).toMatch(
+    /^warning: shop\/orders: callers speak plaintext to .* → .*PeerAuthentication DISABLE for shop\/orders$/,
+  );
+  // Told of among identities.
+  expect(one({ ...byDefault, sidecar: { nodeId: 'n', identity: '' } })).toMatch(/^ok/);
+  expect(one({ identity: 'spiffe://a' })).toMatch(/^ok/);
+  expect(one({ mode: 'PERMISSIVE' })).toMatch(/^ok/);
+  expect(found({ workloads: [workload()], authority: null })[0]).toMatch(/^ok/);
+});
+
+test('keys that were never had are a problem, old ones a warning', () => {
+  const problem = { source: 'https://i/keys', problem: 'status 503', effect: 'old keys stay' };
+  expect(
+    found({
+      keySets: [
+        { ...problem, hasKeys: true },
+        { ...problem, hasKeys: false },
+      ],
+    }),
+  ).toEqual([
+    expect.stringMatching(/^warning: keys of https:\/\/i\/keys: status 503; old keys stay → /),
+    expect.stringMatching(/^problem: /),
+  ]);
+});

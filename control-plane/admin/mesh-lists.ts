@@ -1,0 +1,53 @@
+/** What the admin port tells of the mesh, as JSON under /api/v1: behind `outrigger get` and `outrigger check`. Read only; of identities identity-admin.ts tells. */
+import type { KeySetStore } from '../jwks/key-set-store.ts';
+import type { Model } from '../model/model.ts';
+import { listEndpoints, listRoutes, listServices } from '../model/model-lists.ts';
+import type { Registry } from '../registry/registry.ts';
+import type { ProxySnapshots } from '../snapshot/proxy-snapshots.ts';
+import { type Fault, faultText } from '../source/fault.ts';
+import { listProxies } from './proxy-list.ts';
+import { listPoliciesInUse, listWorkloads, type WorkloadSources } from './workload-list.ts';
+
+/** Of the process itself. */
+export interface ControlPlaneInfo {
+  readonly startedAt: string;
+  /** Its clock. */
+  readonly now: string;
+  /** `HOST:PORT`, as it listens. */
+  readonly listen: string;
+  /** '' : there is no TLS door. */
+  readonly listenTls: string;
+  readonly trustDomain: string;
+  readonly configuration: readonly string[];
+}
+
+export interface MeshListsInit {
+  readonly info: () => ControlPlaneInfo;
+  readonly model: () => Model;
+  readonly faults: () => readonly Fault[];
+  readonly registry: Pick<Registry, 'instances'>;
+  readonly snapshots: Pick<ProxySnapshots, 'proxies'>;
+  readonly keySets: Pick<KeySetStore, 'problems'>;
+}
+
+/** By the last part of `/api/v1/<name>`. */
+export function meshLists(init: MeshListsInit): Readonly<Record<string, () => unknown>> {
+  const { info, model, faults, registry, snapshots, keySets } = init;
+  const sources = (): WorkloadSources => ({
+    model: model(),
+    instances: registry.instances,
+    proxies: [...snapshots.proxies].map(({ proxy }) => proxy),
+  });
+  return {
+    'control-plane': info,
+    services: () => listServices(model()),
+    endpoints: () => listEndpoints(model()),
+    routes: () => listRoutes(model()),
+    policies: () => listPoliciesInUse(sources()),
+    proxies: () => listProxies(snapshots.proxies, model()),
+    workloads: () => listWorkloads(sources()),
+    'key-sets': () => keySets.problems,
+    faults: () => faults().map((fault) => ({ ...fault, text: faultText(fault) })),
+    warnings: () => model().warnings,
+  };
+}

@@ -1,0 +1,99 @@
+/** What policies ask of running instances, and how many each policy holds for, as the admin port tells it. */
+import { expect, test } from 'vitest';
+import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
+import { ModelBuilder } from '../model/model-builder.ts';
+import type { RegisteredInstance } from '../model/registered-instance.ts';
+import { parseFile } from '../source/parse-file.ts';
+import type { ProxyNode } from '../translate/proxy-node.ts';
+import { instance, proxy } from '../translate/sample-mesh.test-data.ts';
+import { listPoliciesInUse, listWorkloads, type WorkloadSources } from './workload-list.ts';
+
+const id = 'spiffe://cluster.local/ns/shop/sa/orders';
+const identity = parseSpiffeId(id);
+
+const document = (kind: string, name: string, spec: string): string =>
+  `{apiVersion: outrigger.dev/v1, kind: ${kind}, metadata: {name: ${name}, namespace: shop}, spec: ${spec}}`;
+const orders = document('Service', 'orders', '{ports: [{port: 80, targetPort: 9000}]}');
+
+function sources(
+  documents: readonly string[],
+  instances: readonly RegisteredInstance[],
+  proxies: readonly ProxyNode[] = [],
+): WorkloadSources {
+  const { resources, faults } = parseFile('p.yaml', documents.join('\n---\n'));
+  expect(faults).toEqual([]);
+  return { model: new ModelBuilder().build({ resources, instances }), instances, proxies };
+}
+
+const ordersProxy = (nodeId: string, more: Partial<ProxyNode> = {}): ProxyNode =>
+  proxy('outrigger', { id: nodeId, cluster: 'shop/orders', service: 'orders', ...more });
+
+test('an instance has the mode that policies ask for, and the sidecar that is beside it', () => {
+  const port = document(
+    'PeerAuthentication',
+    'ports',
+    '{targetRefs: [{kind: Service, name: orders}], portLevelMtls: {9000: {mode: PERMISSIVE}}}',
+  );
+  const instances = [
+    instance('orders', '10.0.0.1', { instanceId: 'host-1', identity: id }),
+    instance('orders', '10.0.0.2', { instanceId: 'host-2' }),
+    instance('orders', '10.0.0.3', { instanceId: 'named' }),
+  ];
+  const proxies = [
+    ordersProxy('orders.shop-host-1', { identity }),
+    ordersProxy('named', { appPort: 9001 }),
+    ordersProxy('orders.shop-host-22'),
+  ];
+  expect(listWorkloads(sources([orders, port], instances, proxies))).toMatchObject([
+    { service: 'shop/orders', identity: id, mode: 'PERMISSIVE', byDefault: false, sidecar: { identity: id } },
+    {
+      instanceId: 'host-2',
+      mode: 'PERMISSIVE',
+      reason: 'PeerAuthentication shop/ports: mTLS PERMISSIVE',
+      sidecar: null,
+    },
+    { instanceId: 'named', mode: 'STRICT', byDefault: true, sidecar: { nodeId: 'named', identity: '' } },
+  ]);
+});
+
+test('an address in a file is a workload without an identity, whose sidecar is the one that listens there', () => {
+  const service = document(
+    'Service',
+    'orders',
+    '{ports: [{name: a, port: 80, targetPort: 15006}, {name: b, port: 81, targetPort: 15006}], endpoints: [{address: 10.0.0.9}]}',
+  );
+  const rows = listWorkloads(
+    sources([service], [], [ordersProxy('o', { identity, inboundListen: { host: '10.0.0.9', port: 15006 } })]),
+  );
+  expect(rows).toMatchObject([
+    {
+      service: 'shop/orders',
+      address: '10.0.0.9:15006',
+      source: 'file',
+      identity: '',
+      mode: 'STRICT',
+      sidecar: { nodeId: 'o', identity: id },
+    },
+  ]);
+});
+
+test('a policy holds for registered instances, addresses in files and proxies, each once', () => {
+  const policies = [
+    document('AuthorizationPolicy', 'all', '{}'),
+    document('AuthorizationPolicy', 'v2', '{selector: {matchLabels: {version: v2}}}'),
+    document('AuthorizationPolicy', 'v3', '{selector: {matchLabels: {version: v3}}}'),
+    document('PeerAuthentication', 'orders', '{targetRefs: [{kind: Service, name: orders}], mtls: {mode: STRICT}}'),
+  ];
+  const instances = [
+    instance('orders', '10.0.0.1', { instanceId: 'a' }),
+    instance('orders', '10.0.0.2', { instanceId: 'b', labels: { version: 'v2' } }),
+  ];
+  const proxies = [ordersProxy('orders.shop-a'), ordersProxy('envoy-1', { labels: { version: 'v2' } })];
+  const rows = listPoliciesInUse(sources([orders, ...policies], instances, proxies));
+  expect(rows.map(({ name, workloads }) => [name, workloads])).toEqual([
+    ['orders', 3],
+    ['all', 3],
+    ['v2', 2],
+    ['v3', 0],
+  ]);
+});

@@ -3,24 +3,39 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { booleanFromEnvironment, environmentName } from './environment.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
-import { environmentName, proofFlags } from './sidecar-flags.ts';
+import { proofFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const version = '0.1.0';
 
-/** A flag with its environment variable, `OUTRIGGER_<FLAG>`; the flag wins. */
+/** A flag with its environment variable, `OUTRIGGER_<FLAG>`; the flag wins. Of two names the last counts. */
 function flag(flags: string, description: string, fallback?: string): Option {
-  const name = /--([a-z-]+)/.exec(flags)![1]!;
-  const option = new Option(flags, description).env(environmentName(name));
+  const option = new Option(flags, description);
+  const name = option.name();
+  const isProof = (proofFlags as readonly string[]).includes(name);
+  // To commander an empty variable is a value.
+  if (isProof || process.env[environmentName(name)] !== '') option.env(environmentName(name));
   return fallback === undefined ? option : option.default(fallback);
+}
+
+/** commander takes a flag without a value as given when its variable is there, whatever it says. */
+function readSwitches(command: Command): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (option.required || option.optional || command.getOptionValueSource(key) !== 'env') continue;
+    const on = booleanFromEnvironment(option.name(), process.env);
+    command.setOptionValueWithSource(key, option.negate ? !on : on, 'env');
+  }
 }
 
 const output = (): Option =>
   flag('-o, --output <FORMAT>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
+/** Its variable is not OUTRIGGER_ADMIN: that is the sidecar's admin port. */
 const controlPlaneAdmin = (): Option =>
-  flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
+  flag('--admin, --control-plane-admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
 const controlPlane = (): Option =>
   flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
 
@@ -41,6 +56,7 @@ function program(): Command {
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'outrigger: ')) })
+    .hook('preAction', (_, action) => readSwitches(action))
     .showHelpAfterError('(outrigger <command> --help explains each command)');
 
   const command = (name: string, description: string, example: string): Command =>
@@ -116,7 +132,7 @@ function program(): Command {
     .addOption(
       flag('--data-dir <DIR>', 'the data directory of a control plane on this machine: without a proof, it has one'),
     )
-    .option('--no-identity', 'no identity is wanted, whatever proof there is')
+    .addOption(flag('--no-identity', 'no identity is wanted, whatever proof there is'))
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
     .addOption(
@@ -133,7 +149,9 @@ function program(): Command {
     .passThroughOptions()
     .action(async (words: string[], options, run: Command) => {
       const proofsInWords = proofFlags.filter((name) => run.getOptionValueSource(camelCase(name)) === 'cli');
-      process.exitCode = await (await import('./commands/run.ts')).run(words, options, proofsInWords);
+      // A flag wins over the variable of a flag that excludes it.
+      const identity = options.identity || (proofsInWords.length > 0 && run.getOptionValueSource('identity') === 'env');
+      process.exitCode = await (await import('./commands/run.ts')).run(words, { ...options, identity }, proofsInWords);
     });
 
   command(

@@ -4,7 +4,7 @@ import { type Column, type OutputFormat, printData } from '../print-data.ts';
 import { UserError } from '../user-error.ts';
 
 interface GetOptions {
-  readonly admin: string;
+  readonly controlPlaneAdmin: string;
   readonly output: OutputFormat;
 }
 
@@ -66,7 +66,10 @@ function cellText(value: unknown): string {
 }
 
 export async function get(kind: string, options: GetOptions): Promise<void> {
-  const rows = (await fetchJson(parseHostPort('--admin', options.admin), `/api/v1/${kind}`)) as readonly Row[];
+  const rows = (await fetchJson(
+    parseHostPort('--admin', options.controlPlaneAdmin),
+    `/api/v1/${kind}`,
+  )) as readonly Row[];
   printData(rows, columns[kind]!, options.output);
 }
 

@@ -7,13 +7,20 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { StartedProcess } from './started-process.ts';
+import { eventually, StartedProcess } from './started-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-refusals-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function outcome(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  const started = new StartedProcess(args);
+function outcome(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
+  return outcomeWith({}, ...args);
+}
+
+async function outcomeWith(
+  environment: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<{ readonly code: number; readonly output: string }> {
+  const started = new StartedProcess(args, environment);
   const code = await started.exited;
   expect(started.output).not.toMatch(/\n {4}at /);
   return { code, output: started.output };
@@ -79,6 +86,47 @@ describe('wrong usage and bad input', () => {
     expect(code).toBe(2);
     expect(output.startsWith(`outrigger: ${message}`)).toBe(true);
     expect(output.match(/^outrigger: /gm)).toHaveLength(1);
+  });
+
+  test('a switch in the environment that is neither on nor off ends with 2, and counts only when it is on', async () => {
+    for (const [environment, words] of [
+      [{ OUTRIGGER_NO_IDENTITY: 'maybe' }, [...run, '--', 'true']],
+      [{ OUTRIGGER_FORCE: 'maybe' }, ['identity', 'rotate', '--admin', '127.0.0.1:1']],
+      [{ OUTRIGGER_NO_REGISTER: 'maybe' }, ['sidecar', '--service', 'shop/a', '--app-port', '1']],
+    ] as const) {
+      const { code, output } = await outcomeWith(environment, ...words);
+      expect(code).toBe(2);
+      expect(output).toBe(
+        `outrigger: ${Object.keys(environment)[0]}: "maybe" is neither 1, true, yes or on, nor 0, false, no or off\n`,
+      );
+    }
+  });
+
+  test("the control plane's admin port has a variable of its own: OUTRIGGER_ADMIN is the sidecar's", async () => {
+    const environment = { OUTRIGGER_ADMIN: '127.0.0.1:2', OUTRIGGER_CONTROL_PLANE_ADMIN: '127.0.0.1:1' };
+    expect((await outcomeWith(environment, 'get', 'services')).output).toContain('no control plane at 127.0.0.1:1 ');
+    expect((await outcomeWith(environment, 'get', 'services', '--admin', '127.0.0.1:3')).output).toContain(
+      'no control plane at 127.0.0.1:3 ',
+    );
+    expect((await outcomeWith(environment, 'identity', 'token', 'list')).output).toContain(
+      'no control plane at 127.0.0.1:1 ',
+    );
+    expect((await outcomeWith(environment, 'identity', 'show')).output).toContain(
+      "no sidecar's admin port at 127.0.0.1:2 ",
+    );
+  });
+
+  test('what a machine says for all its sidecars is one warning beside --bootstrap', async () => {
+    const file = join(folder, 'warned.yaml');
+    writeFileSync(file, bootstrap(0));
+    const sidecar = new StartedProcess(['sidecar', '--bootstrap', file], {
+      OUTRIGGER_ZONE: 'a',
+      OUTRIGGER_SERVICE: 'shop/a',
+    });
+    await eventually('it is ready', () => Promise.resolve(sidecar.output.includes('ready after')));
+    await sidecar.stop();
+    expect(sidecar.output.match(/have no effect/g)).toHaveLength(1);
+    expect(sidecar.output).toContain('OUTRIGGER_SERVICE, OUTRIGGER_ZONE have no effect with --bootstrap');
   });
 
   test('a command that is not built says so and ends with 2', async () => {

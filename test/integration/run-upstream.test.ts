@@ -48,15 +48,21 @@ const command = [
   'console.log(JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([name]) => /_SHOP_(ADDRESS|URL)$/.test(name))))); setInterval(() => {}, 1e6)',
 ];
 
+/** What stands in the environment for sidecars that are started otherwise. */
+const elsewhere = { OUTRIGGER_BOOTSTRAP: '/nonexistent', OUTRIGGER_NO_REGISTER: '1', OUTRIGGER_CONCURRENCY: '9' };
+
 async function startRun(...flags: string[]): Promise<StartedProcess> {
-  const started = new StartedProcess([
-    'run',
-    '--no-identity',
-    ...['--service', 'shop/web', '--port', String(await unusedPort()), '--drain-time', '0'],
-    ...['--control-plane', `127.0.0.1:${controlPlanePort}`, ...flags],
-    '--',
-    ...command,
-  ]);
+  const started = new StartedProcess(
+    [
+      'run',
+      '--no-identity',
+      ...['--service', 'shop/web', '--port', String(await unusedPort()), '--drain-time', '0'],
+      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, ...flags],
+      '--',
+      ...command,
+    ],
+    elsewhere,
+  );
   processes.push(started);
   return started;
 }

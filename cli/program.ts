@@ -6,7 +6,7 @@ import { Argument, Command, CommanderError, Option } from 'commander';
 import { booleanFromEnvironment, environmentName } from './environment.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
-import { proofFlags } from './sidecar-flags.ts';
+import { proofFlags, sidecarHelp } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const version = '0.1.0';
@@ -96,15 +96,14 @@ function program(): Command {
     .action(async (options) => (await import('./commands/control-plane.ts')).controlPlane(options));
 
   // Listed here for `--help`; bin/outrigger starts the sidecar's own program for it.
-  command(
-    'sidecar',
-    'Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.',
-    'outrigger sidecar --bootstrap envoy.yaml\n  outrigger sidecar --service shop/orders --app-port 8080',
-  )
+  const sidecar = root
+    .command('sidecar')
+    .description('Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.')
     .allowUnknownOption()
     .helpOption(false)
     .argument('[flags...]')
     .action(async () => (await import('./commands/sidecar.ts')).sidecar(process.argv.slice(3)));
+  sidecar.helpInformation = () => sidecarHelp;
 
   command(
     'run',
@@ -205,7 +204,7 @@ function program(): Command {
   for (const [name, what] of notBuilt) {
     root
       .command(name, { hidden: true })
-      .description(what)
+      .description(`Not built yet: ${what}.`)
       .allowUnknownOption()
       .argument('[words...]')
       .action(() => {

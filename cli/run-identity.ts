@@ -28,7 +28,7 @@ export function identityFlags(options: IdentityOptions): string[] {
     ['--trust-bundle', options.trustBundle],
     ['--data-dir', options.dataDir],
   ];
-  const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));
   return options.identity ? given : [...given, '--no-identity'];
 }
 

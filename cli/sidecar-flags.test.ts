@@ -47,7 +47,7 @@ test.each([
 });
 
 test('an unknown flag, a flag without its value, and a stray word are refused with where to look', () => {
-  for (const words of [['--nonsense'], ['--service'], ['stray']])
+  for (const words of [['--nonsense'], ['--service'], ['stray'], ['--zone', '--xds']])
     expect(refusal(words)).toMatch(/^sidecar: .*; outrigger sidecar --help lists the flags$/);
 });
 

@@ -194,7 +194,7 @@ function parseWords(texts: readonly string[]): Words {
     }).values;
   } catch (error) {
     throw new UserError(
-      `sidecar: ${(error as Error).message.split('. ')[0]!}; outrigger sidecar --help lists the flags`,
+      `sidecar: ${(error as Error).message.split(/\.\s/)[0]!}; outrigger sidecar --help lists the flags`,
       2,
     );
   }

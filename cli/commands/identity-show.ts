@@ -1,5 +1,6 @@
 /** `outrigger identity show`: the identity of a sidecar, from its admin port. */
 import type { IdentityStatus } from '../../sidecar/identity/identity-status.ts';
+import { connectionFault } from '../connection-fault.ts';
 import { formatHostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
 import { UserError } from '../user-error.ts';
@@ -28,8 +29,10 @@ export async function identityShow(options: IdentityShowOptions, nowMs: number):
     if (!response.ok) throw new Error(`it answers ${response.status}`);
     info = (await response.json()) as typeof info;
   } catch (error) {
-    const { cause } = error as { readonly cause?: { readonly code?: string } };
-    const why = cause?.code === 'ECONNREFUSED' ? 'connection refused' : (error as Error).message;
+    const why =
+      error instanceof SyntaxError
+        ? 'what answers there sends no JSON'
+        : connectionFault((error as Error).cause ?? error);
     throw new UserError(`no sidecar's admin port at ${at} (${why}); name it with --admin`);
   }
   const { identity } = info;

@@ -85,6 +85,8 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
 function reason({ code, details }: ServiceError): string {
   if (details.includes('ECONNREFUSED')) return 'connection refused';
   if (code === grpcStatus.DEADLINE_EXCEEDED) return 'no answer within 5 s';
+  if (details.startsWith('Name resolution failed')) return 'there is no such host';
+  if (details.startsWith('No connection established')) return 'what answers there speaks no gRPC without TLS';
   return details;
 }
 

@@ -61,6 +61,9 @@ describe('wrong usage and bad input', () => {
     [[...run, '--listen-metrics', 'z', '--', 'true'], '--listen-metrics: "z" is not HOST:PORT'],
     [[...run, '--drain-time', '-1', '--', 'true'], '--drain-time: "-1" is not a whole number'],
     [[...run, '--log-level', 'loud', '--', 'true'], '--log-level: "loud" is not one of trace, debug'],
+    [[...run, '--sidecar-admin', 'z', '--', 'true'], '--sidecar-admin: "z" is not HOST:PORT'],
+    [[...run, '--join-token-file', '/x', '--trust-domain', 'A', '--', 'true'], '--trust-domain: the trust domain has'],
+    [['identity', 'verify', '127.0.0.1:1', '--trust-domain', 'A'], '--trust-domain: the trust domain has'],
     [['control-plane', '--listen', 'x'], '--listen: "x" is not HOST:PORT'],
     [['control-plane', '--store', 'etcd'], '--store: "etcd" is not built yet'],
     [['control-plane', '--listen-tls', 'x'], '--listen-tls: "x" is not HOST:PORT'],
@@ -135,6 +138,24 @@ describe('wrong usage and bad input', () => {
     expect(output).toContain('not built yet');
   });
 
+  test('of a sidecar that could not start `run` says no more than the sidecar itself', async () => {
+    const { code, output } = await outcome(...run, '--join-token-file', join(folder, 'none'), '--', 'true');
+    expect(code).toBe(1);
+    expect(output).toBe(`outrigger: there is no ${join(folder, 'none')}\n`);
+  });
+
+  test('a signal before the sidecar is ready ends `run` as it would end the command', async () => {
+    const started = new StartedProcess([...run, '--control-plane', '127.0.0.1:1', '--', 'true']);
+    await eventually('it waits', () => Promise.resolve(started.output.includes('trying again')));
+    expect(await started.stop('SIGTERM')).toBe(143);
+  });
+
+  test('--help of a command that is not built says so, and `help sidecar` has the flags', async () => {
+    expect(await outcome('explain', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('Not built') });
+    const { code, output } = await outcome('help', 'sidecar');
+    expect([code, output]).toEqual([0, (await outcome('sidecar', '--help')).output]);
+  });
+
   test('a missing bootstrap is named', async () => {
     const { code, output } = await outcome('sidecar', '--bootstrap', join(folder, 'none.yaml'));
     expect(code).toBe(1);
@@ -178,6 +199,22 @@ describe('wrong usage and bad input', () => {
       expect(output).toContain('no control plane at 127.0.0.1:1');
       expect(output).toContain('(connection refused)');
     }
+  });
+
+  test('what speaks another protocol is one clear line', async () => {
+    const other = createServer((socket) => socket.end('hello\r\n'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const at = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    for (const [words, why] of [
+      [['get', 'services', '--admin', at], 'no control plane at AT (what answers there speaks no HTTP);'],
+      [['identity', 'show', '--admin', at], "no sidecar's admin port at AT (what answers there speaks no HTTP);"],
+      [['status', '--control-plane', at], 'no control plane at AT (what answers there speaks no gRPC without TLS);'],
+    ] as const) {
+      const { code, output } = await outcome(...words);
+      expect(code).toBe(1);
+      expect(output).toContain(why.replace('AT', at));
+    }
+    other.close();
   });
 
   test('what is no control plane at the admin address is one clear line (get)', async () => {

@@ -207,6 +207,16 @@ test('several runs live on one machine without being told ports', async () => {
   for (const run of runs) expect(await run.stop()).toBe(143);
 });
 
+test('an outbound port that another program has ends with one clear line: the command would call nowhere', async () => {
+  const { port } = apps[0]!.address() as AddressInfo;
+  const started = await startRun('--outbound-listen', `127.0.0.1:${port}`);
+  expect(await started.exited).toBe(1);
+  expect(started.output).toContain(
+    `outrigger: the sidecar has no outbound listener on 127.0.0.1:${port}, which may be taken; choose another with --outbound-listen`,
+  );
+  expect(started.output).not.toMatch(/^\{\}$/m);
+});
+
 test('a local port that another program has ends with one clear line', async () => {
   const taken = (apps[0]!.address() as AddressInfo).port;
   const run = await startRun('--upstream', `orders:80=${taken}`);

@@ -49,6 +49,14 @@ const mounted = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
 
+const rules = `outrigger <command> --help explains each command.
+
+Every flag has an environment variable OUTRIGGER_<FLAG>; a flag wins, also over the variable of a flag
+that excludes it. An empty variable is none. Flags without a value are on by 1, true, yes or on, and
+off by 0, false, no or off. Data goes to stdout, all else to stderr.
+
+Exit codes: 0 fine, 1 a problem found or a failure, 2 wrong usage; run: as its command.`;
+
 function program(): Command {
   const root = new Command('outrigger')
     .description('A service mesh: a light sidecar proxy beside every service, and a small control plane.')
@@ -56,6 +64,8 @@ function program(): Command {
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'outrigger: ')) })
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 24 })
+    .addHelpText('after', `\n${rules}`)
     .hook('preAction', (_, action) => readSwitches(action))
     .showHelpAfterError('(outrigger <command> --help explains each command)');
 
@@ -67,7 +77,11 @@ function program(): Command {
     'Runs the control plane: reads configuration, keeps the registry, serves xDS.',
     'outrigger control-plane --config mesh/ --data-dir .outrigger',
   )
-    .addOption(flag('--config <PATH>', 'YAML file or folder, watched; may be given again').argParser(several))
+    .addOption(
+      flag('--config <PATH>', 'YAML file or folder, watched; may be given again, or several with commas').argParser(
+        several,
+      ),
+    )
     .addOption(dataDir('where its authority, tokens and registered instances are kept'))
     .addOption(flag('--listen <HOST:PORT>', 'xDS and registration without TLS; loopback only', '127.0.0.1:15010'))
     .addOption(
@@ -83,7 +97,7 @@ function program(): Command {
     .addOption(
       flag(
         '--federate <TRUST-DOMAIN=FILE>',
-        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again',
+        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again, or several with commas',
       ).argParser(several),
     )
     .addOption(flag('--kubernetes-api <URL>', 'take Kubernetes service account tokens, reviewed by this API server'))
@@ -115,7 +129,7 @@ function program(): Command {
     .addOption(
       flag(
         '--upstream <NS/NAME:PORT[=LOCALPORT]>',
-        'an address of its own for a service, handed over as ORDERS_SHOP_ADDRESS and ORDERS_SHOP_URL; may be given again',
+        'an address of its own for a service, handed over as ORDERS_SHOP_ADDRESS and ORDERS_SHOP_URL; may be given again, or several with commas',
       ).argParser(several),
     )
     .addOption(controlPlane())
@@ -124,7 +138,7 @@ function program(): Command {
     )
     .addOption(flag('--join-token-file <FILE>', 'proof for an identity: a join token'))
     .addOption(flag('--join-token <TOKEN>', 'the same in the open: ps shows it; OUTRIGGER_JOIN_TOKEN does not'))
-    .addOption(flag('--kubernetes-token-file <FILE>', 'proof for an identity: a service account token'))
+    .addOption(flag('--kubernetes-token-file <FILE>', 'proof for an identity: a Kubernetes service account token'))
     .addOption(flag('--service-account <NAME>', "which identity to ask for; default: the service's name"))
     .addOption(flag('--trust-domain <NAME>', "the mesh's trust domain; default cluster.local"))
     .addOption(flag('--trust-bundle <FILE>', "the mesh's roots (PEM); default: trust-bundle.pem in --data-dir"))
@@ -143,7 +157,7 @@ function program(): Command {
     .addOption(flag('--sidecar-admin <HOST:PORT>', "the sidecar's admin port; port 0 takes a free one", '127.0.0.1:0'))
     .addOption(flag('--listen-metrics <HOST:PORT>', '/metrics and /healthz of the sidecar; off for none', 'off'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
-    .addOption(flag('--log-level <LEVEL>', "the sidecar's log level", 'warn'))
+    .addOption(flag('--log-level <LEVEL>', "the sidecar's: trace, debug, info, warn, error, off", 'warn'))
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
     .action(async (words: string[], options, run: Command) => {
@@ -155,7 +169,7 @@ function program(): Command {
 
   command(
     'validate',
-    'Checks configuration and names every fault with file, line and field.',
+    'Checks configuration and names every fault with file, line and field; then exit 1.',
     'outrigger validate mesh/',
   )
     .argument('<path...>', 'YAML files or folders')
@@ -174,7 +188,7 @@ function program(): Command {
 
   command(
     'status',
-    'Shows every connected proxy and whether it has taken its configuration (xDS CSDS).',
+    'Shows every connected proxy and whether it has taken its configuration (xDS CSDS). Exit 1 when one refused some.',
     'outrigger status',
   )
     .addOption(controlPlane())

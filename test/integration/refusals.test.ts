@@ -156,6 +156,24 @@ describe('wrong usage and bad input', () => {
     expect([code, output]).toEqual([0, (await outcome('sidecar', '--help')).output]);
   });
 
+  test.each([
+    ...['control-plane', 'run', 'validate', 'get', 'status', 'demo', 'identity show', 'identity verify'],
+    ...['identity token create', 'identity token list', 'identity token revoke'],
+    ...['identity authority', 'identity rotate'],
+  ])('%s --help has an example, and an environment variable for each flag', async (command) => {
+    const { code, output } = await outcome(...command.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(output).toContain(`\nExample:\n  outrigger ${command}`);
+    const flags = output.match(/^ {2}(-\w, )?--/gm)!.length;
+    expect(output.replaceAll(/\s+/g, ' ').match(/env: OUTRIGGER_/g)?.length).toBe(flags - 1);
+    for (const line of output.split('\nExample:')[0]!.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+  });
+
+  test('--help says what holds for every command', async () => {
+    const { output } = await outcome('--help');
+    for (const word of ['OUTRIGGER_<FLAG>', 'a flag wins', 'Exit codes: 0']) expect(output).toContain(word);
+  });
+
   test('a missing bootstrap is named', async () => {
     const { code, output } = await outcome('sidecar', '--bootstrap', join(folder, 'none.yaml'));
     expect(code).toBe(1);

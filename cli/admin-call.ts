@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { readOwnerOnly } from '../certs/storage/owner-only.ts';
+import { connectionFault } from './connection-fault.ts';
 import { defaultDataDir } from './data-dir.ts';
 import { formatHostPort, type HostPort } from './host-port.ts';
 import { UserError } from './user-error.ts';
@@ -40,10 +41,10 @@ export function postJson(
       },
     );
     call.on('timeout', () => call.destroy(new Error('no answer within 5 s')));
-    call.on('error', (error: NodeJS.ErrnoException) =>
+    call.on('error', (error) =>
       reject(
         new UserError(
-          `no control plane at ${formatHostPort(address)} (${error.code === 'ECONNREFUSED' ? 'connection refused' : error.message}); start one with outrigger control-plane, or name another with --admin`,
+          `no control plane at ${formatHostPort(address)} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --admin`,
         ),
       ),
     );

@@ -19,6 +19,8 @@ import { UserError } from './user-error.ts';
 function reason({ code, details }: ServiceError): string {
   if (details.includes('ECONNREFUSED')) return 'connection refused';
   if (code === grpcStatus.DEADLINE_EXCEEDED) return 'no answer within 5 s';
+  if (details.startsWith('Name resolution failed')) return 'there is no such host';
+  if (details.startsWith('No connection established')) return 'what answers there speaks no gRPC without TLS';
   return details;
 }
 

@@ -11,7 +11,10 @@ export interface SharedOptions {
 const readsToken = "the control plane's data directory, whose local token proves that this is its owner";
 
 export function addIdentityCommands(group: Command, { flag, output, controlPlaneAdmin, dataDir }: SharedOptions): void {
-  const token = group.command('token').description('Join tokens: what a workload shows for its first certificate.');
+  const token = group
+    .command('token')
+    .description('Join tokens: what a workload shows for its first certificate.')
+    .addHelpText('after', '\nExample:\n  outrigger identity token create --service shop/orders');
   token
     .command('create')
     .description('Makes a join token for an account and prints it, once.')
@@ -31,12 +34,14 @@ export function addIdentityCommands(group: Command, { flag, output, controlPlane
   token
     .command('list')
     .description('Lists join tokens, without their secrets.')
+    .addHelpText('after', '\nExample:\n  outrigger identity token list -o json')
     .addOption(controlPlaneAdmin())
     .addOption(output())
     .action(async (options) => (await import('./commands/identity-token.ts')).listTokens(options));
   token
     .command('revoke')
     .description('Revokes a join token; certificates that it brought go on to their end.')
+    .addHelpText('after', '\nExample:\n  outrigger identity token revoke 8e69a77bdd233e35')
     .argument('<id>', 'as `identity token list` shows it')
     .addOption(dataDir(readsToken))
     .addOption(controlPlaneAdmin())
@@ -45,6 +50,7 @@ export function addIdentityCommands(group: Command, { flag, output, controlPlane
   group
     .command('authority')
     .description('Shows who signs, who is trusted, and how far a root rotation is.')
+    .addHelpText('after', '\nExample:\n  outrigger identity authority')
     .addOption(controlPlaneAdmin())
     .addOption(output())
     .action(async (options) => (await import('./commands/identity-authority.ts')).showAuthority(options));

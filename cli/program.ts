@@ -3,24 +3,39 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { booleanFromEnvironment, environmentName } from './environment.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
-import { environmentName, proofFlags } from './sidecar-flags.ts';
+import { proofFlags, sidecarHelp } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const version = '0.1.0';
 
-/** A flag with its environment variable, `OUTRIGGER_<FLAG>`; the flag wins. */
+/** A flag with its environment variable, `OUTRIGGER_<FLAG>`; the flag wins. Of two names the last counts. */
 function flag(flags: string, description: string, fallback?: string): Option {
-  const name = /--([a-z-]+)/.exec(flags)![1]!;
-  const option = new Option(flags, description).env(environmentName(name));
+  const option = new Option(flags, description);
+  const name = option.name();
+  const isProof = (proofFlags as readonly string[]).includes(name);
+  // To commander an empty variable is a value.
+  if (isProof || process.env[environmentName(name)] !== '') option.env(environmentName(name));
   return fallback === undefined ? option : option.default(fallback);
+}
+
+/** commander takes a flag without a value as given when its variable is there, whatever it says. */
+function readSwitches(command: Command): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (option.required || option.optional || command.getOptionValueSource(key) !== 'env') continue;
+    const on = booleanFromEnvironment(option.name(), process.env);
+    command.setOptionValueWithSource(key, option.negate ? !on : on, 'env');
+  }
 }
 
 const output = (): Option =>
   flag('-o, --output <FORMAT>', 'how to print').choices(['table', 'json', 'yaml']).default('table');
+/** Its variable is not OUTRIGGER_ADMIN: that is the sidecar's admin port. */
 const controlPlaneAdmin = (): Option =>
-  flag('--admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
+  flag('--admin, --control-plane-admin <HOST:PORT>', "the control plane's admin port", '127.0.0.1:15014');
 const controlPlane = (): Option =>
   flag('--control-plane <HOST:PORT>', "the control plane's gRPC port", '127.0.0.1:15010');
 
@@ -34,6 +49,14 @@ const mounted = '/var/run/secrets/kubernetes.io/serviceaccount';
 /** Flags that take several values: given again and again, or with commas in the environment variable. */
 const several = (value: string, before: string[] | undefined): string[] => [...(before ?? []), ...value.split(',')];
 
+const rules = `outrigger <command> --help explains each command.
+
+Every flag has an environment variable OUTRIGGER_<FLAG>; a flag wins, also over the variable of a flag
+that excludes it. An empty variable is none. Flags without a value are on by 1, true, yes or on, and
+off by 0, false, no or off. Data goes to stdout, all else to stderr.
+
+Exit codes: 0 fine, 1 a problem found or a failure, 2 wrong usage; run: as its command.`;
+
 function program(): Command {
   const root = new Command('outrigger')
     .description('A service mesh: a light sidecar proxy beside every service, and a small control plane.')
@@ -41,6 +64,9 @@ function program(): Command {
     .exitOverride()
     .enablePositionalOptions()
     .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'outrigger: ')) })
+    .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 24 })
+    .addHelpText('after', `\n${rules}`)
+    .hook('preAction', (_, action) => readSwitches(action))
     .showHelpAfterError('(outrigger <command> --help explains each command)');
 
   const command = (name: string, description: string, example: string): Command =>
@@ -51,7 +77,11 @@ function program(): Command {
     'Runs the control plane: reads configuration, keeps the registry, serves xDS.',
     'outrigger control-plane --config mesh/ --data-dir .outrigger',
   )
-    .addOption(flag('--config <PATH>', 'YAML file or folder, watched; may be given again').argParser(several))
+    .addOption(
+      flag('--config <PATH>', 'YAML file or folder, watched; may be given again, or several with commas').argParser(
+        several,
+      ),
+    )
     .addOption(dataDir('where its authority, tokens and registered instances are kept'))
     .addOption(flag('--listen <HOST:PORT>', 'xDS and registration without TLS; loopback only', '127.0.0.1:15010'))
     .addOption(
@@ -67,7 +97,7 @@ function program(): Command {
     .addOption(
       flag(
         '--federate <TRUST-DOMAIN=FILE>',
-        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again',
+        'trust another trust domain by this bundle (PEM or SPIFFE JSON), watched; may be given again, or several with commas',
       ).argParser(several),
     )
     .addOption(flag('--kubernetes-api <URL>', 'take Kubernetes service account tokens, reviewed by this API server'))
@@ -80,15 +110,14 @@ function program(): Command {
     .action(async (options) => (await import('./commands/control-plane.ts')).controlPlane(options));
 
   // Listed here for `--help`; bin/outrigger starts the sidecar's own program for it.
-  command(
-    'sidecar',
-    'Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.',
-    'outrigger sidecar --bootstrap envoy.yaml\n  outrigger sidecar --service shop/orders --app-port 8080',
-  )
+  const sidecar = root
+    .command('sidecar')
+    .description('Runs a sidecar, from an Envoy v3 bootstrap file or for a service of the mesh.')
     .allowUnknownOption()
     .helpOption(false)
     .argument('[flags...]')
     .action(async () => (await import('./commands/sidecar.ts')).sidecar(process.argv.slice(3)));
+  sidecar.helpInformation = () => sidecarHelp;
 
   command(
     'run',
@@ -100,7 +129,7 @@ function program(): Command {
     .addOption(
       flag(
         '--upstream <NS/NAME:PORT[=LOCALPORT]>',
-        'an address of its own for a service, handed over as ORDERS_SHOP_ADDRESS and ORDERS_SHOP_URL; may be given again',
+        'an address of its own for a service, handed over as ORDERS_SHOP_ADDRESS and ORDERS_SHOP_URL; may be given again, or several with commas',
       ).argParser(several),
     )
     .addOption(controlPlane())
@@ -109,14 +138,14 @@ function program(): Command {
     )
     .addOption(flag('--join-token-file <FILE>', 'proof for an identity: a join token'))
     .addOption(flag('--join-token <TOKEN>', 'the same in the open: ps shows it; OUTRIGGER_JOIN_TOKEN does not'))
-    .addOption(flag('--kubernetes-token-file <FILE>', 'proof for an identity: a service account token'))
+    .addOption(flag('--kubernetes-token-file <FILE>', 'proof for an identity: a Kubernetes service account token'))
     .addOption(flag('--service-account <NAME>', "which identity to ask for; default: the service's name"))
     .addOption(flag('--trust-domain <NAME>', "the mesh's trust domain; default cluster.local"))
     .addOption(flag('--trust-bundle <FILE>', "the mesh's roots (PEM); default: trust-bundle.pem in --data-dir"))
     .addOption(
       flag('--data-dir <DIR>', 'the data directory of a control plane on this machine: without a proof, it has one'),
     )
-    .option('--no-identity', 'no identity is wanted, whatever proof there is')
+    .addOption(flag('--no-identity', 'no identity is wanted, whatever proof there is'))
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
     .addOption(
@@ -128,17 +157,19 @@ function program(): Command {
     .addOption(flag('--sidecar-admin <HOST:PORT>', "the sidecar's admin port; port 0 takes a free one", '127.0.0.1:0'))
     .addOption(flag('--listen-metrics <HOST:PORT>', '/metrics and /healthz of the sidecar; off for none', 'off'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
-    .addOption(flag('--log-level <LEVEL>', "the sidecar's log level", 'warn'))
+    .addOption(flag('--log-level <LEVEL>', "the sidecar's: trace, debug, info, warn, error, off", 'warn'))
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
     .action(async (words: string[], options, run: Command) => {
       const proofsInWords = proofFlags.filter((name) => run.getOptionValueSource(camelCase(name)) === 'cli');
-      process.exitCode = await (await import('./commands/run.ts')).run(words, options, proofsInWords);
+      // A flag wins over the variable of a flag that excludes it.
+      const identity = options.identity || (proofsInWords.length > 0 && run.getOptionValueSource('identity') === 'env');
+      process.exitCode = await (await import('./commands/run.ts')).run(words, { ...options, identity }, proofsInWords);
     });
 
   command(
     'validate',
-    'Checks configuration and names every fault with file, line and field.',
+    'Checks configuration and names every fault with file, line and field; then exit 1.',
     'outrigger validate mesh/',
   )
     .argument('<path...>', 'YAML files or folders')
@@ -157,7 +188,7 @@ function program(): Command {
 
   command(
     'status',
-    'Shows every connected proxy and whether it has taken its configuration (xDS CSDS).',
+    'Shows every connected proxy and whether it has taken its configuration (xDS CSDS). Exit 1 when one refused some.',
     'outrigger status',
   )
     .addOption(controlPlane())
@@ -203,7 +234,7 @@ function program(): Command {
   for (const [name, what] of notBuilt) {
     root
       .command(name, { hidden: true })
-      .description(what)
+      .description(`Not built yet: ${what}.`)
       .allowUnknownOption()
       .argument('[words...]')
       .action(() => {

@@ -20,7 +20,9 @@ export function addProxyIdentityCommands(group: Command, { flag, output }: Proxy
     });
   group
     .command('verify')
-    .description('Does a TLS handshake, and says who the peer is by the rules of the mesh, or which rule it breaks.')
+    .description(
+      'Does a TLS handshake, and says who the peer is by the rules of the mesh, or which rule it breaks: then exit 1.',
+    )
     .addHelpText(
       'after',
       '\nExample:\n  outrigger identity verify 127.0.0.1:15012 --expect spiffe://cluster.local/ns/outrigger/sa/control-plane',
@@ -30,6 +32,7 @@ export function addProxyIdentityCommands(group: Command, { flag, output }: Proxy
     .addOption(flag('--data-dir <DIR>', 'the data directory of a control plane on this machine'))
     .addOption(flag('--trust-domain <NAME>', 'whose roots these are; with --expect, that of the ID', 'cluster.local'))
     .addOption(flag('--expect <SPIFFE-ID>', 'who it has to be'))
+    .addOption(output())
     .action(async (address: string, options) => {
       process.exitCode = await (await import('./commands/identity-verify.ts')).identityVerify(
         address,

@@ -1,6 +1,7 @@
 /** What `outrigger run` hands on to its sidecar about the identity. Proofs go by the environment: whatever is on a command line, ps shows to everybody. */
+import { environmentName } from './environment.ts';
 import { parseHostPort } from './host-port.ts';
-import { environmentName, proofFlags } from './sidecar-flags.ts';
+import { proofFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 export type ProofFlag = (typeof proofFlags)[number];
@@ -27,7 +28,7 @@ export function identityFlags(options: IdentityOptions): string[] {
     ['--trust-bundle', options.trustBundle],
     ['--data-dir', options.dataDir],
   ];
-  const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [flag, value]));
+  const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));
   return options.identity ? given : [...given, '--no-identity'];
 }
 

@@ -1,4 +1,5 @@
 /** Reads a sidecar's admin port. */
+import { connectionFault } from './connection-fault.ts';
 import { formatHostPort, type HostPort } from './host-port.ts';
 import { UserError } from './user-error.ts';
 
@@ -14,8 +15,7 @@ export async function sidecarAnswer(
     const response = await fetch(`http://${at}${path}`, { signal: AbortSignal.timeout(timeoutMs) });
     return { status: response.status, body: await response.text() };
   } catch (error) {
-    const { cause } = error as { readonly cause?: { readonly code?: string } };
-    throw noSidecar(at, cause?.code === 'ECONNREFUSED' ? 'connection refused' : (error as Error).message);
+    throw noSidecar(at, connectionFault((error as Error).cause ?? error));
   }
 }
 
@@ -26,8 +26,8 @@ export async function sidecarJson(address: HostPort, path: string): Promise<unkn
   if (status !== 200) throw noSidecar(at, `it answers ${status}`);
   try {
     return JSON.parse(body);
-  } catch (error) {
-    throw noSidecar(at, (error as Error).message);
+  } catch {
+    throw noSidecar(at, 'what answers there sends no JSON');
   }
 }
 

@@ -29,12 +29,8 @@ function bootstrap(words: readonly string[], environment: NodeJS.ProcessEnv = {}
 
 test.each([
   [[], 'sidecar needs --bootstrap FILE, or --service NS/NAME with --app-port N'],
-  [['--bootstrap', 'a.yaml', ...service], 'sidecar takes --bootstrap or --service, not both'],
+  [['--bootstrap', 'a.yaml', '--service', 'shop/orders'], 'sidecar takes --bootstrap or --service, not both'],
   [['--service', 'shop/orders'], 'sidecar --service needs --app-port N: the port that the application listens on'],
-  [
-    ['--bootstrap', 'a.yaml', '--upstream', 'orders:80'],
-    '--upstream needs --service; with --bootstrap, node.metadata.upstreams says it',
-  ],
   [[...service, '--concurrency', '2'], '--concurrency above 1 is not built yet; run it with 1'],
   [[...service, '--concurrency', '0'], '--concurrency: "0" is not a whole number from 1 to 256'],
   [[...service, '--xds', 'both'], '--xds: "both" is not sotw or delta'],
@@ -51,7 +47,7 @@ test.each([
 });
 
 test('an unknown flag, a flag without its value, and a stray word are refused with where to look', () => {
-  for (const words of [['--nonsense'], ['--service'], ['stray']])
+  for (const words of [['--nonsense'], ['--service'], ['stray'], ['--zone', '--xds']])
     expect(refusal(words)).toMatch(/^sidecar: .*; outrigger sidecar --help lists the flags$/);
 });
 
@@ -68,7 +64,84 @@ test('every flag has an environment variable, and the flag wins', () => {
       ],
     },
   });
-  expect(parseSidecarFlags(service, { OUTRIGGER_NO_REGISTER: 'true' }).noRegister).toBe(true);
+});
+
+test.each([
+  ['app-port', '80', 'its clusters say where the application is'],
+  ['control-plane', 'a:1', 'dynamic_resources says it'],
+  ['control-plane-tls', 'a:1', 'dynamic_resources says it'],
+  ['join-token-file', 'a', 'certificates come by SDS or from files'],
+  ['data-dir', 'a', 'certificates come by SDS or from files'],
+  ['no-identity', null, 'certificates come by SDS or from files'],
+  ['outbound-listen', 'a:1', 'its listeners say it'],
+  ['inbound-listen', 'a:1', 'its listeners say it'],
+  ['upstream', 'orders:80', 'node.metadata.upstreams says it'],
+  ['address', 'a', 'nothing is registered'],
+  ['no-register', null, 'nothing is registered'],
+  ['labels', 'a=b', 'node.metadata.labels says it'],
+  ['zone', 'a', 'node.locality.zone says it'],
+  ['node-id', 'a', 'node.id says it'],
+  ['xds', 'sotw', 'dynamic_resources.ads_config.api_type says it'],
+] as const)('--%s is refused beside --bootstrap, also when the environment names that', (name, value, why) => {
+  const words = [`--${name}`, ...(value === null ? [] : [value])];
+  const message = `--${name} needs --service; with --bootstrap, ${why}`;
+  expect(refusal(['--bootstrap', 'a.yaml', ...words])).toBe(message);
+  expect(refusal(words, { OUTRIGGER_BOOTSTRAP: 'a.yaml' })).toBe(message);
+});
+
+test('every flag that needs --service is named at once', () => {
+  const words = ['--bootstrap', 'a.yaml', '--zone', 'a', '--node-id', 'b'];
+  expect(() => parseSidecarFlags(words, {})).toThrow(/^--zone needs --service.*\n--node-id needs --service/);
+});
+
+test('variables that need --service are not refused beside --bootstrap: they count for nothing, and are named', () => {
+  const environment = {
+    OUTRIGGER_APP_PORT: '80',
+    OUTRIGGER_ZONE: 'a',
+    OUTRIGGER_JOIN_TOKEN: 'b',
+    OUTRIGGER_NO_REGISTER: '1',
+    OUTRIGGER_NO_IDENTITY: '0',
+    OUTRIGGER_LABELS: '',
+    OUTRIGGER_ADMIN: '127.0.0.1:1',
+  };
+  const flags = parseSidecarFlags(['--bootstrap', 'a.yaml'], environment);
+  expect(flags.values).toEqual({ bootstrap: 'a.yaml', admin: '127.0.0.1:1' });
+  expect(flags.withoutEffect).toEqual([
+    'OUTRIGGER_APP_PORT',
+    'OUTRIGGER_JOIN_TOKEN',
+    'OUTRIGGER_ZONE',
+    'OUTRIGGER_NO_REGISTER',
+  ]);
+  expect(parseSidecarFlags(service, environment).withoutEffect).toEqual([]);
+});
+
+test('--bootstrap wins over OUTRIGGER_SERVICE, and --service over OUTRIGGER_BOOTSTRAP', () => {
+  const environment = { OUTRIGGER_SERVICE: 'shop/a', OUTRIGGER_BOOTSTRAP: 'b.yaml' };
+  const bootstrapped = parseSidecarFlags(['--bootstrap', 'x.yaml'], environment);
+  expect(bootstrapped.values).toEqual({ bootstrap: 'x.yaml' });
+  expect(bootstrapped.withoutEffect).toEqual(['OUTRIGGER_SERVICE']);
+  const served = parseSidecarFlags(service, environment);
+  expect(served.values).toEqual({ service: 'shop/orders', 'app-port': '8080' });
+  expect(served.withoutEffect).toEqual(['OUTRIGGER_BOOTSTRAP']);
+  expect(parseSidecarFlags(service, { OUTRIGGER_BOOTSTRAP: '' }).withoutEffect).toEqual([]);
+  expect(refusal([], environment)).toBe(
+    'sidecar takes OUTRIGGER_BOOTSTRAP or OUTRIGGER_SERVICE, not both; a flag wins over both',
+  );
+});
+
+test('switches are read from the environment (1, true, yes, on), and refused when they are neither on nor off', () => {
+  expect(parseSidecarFlags(service, { OUTRIGGER_NO_REGISTER: '1' }).noRegister).toBe(true);
+  expect(parseSidecarFlags(service, { OUTRIGGER_NO_REGISTER: '0', OUTRIGGER_NO_IDENTITY: 'yes' })).toMatchObject({
+    noRegister: false,
+    noIdentity: true,
+  });
+  expect(refusal(service, { OUTRIGGER_NO_IDENTITY: 'maybe' })).toContain('OUTRIGGER_NO_IDENTITY: "maybe" is neither');
+});
+
+test('a proof given as a flag wins over OUTRIGGER_NO_IDENTITY; --no-identity wins over both', () => {
+  const environment = { OUTRIGGER_NO_IDENTITY: '1' };
+  expect(parseSidecarFlags([...service, '--join-token-file', 'a'], environment).noIdentity).toBe(false);
+  expect(parseSidecarFlags([...service, '--join-token-file', 'a', '--no-identity'], {}).noIdentity).toBe(true);
 });
 
 test('--upstream may be given again', () => {

@@ -3,6 +3,7 @@
  * form stands for is in service-bootstrap.ts, what its identity comes from in sidecar-identity.ts.
  */
 import { parseArgs } from 'node:util';
+import { booleanFromEnvironment, environmentName, valueFromEnvironment } from './environment.ts';
 import { parseWhole } from './host-port.ts';
 import { UserError } from './user-error.ts';
 
@@ -40,7 +41,11 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --drain-time SECONDS         how long requests in hand may take after SIGTERM (default 45)
   --log-level LEVEL            trace, debug, info, warn, error, off (default info)
 
-Every flag has an environment variable OUTRIGGER_<FLAG>; a flag wins.
+With --bootstrap only --admin, --listen-metrics, --concurrency, --drain-time and --log-level count; the file says the rest, and other
+flags are refused.
+
+Every flag has an environment variable OUTRIGGER_<FLAG>; a flag wins, also over the variable of a flag that excludes it. Flags without a
+value are on by 1, true, yes or on, and off by 0, false, no or off.
 
 Example:
   outrigger sidecar --bootstrap envoy.yaml
@@ -79,19 +84,38 @@ type FlagName = (typeof stringFlags)[number];
 
 /** One of them, as words or in the environment, is an identity's proof. */
 export const proofFlags = ['join-token', 'join-token-file', 'kubernetes-token-file'] as const;
-/** Flags that only say how a sidecar of a service gets its identity. */
-const identityFlags = [
-  ...proofFlags,
-  'control-plane-tls',
-  'service-account',
-  'trust-domain',
-  'trust-bundle',
-  'data-dir',
-] as const;
+const switches = ['no-register', 'no-identity'] as const;
+type SwitchName = (typeof switches)[number];
 
-export function environmentName(flag: string): string {
-  return `OUTRIGGER_${flag.toUpperCase().replaceAll('-', '_')}`;
-}
+const bySds = 'certificates come by SDS or from files';
+/** Flags that count for the sidecar of a service only, and what stands for them with a bootstrap file. */
+const serviceFlags: Readonly<Partial<Record<FlagName | SwitchName, string>>> = {
+  'app-port': 'its clusters say where the application is',
+  'control-plane': 'dynamic_resources says it',
+  'control-plane-tls': 'dynamic_resources says it',
+  'join-token': bySds,
+  'join-token-file': bySds,
+  'kubernetes-token-file': bySds,
+  'service-account': bySds,
+  'trust-domain': bySds,
+  'trust-bundle': bySds,
+  'data-dir': bySds,
+  'outbound-listen': 'its listeners say it',
+  'inbound-listen': 'its listeners say it',
+  upstream: 'node.metadata.upstreams says it',
+  address: 'nothing is registered',
+  labels: 'node.metadata.labels says it',
+  zone: 'node.locality.zone says it',
+  'node-id': 'node.id says it',
+  xds: 'dynamic_resources.ads_config.api_type says it',
+  'no-register': 'nothing is registered',
+  'no-identity': bySds,
+};
+
+/** Variables of a sidecar that who starts one with flags must not hand on; a proof goes by its variable. */
+export const sidecarVariables: readonly string[] = [...stringFlags, ...switches]
+  .filter((name) => !(proofFlags as readonly string[]).includes(name))
+  .map(environmentName);
 
 export interface SidecarFlags {
   readonly help: boolean;
@@ -100,63 +124,101 @@ export interface SidecarFlags {
   /** The command line has a secret in it. */
   readonly secretInWords: boolean;
   readonly values: Readonly<Partial<Record<FlagName, string>>>;
+  /** Variables that are set and count for nothing, as the flags are. */
+  readonly withoutEffect: readonly string[];
 }
 
+type Words = Readonly<Record<string, string | boolean | readonly (string | boolean)[] | undefined>>;
+
 /** Parses the words after `sidecar`, with the environment behind them. Throws a UserError for wrong usage. */
-export function parseSidecarFlags(words: readonly string[], environment: NodeJS.ProcessEnv): SidecarFlags {
-  let parsed: { values: Record<string, string | boolean | readonly (string | boolean)[] | undefined> };
+export function parseSidecarFlags(texts: readonly string[], environment: NodeJS.ProcessEnv): SidecarFlags {
+  const words = parseWords(texts);
+  const given = (name: FlagName): string | undefined => {
+    // Of a proof that turned out empty the user must hear: he believes there is one.
+    const variable = isProof(name) ? environment[environmentName(name)] : valueFromEnvironment(name, environment);
+    const value = words[name] ?? variable;
+    // Several values are kept as the environment variable has them: with commas.
+    return Array.isArray(value) ? value.join(',') : (value as string | undefined);
+  };
+  const bootstrapped = given('bootstrap') !== undefined && words['service'] === undefined;
+  // One proof is enough: a flag wins over the environment variables of all of them.
+  const proofInWords = proofFlags.some((name) => words[name] !== undefined);
+  const values: Partial<Record<FlagName, string>> = {};
+  const withoutEffect: string[] = [];
+  for (const name of stringFlags) {
+    const value = given(name);
+    if (value === undefined) continue;
+    const excluded =
+      name === 'bootstrap'
+        ? words['service'] !== undefined
+        : name === 'service'
+          ? words['bootstrap'] !== undefined
+          : bootstrapped && serviceFlags[name] !== undefined;
+    if (words[name] !== undefined || !(excluded || (proofInWords && isProof(name)))) values[name] = value;
+    else if (excluded) withoutEffect.push(environmentName(name));
+  }
+  const help = words['help'] === true;
+  if (!help) {
+    checkForm(words, values);
+    checkFlags(values);
+  }
+  const variables = switches.filter((name) => !help && booleanFromEnvironment(name, environment));
+  if (bootstrapped) withoutEffect.push(...variables.map(environmentName));
+  return {
+    help,
+    noRegister: words['no-register'] === true || variables.includes('no-register'),
+    noIdentity: words['no-identity'] === true || (!proofInWords && variables.includes('no-identity')),
+    secretInWords: words['join-token'] !== undefined,
+    values,
+    withoutEffect,
+  };
+}
+
+function isProof(name: FlagName): boolean {
+  return (proofFlags as readonly string[]).includes(name);
+}
+
+function parseWords(texts: readonly string[]): Words {
   try {
-    parsed = parseArgs({
-      args: [...words],
+    return parseArgs({
+      args: [...texts],
       options: {
         help: { type: 'boolean', short: 'h' },
-        'no-register': { type: 'boolean' },
-        'no-identity': { type: 'boolean' },
+        ...Object.fromEntries(switches.map((name) => [name, { type: 'boolean' as const }])),
         ...Object.fromEntries(
           stringFlags.map((name) => [name, { type: 'string' as const, multiple: name === 'upstream' }]),
         ),
       },
       strict: true,
       allowPositionals: false,
-    });
+    }).values;
   } catch (error) {
     throw new UserError(
-      `sidecar: ${(error as Error).message.split('. ')[0]!}; outrigger sidecar --help lists the flags`,
+      `sidecar: ${(error as Error).message.split(/\.\s/)[0]!}; outrigger sidecar --help lists the flags`,
       2,
     );
   }
-  const values: Partial<Record<FlagName, string>> = {};
-  // One proof is enough: a flag wins over the environment variables of all of them.
-  const proofInWords = proofFlags.some((name) => parsed.values[name] !== undefined);
-  for (const name of stringFlags) {
-    const heeded = !(proofInWords && (proofFlags as readonly string[]).includes(name));
-    const given = parsed.values[name] ?? (heeded ? environment[environmentName(name)] : undefined);
-    // Several values are kept as the environment variable has them: with commas.
-    const value = Array.isArray(given) ? given.join(',') : given;
-    if (typeof value === 'string') values[name] = value;
-  }
-  const flags = {
-    help: parsed.values['help'] === true,
-    noRegister: parsed.values['no-register'] === true || environment['OUTRIGGER_NO_REGISTER'] === 'true',
-    noIdentity: parsed.values['no-identity'] === true || environment['OUTRIGGER_NO_IDENTITY'] === 'true',
-    secretInWords: parsed.values['join-token'] !== undefined,
-    values,
-  };
-  if (!flags.help) {
-    checkFlags(values);
-    checkIdentityFlags(parsed.values);
-  }
-  return flags;
 }
 
-function checkFlags(values: Partial<Record<FlagName, string>>): void {
-  if (values.bootstrap === undefined && values.service === undefined) {
+/** From a bootstrap or of a service. What the environment says for all sidecars of a machine is no fault; what the words say is. */
+function checkForm(words: Words, { bootstrap, service }: SidecarFlags['values']): void {
+  if (bootstrap === undefined && service === undefined)
     throw new UserError('sidecar needs --bootstrap FILE, or --service NS/NAME with --app-port N', 2);
-  }
-  if (values.bootstrap !== undefined && values.service !== undefined)
-    throw new UserError('sidecar takes --bootstrap or --service, not both', 2);
-  if (values.upstream !== undefined && values.service === undefined)
-    throw new UserError('--upstream needs --service; with --bootstrap, node.metadata.upstreams says it', 2);
+  if (bootstrap !== undefined && service !== undefined)
+    throw new UserError(
+      words['bootstrap'] === undefined
+        ? 'sidecar takes OUTRIGGER_BOOTSTRAP or OUTRIGGER_SERVICE, not both; a flag wins over both'
+        : 'sidecar takes --bootstrap or --service, not both',
+      2,
+    );
+  if (bootstrap === undefined) return;
+  const faults = Object.entries(serviceFlags)
+    .filter(([name]) => words[name] !== undefined)
+    .map(([name, instead]) => `--${name} needs --service; with --bootstrap, ${instead}`);
+  if (faults.length > 0) throw new UserError(faults.join('\n'), 2);
+}
+
+function checkFlags(values: SidecarFlags['values']): void {
   if (values.service !== undefined && values['app-port'] === undefined) {
     throw new UserError('sidecar --service needs --app-port N: the port that the application listens on', 2);
   }
@@ -166,11 +228,4 @@ function checkFlags(values: Partial<Record<FlagName, string>>): void {
   if (values.xds !== undefined && values.xds !== 'sotw' && values.xds !== 'delta') {
     throw new UserError(`--xds: ${JSON.stringify(values.xds)} is not sotw or delta`, 2);
   }
-}
-
-/** Of the words only: the environment of a machine may say them for all its sidecars. */
-function checkIdentityFlags(words: Readonly<Record<string, unknown>>): void {
-  const [first] = identityFlags.filter((name) => words[name] !== undefined);
-  if (first !== undefined && words['bootstrap'] !== undefined)
-    throw new UserError(`--${first} needs --service; with --bootstrap, certificates come by SDS or from files`, 2);
 }

@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { join } from 'node:path';
+import { sidecarVariables } from './sidecar-flags.ts';
 
 /** What the sidecar says once, when it serves. */
 export interface SidecarReady {
@@ -29,7 +30,7 @@ export interface SidecarProcess {
 export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot', '--expose-gc'];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
-/** `environment`: what differs from our own; undefined: not there. */
+/** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. */
 export function startSidecar(
   flags: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
@@ -39,7 +40,12 @@ export function startSidecar(
   const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     detached: true,
-    env: { ...process.env, ...environment, ...sidecarEnvironment },
+    env: {
+      ...process.env,
+      ...Object.fromEntries(sidecarVariables.map((name) => [name, undefined])),
+      ...environment,
+      ...sidecarEnvironment,
+    },
   });
   const ended = new Promise<number>((resolve) =>
     child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))),

@@ -37,6 +37,10 @@ async function main(): Promise<void> {
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   // Who reads the log may go; the proxy goes on.
   process.stderr.on('error', () => {});
+  if (flags.withoutEffect.length > 0)
+    log.warn(
+      `${flags.withoutEffect.join(', ')} ${flags.withoutEffect.length === 1 ? 'has' : 'have'} no effect with ${values.service === undefined ? '--bootstrap' : '--service'}`,
+    );
   const identity = values.service === undefined ? null : chooseIdentity(flags, process.env);
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(

@@ -18,12 +18,12 @@ export class Supervisor {
     return [...this.#running];
   }
 
-  /** Starts a process in a group of its own, so that Ctrl-C reaches only this one, which then stops the others in order. */
+  /** Starts a process in a group of its own, so that Ctrl-C reaches only this one, which then stops the others in order. `environment`: what differs from ours; undefined: not there. */
   spawn(
     name: string,
     command: string,
     args: readonly string[],
-    environment: Readonly<Record<string, string>> = {},
+    environment: Readonly<Record<string, string | undefined>> = {},
   ): ChildProcess {
     const child = spawn(command, args, {
       stdio: ['ignore', 'inherit', 'inherit'],

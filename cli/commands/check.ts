@@ -17,7 +17,7 @@ import type { OutputFormat } from '../print-data.ts';
 import { UserError } from '../user-error.ts';
 
 export interface CheckOptions {
-  readonly admin: string;
+  readonly controlPlaneAdmin: string;
   readonly controlPlane?: string;
   readonly controlPlaneTls?: string;
   readonly trustBundle?: string;
@@ -53,7 +53,7 @@ async function oneSidecar(text: string, nowMs: () => number): Promise<Finding[]>
 }
 
 async function installation(options: CheckOptions, nowMs: () => number): Promise<Finding[]> {
-  const admin = parseHostPort('--admin', options.admin);
+  const admin = parseHostPort('--admin', options.controlPlaneAdmin);
   const plainFlag = options.controlPlane === undefined ? null : parseHostPort('--control-plane', options.controlPlane);
   const tlsFlag =
     options.controlPlaneTls === undefined ? null : parseHostPort('--control-plane-tls', options.controlPlaneTls);

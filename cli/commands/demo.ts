@@ -47,6 +47,15 @@ export async function demo(options: { readonly seconds?: string }): Promise<numb
   return shopDemo.run();
 }
 
+/** What the environment says for the user's own mesh is not for the demo's control plane. */
+function withoutOurVariables(): Record<string, undefined> {
+  return Object.fromEntries(
+    Object.keys(process.env)
+      .filter((name) => name.startsWith('OUTRIGGER_'))
+      .map((name) => [name, undefined]),
+  );
+}
+
 class ShopDemo {
   readonly #seconds: number;
   readonly #supervisor = new Supervisor((name, reason) => this.#onEnd(name, reason));
@@ -97,21 +106,18 @@ class ShopDemo {
   async #start(): Promise<void> {
     print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
     const began = performance.now();
-    this.#controlPlane = this.#supervisor.spawn('the control plane', process.execPath, [
-      join(import.meta.dirname, 'outrigger.js'),
-      'control-plane',
-      ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
-      ...[
-        '--listen',
-        `127.0.0.1:${controlPlanePort}`,
-        '--listen-tls',
-        `127.0.0.1:${controlPlaneTlsPort}`,
-        '--listen-admin',
-        `127.0.0.1:${controlPlaneAdminPort}`,
-        '--log-level',
-        'warn',
+    this.#controlPlane = this.#supervisor.spawn(
+      'the control plane',
+      process.execPath,
+      [
+        join(import.meta.dirname, 'outrigger.js'),
+        'control-plane',
+        ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
+        ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-tls', `127.0.0.1:${controlPlaneTlsPort}`],
+        ...['--listen-admin', `127.0.0.1:${controlPlaneAdminPort}`, '--log-level', 'warn'],
       ],
-    ]);
+      withoutOurVariables(),
+    );
     await this.#until(
       async () => (await getText(`127.0.0.1:${controlPlaneAdminPort}`, '/healthz/ready')).startsWith('OK'),
       'the control plane did not become ready',

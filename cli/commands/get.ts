@@ -1,10 +1,11 @@
 /** `outrigger get`: what the control plane knows, from its admin port. */
+import { connectionFault } from '../connection-fault.ts';
 import { type HostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
 import { UserError } from '../user-error.ts';
 
 interface GetOptions {
-  readonly admin: string;
+  readonly controlPlaneAdmin: string;
   readonly output: OutputFormat;
 }
 
@@ -66,7 +67,10 @@ function cellText(value: unknown): string {
 }
 
 export async function get(kind: string, options: GetOptions): Promise<void> {
-  const rows = (await fetchJson(parseHostPort('--admin', options.admin), `/api/v1/${kind}`)) as readonly Row[];
+  const rows = (await fetchJson(
+    parseHostPort('--admin', options.controlPlaneAdmin),
+    `/api/v1/${kind}`,
+  )) as readonly Row[];
   printData(rows, columns[kind]!, options.output);
 }
 
@@ -99,10 +103,10 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
       });
     });
     call.on('timeout', () => call.destroy(new Error('no answer within 5 s')));
-    call.on('error', (error: NodeJS.ErrnoException) =>
+    call.on('error', (error) =>
       reject(
         new UserError(
-          `no control plane at ${address.host}:${address.port} (${error.code === 'ECONNREFUSED' ? 'connection refused' : error.message}); start one with outrigger control-plane, or name another with --admin`,
+          `no control plane at ${address.host}:${address.port} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --admin`,
         ),
       ),
     );

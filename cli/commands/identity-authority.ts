@@ -20,7 +20,7 @@ interface AuthorityStatus {
 }
 
 interface ShowOptions {
-  readonly admin: string;
+  readonly controlPlaneAdmin: string;
   readonly output: OutputFormat;
 }
 
@@ -31,7 +31,7 @@ const columns: ReadonlyArray<Column<Authority>> = [
 ];
 
 export async function showAuthority(options: ShowOptions): Promise<void> {
-  const status = await fetchJson(parseHostPort('--admin', options.admin), '/api/v1/authority');
+  const status = await fetchJson(parseHostPort('--admin', options.controlPlaneAdmin), '/api/v1/authority');
   print(status as AuthorityStatus, options.output);
 }
 
@@ -39,7 +39,7 @@ export async function rotate(
   options: ShowOptions & { readonly force?: boolean; readonly dataDir?: string },
 ): Promise<void> {
   const status = await postJson(
-    parseHostPort('--admin', options.admin),
+    parseHostPort('--admin', options.controlPlaneAdmin),
     '/api/v1/authority/rotate',
     { force: options.force === true },
     options.dataDir,

@@ -13,7 +13,7 @@ interface TokenRow {
 }
 
 interface ChangeOptions {
-  readonly admin: string;
+  readonly controlPlaneAdmin: string;
   readonly dataDir?: string;
 }
 
@@ -42,7 +42,7 @@ export async function createToken(options: CreateOptions): Promise<void> {
     lifetimeMs: parseDuration('--lifetime', options.lifetime, minuteMs, 366 * 24 * 60 * minuteMs),
   };
   const made = (await postJson(
-    parseHostPort('--admin', options.admin),
+    parseHostPort('--admin', options.controlPlaneAdmin),
     '/api/v1/tokens',
     body,
     options.dataDir,
@@ -57,12 +57,18 @@ export async function createToken(options: CreateOptions): Promise<void> {
   );
 }
 
-export async function listTokens(options: { readonly admin: string; readonly output: OutputFormat }): Promise<void> {
-  const rows = (await fetchJson(parseHostPort('--admin', options.admin), '/api/v1/tokens')) as readonly TokenRow[];
+export async function listTokens(options: {
+  readonly controlPlaneAdmin: string;
+  readonly output: OutputFormat;
+}): Promise<void> {
+  const rows = (await fetchJson(
+    parseHostPort('--admin', options.controlPlaneAdmin),
+    '/api/v1/tokens',
+  )) as readonly TokenRow[];
   printData(rows, columns, options.output);
 }
 
 export async function revokeToken(id: string, options: ChangeOptions): Promise<void> {
-  await postJson(parseHostPort('--admin', options.admin), '/api/v1/tokens/revoke', { id }, options.dataDir);
+  await postJson(parseHostPort('--admin', options.controlPlaneAdmin), '/api/v1/tokens/revoke', { id }, options.dataDir);
   process.stderr.write(`revoked ${id}\n`);
 }

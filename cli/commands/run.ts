@@ -4,9 +4,9 @@ import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
+import { environmentName } from '../environment.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
-import { environmentName } from '../sidecar-flags.ts';
 import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
@@ -38,10 +38,10 @@ export async function run(
   const flags = [...sidecarFlags(options, upstreams), ...identityFlags(options)];
   for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
   const sidecar = startSidecar(flags, identityEnvironment(options, proofsInWords));
-  const state: { app: ChildProcess | null; stopping: boolean } = { app: null, stopping: false };
+  const state: { app: ChildProcess | null; stoppedBy: NodeJS.Signals | null } = { app: null, stoppedBy: null };
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      state.stopping = true;
+      state.stoppedBy ??= signal;
       // A terminal's Ctrl-C reaches the command by itself; one that is sent twice does no harm.
       if (state.app !== null) state.app.kill(signal);
       else sidecar.child.kill('SIGTERM');
@@ -51,12 +51,15 @@ export async function run(
   try {
     ready = await sidecar.ready;
   } catch (error) {
-    if (state.stopping) return 130;
+    if (state.stoppedBy !== null) return 128 + constants.signals[state.stoppedBy];
+    // What was wrong it has said itself.
+    const code = await sidecar.ended;
+    if (code === 1 || code === 2) return code;
     throw new UserError((error as Error).message);
   }
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
-    const environment = { ...appEnvironment(options.port, ready.listeners['outbound'] ?? ''), ...addresses };
+    const environment = { ...appEnvironment(options.port, outboundAddress(options, ready)), ...addresses };
     return await runApp(words, environment, state);
   } finally {
     sidecar.applicationEnded();
@@ -89,6 +92,15 @@ function checkFree(upstream: Upstream): Promise<void> {
   });
 }
 
+/** Without it the command's calls would go nowhere. Why there is none the sidecar has said. */
+function outboundAddress({ outboundListen }: RunOptions, { listeners }: SidecarReady): string {
+  const address = listeners['outbound'];
+  if (address !== undefined) return address;
+  throw new UserError(
+    `the sidecar has no outbound listener on ${outboundListen}, which may be taken; choose another with --outbound-listen`,
+  );
+}
+
 /** Where the sidecar listens for it. Throws a UserError when it does not, or when nothing is behind it. */
 function upstreamAddress(upstream: Upstream, { listeners, upstreamProblems }: SidecarReady): string {
   const name = upstreamName(upstream.namespace, upstream.name, upstream.port);
@@ -103,45 +115,38 @@ function upstreamAddress(upstream: Upstream, { listeners, upstreamProblems }: Si
 
 function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
-  const flags = [
-    '--service',
-    `${namespace}/${name}`,
-    '--app-port',
-    String(parseWhole('--port', options.port, 1, 65535)),
+  const flags: Array<readonly [string, string]> = [
+    ['service', `${namespace}/${name}`],
+    ['app-port', String(parseWhole('--port', options.port, 1, 65535))],
   ];
-  const listenFlags: ReadonlyArray<readonly [string, string]> = [
-    ['--control-plane', options.controlPlane],
-    ['--outbound-listen', options.outboundListen],
-    ['--inbound-listen', options.inboundListen],
-    ['--admin', options.sidecarAdmin],
-  ];
-  for (const [flag, value] of listenFlags) {
-    parseHostPort(flag, value);
-    flags.push(flag, value);
+  const listenFlags = [
+    ['control-plane', 'control-plane', options.controlPlane],
+    ['outbound-listen', 'outbound-listen', options.outboundListen],
+    ['inbound-listen', 'inbound-listen', options.inboundListen],
+    ['sidecar-admin', 'admin', options.sidecarAdmin],
+  ] as const;
+  for (const [ours, theirs, value] of listenFlags) {
+    parseHostPort(`--${ours}`, value);
+    flags.push([theirs, value]);
   }
   // Off unless asked for: the sidecar's own default is one port, which a second run on the machine would not get.
   if (options.listenMetrics !== 'off') parseHostPort('--listen-metrics', options.listenMetrics);
-  flags.push('--listen-metrics', options.listenMetrics);
+  flags.push(['listen-metrics', options.listenMetrics]);
   if (options.labels !== undefined) {
     parseLabels('--labels', options.labels);
-    flags.push('--labels', options.labels);
+    flags.push(['labels', options.labels]);
   }
-  if (options.zone !== undefined) flags.push('--zone', options.zone);
+  if (options.zone !== undefined) flags.push(['zone', options.zone]);
   for (const upstream of upstreams)
-    flags.push(
-      '--upstream',
+    flags.push([
+      'upstream',
       upstream.localPort === 0 ? upstreamText(upstream) : `${upstreamText(upstream)}=${upstream.localPort}`,
-    );
-  // Beforehand, as the sidecar's refusal would be followed by one of ours.
+    ]);
   if (!logLevels.includes(options.logLevel as LogLevel))
     throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
-  flags.push(
-    '--drain-time',
-    String(parseWhole('--drain-time', options.drainTime, 0, 3600)),
-    '--log-level',
-    options.logLevel,
-  );
-  return flags;
+  flags.push(['drain-time', String(parseWhole('--drain-time', options.drainTime, 0, 3600))]);
+  flags.push(['log-level', options.logLevel]);
+  return flags.map(([flag, value]) => `--${flag}=${value}`);
 }
 
 /** What the command finds in its environment: where it must listen, and where its calls go. */

@@ -10,7 +10,9 @@ import { createServer as createHttpsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from 'vitest';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
+import type { TlsClientConfig } from '../config/tls-config.ts';
 import { systemClock } from '../runtime/clock.ts';
+import { Log } from '../runtime/log.ts';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
 import { StatStore } from '../stats/stat-store.ts';
 import { caPem, orders, storefront } from '../transport/test/certificates.ts';
@@ -45,6 +47,39 @@ describe('ClusterManager', () => {
     clusters.apply(configuration([a, { ...b }]));
     expect(clusters.cluster('a')).toBe(kept);
     expect(clusters.cluster('b')).not.toBe(replaced);
+  });
+
+  it('says once of a cluster with TLS that its upstreams are not verified', () => {
+    const lines: string[] = [];
+    const { upstream } = manager();
+    const log = new Log(systemClock, 'warn', true, (line) => lines.push(line));
+    const clusters = new ClusterManager({ ...upstream.context, log });
+    const verified: TlsClientConfig = {
+      certificates: [],
+      trustedCaPem: caPem,
+      subjectAltNames: [],
+      alpn: [],
+      minVersion: 'TLSv1.2',
+      maxVersion: 'TLSv1.3',
+      serverName: '',
+    };
+    const tls = { ...verified, trustedCaPem: null };
+    const secret = { name: 'ROOTCA', key: 'ROOTCA', source: { kind: 'ads' as const } };
+    clusters.apply(configuration([a, { ...b, tls: verified }]));
+    clusters.apply(configuration([a, { ...b, tls: { ...tls, trustSecret: secret } }]));
+    expect(lines).toEqual([]);
+    clusters.apply(configuration([a, { ...b, tls }]));
+    clusters.apply(configuration([a, { ...b, tls }]));
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain("cluster b: its upstreams' certificates are not verified");
+    clusters.apply(
+      configuration([
+        { ...a, transportMatches: [{ name: 'm', match: {}, tls }] },
+        { ...b, tls },
+      ]),
+    );
+    expect(lines).toHaveLength(2);
+    expect(lines[1]).toContain('cluster a:');
   });
 
   it('takes endpoints from EDS under the service name, and changes in place', () => {

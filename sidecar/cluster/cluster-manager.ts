@@ -26,7 +26,7 @@ export interface ClusterManagerInit {
   readonly openTransport?: OpenTransport;
   /** Certificates and CAs that clusters refer to by name; default: there are none. */
   readonly secrets?: SecretLookup | null;
-  /** For what becomes of single connections (debug). */
+  /** For what becomes of single connections (debug), and clusters whose upstreams prove nothing (warn). */
   readonly log?: Log | null;
 }
 
@@ -67,6 +67,10 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
     for (const [name, { value, origin }] of configuration.clusters) {
       const known = before.get(name);
       const cluster = known?.config === value ? known : new RunningCluster(value, this.#context, this.#onUnused);
+      if (believesAnybody(value) && (known === undefined || !believesAnybody(known.config)))
+        this.#context.log?.warn(
+          `cluster ${name}: its upstreams' certificates are not verified: its TLS context has no trusted_ca (docs/xds-support.md)`,
+        );
       cluster.setAssignment(assignmentOf(value, configuration));
       next.set(name, cluster);
       this.#origins.set(name, origin);
@@ -120,6 +124,13 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
   readonly #onUnused = (cluster: RunningCluster): void => {
     this.#leaving.delete(cluster);
   };
+}
+
+/** TLS towards whoever answers. Envoy says nothing of it. */
+function believesAnybody({ tls, transportMatches = [] }: ClusterConfig): boolean {
+  return [tls, ...transportMatches.map((match) => match.tls)].some(
+    (context) => context !== null && context.trustedCaPem === null && (context.trustSecret ?? null) === null,
+  );
 }
 
 function assignmentOf(config: ClusterConfig, configuration: Configuration): LoadAssignmentConfig | null {

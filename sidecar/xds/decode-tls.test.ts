@@ -145,6 +145,18 @@ describe('TLS of a listener', () => {
       'typed_config.common_tls_context.validation_context.trusted_ca: is needed to verify',
     ],
     [
+      'names and no CA: whoever signs his own certificate could have them (Envoy refuses it too)',
+      { validation_context: { match_typed_subject_alt_names: [{ san_type: 'DNS', matcher: { exact: 'web.shop' } }] } },
+      {},
+      'typed_config.common_tls_context.validation_context.trusted_ca: is needed beside match_typed_subject_alt_names: anybody can sign a certificate with these names',
+    ],
+    [
+      'names of the older form and no CA',
+      { validation_context: { match_subject_alt_names: [{ exact: 'web.shop' }] } },
+      {},
+      'typed_config.common_tls_context.validation_context.trusted_ca: is needed beside match_subject_alt_names',
+    ],
+    [
       'a CA that is none',
       { validation_context: { trusted_ca: { inline_string: 'x' } } },
       {},
@@ -327,6 +339,15 @@ describe('TLS of a cluster', () => {
     const { value, faults } = upstream({ validation_context: trusted }, { sni: 'orders.shop' });
     expect(faults).toEqual([]);
     expect(value).toMatchObject({ serverName: 'orders.shop', certificates: [], trustedCaPem: caPem });
+  });
+
+  it('is refused with names and no CA, and taken without both: then nothing is verified, as in Envoy', () => {
+    const names = { match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: 'spiffe://td/a' } }] };
+    expect(upstream({ validation_context: names }).faults).toEqual([
+      'typed_config.common_tls_context.validation_context.trusted_ca: is needed beside match_typed_subject_alt_names: anybody can sign a certificate with these names',
+    ]);
+    expect(upstream({})).toMatchObject({ faults: [], value: { trustedCaPem: null, subjectAltNames: [] } });
+    expect(upstream({ validation_context: {} }).faults).toEqual([]);
   });
 
   it('is refused with what it does not take', () => {

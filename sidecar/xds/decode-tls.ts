@@ -154,6 +154,7 @@ function validation(
   switch (type?.case) {
     case 'validationContext': {
       const here = at(path, 'validation_context');
+      namesNeedRoots(type.value, here, faults);
       return { ...trusted(type.value, here, faults), subjectAltNames: subjectAltNames(type.value, here, faults) };
     }
     case 'validationContextSdsSecretConfig':
@@ -184,6 +185,18 @@ function validation(
     default:
       return { trustedCaPem: null, trustSecret: null, subjectAltNames: [] };
   }
+}
+
+/** As in Envoy; without any names it takes every peer, as the person who wrote it should know. */
+function namesNeedRoots(
+  { trustedCa, customValidatorConfig, matchTypedSubjectAltNames, matchSubjectAltNames }: CertificateValidationContext,
+  path: string,
+  faults: Faults,
+): void {
+  if (trustedCa !== undefined || customValidatorConfig !== undefined) return;
+  if (matchTypedSubjectAltNames.length === 0 && matchSubjectAltNames.length === 0) return;
+  const field = matchTypedSubjectAltNames.length > 0 ? 'match_typed_subject_alt_names' : 'match_subject_alt_names';
+  faults.add(at(path, 'trusted_ca'), `is needed beside ${field}: anybody can sign a certificate with these names`);
 }
 
 function trusted(

@@ -21,6 +21,7 @@ A response that uses one of these is refused as one that uses an unknown field i
 - A certificate that claims a SPIFFE identity must be one by every rule of the X509-SVID standard (one URI name, no authority, key usage), also where no name is asked for.
 - A secret that the control plane takes away goes on for who uses it, until nothing refers to it.
 - Names in \`x-forwarded-client-cert\` are quoted where they hold one of \`, ; = "\`; Envoy quotes the subject only.
+- A cluster whose TLS context has no \`trusted_ca\` takes any certificate, as in Envoy; the sidecar says so in one warning for each such cluster. Names to match without a \`trusted_ca\` are refused, as in Envoy.
 - Certificates, keys and CAs in files are watched, with or without \`watched_directory\`.
 `;
   for (const [message, fields] of Object.entries(supportedFields)) {

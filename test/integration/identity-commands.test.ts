@@ -165,6 +165,23 @@ describe('outrigger identity verify', () => {
     ]);
   });
 
+  test('says it to programs too, with what is wrong', async () => {
+    const at = address(controlPlane.port);
+    const id = controlPlaneId(trustDomain).text;
+    const bundle = ['--trust-bundle', controlPlane.trustBundle, '-o', 'json'];
+    const fine = await verify(at, '--expect', id, ...bundle);
+    expect(fine.code).toBe(0);
+    const peer = { address: at, identity: id, protocol: 'TLSv1.3', alpn: 'h2', problem: '' };
+    expect(JSON.parse(fine.output)).toMatchObject([peer]);
+    const wrong = await verify(at, '--expect', orders.text, ...bundle);
+    expect(wrong.code).toBe(1);
+    const [data, line] = wrong.output.split(/^(?=outrigger: )/m);
+    expect(JSON.parse(data!)).toMatchObject([{ ...peer, problem: `expected is ${orders.text}` }]);
+    expect(line).toContain('expected is');
+    const stranger = await verify(at, '--trust-domain', 'other', ...bundle);
+    expect(stranger.output).toContain('"identity": ""');
+  });
+
   test('says which rule it breaks', async () => {
     const at = address(controlPlane.port);
     const other = join(controlPlane.folder, 'other.pem');

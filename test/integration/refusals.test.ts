@@ -7,13 +7,20 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { StartedProcess } from './started-process.ts';
+import { eventually, StartedProcess } from './started-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-refusals-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-async function outcome(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
-  const started = new StartedProcess(args);
+function outcome(...args: string[]): Promise<{ readonly code: number; readonly output: string }> {
+  return outcomeWith({}, ...args);
+}
+
+async function outcomeWith(
+  environment: Readonly<Record<string, string>>,
+  ...args: string[]
+): Promise<{ readonly code: number; readonly output: string }> {
+  const started = new StartedProcess(args, environment);
   const code = await started.exited;
   expect(started.output).not.toMatch(/\n {4}at /);
   return { code, output: started.output };
@@ -54,6 +61,9 @@ describe('wrong usage and bad input', () => {
     [[...run, '--listen-metrics', 'z', '--', 'true'], '--listen-metrics: "z" is not HOST:PORT'],
     [[...run, '--drain-time', '-1', '--', 'true'], '--drain-time: "-1" is not a whole number'],
     [[...run, '--log-level', 'loud', '--', 'true'], '--log-level: "loud" is not one of trace, debug'],
+    [[...run, '--sidecar-admin', 'z', '--', 'true'], '--sidecar-admin: "z" is not HOST:PORT'],
+    [[...run, '--join-token-file', '/x', '--trust-domain', 'A', '--', 'true'], '--trust-domain: the trust domain has'],
+    [['identity', 'verify', '127.0.0.1:1', '--trust-domain', 'A'], '--trust-domain: the trust domain has'],
     [['control-plane', '--listen', 'x'], '--listen: "x" is not HOST:PORT'],
     [['control-plane', '--store', 'etcd'], '--store: "etcd" is not built yet'],
     [['control-plane', '--listen-tls', 'x'], '--listen-tls: "x" is not HOST:PORT'],
@@ -81,10 +91,87 @@ describe('wrong usage and bad input', () => {
     expect(output.match(/^outrigger: /gm)).toHaveLength(1);
   });
 
+  test('a switch in the environment that is neither on nor off ends with 2, and counts only when it is on', async () => {
+    for (const [environment, words] of [
+      [{ OUTRIGGER_NO_IDENTITY: 'maybe' }, [...run, '--', 'true']],
+      [{ OUTRIGGER_FORCE: 'maybe' }, ['identity', 'rotate', '--admin', '127.0.0.1:1']],
+      [{ OUTRIGGER_NO_REGISTER: 'maybe' }, ['sidecar', '--service', 'shop/a', '--app-port', '1']],
+    ] as const) {
+      const { code, output } = await outcomeWith(environment, ...words);
+      expect(code).toBe(2);
+      expect(output).toBe(
+        `outrigger: ${Object.keys(environment)[0]}: "maybe" is neither 1, true, yes or on, nor 0, false, no or off\n`,
+      );
+    }
+  });
+
+  test("the control plane's admin port has a variable of its own: OUTRIGGER_ADMIN is the sidecar's", async () => {
+    const environment = { OUTRIGGER_ADMIN: '127.0.0.1:2', OUTRIGGER_CONTROL_PLANE_ADMIN: '127.0.0.1:1' };
+    expect((await outcomeWith(environment, 'get', 'services')).output).toContain('no control plane at 127.0.0.1:1 ');
+    expect((await outcomeWith(environment, 'get', 'services', '--admin', '127.0.0.1:3')).output).toContain(
+      'no control plane at 127.0.0.1:3 ',
+    );
+    expect((await outcomeWith(environment, 'identity', 'token', 'list')).output).toContain(
+      'no control plane at 127.0.0.1:1 ',
+    );
+    expect((await outcomeWith(environment, 'identity', 'show')).output).toContain(
+      "no sidecar's admin port at 127.0.0.1:2 ",
+    );
+  });
+
+  test('what a machine says for all its sidecars is one warning beside --bootstrap', async () => {
+    const file = join(folder, 'warned.yaml');
+    writeFileSync(file, bootstrap(0));
+    const sidecar = new StartedProcess(['sidecar', '--bootstrap', file], {
+      OUTRIGGER_ZONE: 'a',
+      OUTRIGGER_SERVICE: 'shop/a',
+    });
+    await eventually('it is ready', () => Promise.resolve(sidecar.output.includes('ready after')));
+    await sidecar.stop();
+    expect(sidecar.output.match(/have no effect/g)).toHaveLength(1);
+    expect(sidecar.output).toContain('OUTRIGGER_SERVICE, OUTRIGGER_ZONE have no effect with --bootstrap');
+  });
+
   test('a command that is not built says so and ends with 2', async () => {
     const { code, output } = await outcome('inject', '-f', 'x.yaml');
     expect(code).toBe(2);
     expect(output).toContain('not built yet');
+  });
+
+  test('of a sidecar that could not start `run` says no more than the sidecar itself', async () => {
+    const { code, output } = await outcome(...run, '--join-token-file', join(folder, 'none'), '--', 'true');
+    expect(code).toBe(1);
+    expect(output).toBe(`outrigger: there is no ${join(folder, 'none')}\n`);
+  });
+
+  test('a signal before the sidecar is ready ends `run` as it would end the command', async () => {
+    const started = new StartedProcess([...run, '--control-plane', '127.0.0.1:1', '--', 'true']);
+    await eventually('it waits', () => Promise.resolve(started.output.includes('trying again')));
+    expect(await started.stop('SIGTERM')).toBe(143);
+  });
+
+  test('--help of a command that is not built says so, and `help sidecar` has the flags', async () => {
+    expect(await outcome('explain', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('Not built') });
+    const { code, output } = await outcome('help', 'sidecar');
+    expect([code, output]).toEqual([0, (await outcome('sidecar', '--help')).output]);
+  });
+
+  test.each([
+    ...['control-plane', 'run', 'validate', 'get', 'status', 'demo', 'identity show', 'identity verify'],
+    ...['identity token create', 'identity token list', 'identity token revoke'],
+    ...['identity authority', 'identity rotate'],
+  ])('%s --help has an example, and an environment variable for each flag', async (command) => {
+    const { code, output } = await outcome(...command.split(' '), '--help');
+    expect(code).toBe(0);
+    expect(output).toContain(`\nExample:\n  outrigger ${command}`);
+    const flags = output.match(/^ {2}(-\w, )?--/gm)!.length;
+    expect(output.replaceAll(/\s+/g, ' ').match(/env: OUTRIGGER_/g)?.length).toBe(flags - 1);
+    for (const line of output.split('\nExample:')[0]!.split('\n')) expect(line.length).toBeLessThanOrEqual(100);
+  });
+
+  test('--help says what holds for every command', async () => {
+    const { output } = await outcome('--help');
+    for (const word of ['OUTRIGGER_<FLAG>', 'a flag wins', 'Exit codes: 0']) expect(output).toContain(word);
   });
 
   test('a missing bootstrap is named', async () => {
@@ -145,6 +232,22 @@ describe('wrong usage and bad input', () => {
       expect(output).toContain('no control plane at 127.0.0.1:1');
       expect(output).toContain('(connection refused)');
     }
+  });
+
+  test('what speaks another protocol is one clear line', async () => {
+    const other = createServer((socket) => socket.end('hello\r\n'));
+    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+    const at = `127.0.0.1:${(other.address() as AddressInfo).port}`;
+    for (const [words, why] of [
+      [['get', 'services', '--admin', at], 'no control plane at AT (what answers there speaks no HTTP);'],
+      [['identity', 'show', '--admin', at], "no sidecar's admin port at AT (what answers there speaks no HTTP);"],
+      [['status', '--control-plane', at], 'no control plane at AT (what answers there speaks no gRPC without TLS);'],
+    ] as const) {
+      const { code, output } = await outcome(...words);
+      expect(code).toBe(1);
+      expect(output).toContain(why.replace('AT', at));
+    }
+    other.close();
   });
 
   test('what is no control plane at the admin address is one clear line (get)', async () => {

@@ -48,15 +48,21 @@ const command = [
   'console.log(JSON.stringify(Object.fromEntries(Object.entries(process.env).filter(([name]) => /_SHOP_(ADDRESS|URL)$/.test(name))))); setInterval(() => {}, 1e6)',
 ];
 
+/** What stands in the environment for sidecars that are started otherwise. */
+const elsewhere = { OUTRIGGER_BOOTSTRAP: '/nonexistent', OUTRIGGER_NO_REGISTER: '1', OUTRIGGER_CONCURRENCY: '9' };
+
 async function startRun(...flags: string[]): Promise<StartedProcess> {
-  const started = new StartedProcess([
-    'run',
-    '--no-identity',
-    ...['--service', 'shop/web', '--port', String(await unusedPort()), '--drain-time', '0'],
-    ...['--control-plane', `127.0.0.1:${controlPlanePort}`, ...flags],
-    '--',
-    ...command,
-  ]);
+  const started = new StartedProcess(
+    [
+      'run',
+      '--no-identity',
+      ...['--service', 'shop/web', '--port', String(await unusedPort()), '--drain-time', '0'],
+      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, ...flags],
+      '--',
+      ...command,
+    ],
+    elsewhere,
+  );
   processes.push(started);
   return started;
 }
@@ -199,6 +205,16 @@ test('several runs live on one machine without being told ports', async () => {
   const addresses = await Promise.all(runs.map(async (run) => (await upstreamsOf(run))['ORDERS_SHOP_ADDRESS']));
   expect(new Set(addresses).size).toBe(2);
   for (const run of runs) expect(await run.stop()).toBe(143);
+});
+
+test('an outbound port that another program has ends with one clear line: the command would call nowhere', async () => {
+  const { port } = apps[0]!.address() as AddressInfo;
+  const started = await startRun('--outbound-listen', `127.0.0.1:${port}`);
+  expect(await started.exited).toBe(1);
+  expect(started.output).toContain(
+    `outrigger: the sidecar has no outbound listener on 127.0.0.1:${port}, which may be taken; choose another with --outbound-listen`,
+  );
+  expect(started.output).not.toMatch(/^\{\}$/m);
 });
 
 test('a local port that another program has ends with one clear line', async () => {

@@ -18,32 +18,32 @@ export interface ServiceProxy {
   readonly inbound: number;
 }
 
-export interface MeshOptions {
-  /** As `--certificate-lifetime`. */
-  readonly certificateLifetime?: string;
-}
-
 export class MeshWithIdentities {
   readonly #stage: Stage;
-  readonly #options: MeshOptions;
+  /** As `--certificate-lifetime`. */
+  #certificateLifetime: string;
   readonly #config: string;
   readonly dataDir: string;
   readonly #registries: RegistryClient[] = [];
   #ports: readonly [plain: number, tls: number, admin: number] = [0, 0, 0];
   controlPlane!: StartedProgram;
 
-  private constructor(stage: Stage, options: MeshOptions) {
+  private constructor(stage: Stage, certificateLifetime: string) {
     this.#stage = stage;
-    this.#options = options;
+    this.#certificateLifetime = certificateLifetime;
     this.#config = join(stage.folder, 'mesh.yaml');
     this.dataDir = join(stage.folder, 'data');
   }
 
-  static async start(stage: Stage, documents: readonly Json[], options: MeshOptions = {}): Promise<MeshWithIdentities> {
-    const started = new MeshWithIdentities(stage, options);
+  static async start(
+    stage: Stage,
+    documents: readonly Json[],
+    certificateLifetime = '1h',
+  ): Promise<MeshWithIdentities> {
+    const started = new MeshWithIdentities(stage, certificateLifetime);
     started.configure(documents);
     started.#ports = (await freePorts(3)) as [number, number, number];
-    await started.startControlPlane();
+    await started.#startControlPlane();
     return started;
   }
 
@@ -59,17 +59,22 @@ export class MeshWithIdentities {
     return join(this.dataDir, 'trust-bundle.pem');
   }
 
-  /** On the ports and the data directory of the one before. */
-  async startControlPlane(): Promise<void> {
+  /** Ends the control plane, and starts another on its ports and its data directory. */
+  async restartControlPlane(certificateLifetime: string): Promise<void> {
+    await this.controlPlane.stop();
+    this.#certificateLifetime = certificateLifetime;
+    await this.#startControlPlane();
+  }
+
+  async #startControlPlane(): Promise<void> {
     const [port, tlsPort, adminPort] = this.#ports;
-    const { certificateLifetime } = this.#options;
     this.controlPlane = await this.#stage.controlPlane({
       config: this.#config,
       port,
       adminPort,
       dataFolder: this.dataDir,
       tlsPort,
-      flags: certificateLifetime === undefined ? [] : ['--certificate-lifetime', certificateLifetime],
+      flags: ['--certificate-lifetime', this.#certificateLifetime],
     });
   }
 
@@ -93,14 +98,15 @@ export class MeshWithIdentities {
     return (JSON.parse(text) as { readonly token: string }).token;
   }
 
-  /** Registers by itself, as its application listens. */
-  async sidecar(service: string, appPort: number): Promise<ServiceProxy> {
+  /** Registers by itself, as its application listens. `upstreams`: as `--upstream`. */
+  async sidecar(service: string, appPort: number, upstreams: readonly string[] = []): Promise<ServiceProxy> {
     const [adminPort, outbound, inbound] = (await freePorts(3)) as [number, number, number];
     const tokenFile = this.#stage.file(`token-${service}`, `${await this.joinToken(service, 100)}\n`);
     const listen = (flag: string, port: number): readonly string[] => [`--${flag}`, `127.0.0.1:${port}`];
     const proxy = await this.#stage.serviceSidecar(service, adminPort, [
       ...['--service', `shop/${service}`, '--app-port', String(appPort), '--listen-metrics', 'off'],
       ...['--join-token-file', tokenFile, '--trust-bundle', this.trustBundle, '--drain-time', '1'],
+      ...upstreams.flatMap((upstream) => ['--upstream', upstream]),
       ...listen('control-plane-tls', this.tlsPort),
       ...listen('admin', adminPort),
       ...listen('outbound-listen', outbound),

@@ -1,6 +1,17 @@
 /** Our control plane with both doors, in a process of its own, and proxies that come over the TLS door with join tokens: our sidecars, and stock Envoys that get their secrets by SDS. */
+import { generateKeyPairSync } from 'node:crypto';
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
+import { Client, credentials } from '@grpc/grpc-js';
+import { buildCertificationRequest } from '../../certs/x509/certification-request.ts';
+import { writePem } from '../../certs/x509/pem.ts';
+import {
+  IdentityService,
+  SignRequestSchema,
+  type SignResponse,
+} from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
+import { grpcService } from '../../proto/grpc-service.ts';
 import { freePorts } from '../peers/free-port.ts';
 import type { StartedProgram } from '../peers/started-program.ts';
 import { adsBootstrap, type Json } from './envoy-resources.ts';
@@ -145,6 +156,35 @@ export class MeshWithIdentities {
     });
     this.#registries.push(registry);
     await registry.register(service, `${service}-1`, port, 300);
+  }
+
+  /** A certificate of the service's account and its key, as files for programs that are no part of the mesh's own. */
+  async certificate(service: string): Promise<{ readonly chainFile: string; readonly keyFile: string }> {
+    const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    const { path, requestSerialize, responseDeserialize } = grpcService(IdentityService)['sign']!;
+    const client = new Client(
+      `127.0.0.1:${this.tlsPort}`,
+      credentials.createSsl(readFileSync(this.trustBundle), null, null, { checkServerIdentity: () => undefined }),
+      { 'grpc.ssl_target_name_override': 'control-plane.test', 'grpc.use_local_subchannel_pool': 1 },
+    );
+    const request = create(SignRequestSchema, {
+      certificationRequest: buildCertificationRequest(privateKey, publicKey),
+      spiffeId: spiffeId(service),
+      proof: { case: 'joinToken', value: await this.joinToken(service) },
+    });
+    try {
+      const { chain } = await new Promise<SignResponse>((resolve, reject) => {
+        client.makeUnaryRequest(path, requestSerialize, responseDeserialize, request, (error, response) =>
+          error === null ? resolve(response as SignResponse) : reject(error),
+        );
+      });
+      return {
+        chainFile: this.#stage.file(`${service}.pem`, writePem('CERTIFICATE', ...chain)),
+        keyFile: this.#stage.file(`${service}.key`, privateKey.export({ format: 'pem', type: 'pkcs8' }) as string),
+      };
+    } finally {
+      client.close();
+    }
   }
 
   close(): void {

@@ -5,6 +5,7 @@
 import { readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { IdentityFault } from '../identity-fault.ts';
+import { type LeafLife, readLeafLife } from '../rotation/leaf-life.ts';
 import { type RotationState, readRotationState, trustedAuthorities } from '../rotation/root-rotation.ts';
 import { ensureOwnerOnlyFolder, readOwnerOnly, syncFolder, writeOwnerOnly } from '../storage/owner-only.ts';
 import { writePem } from '../x509/pem.ts';
@@ -15,6 +16,8 @@ export interface StoredAuthorities {
   readonly state: RotationState;
   /** Rises with each change of what is trusted. */
   readonly sequence: number;
+  /** Null: not known. */
+  readonly leafLife: LeafLife | null;
   /** All that the state names. */
   readonly authorities: ReadonlyMap<string, SigningAuthority>;
 }
@@ -38,6 +41,7 @@ export class AuthorityStore {
     const text = readOwnerOnly(join(this.#folder, 'rotation.json'));
     let sequence = 1;
     let state: RotationState;
+    let leafLife: LeafLife | null = null;
     if (text === null) {
       // A first start that was cut short, or a state that was lost: one authority alone can be meant, of several nobody knows which signs.
       if (ids.length === 0) return null;
@@ -47,10 +51,10 @@ export class AuthorityStore {
           `${this.#folder} holds ${ids.length} authorities and no rotation.json that says which one signs; restore it, or leave the one that signs`,
         );
       state = { phase: 'steady', signing: ids[0]! };
-    } else ({ state, sequence } = this.#readState(text));
+    } else ({ state, sequence, leafLife } = this.#readState(text));
     const authorities = new Map(trustedAuthorities(state).map((id) => [id, this.#readAuthority(id)]));
     this.#removeAllBut(ids, authorities);
-    return { state, sequence, authorities };
+    return { state, sequence, leafLife, authorities };
   }
 
   save(stored: StoredAuthorities): void {
@@ -65,20 +69,21 @@ export class AuthorityStore {
       };
       writeOwnerOnly(this.#path(id), `${JSON.stringify(pem, null, 2)}\n`);
     }
-    const { state, sequence } = stored;
+    const { state, sequence, leafLife } = stored;
     writeOwnerOnly(
       join(this.#folder, 'rotation.json'),
-      `${JSON.stringify({ trustDomain: this.#trustDomain, sequence, state }, null, 2)}\n`,
+      `${JSON.stringify({ trustDomain: this.#trustDomain, sequence, leafLife, state }, null, 2)}\n`,
     );
     this.#removeAllBut(ids, stored.authorities);
   }
 
-  #readState(text: string): { readonly state: RotationState; readonly sequence: number } {
-    const { trustDomain, sequence, state } = parseObject(text, join(this.#folder, 'rotation.json'));
+  #readState(text: string): Pick<StoredAuthorities, 'state' | 'sequence' | 'leafLife'> {
+    const { trustDomain, sequence, leafLife, state } = parseObject(text, join(this.#folder, 'rotation.json'));
     this.#checkTrustDomain(trustDomain);
     return {
       state: readRotationState(state),
       sequence: typeof sequence === 'number' && Number.isSafeInteger(sequence) ? sequence : 1,
+      leafLife: readLeafLife(leafLife),
     };
   }
 

@@ -228,4 +228,37 @@ describe('CertificateAuthority', () => {
   it('refuses an operator’s authority of another trust domain', () => {
     expect(() => open(createRoot('other', clock))).toThrow('is of the trust domain other');
   });
+
+  it('waits in a rotation for leaves of a longer lifetime that was configured before (RFC 5280 6.1: they are valid until they end)', () => {
+    const withLifetime = (leafLifetimeMs: number): CertificateAuthority =>
+      new CertificateAuthority({
+        folder,
+        trustDomain: 'cluster.local',
+        clock,
+        operatorAuthority: null,
+        leafLifetimeMs,
+      });
+    const before = withLifetime(24 * hourMs);
+    nowMs += hourMs;
+    const leaf = sign(before);
+    before.close();
+    withLifetime(hourMs).close();
+    nowMs += hourMs;
+    // Started once more: the longer lifetime is not forgotten.
+    const authority = withLifetime(hourMs);
+    authority.rotate();
+    nowMs += 2 * hourMs;
+    expect(authority.advance(nobody)).toBe(false);
+    authority.force();
+    for (; nowMs < leaf.notAfterMs; nowMs += hourMs) {
+      expect(authority.advance(nobody)).toBe(false);
+      expect(verifies(leaf, authority)).toBe(true);
+    }
+    nowMs += hourMs;
+    expect(authority.advance(nobody)).toBe(true);
+    authority.rotate();
+    nowMs += 2 * hourMs;
+    expect(authority.advance(nobody)).toBe(true);
+    authority.close();
+  });
 });

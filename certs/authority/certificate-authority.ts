@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { IdentityFault } from '../identity-fault.ts';
+import { leafLife, longestLeafMs } from '../rotation/leaf-life.ts';
 import {
   advanceRotation,
   beginRotation,
@@ -35,7 +36,7 @@ export interface CertificateAuthorityOptions {
   readonly leafLifetimeMs?: number;
   /** Of roots that are made here. Default 10 years. */
   readonly rootLifetimeMs?: number;
-  /** Default: {@link defaultRotationTiming}; its leaf lifetime is always the one above. */
+  /** Default: {@link defaultRotationTiming}; its leaf lifetime is always the one above, or what is left of a longer one from before. */
   readonly rotationTiming?: Omit<RotationTiming, 'leafLifetimeMs'>;
   /** The operator's own; null: a root is made on first start. It is kept in the folder, as rotation needs the one before. */
   readonly operatorAuthority: SigningAuthority | null;
@@ -55,7 +56,7 @@ export class CertificateAuthority {
   readonly #trustDomain: string;
   readonly #leafLifetimeMs: number;
   readonly #rootLifetimeMs: number;
-  readonly #timing: RotationTiming;
+  readonly #rotationTiming: Omit<RotationTiming, 'leafLifetimeMs'>;
   readonly #store: AuthorityStore;
   readonly #log: IssuingLog;
   /** No operator's authority: then nobody else would think of it. */
@@ -74,10 +75,11 @@ export class CertificateAuthority {
     this.#trustDomain = options.trustDomain;
     this.#leafLifetimeMs = options.leafLifetimeMs ?? defaultLeafLifetimeMs;
     this.#rootLifetimeMs = options.rootLifetimeMs ?? defaultRootLifetimeMs;
-    this.#timing = { ...(options.rotationTiming ?? defaultRotationTiming), leafLifetimeMs: this.#leafLifetimeMs };
+    this.#rotationTiming = options.rotationTiming ?? defaultRotationTiming;
     this.#rotatesItself = options.operatorAuthority === null;
     this.#store = new AuthorityStore(options.folder, options.trustDomain);
     this.#stored = this.#store.load() ?? this.#firstStart(options.operatorAuthority);
+    this.#noteLeafLife();
     this.#bundle = this.#makeBundle();
     this.#log = new IssuingLog(join(options.folder, 'issuing.log'));
     if (options.operatorAuthority !== null) this.use(options.operatorAuthority);
@@ -134,7 +136,7 @@ export class CertificateAuthority {
    */
   use(authority: SigningAuthority): void {
     this.#checkTrustDomain(authority);
-    const { state, authorities, sequence } = this.#stored;
+    const { state, authorities } = this.#stored;
     this.#waiting = null;
     if (authority.id === state.signing || (state.phase === 'distributing' && authority.id === state.next)) return;
     if (state.phase !== 'steady') {
@@ -144,7 +146,6 @@ export class CertificateAuthority {
     if (sameRoots(authority, authorities.get(state.signing)!))
       this.#replace({
         state: { phase: 'steady', signing: authority.id },
-        sequence,
         authorities: new Map([[authority.id, authority]]),
       });
     else this.#begin(authority);
@@ -215,12 +216,27 @@ export class CertificateAuthority {
     this.#log.close();
   }
 
+  get #timing(): RotationTiming {
+    const { leafLife: life } = this.#stored;
+    return { ...this.#rotationTiming, leafLifetimeMs: longestLeafMs(life!, this.#clock.nowMs()) };
+  }
+
+  /** Before the first leaf is signed: a start that comes after must know how long it lives. */
+  #noteLeafLife(): void {
+    const { leafLife: before } = this.#stored;
+    const now = leafLife(before, this.#leafLifetimeMs, this.#clock.nowMs());
+    if (now === before) return;
+    this.#stored = { ...this.#stored, leafLife: now };
+    this.#store.save(this.#stored);
+  }
+
   #firstStart(operatorAuthority: SigningAuthority | null): StoredAuthorities {
     const authority = operatorAuthority ?? createRoot(this.#trustDomain, this.#clock, this.#rootLifetimeMs);
     this.#checkTrustDomain(authority);
     const stored: StoredAuthorities = {
       state: { phase: 'steady', signing: authority.id },
       sequence: 1,
+      leafLife: leafLife(null, this.#leafLifetimeMs, this.#clock.nowMs()),
       authorities: new Map([[authority.id, authority]]),
     };
     this.#store.save(stored);
@@ -236,22 +252,22 @@ export class CertificateAuthority {
   }
 
   #begin(next: SigningAuthority): void {
-    const { state, authorities, sequence } = this.#stored;
+    const { state, authorities } = this.#stored;
     const begun = beginRotation(state, next.id, this.#clock.nowMs(), this.#timing);
-    this.#replace({ state: begun, sequence, authorities: new Map([...authorities, [next.id, next]]) });
+    this.#replace({ state: begun, authorities: new Map([...authorities, [next.id, next]]) });
   }
 
   #move(state: RotationState): boolean {
     if (state === this.#stored.state) return false;
     const authorities = new Map(trustedAuthorities(state).map((id) => [id, this.#stored.authorities.get(id)!]));
-    this.#replace({ state, sequence: this.#stored.sequence, authorities });
+    this.#replace({ state, authorities });
     return true;
   }
 
   /** On the disk first: what was told to anybody must still be so after a crash. */
-  #replace(next: StoredAuthorities): void {
+  #replace(next: Pick<StoredAuthorities, 'state' | 'authorities'>): void {
     const previous = this.#stored;
-    this.#stored = { ...next, sequence: previous.sequence + 1 };
+    this.#stored = { ...previous, ...next, sequence: previous.sequence + 1 };
     try {
       this.#store.save(this.#stored);
     } catch (error) {
@@ -263,7 +279,7 @@ export class CertificateAuthority {
     for (const listener of this.#listeners) listener();
   }
 
-  #retire(previous: StoredAuthorities, next: StoredAuthorities): void {
+  #retire(previous: StoredAuthorities, next: Pick<StoredAuthorities, 'authorities'>): void {
     const trusted = [...next.authorities.values()];
     const counts = (certificate: Certificate): boolean =>
       trusted.some(({ chain, roots }) => [chain[0]!, ...roots].some(({ der }) => sameBytes(der, certificate.der)));

@@ -16,6 +16,8 @@ export interface RenewalTimer {
 }
 
 const retryMs = 30_000;
+/** As the sidecar's: Node's own list has P-521 and X448 too, which cost us six to twelve times as much at a caller's choice. */
+const keyExchanges = 'X25519MLKEM768:X25519:P-256:P-384';
 /** A handshake takes a round trip and a few milliseconds; who takes longer is slow on purpose, or gone. */
 const handshakeMs = 10_000;
 /** No timer of Node's waits for longer than 24.8 days. */
@@ -56,6 +58,7 @@ export class MeshServerCredentials extends ServerCredentials {
     const leaf = this.#authority.sign(publicKeyDer(publicKey), this.#id, { proof: 'control_plane', peer: 'itself' });
     this.updateSecureContextOptions({
       minVersion: 'TLSv1.3',
+      ecdhCurve: keyExchanges,
       ca: trustBundlePem(this.#authority.bundle()),
       cert: writePem('CERTIFICATE', ...leaf.chain),
       key: privateKey.export({ format: 'pem', type: 'pkcs8' }),

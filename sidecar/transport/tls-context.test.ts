@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { TlsServerConfig } from '../config/tls-config.ts';
 import { caPem, orders, storefront } from './test/certificates.ts';
-import { checkTls, secureContext } from './tls-context.ts';
+import { checkTls, contextOptions, secureContext } from './tls-context.ts';
 
 const good: TlsServerConfig = {
   certificates: [orders],
@@ -39,6 +39,12 @@ describe('checkTls', () => {
       /^the trusted CA: block 2 of 2 is not a certificate/,
     );
     expect(checkTls({ ...good, trustedCaPem: 'no' })).toMatch(/^the trusted CA: no PEM block/);
+  });
+
+  it('takes the key exchanges that the configuration names, else those that Envoy has, and P-384', () => {
+    expect(contextOptions(good).ecdhCurve).toBe('X25519MLKEM768:X25519:P-256:P-384');
+    expect(contextOptions({ ...good, ecdhCurves: 'P-256' }).ecdhCurve).toBe('P-256');
+    expect(checkTls({ ...good, ecdhCurves: 'P-255' })).toMatch(/cannot be loaded/);
   });
 
   it('never shows key material', () => {

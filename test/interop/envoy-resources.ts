@@ -122,7 +122,15 @@ export function adsBootstrap(options: {
   readonly adminPort: number;
   readonly xdsPort: number;
   readonly variant: XdsVariant;
+  /** For a control plane that wants a proof. */
+  readonly initialMetadata?: readonly Json[];
+  readonly transportSocket?: Json;
 }): Json {
+  const { initialMetadata = [], transportSocket } = options;
+  const controlPlane = {
+    ...staticCluster({ name: 'control_plane', http2: true }, [options.xdsPort]),
+    ...(transportSocket === undefined ? {} : { transport_socket: transportSocket }),
+  };
   return {
     node: options.node,
     admin: { address: loopback(options.adminPort) },
@@ -130,12 +138,12 @@ export function adsBootstrap(options: {
       ads_config: {
         api_type: options.variant,
         transport_api_version: 'V3',
-        grpc_services: [{ envoy_grpc: { cluster_name: 'control_plane' } }],
+        grpc_services: [{ envoy_grpc: { cluster_name: 'control_plane' }, initial_metadata: initialMetadata }],
       },
       lds_config: { ads: {}, resource_api_version: 'V3' },
       cds_config: { ads: {}, resource_api_version: 'V3' },
     },
-    static_resources: { clusters: [staticCluster({ name: 'control_plane', http2: true }, [options.xdsPort])] },
+    static_resources: { clusters: [controlPlane] },
   };
 }
 

@@ -77,8 +77,18 @@ export class Stage {
     return this.#proxy(program, bootstrap, options.awaitReady ?? true);
   }
 
+  /** Our sidecar as the sidecar of a service. */
+  async serviceSidecar(name: string, adminPort: number, flags: readonly string[]): Promise<RunningProxy> {
+    const proxy = new RunningProxy(this.start(`sidecar-${name}`, [outriggerProgram, 'sidecar', ...flags]), adminPort);
+    await proxy.ready();
+    return proxy;
+  }
+
   /** Envoy, one worker, from a bootstrap. */
-  async envoy(bootstrap: Json, options: { readonly awaitReady?: boolean } = {}): Promise<RunningProxy> {
+  async envoy(
+    bootstrap: Json,
+    options: { readonly awaitReady?: boolean; readonly flags?: readonly string[] } = {},
+  ): Promise<RunningProxy> {
     const file = this.file(`bootstrap-${this.#files++}.yaml`, stringify(bootstrap));
     const program = this.start('envoy', [
       peer('envoy'),
@@ -90,6 +100,7 @@ export class Stage {
       nextBaseId(),
       '-l',
       'warning',
+      ...(options.flags ?? []),
     ]);
     return this.#proxy(program, bootstrap, options.awaitReady ?? true);
   }
@@ -108,8 +119,13 @@ export class Stage {
     readonly port: number;
     readonly adminPort: number;
     readonly dataFolder?: string;
+    /** Absent: no TLS door. */
+    readonly tlsPort?: number;
+    readonly flags?: readonly string[];
   }): Promise<StartedProgram> {
-    const data = ['--data-dir', options.dataFolder ?? mkdtempSync(join(this.#logs, 'data-')), '--listen-tls', 'off'];
+    const { dataFolder, tlsPort, flags = [] } = options;
+    const data = ['--data-dir', dataFolder ?? mkdtempSync(join(this.#logs, 'data-'))];
+    const secure = ['--listen-tls', tlsPort === undefined ? 'off' : `127.0.0.1:${tlsPort}`];
     const program = this.start('control-plane', [
       outriggerProgram,
       'control-plane',
@@ -120,6 +136,8 @@ export class Stage {
       '--listen-admin',
       `127.0.0.1:${options.adminPort}`,
       ...data,
+      ...secure,
+      ...flags,
     ]);
     await waitFor('the control plane to be ready', 20_000, async () => {
       program.failIfEnded();

@@ -1,6 +1,6 @@
 /** The registration API as a program beside the mesh would use it, for tests that move endpoints. */
 import { create, type Message } from '@bufbuild/protobuf';
-import { type Client, credentials, type MethodDefinition, makeClientConstructor } from '@grpc/grpc-js';
+import { type Client, credentials, Metadata, type MethodDefinition, makeClientConstructor } from '@grpc/grpc-js';
 import {
   DeregisterRequestSchema,
   InstanceSchema,
@@ -16,18 +16,31 @@ export class RegistryClient {
   readonly #client: Client;
   readonly #methods: ReturnType<typeof grpcService>;
 
-  constructor(port: number) {
+  readonly #metadata = new Metadata();
+
+  /** `proof`: for the TLS door. */
+  constructor(port: number, proof: { readonly token: string; readonly roots: Buffer } | null = null) {
     this.#methods = grpcService(RegistryService);
     const Registry = makeClientConstructor(this.#methods, 'Registry');
-    this.#client = new Registry(`127.0.0.1:${port}`, credentials.createInsecure());
+    if (proof !== null) this.#metadata.set('authorization', `Bearer ${proof.token}`);
+    const secure =
+      proof === null
+        ? credentials.createInsecure()
+        : credentials.createSsl(proof.roots, null, null, { checkServerIdentity: () => undefined });
+    this.#client = new Registry(`127.0.0.1:${port}`, secure, {
+      // Node 26 takes no address as a server name, and grpc-js would send one.
+      'grpc.ssl_target_name_override': 'control-plane.test',
+      // Two tests may have the same port, one after the other.
+      'grpc.use_local_subchannel_pool': 1,
+    });
   }
 
   /** Returns the lease. */
-  async register(service: string, instanceId: string, port: number): Promise<string> {
+  async register(service: string, instanceId: string, port: number, ttlSeconds = 60): Promise<string> {
     const instance = create(InstanceSchema, { namespace: 'shop', service, instanceId, address: '127.0.0.1', port });
     const answer = await this.#call<RegisterResponse>(
       'register',
-      create(RegisterRequestSchema, { instance, ttlSeconds: 60 }),
+      create(RegisterRequestSchema, { instance, ttlSeconds }),
     );
     return answer.leaseId;
   }
@@ -48,6 +61,7 @@ export class RegistryClient {
         method.requestSerialize,
         method.responseDeserialize,
         message,
+        this.#metadata,
         { deadline: Date.now() + deadlineMs },
         (error, answer) => (error === null ? resolve(answer as unknown as Response) : reject(error)),
       );

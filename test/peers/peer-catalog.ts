@@ -15,12 +15,21 @@ export type PeerName =
   | 'grpc-interop-client'
   | 'grpc-interop-server'
   | 'xds-server'
-  | 'backend';
+  | 'backend'
+  | 'spiffe-peer'
+  | 'sslyze';
 
-/** `debian`: a package, unpacked and never installed, so no root and no service; `wheel`: PyPI; `go-module`: a published program; `go-here`: built from the module in `go/`. */
+/** `debian`: a package, unpacked and never installed, so no root and no service; `wheel`: PyPI, a program in it; `python`: PyPI, a module to run, with all that it needs; `go-module`: a published program; `go-here`: built from the module in `go/`. */
 export type PeerSource =
   | { readonly kind: 'debian'; readonly package: string; readonly program: string }
   | { readonly kind: 'wheel'; readonly package: string; readonly version: string; readonly program: string }
+  | {
+      readonly kind: 'python';
+      readonly package: string;
+      readonly version: string;
+      /** Everything that it imports, at the versions that were tried. */
+      readonly needs: readonly string[];
+    }
   | { readonly kind: 'go-module'; readonly package: string; readonly version: string }
   | { readonly kind: 'go-here'; readonly package: string };
 
@@ -83,6 +92,32 @@ export const peers: readonly Peer[] = [
     name: 'backend',
     source: { kind: 'go-here', package: './backend' },
     purpose: 'answers what is sent through the proxies',
+  },
+  {
+    name: 'spiffe-peer',
+    source: { kind: 'go-here', package: './spiffe-peer' },
+    purpose: 'a member of the mesh by go-spiffe: another reader of our certificates and bundles',
+  },
+  {
+    name: 'sslyze',
+    source: {
+      kind: 'python',
+      package: 'sslyze',
+      version: '6.3.1',
+      needs: [
+        'nassl==5.4.0',
+        'tls-parser==2.0.2',
+        'cryptography==46.0.7',
+        'cffi==2.1.1',
+        'pycparser==3.12',
+        'pydantic==2.14.4',
+        'pydantic-core==2.50.5',
+        'annotated-types==0.8.0',
+        'typing-extensions==4.16.0',
+        'typing-inspection==0.4.5',
+      ],
+    },
+    purpose: 'what TLS ports offer: versions, ciphers, known weaknesses',
   },
 ];
 

@@ -8,7 +8,8 @@
 //	*    /status/N     as /headers, with status N
 //	*    anything else as /headers
 //
-// gRPC is grpc.testing.TestService (unary and all kinds of streaming) with health and reflection. It ends when its standard input does.
+// gRPC is grpc.testing.TestService (unary and all kinds of streaming) with health and reflection; EmptyCall answers x-forwarded-client-cert as
+// x-seen-client-cert. It ends when its standard input does.
 package main
 
 import (
@@ -29,6 +30,7 @@ import (
 	"google.golang.org/grpc/health"
 	"google.golang.org/grpc/health/grpc_health_v1"
 	testing "google.golang.org/grpc/interop/grpc_testing"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/reflection"
 )
 
@@ -112,7 +114,12 @@ func payload(n int32) *testing.Payload {
 	return &testing.Payload{Body: block[:n]}
 }
 
-func (testService) EmptyCall(context.Context, *testing.Empty) (*testing.Empty, error) {
+// EmptyCall tells the caller who it was said to be, as the echo of HTTP does.
+func (testService) EmptyCall(ctx context.Context, _ *testing.Empty) (*testing.Empty, error) {
+	incoming, _ := metadata.FromIncomingContext(ctx)
+	for _, certificate := range incoming.Get("x-forwarded-client-cert") {
+		_ = grpc.SetHeader(ctx, metadata.Pairs("x-seen-client-cert", certificate))
+	}
 	return &testing.Empty{}, nil
 }
 

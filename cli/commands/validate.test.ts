@@ -66,3 +66,28 @@ spec:
     undefined,
   ]);
 });
+
+test('a fault of one document hides neither faults nor warnings of the others, in the same file or another', async () => {
+  writeFileSync(
+    file,
+    `${service('smoke')}---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: r, namespace: shop }
+spec:
+  parentRefs: [{ kind: Service, group: '', name: a, port: 80 }]
+  rules:
+    - backendRefs: [{ name: gone, port: 80 }]
+---
+${service('http').replace('name: a', 'name: twice')}---
+${service('http').replace('name: a', 'name: twice')}`,
+  );
+  await validate([file], { output: 'table' });
+  // That there is no Service shop/a is not said: there is one, with a fault.
+  expect(out.split('\n').map((line) => line.replace(/^.*?mesh.yaml:/, '').slice(0, 60))).toEqual([
+    expect.stringContaining('6:31: spec.ports[0].appProtocol'),
+    expect.stringContaining('metadata.name: Service shop/twice stands at'),
+    expect.stringContaining('14:21: spec.rules[0].backendRefs[0]: there is no'),
+    '',
+  ]);
+});

@@ -19,13 +19,17 @@ export interface SourceState {
   readonly warnings: readonly Fault[];
 }
 
+/** Of a file with faults: what was good last, as a running control plane needs it, or what of it can be read, to check everything at once. */
+export type BrokenFiles = 'last-good' | 'what-can-be-read';
+
 interface FileEntry {
   /** Of the last reading: modification time, size, inode. */
   readonly signature: string;
   readonly digest: string;
-  /** Last good content. */
+  /** Last good content, or what could be read. */
   readonly resources: readonly Resource[];
   readonly faults: readonly Fault[];
+  readonly broken: readonly string[];
 }
 
 const nothing: SourceState = { resources: [], faults: [], warnings: [] };
@@ -37,9 +41,11 @@ export class ConfigurationFiles {
   readonly #knownFolders = new Set<string>();
   #winners: ReadonlyMap<string, string> = new Map();
   #state: SourceState = nothing;
+  readonly #brokenFiles: BrokenFiles;
 
-  constructor(paths: readonly string[]) {
+  constructor(paths: readonly string[], brokenFiles: BrokenFiles = 'last-good') {
     this.#paths = paths;
+    this.#brokenFiles = brokenFiles;
   }
 
   get state(): SourceState {
@@ -55,13 +61,19 @@ export class ConfigurationFiles {
     return this.#entries.size;
   }
 
+  /** Documents with faults, as parse-file.ts names them. */
+  get broken(): readonly string[] {
+    return [...this.#entries.values()].flatMap((entry) => entry.broken);
+  }
+
   /** Reads what changed; `everything`: also files whose time and size are as before. True when the state is another one. */
   read(everything: boolean): boolean {
     const list = listFiles(this.#paths, this.#knownFolders);
     this.#folders = list.folders;
     for (const folder of list.folders) this.#knownFolders.add(folder);
     const entries = new Map<string, FileEntry>();
-    for (const file of list.files) entries.set(file, readEntry(file, this.#entries.get(file), everything));
+    for (const file of list.files)
+      entries.set(file, readEntry(file, this.#entries.get(file), everything, this.#brokenFiles));
     for (const [file, entry] of this.#entries) {
       // Nobody knows whether a file of a folder that cannot be read is gone.
       if (
@@ -91,12 +103,18 @@ export class ConfigurationFiles {
   }
 }
 
-function readEntry(file: string, before: FileEntry | undefined, everything: boolean): FileEntry {
+function readEntry(
+  file: string,
+  before: FileEntry | undefined,
+  everything: boolean,
+  brokenFiles: BrokenFiles,
+): FileEntry {
   const failed = (message: string): FileEntry => ({
     signature: '',
     digest: '',
     resources: before?.resources ?? [],
     faults: [{ file, line: 0, column: 0, path: '', message }],
+    broken: [''],
   });
   try {
     const stat = statSync(file, { bigint: true });
@@ -110,8 +128,9 @@ function readEntry(file: string, before: FileEntry | undefined, everything: bool
     return {
       signature,
       digest,
-      resources: parsed.faults.length > 0 ? (before?.resources ?? []) : parsed.resources,
+      resources: parsed.faults.length > 0 && brokenFiles === 'last-good' ? (before?.resources ?? []) : parsed.resources,
       faults: parsed.faults,
+      broken: parsed.broken,
     };
   } catch (error) {
     return failed(reasonOf(error));

@@ -1,4 +1,5 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
+import '../quiet-grpc.ts';
 import { create } from '@bufbuild/protobuf';
 import {
   type Client,
@@ -9,6 +10,7 @@ import {
 } from '@grpc/grpc-js';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import {
+  type ClientConfig,
   ClientStatusDiscoveryService,
   ClientStatusRequestSchema,
   type ClientStatusResponse,
@@ -75,10 +77,13 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
     endpoints: ofType('.ClusterLoadAssignment'),
     listeners: ofType('.Listener'),
     routes: ofType('.RouteConfiguration'),
-    faults: config.genericXdsConfigs.flatMap((entry) =>
-      entry.errorState === undefined ? [] : [entry.errorState.details],
-    ),
+    faults: faultLines(config),
   };
+}
+
+/** A NACK is of a whole response: each resource that it names has its text, of a line for each of them. */
+export function faultLines({ genericXdsConfigs }: Pick<ClientConfig, 'genericXdsConfigs'>): readonly string[] {
+  return [...new Set(genericXdsConfigs.flatMap(({ errorState }) => errorState?.details.split('\n') ?? []))];
 }
 
 /** grpc-js's text has the whole of its own story. */

@@ -3,6 +3,7 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { heedBrokenPipes } from './broken-pipe.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
 import { environmentName, proofFlags } from './sidecar-flags.ts';
@@ -187,7 +188,7 @@ function program(): Command {
   for (const [name, what] of notBuilt) {
     root
       .command(name, { hidden: true })
-      .description(what)
+      .description(`not built yet: ${what}`)
       .allowUnknownOption()
       .argument('[words...]')
       .action(() => {
@@ -211,6 +212,7 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];
 
+heedBrokenPipes(['control-plane', 'sidecar', 'run', 'demo'].includes(process.argv[2] ?? ''));
 try {
   await program().parseAsync(process.argv);
 } catch (error) {

@@ -1,5 +1,4 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
-import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { create } from '@bufbuild/protobuf';
 import { Registration } from '../sidecar/registration/registration.ts';
@@ -14,7 +13,9 @@ import {
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
 import { ApplicationGate } from './application-gate.ts';
+import { heedBrokenPipes } from './broken-pipe.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
@@ -24,6 +25,7 @@ import { UserError } from './user-error.ts';
 async function main(): Promise<void> {
   const flags = parseSidecarFlags(process.argv.slice(3), process.env);
   if (flags.help) {
+    heedBrokenPipes(false);
     process.stdout.write(sidecarHelp);
     return;
   }
@@ -112,15 +114,7 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   let result: BootstrapResult;
   if (values.bootstrap !== undefined) {
     const file = values.bootstrap;
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      throw new UserError(
-        `${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`,
-      );
-    }
-    result = await parseBootstrap(text, file, systemClock.wallMs());
+    result = await parseBootstrap(readUserFile(file), file, systemClock.wallMs());
   } else {
     const { namespace, name } = parseServiceName('--service', values.service!);
     const nodeId = values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`;

@@ -1,4 +1,5 @@
 /** `outrigger control-plane`. */
+import '../quiet-grpc.ts';
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { trustDomainFault } from '../../certs/spiffe/spiffe-id.ts';

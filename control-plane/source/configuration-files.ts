@@ -118,6 +118,8 @@ function readEntry(
   });
   try {
     const stat = statSync(file, { bigint: true });
+    // A pipe would be waited for without end.
+    if (!stat.isFile()) return failed('is not a regular file; a file is expected');
     const signature = `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
     if (before !== undefined && !everything && before.signature === signature) return before;
     if (stat.size > maxFileBytes) return failed(`has ${stat.size} bytes; at most ${maxFileBytes} are read`);

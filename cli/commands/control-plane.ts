@@ -7,6 +7,7 @@ import { type IdentityOptions, startControlPlane } from '../../control-plane/con
 import type { FederatedFile } from '../../control-plane/identity/federated-bundles.ts';
 import { defaultDataDir } from '../data-dir.ts';
 import { parseHostPort } from '../host-port.ts';
+import { readableLine } from '../log-line.ts';
 import { parseDuration } from '../parse-duration.ts';
 import { UserError } from '../user-error.ts';
 
@@ -45,7 +46,10 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
       messageKey: 'message',
       formatters: { level: (level) => ({ level }) },
     },
-    pino.destination({ dest: 2, sync: true }),
+    // For people on a terminal, for programs elsewhere.
+    process.stderr.isTTY
+      ? { write: (line: string) => void process.stderr.write(`${readableLine(line.trimEnd())}\n`) }
+      : pino.destination({ dest: 2, sync: true }),
   );
   let running: Awaited<ReturnType<typeof startControlPlane>>;
   try {

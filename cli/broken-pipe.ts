@@ -4,7 +4,8 @@
 export function heedBrokenPipes(goOn: boolean): void {
   for (const stream of [process.stdout, process.stderr])
     stream.on('error', (error: NodeJS.ErrnoException) => {
-      if (error.code !== 'EPIPE') throw error;
+      // EIO: the terminal is closed.
+      if (error.code !== 'EPIPE' && error.code !== 'EIO') throw error;
       if (!goOn) process.exit(process.exitCode ?? 0);
     });
 }

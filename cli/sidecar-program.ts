@@ -15,6 +15,7 @@ import {
 import { ApplicationGate } from './application-gate.ts';
 import { heedBrokenPipes } from './broken-pipe.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { onParentGone } from './parent-gone.ts';
 import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
   let registration: Registration | null = null;
   let gate: ApplicationGate | null = null;
   let stopping = false;
+  let applicationPid = 0;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -97,9 +99,18 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => stop());
   process.on('SIGINT', () => stop());
   process.on('message', (message) => {
-    if ((message as { applicationEnded?: boolean }).applicationEnded === true) stop(true);
+    const said = message as { readonly applicationEnded?: boolean; readonly applicationPid?: number };
+    if (said.applicationEnded === true) stop(true);
+    if (said.applicationPid !== undefined) applicationPid = said.applicationPid;
   });
-  // The channel must not keep the process alive, nor end it with the parent.
+  // Who started us is gone without a word: nobody will tell us, nor the application, to end.
+  onParentGone(() => {
+    if (stopping) return;
+    log.warn('what started this sidecar is gone: it finishes what is in hand, and ends');
+    if (applicationPid !== 0) terminate(applicationPid);
+    stop();
+  });
+  // The channel must not keep the process alive.
   process.channel?.unref();
   process.on('SIGUSR1', () => sidecar.accessLogs.reopen());
   try {
@@ -125,6 +136,14 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   const { bootstrap } = result;
   if (values.bootstrap === undefined || values.admin === undefined) return bootstrap;
   return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It ended at the same time.
+  }
 }
 
 function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {

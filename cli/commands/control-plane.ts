@@ -8,6 +8,7 @@ import type { FederatedFile } from '../../control-plane/identity/federated-bundl
 import { defaultDataDir } from '../data-dir.ts';
 import { parseHostPort } from '../host-port.ts';
 import { readableLine } from '../log-line.ts';
+import { onParentGone } from '../parent-gone.ts';
 import { parseDuration } from '../parse-duration.ts';
 import { UserError } from '../user-error.ts';
 
@@ -73,6 +74,11 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // The demo has a channel to us, and is gone.
+  onParentGone(() => {
+    if (!stopping) stop();
+  });
+  process.channel?.unref();
 }
 
 const minuteMs = 60_000;

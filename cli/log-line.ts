@@ -48,8 +48,10 @@ function requestText(fields: Fields, from: string): string {
   const way = ways[word(fields, 'listener')];
   const who = way === undefined ? from : from.replace(/: $/, `, ${way}: `);
   const grpc = Number(fields['grpc_status'] ?? 0) > 0 ? [`gRPC status ${word(fields, 'grpc_status')}`] : [];
-  const how = [word(fields, 'status'), ...grpc, word(fields, 'flags'), word(fields, 'details')].filter(
-    (each) => each !== '',
+  // Every answer of gRPC's has the status 200, and most come from the other side.
+  const status = grpc.length > 0 && fields['status'] === 200 ? '' : word(fields, 'status');
+  const how = [status, ...grpc, word(fields, 'flags'), word(fields, 'details')].filter(
+    (each) => each !== '' && each !== 'via_upstream',
   );
   const took = typeof fields['duration_ms'] === 'number' ? `, ${fields['duration_ms'].toFixed(1)} ms` : '';
   const id = word(fields, 'request_id');

@@ -2,6 +2,7 @@
 import { request } from 'node:http';
 import { join } from 'node:path';
 import { readOwnerOnly } from '../certs/storage/owner-only.ts';
+import { isOurs, notOurs } from './commands/get.ts';
 import { connectionFault } from './connection-fault.ts';
 import { defaultDataDir } from './data-dir.ts';
 import { formatHostPort, type HostPort } from './host-port.ts';
@@ -35,7 +36,8 @@ export function postJson(
         response.setEncoding('utf8');
         response.on('data', (chunk: string) => (answer += chunk));
         response.on('end', () => {
-          if (response.statusCode === 200) resolve(JSON.parse(answer));
+          if (!isOurs(response.headers)) reject(new UserError(notOurs(address, response.statusCode)));
+          else if (response.statusCode === 200) resolve(JSON.parse(answer));
           else reject(new UserError(answer.trim() || `the control plane answered ${response.statusCode}`));
         });
       },

@@ -3,6 +3,7 @@
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
 import { Argument, Command, CommanderError, Option } from 'commander';
+import { heedBrokenPipes } from './broken-pipe.ts';
 import { booleanFromEnvironment, environmentName } from './environment.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
@@ -260,6 +261,7 @@ const notBuilt: ReadonlyArray<readonly [string, string]> = [
   ['bench', 'the benchmark; from a clone, npm run bench'],
 ];
 
+heedBrokenPipes(['control-plane', 'sidecar', 'run', 'demo'].includes(process.argv[2] ?? ''));
 try {
   await program().parseAsync(process.argv);
 } catch (error) {

@@ -24,21 +24,24 @@ export interface SidecarProcess {
   readonly ended: Promise<number>;
   /** The application is gone: the sidecar leaves the registry, finishes what is in hand, and ends; it waits for no idle connection. */
   applicationEnded(): void;
+  /** Its process: when we are gone without a word, the sidecar tells it to end, as calls would no longer be carried. */
+  applicationStarted(pid: number): void;
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
 export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot', '--expose-gc'];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
-/** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. */
+/** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. `output`: whether it writes where we do, or to us. */
 export function startSidecar(
   flags: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
+  output: 'inherit' | 'pipe' = 'inherit',
 ): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
   // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
   const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
-    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    stdio: ['ignore', output, output, 'ipc'],
     detached: true,
     env: {
       ...process.env,
@@ -64,5 +67,8 @@ export function startSidecar(
     if (child.connected) child.send({ applicationEnded: true }, () => {});
     else child.kill('SIGTERM');
   };
-  return { child, ready, ended, applicationEnded };
+  const applicationStarted = (pid: number): void => {
+    if (child.connected) child.send({ applicationPid: pid }, () => {});
+  };
+  return { child, ready, ended, applicationEnded, applicationStarted };
 }

@@ -1,5 +1,4 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
-import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { create } from '@bufbuild/protobuf';
 import { Registration } from '../sidecar/registration/registration.ts';
@@ -14,7 +13,10 @@ import {
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
 import { ApplicationGate } from './application-gate.ts';
+import { heedBrokenPipes } from './broken-pipe.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { onParentGone } from './parent-gone.ts';
+import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
@@ -24,6 +26,7 @@ import { UserError } from './user-error.ts';
 async function main(): Promise<void> {
   const flags = parseSidecarFlags(process.argv.slice(3), process.env);
   if (flags.help) {
+    heedBrokenPipes(false);
     process.stdout.write(sidecarHelp);
     return;
   }
@@ -50,6 +53,7 @@ async function main(): Promise<void> {
   let registration: Registration | null = null;
   let gate: ApplicationGate | null = null;
   let stopping = false;
+  let applicationPid = 0;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -99,9 +103,18 @@ async function main(): Promise<void> {
   process.on('SIGTERM', () => stop());
   process.on('SIGINT', () => stop());
   process.on('message', (message) => {
-    if ((message as { applicationEnded?: boolean }).applicationEnded === true) stop(true);
+    const said = message as { readonly applicationEnded?: boolean; readonly applicationPid?: number };
+    if (said.applicationEnded === true) stop(true);
+    if (said.applicationPid !== undefined) applicationPid = said.applicationPid;
   });
-  // The channel must not keep the process alive, nor end it with the parent.
+  // Who started us is gone without a word: nobody will tell us, nor the application, to end.
+  onParentGone(() => {
+    if (stopping) return;
+    log.warn('what started this sidecar is gone: it finishes what is in hand, and ends');
+    if (applicationPid !== 0) terminate(applicationPid);
+    stop();
+  });
+  // The channel must not keep the process alive.
   process.channel?.unref();
   process.on('SIGUSR1', () => sidecar.accessLogs.reopen());
   try {
@@ -116,15 +129,7 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   let result: BootstrapResult;
   if (values.bootstrap !== undefined) {
     const file = values.bootstrap;
-    let text: string;
-    try {
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      throw new UserError(
-        `${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'there is no such file' : (error as Error).message}`,
-      );
-    }
-    result = await parseBootstrap(text, file, systemClock.wallMs());
+    result = await parseBootstrap(readUserFile(file), file, systemClock.wallMs());
   } else {
     const { namespace, name } = parseServiceName('--service', values.service!);
     const nodeId = values['node-id'] ?? `${name}.${namespace}-${hostname()}-${process.pid}`;
@@ -135,6 +140,14 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   const { bootstrap } = result;
   if (values.bootstrap === undefined || values.admin === undefined) return bootstrap;
   return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
+}
+
+function terminate(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It ended at the same time.
+  }
 }
 
 function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {

@@ -14,11 +14,21 @@ afterEach(async () => {
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-function supervise(): { readonly supervisor: Supervisor; readonly ends: Array<readonly [string, string]> } {
+interface Supervised {
+  readonly supervisor: Supervisor;
+  readonly ends: Array<readonly [string, string]>;
+  readonly lines: string[];
+}
+
+function supervise(): Supervised {
   const ends: Array<readonly [string, string]> = [];
-  const supervisor = new Supervisor((name, reason) => ends.push([name, reason]));
+  const lines: string[] = [];
+  const supervisor = new Supervisor(
+    (name, reason) => ends.push([name, reason]),
+    (name, stream, line) => lines.push(`${name} ${stream} ${line}`),
+  );
   supervisors.push(supervisor);
-  return { supervisor, ends };
+  return { supervisor, ends, lines };
 }
 
 /** Starts a program that lives until it is told to end, and waits until it has run `code`. */
@@ -78,4 +88,16 @@ test('a process that ended long ago does not keep the stop waiting', async () =>
   gone.kill('SIGKILL');
   await expect.poll(() => ends.length).toBe(1);
   await supervisor.stop(gone, 60_000);
+});
+
+test('what a process writes is heard by line, and it has a channel by whose end it knows of ours', async () => {
+  const { supervisor, lines } = supervise();
+  const child = await start(
+    supervisor,
+    'loud',
+    "console.log('out'); console.error('a\\nb'); process.on('disconnect', () => { console.log('gone'); process.exit(0) })",
+  );
+  await expect.poll(() => lines.toSorted()).toEqual(['loud stderr a', 'loud stderr b', 'loud stdout out']);
+  child.disconnect();
+  await expect.poll(() => lines.at(-1)).toBe('loud stdout gone');
 });

@@ -1,5 +1,6 @@
-/** The demo's processes: starts them, hears when one ends, and ends them all. Knows nothing of what they are. */
+/** The demo's processes: starts them, hears what they say and when one ends, and ends them all. Knows nothing of what they are. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { eachLine } from './child-lines.ts';
 
 /** Why a process ended, for people: `SIGKILL` or `exit code 1`. */
 export type EndReason = string;
@@ -9,16 +10,25 @@ export class Supervisor {
   readonly #onUnexpectedEnd: (name: string, reason: EndReason) => void;
   #stopping = false;
 
-  /** `onUnexpectedEnd`: a process ended that was not told to. */
-  constructor(onUnexpectedEnd: (name: string, reason: EndReason) => void) {
+  readonly #onLine: (name: string, stream: 'stdout' | 'stderr', line: string) => void;
+
+  /** `onUnexpectedEnd`: a process ended that was not told to. `onLine`: one wrote a line. */
+  constructor(
+    onUnexpectedEnd: (name: string, reason: EndReason) => void,
+    onLine: (name: string, stream: 'stdout' | 'stderr', line: string) => void,
+  ) {
     this.#onUnexpectedEnd = onUnexpectedEnd;
+    this.#onLine = onLine;
   }
 
   get running(): readonly ChildProcess[] {
     return [...this.#running];
   }
 
-  /** Starts a process in a group of its own, so that Ctrl-C reaches only this one, which then stops the others in order. `environment`: what differs from ours; undefined: not there. */
+  /**
+   * Starts a process in a group of its own, so that Ctrl-C reaches only this one, which then stops the others in order. It has an IPC channel, by whose end it knows that this process is
+   * gone. `environment`: what differs from ours; undefined: not there.
+   */
   spawn(
     name: string,
     command: string,
@@ -26,7 +36,7 @@ export class Supervisor {
     environment: Readonly<Record<string, string | undefined>> = {},
   ): ChildProcess {
     const child = spawn(command, args, {
-      stdio: ['ignore', 'inherit', 'inherit'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       detached: true,
       env: { ...process.env, ...environment },
     });
@@ -34,9 +44,13 @@ export class Supervisor {
     return child;
   }
 
-  /** Takes over a process that somebody else started. */
+  /** Takes over a process that somebody else started; hears what it says when its output comes by pipes. */
   watch(name: string, child: ChildProcess): void {
     this.#running.add(child);
+    for (const stream of ['stdout', 'stderr'] as const) {
+      const output = child[stream];
+      if (output !== null) eachLine(output, (line) => this.#onLine(name, stream, line));
+    }
     const ended = (reason: EndReason): void => {
       if (this.#running.delete(child) && !this.#stopping) this.#onUnexpectedEnd(name, reason);
     };

@@ -1,4 +1,5 @@
 /** `outrigger control-plane`. */
+import '../quiet-grpc.ts';
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { trustDomainFault } from '../../certs/spiffe/spiffe-id.ts';
@@ -6,6 +7,8 @@ import { type IdentityOptions, startControlPlane } from '../../control-plane/con
 import type { FederatedFile } from '../../control-plane/identity/federated-bundles.ts';
 import { defaultDataDir } from '../data-dir.ts';
 import { parseHostPort } from '../host-port.ts';
+import { readableLine } from '../log-line.ts';
+import { onParentGone } from '../parent-gone.ts';
 import { parseDuration } from '../parse-duration.ts';
 import { UserError } from '../user-error.ts';
 
@@ -44,7 +47,10 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
       messageKey: 'message',
       formatters: { level: (level) => ({ level }) },
     },
-    pino.destination({ dest: 2, sync: true }),
+    // For people on a terminal, for programs elsewhere.
+    process.stderr.isTTY
+      ? { write: (line: string) => void process.stderr.write(`${readableLine(line.trimEnd())}\n`) }
+      : pino.destination({ dest: 2, sync: true }),
   );
   let running: Awaited<ReturnType<typeof startControlPlane>>;
   try {
@@ -68,6 +74,11 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);
+  // The demo has a channel to us, and is gone.
+  onParentGone(() => {
+    if (!stopping) stop();
+  });
+  process.channel?.unref();
 }
 
 const minuteMs = 60_000;

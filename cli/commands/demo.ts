@@ -3,12 +3,15 @@
  * in earnest, and everything ends with this one.
  */
 import type { ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { type EdgeFigures, edgeFigures, getText, readTotals } from '../../demo/edges.ts';
+import { ChildOutput } from '../../demo/child-output.ts';
+import { makeDataFolder } from '../../demo/data-folder.ts';
+import { getText } from '../../demo/edges.ts';
+import { LiveTable } from '../../demo/live-table.ts';
 import { Load } from '../../demo/load.ts';
 import { accepts, knowsInstances, until } from '../../demo/readiness.ts';
+import { Screen } from '../../demo/screen.ts';
 import {
   controlPlaneAdminPort,
   controlPlanePort,
@@ -19,6 +22,7 @@ import {
   storefrontPort,
 } from '../../demo/shop.ts';
 import { Supervisor } from '../../demo/supervisor.ts';
+import { portHolder } from '../../sidecar/listener/port-holder.ts';
 import { parseWhole } from '../host-port.ts';
 import { type SidecarProcess, startSidecar } from '../sidecar-process.ts';
 import { UserError } from '../user-error.ts';
@@ -58,13 +62,17 @@ function withoutOurVariables(): Record<string, undefined> {
 
 class ShopDemo {
   readonly #seconds: number;
-  readonly #supervisor = new Supervisor((name, reason) => this.#onEnd(name, reason));
-  readonly #dataDir = mkdtempSync(join(tmpdir(), 'outrigger-demo-'));
+  readonly #screen = new Screen(process.stdout);
+  readonly #output = new ChildOutput(this.#screen, process);
+  readonly #supervisor = new Supervisor(
+    (name, reason) => this.#onEnd(name, reason),
+    (name, stream, line) => this.#output.line(name.replace(/^the (?:sidecar of )?/, ''), stream, line),
+  );
+  readonly #dataDir = makeDataFolder();
   readonly #load = new Load(storefrontPort);
   #controlPlane: ChildProcess | null = null;
   #instances: RunningInstance[] = [];
   #controlPlaneMs = 0;
-  #stopping = false;
   #stop: () => void = () => {};
   #fault: string | null = null;
 
@@ -75,6 +83,8 @@ class ShopDemo {
   async run(): Promise<number> {
     const stopped = new Promise<void>((resolve) => (this.#stop = resolve));
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => this.#stop());
+    // Nobody looks at it any more.
+    process.stdout.on('error', () => this.#stop());
     try {
       await checkPorts();
       const started = this.#start();
@@ -82,18 +92,24 @@ class ShopDemo {
       started.catch(() => {});
       await Promise.race([started, stopped]);
       if (this.#instances.length === shop.length) {
-        print(this.#welcome());
+        this.#screen.print(this.#welcome());
         this.#load.start(ordersPerSecond);
-        const table = this.#showTable();
+        const table = new LiveTable(
+          this.#screen,
+          this.#instances.map(({ admin }) => admin),
+          `127.0.0.1:${controlPlaneAdminPort}`,
+          () => this.#output.tick(),
+        );
+        table.start();
         const timer = this.#seconds === Infinity ? null : setTimeout(this.#stop, this.#seconds * 1000);
         await stopped;
         if (timer !== null) clearTimeout(timer);
-        clearInterval(table);
-        if (Number.isFinite(this.#seconds))
-          print(`\n${this.#load.answered} purchases answered, ${this.#load.failed} failed`);
+        table.stop();
+        this.#screen.leave();
+        await this.#load.stop();
+        this.#screen.print(`\n${this.#load.answered} purchases answered, ${this.#load.failed} failed`);
       }
     } finally {
-      this.#stopping = true;
       await this.#load.stop();
       // The control plane last: so none of the others misses what it needs to end well.
       await this.#supervisor.stop(this.#controlPlane, stopLimitMs);
@@ -104,7 +120,7 @@ class ShopDemo {
   }
 
   async #start(): Promise<void> {
-    print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
+    this.#screen.print('Outrigger 0.1.0 — a demo shop of four services, each with a sidecar, on this machine only\n');
     const began = performance.now();
     this.#controlPlane = this.#supervisor.spawn(
       'the control plane',
@@ -165,14 +181,25 @@ class ShopDemo {
   }
 
   #startSidecar(instance: ShopInstance, outbound: string): SidecarProcess {
-    const sidecar = startSidecar([
-      ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
-      ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', outbound],
-      ...['--inbound-listen', `127.0.0.1:${instance.inboundPort}`, '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
-      ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
-      // The control plane's local token is in it: the proof of programs of the same user for a certificate.
-      ...['--control-plane-tls', `127.0.0.1:${controlPlaneTlsPort}`, '--data-dir', this.#dataDir],
-    ]);
+    const sidecar = startSidecar(
+      [
+        ...['--service', instance.service, '--app-port', String(instance.appPort), '--labels', instance.labels],
+        ...['--control-plane', `127.0.0.1:${controlPlanePort}`, '--outbound-listen', outbound],
+        ...[
+          '--inbound-listen',
+          `127.0.0.1:${instance.inboundPort}`,
+          '--admin',
+          '127.0.0.1:0',
+          '--listen-metrics',
+          'off',
+        ],
+        ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
+        // The control plane's local token is in it: the proof of programs of the same user for a certificate.
+        ...['--control-plane-tls', `127.0.0.1:${controlPlaneTlsPort}`, '--data-dir', this.#dataDir],
+      ],
+      {},
+      'pipe',
+    );
     this.#supervisor.watch(`the sidecar of ${instance.name}`, sidecar.child);
     return sidecar;
   }
@@ -202,7 +229,7 @@ class ShopDemo {
     if (this.#instances.length < shop.length) {
       this.#fault ??= `${name} ended while the demo started (${reason})`;
       this.#stop();
-    } else print(`  ${name} ended (${reason}); the others go on`);
+    } else this.#screen.print(`  ${name} ended (${reason}); the others go on`);
   }
 
   #welcome(): string {
@@ -236,45 +263,6 @@ Try, in another terminal:
 Ctrl-C stops everything.
 `;
   }
-
-  #showTable(): NodeJS.Timeout {
-    let before = new Map<string, never>() as Parameters<typeof edgeFigures>[0];
-    let beforeMs = performance.now();
-    let drawnLines = 0;
-    let rounds = 0;
-    const terminal = process.stdout.isTTY;
-    const show = async (): Promise<void> => {
-      const totals: Parameters<typeof readTotals>[1] = new Map();
-      const texts = await Promise.all(
-        this.#instances.map(({ admin }) => getText(admin, '/stats/prometheus?filter=outrigger_request')),
-      );
-      for (const text of texts) readTotals(text, totals);
-      const now = performance.now();
-      const figures = edgeFigures(before, totals, (now - beforeMs) / 1000);
-      before = totals;
-      beforeMs = now;
-      rounds++;
-      if (this.#stopping || figures.length === 0 || (!terminal && rounds % 5 !== 0)) return;
-      const text = tableText(figures);
-      process.stdout.write(`${terminal && drawnLines > 0 ? `\u001b[${drawnLines}A\u001b[J` : ''}${text}`);
-      drawnLines = terminal ? text.split('\n').length - 1 : 0;
-    };
-    return setInterval(() => void show(), 1_000);
-  }
-}
-
-function tableText(figures: readonly EdgeFigures[]): string {
-  const rows = figures.map(({ source, destination, requestsPerSecond, okShare, p50Ms, p99Ms, mutualTls }) =>
-    [
-      `  ${`${source} → ${destination}`.padEnd(26)}`,
-      requestsPerSecond.toFixed(1).padStart(7),
-      `${(Math.floor(okShare * 1000) / 10).toFixed(okShare === 1 ? 0 : 1)} %`.padStart(8),
-      `${p50Ms.toFixed(1)} ms`.padStart(9),
-      `${p99Ms.toFixed(1)} ms`.padStart(9),
-      (mutualTls ? '✓' : '-').padStart(6),
-    ].join(''),
-  );
-  return `  ${'edge'.padEnd(26)}${'req/s'.padStart(7)}${'ok'.padStart(8)}${'p50'.padStart(9)}${'p99'.padStart(9)}${'mTLS'.padStart(6)}\n${rows.join('\n')}\n`;
 }
 
 async function checkPorts(): Promise<void> {
@@ -288,11 +276,12 @@ async function checkPorts(): Promise<void> {
   ]) {
     if (await accepts(port))
       throw new UserError(
-        `port ${port} on 127.0.0.1 is taken by another program, and the demo needs it; is another demo running?`,
+        `port ${port} on 127.0.0.1 is taken by ${holderText(port)}, and the demo needs it; is another demo running?`,
       );
   }
 }
 
-function print(text: string): void {
-  process.stdout.write(`${text}\n`);
+function holderText(port: number): string {
+  const holder = portHolder(port);
+  return holder === null ? 'another program' : `pid ${holder.pid} (${holder.command})`;
 }

@@ -1,4 +1,5 @@
 /** `outrigger get`: what the control plane knows, from its admin port. */
+import type { IncomingHttpHeaders } from 'node:http';
 import { connectionFault } from '../connection-fault.ts';
 import { type HostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
@@ -94,7 +95,8 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
               ),
             );
           }
-        } else
+        } else if (!isOurs(response.headers)) reject(new UserError(notOurs(address, response.statusCode)));
+        else
           reject(
             new UserError(
               `the control plane at ${address.host}:${address.port} answered ${response.statusCode} for ${path}: ${body.trim()}`,
@@ -112,4 +114,13 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
     );
     call.end();
   });
+}
+
+/** Only what our admin port says is shown: a page of another server is none of it. */
+export function isOurs({ server }: IncomingHttpHeaders): boolean {
+  return server === 'outrigger';
+}
+
+export function notOurs({ host, port }: HostPort, status: number | undefined): string {
+  return `what answers at ${host}:${port} is not a control plane (${status}); name another with --admin`;
 }

@@ -60,7 +60,9 @@ export async function run(
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
     const environment = { ...appEnvironment(options.port, outboundAddress(options, ready)), ...addresses };
-    return await runApp(words, environment, state);
+    const appEnded = runApp(words, environment, state);
+    if (state.app?.pid !== undefined) sidecar.applicationStarted(state.app.pid);
+    return await appEnded;
   } finally {
     sidecar.applicationEnded();
     await sidecar.ended;

@@ -1,6 +1,11 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
+import '../quiet-grpc.ts';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
-import { type ClientStatusResponse, ConfigStatus } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
+import {
+  type ClientConfig,
+  type ClientStatusResponse,
+  ConfigStatus,
+} from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
 import { fetchClientStatus } from '../client-status.ts';
 import { formatHostPort, parseHostPort } from '../host-port.ts';
 import { type Column, type OutputFormat, printData } from '../print-data.ts';
@@ -62,8 +67,11 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
     endpoints: ofType('.ClusterLoadAssignment'),
     listeners: ofType('.Listener'),
     routes: ofType('.RouteConfiguration'),
-    faults: config.genericXdsConfigs.flatMap((entry) =>
-      entry.errorState === undefined ? [] : [entry.errorState.details],
-    ),
+    faults: faultLines(config),
   };
+}
+
+/** A NACK is of a whole response: each resource that it names has its text, of a line for each of them. */
+export function faultLines({ genericXdsConfigs }: Pick<ClientConfig, 'genericXdsConfigs'>): readonly string[] {
+  return [...new Set(genericXdsConfigs.flatMap(({ errorState }) => errorState?.details.split('\n') ?? []))];
 }

@@ -1,35 +1,40 @@
-/** Where a resource refers to something outside of itself: the fields whose places messages of checks across resources need. */
+/** Where a resource refers to something outside of itself, and the rules that do: the fields whose places messages of checks across resources need. */
 import type { Resource } from './resource.ts';
 
 /** Keys and indexes from the document's root. */
 export function referencePaths(resource: Resource): Array<readonly PropertyKey[]> {
   switch (resource.kind) {
     case 'Service':
-      return [];
+      return resource.ports.map((_, at) => ['spec', 'ports', at]);
     case 'HTTPRoute':
     case 'GRPCRoute':
       return [
         ...resource.parents.map((_, at) => ['spec', 'parentRefs', at]),
-        ...resource.rules.flatMap(({ backends }, rule) =>
-          backends.map((_, at) => ['spec', 'rules', rule, 'backendRefs', at]),
-        ),
+        ...resource.rules.flatMap(({ backends }, rule) => [
+          ['spec', 'rules', rule],
+          ...backends.map((_, at) => ['spec', 'rules', rule, 'backendRefs', at]),
+        ]),
       ];
     case 'PeerAuthentication':
       return targetPaths(resource);
     case 'AuthorizationPolicy':
       return [
         ...targetPaths(resource),
+        ['spec', 'rules'],
         ...resource.rules.map((_, at) => ['spec', 'rules', at]),
         ['spec', 'external', 'service'],
       ];
     case 'RequestAuthentication':
       return [
         ...targetPaths(resource),
-        ...resource.rules.flatMap((_, at) => ['jwksFile', 'jwksUri'].map((field) => ['spec', 'jwtRules', at, field])),
+        ...resource.rules.flatMap((_, at) => [
+          ['spec', 'jwtRules', at],
+          ...['jwksFile', 'jwksUri'].map((field) => ['spec', 'jwtRules', at, field]),
+        ]),
       ];
   }
 }
 
 function targetPaths({ targets }: { readonly targets: { readonly services: readonly unknown[] } }): PropertyKey[][] {
-  return targets.services.map((_, at) => ['spec', 'targetRefs', at]);
+  return [['metadata', 'name'], ...targets.services.map((_, at) => ['spec', 'targetRefs', at])];
 }

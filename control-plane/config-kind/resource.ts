@@ -19,7 +19,7 @@ export interface ResourceBase {
   readonly namespace: string;
   readonly name: string;
   readonly place: Place;
-  /** Places of references to other resources, by field path (`spec.rules[0].backendRefs[1]`), for messages of checks across resources. */
+  /** Places of references to other resources and of rules, by field path (`spec.rules[0].backendRefs[1]`), for messages of checks across resources. */
   readonly referencePlaces: ReadonlyMap<string, Place>;
 }
 

@@ -39,7 +39,10 @@ describe('DataFolder', () => {
     chmodSync(path, 0o777);
     expect(() => DataFolder.open(path)).toThrow('others may write to it (mode 777)');
     writeFileSync(join(parent, 'file'), '');
-    expect(() => DataFolder.open(join(parent, 'file'))).toThrow('give another with --data-dir');
+    for (const file of ['file', 'file/below'])
+      expect(() => DataFolder.open(join(parent, file))).toThrow(
+        /it is a file, or stands below one; a folder is expected; give another with --data-dir$/,
+      );
   });
 
   it('writes files that everybody may read, whole', () => {

@@ -41,7 +41,9 @@ export class DataFolder {
       return folder;
     } catch (error) {
       const { code, message } = error as NodeJS.ErrnoException;
-      const why = code === 'EACCES' || code === 'EPERM' ? 'this user may not write there' : message;
+      let why = message;
+      if (code === 'EACCES' || code === 'EPERM') why = 'this user may not write there';
+      else if (code === 'EEXIST' || code === 'ENOTDIR') why = 'it is a file, or stands below one; a folder is expected';
       throw new Error(`cannot use the data directory ${path}: ${why}; give another with --data-dir`);
     }
   }

@@ -7,13 +7,24 @@ export function backendProblem(
   services: ReadonlyMap<string, ServiceResource>,
 ): string | null {
   const service = services.get(`${backend.namespace}/${backend.name}`);
-  if (service === undefined) return `there is no Service ${backend.namespace}/${backend.name}`;
+  if (service === undefined) return noService(backend.namespace, backend.name);
   const port = service.ports.find(({ port }) => port === backend.port);
   if (port === undefined)
     return `Service ${backend.namespace}/${backend.name} has no port ${backend.port}; it has ${portList(service)}`;
   return port.protocol === 'tcp'
     ? `port ${backend.port} of Service ${backend.namespace}/${backend.name} speaks tcp`
     : null;
+}
+
+export function noService(namespace: string, name: string): string {
+  return `there is no Service ${namespace}/${name}`;
+}
+
+/** `Kind namespace/name`, or a kind, whose absence is what a warning is about; null: it is about something else. */
+export function absentText(message: string): string | null {
+  const service = /^there is no (Service [^\s;]+)/.exec(message);
+  if (service !== null) return service[1]!;
+  return message.includes('no RequestAuthentication of') ? 'RequestAuthentication' : null;
 }
 
 /** Ports as messages list them. */

@@ -8,7 +8,7 @@ import type {
 } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
-import { backendProblem } from './backend-problem.ts';
+import { backendProblem, noService } from './backend-problem.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 type Warn = (path: string, message: string) => void;
@@ -34,10 +34,7 @@ export function checkPolicies(
       });
     for (const { name, path } of policy.targets.services) {
       if (!services.has(`${policy.namespace}/${name}`))
-        warn(
-          path,
-          `there is no Service ${policy.namespace}/${name}; the policy holds for what registers under that name`,
-        );
+        warn(path, `${noService(policy.namespace, name)}; the policy holds for what registers under that name`);
     }
     if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
     else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);

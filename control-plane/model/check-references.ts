@@ -8,7 +8,7 @@ import {
   type ServicePortSpec,
   type ServiceResource,
 } from '../config-kind/resource.ts';
-import { backendProblem, portList } from './backend-problem.ts';
+import { backendProblem, noService, portList } from './backend-problem.ts';
 import { checkPolicies } from './check-policies.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
@@ -70,7 +70,7 @@ export function parentPorts(parent: ParentReference, service: ServiceResource): 
 
 function parentProblem(parent: ParentReference, services: ReadonlyMap<string, ServiceResource>): string | null {
   const service = services.get(`${parent.namespace}/${parent.name}`);
-  if (service === undefined) return `there is no Service ${parent.namespace}/${parent.name}`;
+  if (service === undefined) return noService(parent.namespace, parent.name);
   const ports = parentPorts(parent, service);
   if (ports.length === 0)
     return `Service ${parent.namespace}/${parent.name} has no port ${parent.port ?? JSON.stringify(parent.portName)}; it has ${portList(service)}`;

@@ -178,7 +178,7 @@ test('warns of what is likely not meant, with its place', () => {
     instances: [instance('a', '10.0.0.1'), instance('gone', '10.0.0.2')],
   });
   expect(warnings.map(({ resource, place, message }) => `${resource} ${place} ${message}`)).toEqual([
-    'Service shop/a mesh.yaml:3:1 spec.ports[0]: port 5432 speaks tcp, which is not routed yet: callers reach it without the mesh',
+    'Service shop/a mesh.yaml:3:100 spec.ports[0]: port 5432 speaks tcp, which is not routed yet: callers reach it without the mesh',
     'GRPCRoute shop/g mesh.yaml:5:119 spec.parentRefs[0]: Service shop/a speaks tcp there; the route has no effect there',
     'GRPCRoute shop/g mesh.yaml:5:197 spec.rules[0].backendRefs[0]: Service shop/a has no port 1; it has 5432 (db); requests for it are answered UNAVAILABLE',
     'instances of shop/a  1 registered, but the selector of Service shop/a does not pick it: nobody is sent there',

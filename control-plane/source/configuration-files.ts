@@ -27,7 +27,12 @@ export interface SourceState {
   readonly warnings: readonly Fault[];
 }
 
+/** Of a file with faults: what was good last, as a running control plane needs it, or what of it can be read, to check everything at once. */
+export type BrokenFiles = 'last-good' | 'what-can-be-read';
+
 export interface ConfigurationFilesOptions {
+  /** Default: last-good. */
+  readonly brokenFiles?: BrokenFiles;
   readonly nowMs?: () => number;
   readonly wallMs?: () => number;
   /** What was in force before a restart. */
@@ -50,9 +55,11 @@ export class ConfigurationFiles {
   /** The winners of names that stand in several files. */
   #contested: ReadonlyMap<string, string> = new Map();
   #state: SourceState = nothing;
+  readonly #brokenFiles: BrokenFiles;
 
   constructor(paths: readonly string[], options: ConfigurationFilesOptions = {}) {
     this.#paths = paths;
+    this.#brokenFiles = options.brokenFiles ?? 'last-good';
     this.#nowMs = options.nowMs ?? (() => performance.now());
     this.#wallMs = options.wallMs ?? (() => Date.now());
     this.#onGood = options.onGood ?? (() => {});
@@ -65,7 +72,15 @@ export class ConfigurationFiles {
       const file = givenName(this.#paths, absolute);
       const { resources, faults } = parseFile(file, good.text);
       if (faults.length === 0)
-        this.#entries.set(file, { signature: '', digest: '', good: { ...good, resources }, faults: [], doubt: null });
+        this.#entries.set(file, {
+          signature: '',
+          digest: '',
+          good: { ...good, resources },
+          readable: resources,
+          broken: [],
+          faults: [],
+          doubt: null,
+        });
     }
     const before = [...this.#entries].flatMap(([file, { good }]) =>
       (good?.resources ?? []).map((resource): [string, string] => [resourceName(resource), file]),
@@ -92,6 +107,11 @@ export class ConfigurationFiles {
     return [...this.#entries.values()].some(({ doubt }) => doubt !== null);
   }
 
+  /** Documents with faults, as parse-file.ts names them. */
+  get broken(): readonly string[] {
+    return [...this.#entries.values()].flatMap((entry) => entry.broken);
+  }
+
   /** Reads what changed; `everything`: also files whose time and size are as before. True when the state is another one. */
   read(everything: boolean, when: Look['when']): boolean {
     const look: Look = { everything, when, nowMs: this.#nowMs(), wallMs: this.#wallMs() };
@@ -109,7 +129,9 @@ export class ConfigurationFiles {
     this.#entries = entries;
     const known = this.#winners;
     const merged = mergeFiles(
-      [...entries.values()].map(({ good }) => good?.resources ?? []),
+      [...entries.values()].map(({ good, readable }) =>
+        this.#brokenFiles === 'what-can-be-read' ? readable : (good?.resources ?? []),
+      ),
       known,
     );
     this.#winners = merged.winners;

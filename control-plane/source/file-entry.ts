@@ -23,6 +23,10 @@ export interface FileEntry {
   readonly digest: string;
   /** Last good content; null: there is none. */
   readonly good: (GoodFile & { readonly resources: readonly Resource[] }) | null;
+  /** What of it could be read when it was last read, also beside faults: to check everything at once. */
+  readonly readable: readonly Resource[];
+  /** Documents with faults, as parse-file.ts names them. */
+  readonly broken: readonly string[];
   readonly faults: readonly Fault[];
   /** What stands there and is not believed yet: since when it is as it is. */
   readonly doubt: { readonly signature: string; readonly sinceMs: number } | null;
@@ -44,11 +48,15 @@ export function readEntry(file: string, before: FileEntry | undefined, look: Loo
     signature: '',
     digest: '',
     good,
+    readable: good?.resources ?? [],
+    broken: [''],
     faults: [{ file, line: 0, column: 0, path: '', message }],
     doubt: null,
   });
   try {
     const stat = statSync(file, { bigint: true });
+    // A pipe would be waited for without end.
+    if (!stat.isFile()) return failed('is not a regular file; a file is expected');
     const signature = `${stat.mtimeNs}:${stat.size}:${stat.ino}`;
     const same = before !== undefined && before.signature === signature && before.doubt === null;
     if (same && !look.everything) return before;
@@ -57,23 +65,25 @@ export function readEntry(file: string, before: FileEntry | undefined, look: Loo
     const digest = createHash('sha256').update(text).digest('base64');
     if (before !== undefined && before.digest === digest) return { ...before, signature, doubt: null };
     // As it was before a restart or a break: not new.
-    if (good?.text === text) return { signature, digest, good, faults: [], doubt: null };
+    if (good?.text === text)
+      return { signature, digest, good, readable: good.resources, broken: [], faults: [], doubt: null };
     const parsed = parseFile(file, text);
     if (look.when !== 'start' && (before?.doubt || look.when === 'any' || losesSomething(good, text, parsed))) {
       const sinceMs = before?.doubt?.signature === signature ? before.doubt.sinceMs : look.nowMs;
       if (look.nowMs - sinceMs < settleMs) return doubted(before, { signature, sinceMs });
     }
-    const { resources, faults } = parsed;
-    return faults.length > 0
-      ? { signature, digest, good, faults, doubt: null }
-      : { signature, digest, good: { text, readWallMs: look.wallMs, resources }, faults, doubt: null };
+    const { resources, faults, broken } = parsed;
+    const taken = { signature, digest, readable: resources, broken, faults, doubt: null };
+    return { ...taken, good: faults.length > 0 ? good : { text, readWallMs: look.wallMs, resources } };
   } catch (error) {
     return failed(reasonOf(error));
   }
 }
 
 function doubted(before: FileEntry | undefined, doubt: FileEntry['doubt']): FileEntry {
-  return before === undefined ? { signature: '', digest: '', good: null, faults: [], doubt } : { ...before, doubt };
+  return before === undefined
+    ? { signature: '', digest: '', good: null, readable: [], broken: [], faults: [], doubt }
+    : { ...before, doubt };
 }
 
 function losesSomething(good: FileEntry['good'], text: string, { resources }: ParsedFile): boolean {

@@ -14,12 +14,15 @@ const maxAliasCount = 100;
 export interface ParsedFile {
   readonly resources: readonly Resource[];
   readonly faults: readonly Fault[];
+  /** `Kind namespace/name` of documents that have faults; '' : one whose name nobody knows. */
+  readonly broken: readonly string[];
 }
 
 export function parseFile(file: string, text: string): ParsedFile {
   const lines = new LineCounter();
   const resources: Resource[] = [];
   const faults: Fault[] = [];
+  const broken: string[] = [];
   const at = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
@@ -33,33 +36,37 @@ export function parseFile(file: string, text: string): ParsedFile {
     return {
       resources,
       faults: [{ file, line: 0, column: 0, path: '', message: `cannot be read as YAML: ${(error as Error).message}` }],
+      broken: [''],
     };
   }
   for (const document of documents) {
     if (document.errors.length > 0) {
       for (const error of document.errors)
         faults.push({ ...at(error.pos[0]), path: '', message: `is not YAML: ${oneLine(error.message)}` });
+      broken.push('');
       continue;
     }
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
-    readDocument(document, at, resources, faults);
+    const name = readDocument(document, at, resources, faults);
+    if (name !== null) broken.push(name);
   }
-  return { resources, faults };
+  return { resources, faults, broken };
 }
 
+/** Null when it is good; else what its name seems to be. */
 function readDocument(
   document: Document.Parsed,
   at: (offset: number) => Place,
   resources: Resource[],
   faults: Fault[],
-): void {
+): string | null {
   const start = at(document.contents?.range[0] ?? 0);
   let value: unknown;
   try {
     value = document.toJS({ maxAliasCount });
   } catch (error) {
     faults.push({ ...start, path: '', message: `cannot be read: ${oneLine((error as Error).message)}` });
-    return;
+    return '';
   }
   const result = parseDocument(value, start);
   if ('faults' in result) {
@@ -69,9 +76,19 @@ function readDocument(
       message: fault.message,
     }));
     faults.push(...found.toSorted((a, b) => a.line - b.line || a.column - b.column));
-    return;
+    return nameOf(value);
   }
   resources.push(withReferencePlaces(result.resource, document, at));
+  return null;
+}
+
+/** `Kind namespace/name` of a document that is no resource; '' when it does not say. */
+function nameOf(document: unknown): string {
+  const { kind, metadata } = (document ?? {}) as { readonly kind?: unknown; readonly metadata?: unknown };
+  const { namespace = 'default', name } = (metadata ?? {}) as { readonly namespace?: unknown; readonly name?: unknown };
+  return typeof kind === 'string' && typeof name === 'string' && typeof namespace === 'string'
+    ? `${kind} ${namespace}/${name}`
+    : '';
 }
 
 /** Notes where the references of a resource stand, while the document is at hand. */

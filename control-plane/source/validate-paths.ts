@@ -1,6 +1,7 @@
 /** What `outrigger validate` finds: the same checks as the running control plane's, once, without watching. */
 import { readFileSync } from 'node:fs';
 import { checkKeyFiles } from '../jwks/check-key-files.ts';
+import { absentText } from '../model/backend-problem.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import type { Fault } from './fault.ts';
 
@@ -15,7 +16,7 @@ export interface Validation {
 
 /** Checks files and folders. A path that does not exist is a fault, and so is a list of paths that holds no configuration file at all. */
 export function validatePaths(paths: readonly string[]): Validation {
-  const files = new ConfigurationFiles(paths);
+  const files = new ConfigurationFiles(paths, { brokenFiles: 'what-can-be-read' });
   files.read(true, 'start');
   const { faults, warnings, resources } = files.state;
   const found: Fault[] = faults.map(({ file, line, column, path, message }) => ({ file, line, column, path, message }));
@@ -31,8 +32,14 @@ export function validatePaths(paths: readonly string[]): Validation {
   const keyWarnings = checkKeyFiles(resources, (file) => readFileSync(file, 'utf8'));
   return {
     faults: found,
-    warnings: [...warnings, ...keyWarnings],
+    warnings: [...warnings.filter(({ message }) => !isOfBroken(message, files.broken)), ...keyWarnings],
     files: files.fileCount,
     resources: resources.length,
   };
+}
+
+/** Something is said not to be there that is there, with faults of its own. */
+function isOfBroken(message: string, broken: readonly string[]): boolean {
+  const absent = absentText(message);
+  return absent !== null && broken.some((name) => name === '' || name === absent || name.startsWith(`${absent} `));
 }

@@ -1,5 +1,6 @@
 /** Inventory: gRPC, server streaming. */
 import { Server, ServerCredentials, type ServerWritableStream } from '@grpc/grpc-js';
+import './end-with-parent.ts';
 import { port } from './outbound.ts';
 import { Inventory } from './shop-proto.ts';
 

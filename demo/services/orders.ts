@@ -1,6 +1,7 @@
 /** Orders: HTTP with JSON. Charges by payments (gRPC), reserves at inventory (gRPC streaming) for every tenth order. */
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import { credentials, type ServiceError } from '@grpc/grpc-js';
+import './end-with-parent.ts';
 import { outbound, port } from './outbound.ts';
 import { callOptions, Inventory, Payments } from './shop-proto.ts';
 

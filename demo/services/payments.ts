@@ -1,5 +1,6 @@
 /** Payments: gRPC, unary. Runs in two versions; VERSION says which. */
 import { Server, ServerCredentials, type ServerUnaryCall, type sendUnaryData } from '@grpc/grpc-js';
+import './end-with-parent.ts';
 import { port } from './outbound.ts';
 import { Payments } from './shop-proto.ts';
 

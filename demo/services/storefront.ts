@@ -1,5 +1,6 @@
 /** Storefront: what a browser meets. `GET /buy/<id>` places an order at orders. */
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
+import './end-with-parent.ts';
 import { outbound, port } from './outbound.ts';
 
 const agent = new Agent({ keepAlive: true });

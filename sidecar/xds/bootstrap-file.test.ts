@@ -147,6 +147,27 @@ describe('a bootstrap file', () => {
     ]);
   });
 
+  it('names what decoding finds beside what is unsupported or has the wrong type, but nothing that follows from it', async () => {
+    const faults = await faultsOf(
+      `${dynamic}static_resources:\n  listeners:${listener
+        .replace('- name: web', '- name: web\n    api_listener: {}')
+        .replace('["*"]', '["a.*.example"]')
+        .replace(
+          'timeout: 2s',
+          'timeout: 2sec',
+        )}\n  clusters:${cluster.replace('0.25s', '0s')}${controlPlane.replace(/typed_ext[^]*?load_ass/, 'dns_refresh_rate: 5s\n    load_ass')}`,
+    );
+    expect(faults.map((fault) => fault.replace(/^envoy.yaml:\d+:\d+: static_resources\./, ''))).toEqual([
+      expect.stringMatching(/^listeners\[0\]\.api_listener: is not supported/),
+      expect.stringMatching(/^listeners\[0\]\.filter_chains.*\.timeout: "2sec" is not a duration/),
+      expect.stringMatching(/^clusters\[1\]\.dns_refresh_rate: is not supported/),
+      expect.stringMatching(/^listeners\[0\]\.filter_chains.*\.domains\[0\]: "a\.\*\.example"/),
+      expect.stringMatching(/^clusters\[0\]\.connect_timeout: must be above 0/),
+    ]);
+    const lua = listener.replace('filters.http.router.v3.Router }', 'filters.http.lua.v3.Lua }');
+    expect(await faultsOf(`static_resources:\n  listeners:${lua}`)).toHaveLength(1);
+  });
+
   it('names an unsupported HTTP filter by its path', async () => {
     const lua = listener.replace(
       'http_filters:\n',
@@ -195,7 +216,10 @@ static_resources:
 
   it('is refused when it is no mapping, with one line', async () => {
     expect(await faultsOf('- a\n- b\n')).toEqual([expect.stringContaining('is not a mapping')]);
-    expect(await faultsOf('')).toEqual([expect.stringContaining('is not a mapping')]);
+    for (const nothing of ['', '# nothing yet\n', 'null'])
+      expect(await faultsOf(nothing)).toEqual([
+        expect.stringContaining('is empty; a bootstrap with node, admin and static_resources is expected'),
+      ]);
   });
 
   it.each([

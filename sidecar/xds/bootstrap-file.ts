@@ -19,6 +19,7 @@ import { decodeListener } from './decode-listener.ts';
 import { durationMs, socketAddress } from './decode-value.ts';
 import { standardJson } from './envoy-json.ts';
 import { at, type Fault, Faults, faultText } from './fault.ts';
+import { removeField } from './remove-field.ts';
 
 export interface LoadedBootstrap {
   readonly config: BootstrapConfig;
@@ -65,9 +66,16 @@ export function decodeBootstrap(
 ): BootstrapResult {
   const faults = new Faults();
   const refuse = (): BootstrapResult => ({ ok: false, faults: faults.list.map(named) });
+  if (value === null || value === undefined) {
+    faults.add('', 'is empty; a bootstrap with node, admin and static_resources is expected');
+    return refuse();
+  }
   const json = standardJson(BootstrapSchema, value);
   checkJson(BootstrapSchema, json, '', faults);
-  if (faults.any) return refuse();
+  if (faults.any) {
+    addLaterFaults(json, nowWallMs, faults);
+    return refuse();
+  }
   let message: Bootstrap;
   try {
     message = fromJson(BootstrapSchema, json as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
@@ -77,9 +85,48 @@ export function decodeBootstrap(
     return refuse();
   }
   checkFields(BootstrapSchema, message, '', faults);
-  if (faults.any) return refuse();
+  if (faults.any) {
+    addLaterFaults(json, nowWallMs, faults);
+    return refuse();
+  }
   const decoded = decode(message, nowWallMs, faults);
   return faults.any ? refuse() : { ok: true, bootstrap: decoded };
+}
+
+/**
+ * What later steps would say of a bootstrap that has faults already, so that all are named at once: of the resources only, and of what neither holds a fault nor stands in one, as it
+ * could follow from it.
+ */
+function addLaterFaults(json: unknown, nowWallMs: number, faults: Faults): void {
+  const known = faults.list.map(({ path }) => path);
+  // A field with a wrong value or name is likely what a fault of the fields beside it comes from; one that is not supported is not.
+  const wrong = faults.list.filter(({ message }) => !message.startsWith('is not supported')).map(({ path }) => path);
+  const rest = structuredClone(json);
+  for (const path of known) removeField(rest, path);
+  const later = new Faults();
+  try {
+    const message = fromJson(BootstrapSchema, rest as JsonValue, { registry: apiRegistry, ignoreUnknownFields: true });
+    checkFields(BootstrapSchema, message, '', later);
+    decode(message, nowWallMs, later);
+  } catch {
+    // Too broken to be looked at further.
+  }
+  for (const { path, message } of later.list)
+    if (
+      /^static_resources\.(?:listeners|clusters)\[/.test(path) &&
+      !known.some((other) => areNested(path, other)) &&
+      !wrong.some((other) => parentOf(other) === parentOf(path))
+    )
+      faults.add(path, message);
+}
+
+function parentOf(path: string): string {
+  return path.slice(0, path.lastIndexOf('.'));
+}
+
+function areNested(a: string, b: string): boolean {
+  const [outer, inner] = a.length <= b.length ? [a, b] : [b, a];
+  return inner.startsWith(outer) && /^(?:$|[.[])/.test(inner.slice(outer.length));
 }
 
 function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): LoadedBootstrap {

@@ -77,6 +77,14 @@ test.skipIf(taken.length > 0)(
   },
 );
 
+test.skipIf(taken.length > 0)(`a second demo names who has the port${reason}`, async () => {
+  const second = new StartedProcess(['demo']);
+  expect(await second.exited).toBe(1);
+  expect(second.output).toMatch(
+    /^outrigger: port 15010 on 127\.0\.0\.1 is taken by pid \d+ \(\S+\), and the demo needs it/,
+  );
+});
+
 test.skipIf(taken.length > 0)(`Ctrl-C ends it within 3 s, with idle keep-alive clients${reason}`, async () => {
   const browser: Socket = connect(storefrontPort, '127.0.0.1');
   browser.on('error', () => {});
@@ -85,5 +93,14 @@ test.skipIf(taken.length > 0)(`Ctrl-C ends it within 3 s, with idle keep-alive c
   const began = performance.now();
   expect(await demo.stop('SIGINT')).toBe(0);
   expect(performance.now() - began).toBeLessThan(3_000);
+  expect(demo.output).toMatch(/\n\d+ purchases answered, 0 failed\n/);
   expect(demo.output).not.toContain('drain time is over');
+});
+
+test.skipIf(taken.length > 0)(`when it is killed (kill -9), everything that it started ends${reason}`, async () => {
+  await demo.stop('SIGINT');
+  const killed = new StartedProcess(['demo']);
+  await expect.poll(() => killed.output, { timeout: 40_000 }).toContain('Ctrl-C stops everything');
+  killed.child.kill('SIGKILL');
+  await eventually('all ports are free', async () => !(await Promise.all(ports.map(accepts))).includes(true));
 });

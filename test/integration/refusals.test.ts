@@ -1,5 +1,6 @@
 /** What a user does wrong ends with one clear line per fault, the right exit code, and never a stack trace. */
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer as createHttpServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -136,6 +137,8 @@ describe('wrong usage and bad input', () => {
     const { code, output } = await outcome('inject', '-f', 'x.yaml');
     expect(code).toBe(2);
     expect(output).toContain('not built yet');
+    const help = await outcome('tap', '--help');
+    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('not built yet: live requests by filter') });
   });
 
   test('of a sidecar that could not start `run` says no more than the sidecar itself', async () => {
@@ -180,6 +183,31 @@ describe('wrong usage and bad input', () => {
     expect(output).toContain('there is no such file');
   });
 
+  test('what is no file, or empty, is named in one line (bootstrap, configuration, data directory)', async () => {
+    const empty = join(folder, 'empty.yaml');
+    writeFileSync(empty, '');
+    const pipe = join(folder, 'pipe.yaml');
+    execFileSync('mkfifo', [pipe]);
+    for (const [words, message] of [
+      [['sidecar', '--bootstrap', folder], `${folder}: is a folder; a file is expected`],
+      [['sidecar', '--bootstrap', pipe], `${pipe}: is not a regular file; a file is expected`],
+      [['sidecar', '--bootstrap', empty], `${empty}: is empty; a bootstrap with node, admin and static_resources is`],
+      [
+        ['control-plane', '--data-dir', empty],
+        `cannot use the data directory ${empty}: it is a file, or stands below one; a folder is expected`,
+      ],
+    ] as const) {
+      const { code, output } = await outcome(...words);
+      expect(code).toBe(1);
+      expect(output).toContain(`outrigger: ${message}`);
+      expect(output.match(/^outrigger: /gm)).toHaveLength(1);
+    }
+    const validated = await outcome('validate', pipe);
+    expect(validated).toMatchObject({ code: 1 });
+    expect(validated.output).toContain(`${pipe}: is not a regular file; a file is expected\n`);
+    rmSync(pipe);
+  });
+
   test('every fault of a bootstrap is named with line, column and field path', async () => {
     const file = join(folder, 'broken.yaml');
     writeFileSync(
@@ -220,6 +248,7 @@ describe('wrong usage and bad input', () => {
     expect(output).toContain(String(port));
     expect(plane.code).toBe(1);
     expect(plane.output).toContain('the port is taken');
+    expect(plane.output.trim().split('\n')).toHaveLength(1);
   });
 
   test('a control plane that cannot be reached is one clear line for every command', async () => {
@@ -251,14 +280,32 @@ describe('wrong usage and bad input', () => {
   });
 
   test('what is no control plane at the admin address is one clear line (get)', async () => {
-    const other = createHttpServer((_, response) => response.end('<html>'));
-    await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
-    const { port } = other.address() as AddressInfo;
-    const { code, output } = await outcome('get', 'services', '--admin', `127.0.0.1:${port}`);
-    other.close();
-    expect(code).toBe(1);
-    expect(output).toContain(`what answers at 127.0.0.1:${port} is not a control plane`);
-    expect(output).not.toContain('SyntaxError');
+    for (const status of [200, 404]) {
+      const other = createHttpServer((_, response) => response.writeHead(status).end('<html>'));
+      await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
+      const { port } = other.address() as AddressInfo;
+      const { code, output } = await outcome('get', 'services', '--admin', `127.0.0.1:${port}`);
+      other.close();
+      expect(code).toBe(1);
+      expect(output).toContain(`what answers at 127.0.0.1:${port} is not a control plane`);
+      expect(output).not.toMatch(/SyntaxError|<html>/);
+      if (status === 404) expect(output).toContain('(404)');
+    }
+  });
+
+  test.each([
+    [['validate', 'none-a', 'none-b']],
+    [['validate', 'none-a', '-o', 'json']],
+    [['--help']],
+    [['sidecar', '--help']],
+    [['status', '--control-plane', '127.0.0.1:1']],
+    [['nonsense']],
+  ])('%j ends quietly when nobody reads it (EPIPE)', async (words) => {
+    const started = new StartedProcess(words);
+    started.child.stdout!.destroy();
+    if (words[0] !== 'validate') started.child.stderr!.destroy();
+    expect([0, 1, 2]).toContain(await started.exited);
+    expect(started.output).not.toMatch(/EPIPE|\n {4}at /);
   });
 
   test('validate names every path that is missing, in every format', async () => {

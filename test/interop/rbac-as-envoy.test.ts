@@ -6,13 +6,12 @@ import { connect } from 'node:net';
 import { join } from 'node:path';
 import { connect as connectTls } from 'node:tls';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { caPem, orders, storefront } from '../../sidecar/transport/test/certificates.ts';
+import { caPem, orders, storefront, twonames } from '../../sidecar/transport/test/certificates.ts';
 import { freePorts } from '../peers/free-port.ts';
 import { Stage } from './programs.ts';
 import { caseNames, conditions, principals, type RbacPorts, rbacBootstrap } from './rbac-bootstrap.ts';
 
-// Nobody with two URI names: our sidecar refuses such a certificate in the handshake (SPIFFE X509-SVID 2), which Envoy does not.
-const clients = { orders, storefront };
+const clients = { orders, storefront, twonames };
 
 interface Question {
   readonly port: 'plain' | 'edge' | 'tls';

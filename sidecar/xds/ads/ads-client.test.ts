@@ -326,7 +326,7 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
   });
 
   it('refuses a listener that could not be put to work after it was accepted, says so once, and takes it back when it can', () => {
-    let fault = 'cannot listen on 127.0.0.1:15001: the port is taken';
+    let fault = 'cannot listen on 127.0.0.1:15001 (listener "outbound"): the port is taken';
     const harness: ClientHarness = new ClientHarness(variant, {
       onApply: ({ listeners }) =>
         queue.push(() =>
@@ -345,7 +345,12 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
     harness.client.start();
     applied();
     const listeners = [...harness.client.states].find(({ type }) => type.typeUrl === typeUrls.listener)!;
-    expect(harness.server.nacks).toEqual([{ typeUrl: typeUrls.listener, message: `listener "outbound": ${fault}` }]);
+    expect(harness.server.nacks).toEqual([
+      {
+        typeUrl: typeUrls.listener,
+        message: 'listener "outbound": cannot listen on 127.0.0.1:15001: the port is taken',
+      },
+    ]);
     expect(listeners.refused.get('outbound')?.details).toBe(fault);
     // Another update tries again and fails in the same way: that is no news.
     harness.server.set(typeUrls.endpoints, 'orders', endpointsBytes('orders', 2));

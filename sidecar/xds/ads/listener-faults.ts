@@ -56,7 +56,8 @@ export class ListenerFaults {
       const resource = this.#listeners.resources.get(name);
       // Another one by now: what becomes of it is not known yet.
       if (resource === undefined || resource.value !== value) continue;
-      lines.push(`listener ${JSON.stringify(name)}: ${message}`);
+      // Its name stands before the colon.
+      lines.push(`listener ${JSON.stringify(name)}: ${message.replace(` (listener ${JSON.stringify(name)})`, '')}`);
       if (this.#listeners.refused.get(name)?.details !== message)
         this.#listeners.refused.set(name, { version: resource.version, details: message, atWallMs });
     }

@@ -77,6 +77,8 @@ export interface Endpoint {
   readonly instanceId: string;
   /** SPIFFE ID that it registered with, proven by its certificate: it takes mTLS. '' : none. */
   readonly identity: string;
+  /** Registered without proof where others have proven who they are, or where they must: callers with an identity are not sent there. */
+  readonly plainCallersOnly: boolean;
 }
 
 /** What makes the virtual hosts of a port. */

@@ -2,7 +2,8 @@
 
 import type { PeerMode } from '../config-kind/policy-resource.ts';
 import { equalLists } from '../model/keep-identity.ts';
-import type { Authorization, PolicyScope, PolicySet, RequestPolicy } from '../model/policy-set.ts';
+import { holdsFor, peerMode } from '../model/peer-mode.ts';
+import type { Authorization, PolicySet, RequestPolicy } from '../model/policy-set.ts';
 import type { ProxyNode } from './proxy-node.ts';
 
 export interface ProxyPolicies {
@@ -19,7 +20,7 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   const last = kept.get(proxy);
   if (last?.from === policies) return last.policies;
   const now: ProxyPolicies = {
-    ...peerMode(policies, proxy),
+    ...modeOf(policies, proxy),
     authorizations: policies.authorizations.filter(({ scope }) => holdsFor(scope, proxy)),
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
   };
@@ -33,30 +34,15 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   return same ? before : now;
 }
 
-/** The most specific that says something: the port, the workload, the namespace, the mesh. Without an identity there is no mTLS. */
-function peerMode({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
+/** Without an identity there is no mTLS. */
+function modeOf({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
   if (proxy.identity === null) return { mode: 'DISABLE', modeReason: 'no identity' };
-  const mine = peers.filter(({ scope }) => holdsFor(scope, proxy));
-  // They come by level; of each level the first counts.
-  for (const level of ['workload', 'namespace', 'mesh'] as const) {
-    const policy = mine.find((each) => each.level === level);
-    const mode = policy?.ports.find(({ port }) => port === proxy.appPort)?.mode ?? policy?.mode;
-    if (policy !== undefined && mode !== undefined && mode !== null)
-      return { mode, modeReason: `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}` };
-  }
-  return { mode: 'STRICT', modeReason: 'mTLS STRICT (the default)' };
-}
-
-function holdsFor({ namespace, workloads }: PolicyScope, proxy: ProxyNode): boolean {
-  if (namespace !== '' && namespace !== proxy.namespace) return false;
-  return (
-    workloads === null ||
-    workloads.some((workload) =>
-      'service' in workload
-        ? workload.service === proxy.service
-        : Object.entries(workload.labels).every(
-            ([key, value]) => Object.hasOwn(proxy.labels, key) && proxy.labels[key] === value,
-          ),
-    )
-  );
+  const { mode, policy } = peerMode(peers, proxy, proxy.appPort);
+  return {
+    mode,
+    modeReason:
+      policy === null
+        ? 'mTLS STRICT (the default)'
+        : `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}`,
+  };
 }

@@ -13,7 +13,7 @@ import type { EncodedResource } from './encoded-resource.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
 import { asJson, asYaml } from './resources-as-yaml.test-data.ts';
-import { proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
+import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
 const account = (name: string): SpiffeId => parseSpiffeId(`spiffe://cluster.local/ns/shop/sa/${name}`);
@@ -103,6 +103,41 @@ describe('mTLS towards other services', () => {
       expect(text('outbound|8080||two.shop')).toContain(found);
     expect(text('outbound|80||payments.shop')).toContain('"alpnProtocols":["h2"]');
     expect(text('outbound|80||payments.shop')).toContain('"exact":"spiffe://cluster.local/ns/shop/sa/payments"');
+  });
+
+  describe('instances that registered without identity', () => {
+    const unproven = instance('payments', '10.9.9.9', { instanceId: 'a' });
+    const service = (name: string): string =>
+      `{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: ${name}, namespace: shop}, spec: {ports: [{port: 80}], endpoints: [{address: 10.8.8.8}]}}`;
+    const sentTo = (model: Model, node: ProxyNode, name = 'payments'): string =>
+      JSON.stringify(asJson('endpoints', translate(model, node).endpoints.get(`outbound|80||${name}.shop`)!));
+
+    test('are left out for callers with an identity where the service has one with an identity, and a warning says so', () => {
+      const model = new ModelBuilder().build({ resources: resourcesOf(''), instances: [...instances, unproven] });
+      expect(sentTo(model, payments('envoy'))).not.toContain('10.9.9.9');
+      expect(sentTo(model, payments('envoy'))).toContain('10.0.0.3');
+      for (const node of [proxy('envoy'), payments('grpc')]) expect(sentTo(model, node)).toContain('10.9.9.9');
+      expect(model.warnings.map(({ resource, message }) => `${resource}: ${message}`)).toContain(
+        'instances of shop/payments: 2 registered without identity, where others have one or a PeerAuthentication says STRICT: callers with an identity are not sent there',
+      );
+    });
+
+    test('are left out where a policy says STRICT, and not by the default; endpoints of the file stay', () => {
+      const builder = new ModelBuilder();
+      const build = (yaml: string): Model =>
+        builder.build({
+          resources: resourcesOf([service('legacy'), yaml].join('\n---\n')),
+          instances: [instance('legacy', '10.9.9.9')],
+        });
+      expect(sentTo(build(''), payments('envoy'), 'legacy')).toContain('10.9.9.9');
+      const strict = sentTo(
+        build(policy('PeerAuthentication', 'mesh', '{mtls: {mode: STRICT}}', 'outrigger')),
+        payments('envoy'),
+        'legacy',
+      );
+      expect(strict).not.toContain('10.9.9.9');
+      expect(strict).toContain('10.8.8.8');
+    });
   });
 
   test('callers without an identity, and proxyless gRPC, speak plaintext as before', () => {

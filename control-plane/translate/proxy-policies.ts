@@ -14,6 +14,9 @@ export interface ProxyPolicies {
   readonly requests: readonly RequestPolicy[];
 }
 
+/** Reason of a proxy without identity that no policy speaks of. */
+export const plaintextByDefault = 'no identity, and no PeerAuthentication';
+
 const kept = new WeakMap<ProxyNode, { readonly from: PolicySet; readonly policies: ProxyPolicies }>();
 
 export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolicies {
@@ -34,15 +37,16 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   return same ? before : now;
 }
 
-/** Without an identity there is no mTLS. */
+/** Without an identity there is no mTLS, so nobody gets through where a policy says STRICT; by the default alone plaintext does, as for who is not in the mesh yet. */
 function modeOf({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
-  if (proxy.identity === null) return { mode: 'DISABLE', modeReason: 'no identity' };
   const { mode, policy } = peerMode(peers, proxy, proxy.appPort);
-  return {
-    mode,
-    modeReason:
-      policy === null
-        ? 'mTLS STRICT (the default)'
-        : `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}`,
-  };
+  if (policy === null)
+    return proxy.identity === null
+      ? { mode: 'DISABLE', modeReason: plaintextByDefault }
+      : { mode, modeReason: 'mTLS STRICT (the default)' };
+  const reason = `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}`;
+  if (proxy.identity !== null) return { mode, modeReason: reason };
+  return mode === 'STRICT'
+    ? { mode, modeReason: `${reason}, and this proxy has no identity` }
+    : { mode: 'DISABLE', modeReason: 'no identity' };
 }

@@ -183,6 +183,24 @@ describe('PeerAuthentication', () => {
     expect(disabled.listeners.get('inbound')!.version).toBe(without.listeners.get('inbound')!.version);
   });
 
+  test('a proxy without an identity answers everybody 403 where a policy says STRICT, and takes plaintext where none says anything', () => {
+    for (const yaml of [
+      peer('mesh', '{mtls: {mode: STRICT}}', 'outrigger'),
+      peer('namespace', '{mtls: {mode: STRICT}}'),
+      peer('workload', '{targetRefs: [{kind: Service, name: payments}], mtls: {mode: STRICT}}'),
+      peer('port', '{selector: {matchLabels: {v: "1"}}, portLevelMtls: {9000: {mode: STRICT}}}'),
+    ]) {
+      expect(chains(yaml, { identity: null, labels: { v: '1' } })).toEqual([
+        expect.stringMatching(/^plaintext: PeerAuthentication [a-z/]+: mTLS STRICT, and this proxy has no identity$/),
+      ]);
+      const listener = inbound(translate(modelOf(yaml), proxy('envoy', { labels: { v: '1' } })));
+      expect(listener.listenerFilters).toBeUndefined();
+      expect(JSON.stringify(listener)).not.toContain('ransportSocket');
+    }
+    for (const yaml of ['', peer('a', '{mtls: {mode: PERMISSIVE}}')])
+      expect(chains(yaml, { identity: null })).toEqual(['inbound: ']);
+  });
+
   test('the most specific one counts: port, workload, namespace, mesh', () => {
     const levels = [
       peer('mesh', '{mtls: {mode: DISABLE}}', 'outrigger'),

@@ -228,6 +228,12 @@ describe('PeerAuthentication', () => {
     expect(chains([aged('a', 'STRICT', 2026), aged('b', 'DISABLE', 2025)].join('\n---\n'))).toEqual(['inbound: ']);
   });
 
+  test('a Service with a selector means what registers under its name too, whatever labels it says', () => {
+    const yaml = peer('v1', '{targetRefs: [{kind: Service, name: payments-v1}], mtls: {mode: DISABLE}}');
+    expect(chains(yaml, { service: 'payments-v1' })).toEqual(['inbound: ']);
+    expect(chains(yaml, { service: 'payments-v1', labels: { app: 'other' } })).toEqual(['inbound: ']);
+  });
+
   test('a Service with a selector means the instances that it picks', () => {
     const yaml = peer('v1', '{targetRefs: [{kind: Service, name: payments-v1}], mtls: {mode: DISABLE}}');
     expect(chains(yaml, { labels: { app: 'payments', version: 'v1' } })).toEqual(['inbound: ']);

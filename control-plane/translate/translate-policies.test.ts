@@ -345,6 +345,15 @@ describe('AuthorizationPolicy', () => {
     expect(manager('{rules: [{to: [{operation: {paths: [/a]}}]}]}').normalizePath).toBe(true);
     expect(manager('{rules: [{to: [{operation: {methods: [GET]}}]}]}').normalizePath).toBeUndefined();
   });
+
+  test('where an outside service decides, it is told the path in that form too', () => {
+    const external = '{action: EXTERNAL, external: {service: {name: orders, port: 8080}, protocol: http}}';
+    expect(inbound(of(authorization('p', external))).filterChains[0]!.filters[0]!.typedConfig).toMatchObject({
+      normalizePath: true,
+      mergeSlashes: true,
+      pathWithEscapedSlashesAction: 'REJECT_REQUEST',
+    });
+  });
 });
 
 describe('what does not change', () => {

@@ -49,6 +49,8 @@ export function mergeEndpoints(
       healthy,
       instanceId,
       identity,
+      takesMtls:
+        identity !== '' && peerMode(peers, instance, definition.targetPort ?? definition.port).mode !== 'DISABLE',
       plainCallersOnly: isPlain(instance),
     });
   }
@@ -62,6 +64,7 @@ export function mergeEndpoints(
       healthy: true,
       instanceId: '',
       identity: '',
+      takesMtls: false,
       plainCallersOnly: false,
     });
   }

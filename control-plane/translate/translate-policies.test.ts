@@ -105,6 +105,21 @@ describe('mTLS towards other services', () => {
     expect(text('outbound|80||payments.shop')).toContain('"exact":"spiffe://cluster.local/ns/shop/sa/payments"');
   });
 
+  test('is not marked on endpoints for whose workload and port a policy says DISABLE: they take plaintext', () => {
+    const marked = (yaml: string): boolean =>
+      JSON.stringify(
+        asJson('endpoints', translate(modelOf(yaml), payments('envoy')).endpoints.get('outbound|80||payments.shop')!),
+      ).includes('"mtls"');
+    const peer = (spec: string): string => policy('PeerAuthentication', 'p', spec);
+    const target = 'targetRefs: [{kind: Service, name: payments}]';
+    expect(marked('')).toBe(true);
+    expect(marked(peer('{mtls: {mode: PERMISSIVE}}'))).toBe(true);
+    expect(marked(peer('{mtls: {mode: DISABLE}}'))).toBe(false);
+    expect(marked(peer(`{${target}, mtls: {mode: DISABLE}}`))).toBe(false);
+    expect(marked(peer(`{${target}, portLevelMtls: {80: {mode: DISABLE}}}`))).toBe(false);
+    expect(marked(peer(`{${target}, portLevelMtls: {81: {mode: DISABLE}}}`))).toBe(true);
+  });
+
   describe('instances that registered without identity', () => {
     const unproven = instance('payments', '10.9.9.9', { instanceId: 'a' });
     const service = (name: string): string =>

@@ -345,6 +345,18 @@ describe('AuthorizationPolicy', () => {
     expect(principal('{serviceAccounts: [orders]}')).toEqual(name({ exact: full }));
   });
 
+  test('behind policies and mTLS no upgrade passes but to websocket, and without both our sidecar lets all pass', () => {
+    const upgrades = (yaml: string, node: ProxyNode): unknown =>
+      inbound(translate(modelOf(yaml), node)).filterChains.map(
+        ({ filters }) => (filters[0]!.typedConfig as { readonly upgradeConfigs?: unknown }).upgradeConfigs,
+      );
+    const websocket = [{ upgradeType: 'websocket' }];
+    expect(upgrades('', payments('outrigger'))).toEqual([websocket, websocket]);
+    expect(upgrades(authorization('p', '{rules: [{}]}'), proxy('outrigger'))).toEqual([websocket]);
+    expect(upgrades('', proxy('outrigger'))).toEqual([undefined]);
+    expect(upgrades('', payments('envoy'))).toEqual([websocket, websocket]);
+  });
+
   test('a service that cannot be asked denies by name, or is left out when it may fail', () => {
     const external = (more: string): string =>
       authorization('ask', `{action: EXTERNAL, external: {service: {name: gone, port: 1}, protocol: grpc${more}}}`);

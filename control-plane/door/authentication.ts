@@ -56,6 +56,7 @@ export class Authentication {
           ? `who signed the certificate of ${id.text} is trusted no more; connect with a new one`
           : '';
       },
+      useFor: () => {},
     };
   }
 
@@ -72,8 +73,8 @@ export class Authentication {
     const token = /^bearer +([\x21-\x7e]+)$/i.exec(value)?.[1];
     if (token === undefined) throw new IdentityFault('token-refused', 'the authorization header is not "Bearer TOKEN"');
     if (!token.startsWith('ojt_')) return this.#byKubernetesToken(token);
-    const { words, speaksFor, fault } = this.#options.joinTokens.holder(token);
-    return { proof: 'join_token', words, speaksFor, fault };
+    const { words, speaksFor, fault, useFor } = this.#options.joinTokens.holder(token);
+    return { proof: 'join_token', words, speaksFor, fault, useFor };
   }
 
   async #byKubernetesToken(token: string): Promise<Caller> {
@@ -93,6 +94,7 @@ export class Authentication {
       words: id.text,
       speaksFor: (wanted) => wanted.text === id.text,
       fault: () => (nowMs() < untilMs ? '' : `the Kubernetes token of ${id.text} has to be shown again`),
+      useFor: () => {},
     };
   }
 }

@@ -151,7 +151,13 @@ describe('CSDS', () => {
   it('shows a caller of the TLS door the proxies of its own identity, and the plain door all', () => {
     const client = new Client('a', 'spiffe://td/ns/shop/sa/orders');
     const caller = (id: string): DoorContext => ({
-      caller: { proof: 'certificate', words: id, speaksFor: (other) => other.text === id, fault: () => '' },
+      caller: {
+        proof: 'certificate',
+        words: id,
+        speaksFor: (other) => other.text === id,
+        fault: () => '',
+        useFor: () => {},
+      },
     });
     const shown = (context: DoorContext): number =>
       (ask([client, new Client('b')], {}, context) as ClientStatusResponse).config.length;

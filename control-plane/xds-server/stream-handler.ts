@@ -11,6 +11,7 @@ import type {
   DiscoveryResponse,
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { type Caller, callerOf } from '../door/caller.ts';
+import { refusalOf, refusalReason } from '../door/refusal.ts';
 import { type ProxyNode, readProxyNode } from '../translate/proxy-node.ts';
 import type { SessionOwner } from './ads-session.ts';
 import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
@@ -173,7 +174,15 @@ export class StreamHandler implements SessionOwner {
       this.refuse(`more than ${maxSecretNames} names of secrets; there are two`);
       return;
     }
-    const unknown = this.#secrets?.want(subscription.names) ?? subscription.names;
+    let unknown: Iterable<string>;
+    try {
+      unknown = this.#secrets?.want(subscription.names) ?? subscription.names;
+    } catch (fault) {
+      this.#options.onRefused(refusalReason(fault));
+      const { code, details } = refusalOf(fault, `a secret for ${this.stream.getPeer()}`, log);
+      this.refuse(details, code);
+      return;
+    }
     for (const name of unknown) this.#complain(name);
     if (subscription.awaiting === '') this.#secrets?.acknowledged(usedVersions(subscription));
   }
@@ -202,6 +211,7 @@ export class StreamHandler implements SessionOwner {
       proof: caller.proof,
       nodeId,
       peer,
+      use: () => caller.useFor(nodeId),
       onChange: () => {
         if (!this.#ended) this.session.flush();
       },

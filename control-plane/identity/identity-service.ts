@@ -91,7 +91,13 @@ export class IdentityService {
             );
         },
       };
-      watchers.add(watcher);
+      if (!watchers.add(watcher)) {
+        stream.emit(
+          'error',
+          refusal(status.RESOURCE_EXHAUSTED, `${identity.id.text} watches trust bundles too many times at once`),
+        );
+        return;
+      }
       stream.on('data', (request: WatchBundleRequest) => {
         watcher.appliedSequence = Number(request.appliedSequence);
         watcher.certificateAuthorityId = request.certificateAuthorityId;

@@ -164,7 +164,8 @@ class AuthenticatingCall extends ServerInterceptingCall {
       this.#refuse(error, refusalReason(error));
       return;
     }
-    authentication.byToken(metadata.get('authorization').map(String)).then(go, (error: unknown) => {
+    const host = this.getConnectionInfo().remoteAddress ?? '';
+    authentication.byToken(metadata.get('authorization').map(String), host).then(go, (error: unknown) => {
       if (!this.#ended) this.#refuse(error, refusalReason(error));
     });
   }

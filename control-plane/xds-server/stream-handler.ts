@@ -144,6 +144,22 @@ export class StreamHandler implements SessionOwner {
     return true;
   }
 
+  /** Ends the stream when its caller may no more be this proxy. */
+  checkIdentity(): void {
+    const proxy = this.connected?.proxy;
+    const caller = callerOf(this.stream);
+    if (this.#ended || proxy === undefined || caller === null) return;
+    try {
+      const { text } = this.#options.identityOf(caller, proxy);
+      // Another of its accounts: it comes back as that.
+      if (text !== proxy.identity?.text) this.end();
+    } catch (error) {
+      if (!(error instanceof IdentityFault)) throw error;
+      this.#options.onRefused(error.reason);
+      this.refuse(error.message, status.PERMISSION_DENIED);
+    }
+  }
+
   /** A request for a type that is not served: the answer says that there is nothing. */
   answerUnserved(typeUrl: string, answer: (unserved: UnservedTypes) => OutgoingResponse | null): void {
     if (typeUrl === '') {

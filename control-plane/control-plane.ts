@@ -7,6 +7,7 @@ import { isIP } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
 import type { AuthorityFiles } from '../certs/authority/operator-authority.ts';
+import { serviceAccountId } from '../certs/spiffe/spiffe-id.ts';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
 import { SecretDiscoveryService } from '../proto/generated/envoy/service/secret/v3/sds_pb.js';
 import { ClientStatusDiscoveryService } from '../proto/generated/envoy/service/status/v3/csds_pb.js';
@@ -115,6 +116,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   const snapshots = new ProxySnapshots({ log, after });
   let model: Model | null = null;
   let state: SourceState | null = null;
+  const trustDomain = options.identity?.trustDomain ?? '';
+  const accounts: ServiceAccounts = (namespace, service) =>
+    model?.services.get(`${namespace}/${service}`)?.ports[0]?.definition.serviceAccounts ??
+    accountNamedLikeTheService(namespace, service);
   const rebuild = (): void => {
     if (state === null) return;
     const before = model;
@@ -126,6 +131,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     });
     logWarnings(log, model, before);
     snapshots.setModel(model);
+    // Accounts stand in the definitions of ports.
+    if (before !== null && model.routings !== before.routings) xds.checkIdentities();
   };
   const keySets = new KeySetStore({
     fetchUrl: fetch as FetchUrl,
@@ -135,7 +142,16 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     log,
     onChange: rebuild,
   });
-  const registry = new Registry({ store, nowMs, after, onChange: rebuild });
+  const registry = new Registry({
+    store,
+    nowMs,
+    after,
+    onChange: rebuild,
+    mayBe: ({ namespace, service }, text) =>
+      model === null ||
+      options.identity === null ||
+      accounts(namespace, service).some((account) => serviceAccountId(trustDomain, namespace, account).text === text),
+  });
   if (!store.known) snapshots.holdEndpoints(heartbeatMs + heartbeatSlackMs);
   const source = new FileSource(options.configPaths, {
     clock: systemSourceClock,
@@ -159,10 +175,6 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   logFaults(log, state, null);
   rebuild();
 
-  const trustDomain = options.identity?.trustDomain ?? '';
-  const accounts: ServiceAccounts = (namespace, service) =>
-    model?.services.get(`${namespace}/${service}`)?.ports[0]?.definition.serviceAccounts ??
-    accountNamedLikeTheService(namespace, service);
   const identityOf = (caller: Caller, namespace: string, service: string, what: string) =>
     identityAs(caller, namespace, service, trustDomain, accounts, what);
   const xds = new XdsService({

@@ -41,6 +41,21 @@ describe('JoinTokens', () => {
     expect(tokens.list()).toEqual([{ ...entry, usesLeft: 0 }]);
   });
 
+  it('counts each node id that gets keys on streams as a use, once, across restarts', () => {
+    const { token } = tokens.create({ identities: [orders], uses: 2 });
+    tokens.holder(token).useFor('a');
+    tokens = new JoinTokens(folder, 'td', clock);
+    tokens.holder(token).useFor('a');
+    expect(tokens.list()[0]!.usesLeft).toBe(1);
+    tokens.holder(token).useFor('b');
+    expect(() => tokens.holder(token).useFor('c')).toThrow(refused);
+    expect(() => tokens.redeem(token, null, keys[0]!)).toThrow('is used up');
+    tokens = new JoinTokens(folder, 'td', clock);
+    expect(tokens.holder(token).fault()).toBe('');
+    tokens.holder(token).useFor('b');
+    expect(() => tokens.holder(token).useFor('c')).toThrow('not by a proxy with this node.id');
+  });
+
   it('lets the same key ask again for ten minutes, as an answer can get lost', () => {
     const { token } = tokens.create({ identities: [orders] });
     tokens.redeem(token, null, keys[0]!);

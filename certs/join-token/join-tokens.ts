@@ -37,6 +37,8 @@ export interface TokenHolder {
   speaksFor(id: SpiffeId): boolean;
   /** Why it counts no more; '' while it does. */
   fault(): string;
+  /** Somebody who calls itself this gets a key: a new name is a use. Throws IdentityFault `token-refused` when there is none left. */
+  useFor(nodeId: string): void;
 }
 
 interface StoredToken extends JoinTokenEntry {
@@ -44,6 +46,8 @@ interface StoredToken extends JoinTokenEntry {
   readonly secretHash: string;
   /** The last uses: SHA-256 of the public key, and when. */
   readonly recent: ReadonlyArray<{ readonly keyHash: string; readonly atMs: number }>;
+  /** Who got keys by showing it on a stream: of each node id half of its SHA-256. Not there in files from before. */
+  readonly nodes?: readonly string[];
 }
 
 const form = /^ojt_([0-9a-f]{16})_([A-Za-z0-9_-]{43})$/;
@@ -52,6 +56,8 @@ const maxIdentities = 64;
 const maxUses = 1_000_000;
 const repeatWindowMs = 10 * 60_000;
 const maxRecent = 32;
+/** Of one token, which keeps each. */
+const maxNodes = 10_000;
 const minuteMs = 60_000;
 const yearMs = 366 * 24 * 60 * minuteMs;
 
@@ -131,8 +137,8 @@ export class JoinTokens {
   }
 
   /**
-   * Whom a token speaks for without being used up: who shows it each time, as an Envoy that gets its certificates by SDS. One that is used up speaks for nobody: a sidecar's own token is worth nothing once the
-   * sidecar has its certificate. Throws IdentityFault `token-refused`.
+   * Whom a token speaks for: who shows it each time, as an Envoy that gets its certificates by SDS; each node id that gets a key is a use, once. One that is used up, and by no such node, speaks for nobody: a
+   * sidecar's own token is worth nothing once the sidecar has its certificate. Throws IdentityFault `token-refused`.
    */
   holder(token: string): TokenHolder {
     if (this.#isLocal(token))
@@ -141,13 +147,14 @@ export class JoinTokens {
         words: 'the local join token',
         speaksFor: (id) => this.#isServiceAccount(id),
         fault: () => '',
+        useFor: () => {},
       };
     const { id, identities } = this.#find(token);
     const fault = (): string => {
       const now = this.#tokens.get(id);
       if (now === undefined) return `the join token ${id} was revoked; make a new one`;
       if (this.#clock.nowMs() >= now.expiresAtMs) return expired(now).message;
-      return now.usesLeft === 0 ? usedUp(now).message : '';
+      return now.usesLeft === 0 && (now.nodes ?? []).length === 0 ? usedUp(now).message : '';
     };
     const words = fault();
     if (words !== '') throw new IdentityFault('token-refused', words);
@@ -156,6 +163,7 @@ export class JoinTokens {
       words: `the join token ${id} for ${identities.join(', ')}`,
       speaksFor: (wanted) => identities.includes(wanted.text),
       fault,
+      useFor: (nodeId) => this.#useFor(id, nodeId),
     };
   }
 
@@ -174,6 +182,21 @@ export class JoinTokens {
       usesLeft,
       expiresAtMs,
     }));
+  }
+
+  #useFor(id: string, nodeId: string): void {
+    const found = this.#tokens.get(id);
+    if (found === undefined)
+      throw new IdentityFault('token-refused', `the join token ${id} was revoked; make a new one`);
+    const node = sha256(nodeId).toString('hex').slice(0, 32);
+    const nodes = found.nodes ?? [];
+    if (nodes.includes(node)) return;
+    if (found.usesLeft === 0 || nodes.length >= maxNodes)
+      throw new IdentityFault(
+        'token-refused',
+        `the join token ${id} is used up, and not by a proxy with this node.id; make one with as many uses as there are proxies`,
+      );
+    this.#save(new Map(this.#tokens).set(id, { ...found, usesLeft: found.usesLeft - 1, nodes: [...nodes, node] }));
   }
 
   /** The stored token whose secret this is. More than "refused" is said only to who knows the secret. */
@@ -268,9 +291,15 @@ function readTokens(path: string): readonly StoredToken[] {
 }
 
 function isStoredToken(value: unknown): value is StoredToken {
-  const { id, identities, usesLeft, expiresAtMs, secretHash, recent } = (value ?? {}) as Partial<
-    Record<keyof StoredToken, unknown>
-  >;
+  const {
+    id,
+    identities,
+    usesLeft,
+    expiresAtMs,
+    secretHash,
+    recent,
+    nodes = [],
+  } = (value ?? {}) as Partial<Record<keyof StoredToken, unknown>>;
   return (
     typeof id === 'string' &&
     typeof secretHash === 'string' &&
@@ -279,6 +308,8 @@ function isStoredToken(value: unknown): value is StoredToken {
     typeof expiresAtMs === 'number' &&
     Array.isArray(identities) &&
     identities.every((identity) => typeof identity === 'string') &&
-    Array.isArray(recent)
+    Array.isArray(recent) &&
+    Array.isArray(nodes) &&
+    nodes.every((node) => typeof node === 'string')
   );
 }

@@ -4,11 +4,15 @@
  */
 import type { PeerMode } from '../config-kind/policy-resource.ts';
 import type { Endpoint, Model, PortDefinition } from '../model/model.ts';
+import { type Workload as AnyWorkload, holdsFor } from '../model/peer-mode.ts';
 import { listPolicies, type PolicyRow } from '../model/policy-list.ts';
 import type { PolicyScope } from '../model/policy-set.ts';
 import type { RegisteredInstance } from '../model/registered-instance.ts';
 import type { ProxyNode } from '../translate/proxy-node.ts';
-import { holdsFor, type Workload, wantedMode } from '../translate/proxy-policies.ts';
+import { wantedMode } from '../translate/proxy-policies.ts';
+
+/** What policies choose by. */
+type Workload = AnyWorkload & { readonly appPort: number | null };
 
 export interface WorkloadRow {
   /** `namespace/name` */

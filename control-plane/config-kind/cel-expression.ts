@@ -28,7 +28,6 @@ const attributes: Readonly<Record<string, ReadonlySet<string>>> = Object.assign(
     'id',
     'protocol',
   ]),
-  source: new Set(['address', 'port']),
   destination: new Set(['address', 'port']),
   connection: new Set([
     'mtls',
@@ -100,13 +99,19 @@ function faultOf({ exprKind }: Expr, depth: number): string | null {
   }
 }
 
+/** Envoy's source.address and source.port are what x-forwarded-for says where that is trusted: whoever sends the header chooses them. */
+const ofSource =
+  'names source, which is not accepted: x-forwarded-for may decide it; use ipBlocks, or the key source.ip';
+
 /** `request.path`, `request['path']`. */
 function unknownField(operand: Expr | undefined, field: string): string | null {
   const root = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : '';
+  if (root === 'source') return ofSource.replace('source,', `source.${field},`);
   if (!Object.hasOwn(attributes, root) || attributes[root]!.has(field)) return null;
   return `names ${root}.${field}, which is not known; accepted: ${[...attributes[root]!].map((name) => `${root}.${name}`).join(', ')}`;
 }
 
 function unknownName(name: string): string {
+  if (name === 'source') return ofSource;
   return `names ${name}, which is not known; accepted: ${Object.keys(attributes).join(', ')}`;
 }

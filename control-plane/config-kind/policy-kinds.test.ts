@@ -166,9 +166,18 @@ describe('AuthorizationPolicy', () => {
     expect(cel('')).toContain('is empty');
     expect(cel("request.path == '")).toMatch(/is not CEL/);
     expect(cel('response.code == 200')).toContain(
-      'names response, which is not known; accepted: request, source, destination, connection, metadata',
+      'names response, which is not known; accepted: request, destination, connection, metadata',
     );
     expect(cel("request.body == ''")).toContain('names request.body, which is not known; accepted: request.path');
+    for (const source of [
+      "source.address == '10.0.0.1:1'",
+      'source.port == 1',
+      "source['address'] == ''",
+      'source[request.path] == 1',
+    ])
+      expect(cel(source)).toMatch(
+        /names source.*, which is not accepted: x-forwarded-for may decide it; use ipBlocks, or the key source\.ip/,
+      );
     expect(cel("request['body'] == ''")).toContain('names request.body, which is not known');
     expect(cel("['a'].exists(x, x == request.method)")).toContain('loops over a list');
     expect(cel("request.path.lowerAscii() == 'a'")).toContain('calls lowerAscii, which is not accepted');
@@ -222,6 +231,11 @@ describe('RequestAuthentication', () => {
   jwtRules:
     - issuer: i
     - { issuer: j, jwksFile: a, jwksUri: "ftp://a" }
+    - { issuer: l, jwksUri: "http://a/keys" }
+    - { issuer: m, jwksUri: "http://127.0.0.1.a/" }
+    - { issuer: n, jwksUri: "http://127.0.0.1:8080/keys" }
+    - { issuer: o, jwksUri: "http://[::1]/" }
+    - { issuer: p, jwksUri: "http://localhost/" }
     - { issuer: k, jwksUri: "https://a/", fromHeaders: [{ name: "a b" }], outputClaimToHeaders: [{ header: x }] }
 `,
       ),
@@ -229,8 +243,10 @@ describe('RequestAuthentication', () => {
       'p.yaml:6:7: spec.jwtRules[0].jwks: is missing; jwks, jwksFile or jwksUri is expected',
       'p.yaml:7:33: spec.jwtRules[1].jwksUri: "ftp://a" is not an http or https URL',
       'p.yaml:7:33: spec.jwtRules[1].jwksUri: "ftp://a" stands beside jwksFile; one of them says where the keys are',
-      `p.yaml:8:59: spec.jwtRules[2].fromHeaders[0].name: "a b" is not a header name: letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 5.6.2)`,
-      'p.yaml:8:98: spec.jwtRules[2].outputClaimToHeaders[0].claim: is missing; text is expected',
+      'p.yaml:8:20: spec.jwtRules[2].jwksUri: "http://a/keys" is not https: keys that come by http can be replaced on their way (http is for a loopback address only)',
+      'p.yaml:9:20: spec.jwtRules[3].jwksUri: "http://127.0.0.1.a/" is not https: keys that come by http can be replaced on their way (http is for a loopback address only)',
+      `p.yaml:13:59: spec.jwtRules[7].fromHeaders[0].name: "a b" is not a header name: letters, digits and !#$%&'*+-.^_\`|~ (RFC 9110 5.6.2)`,
+      'p.yaml:13:98: spec.jwtRules[7].outputClaimToHeaders[0].claim: is missing; text is expected',
     ]);
     const twice = 'spec: { jwtRules: [{ issuer: i, jwksUri: "https://a" }, { issuer: i, jwksUri: "https://b" }] }\n';
     expect(faults('RequestAuthentication', twice)).toEqual([

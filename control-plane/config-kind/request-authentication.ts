@@ -17,6 +17,15 @@ const text = (what: string): z.ZodString =>
     .min(1, { error: `is empty; ${what} is expected` })
     .max(1_024, { error: 'is longer than 1024 characters' });
 
+/** Whoever can change the keys on their way can sign tokens of anybody. */
+function isSafeUri(text: string): boolean {
+  if (!URL.canParse(text)) return true;
+  const { protocol, hostname } = new URL(text);
+  return (
+    protocol !== 'http:' || hostname === 'localhost' || hostname === '[::1]' || /^127(?:\.\d{1,3}){3}$/.test(hostname)
+  );
+}
+
 const jwtRule = z
   .strictObject({
     issuer: text('the issuer').describe('The iss claim, as it is in the token'),
@@ -42,8 +51,14 @@ const jwtRule = z
     jwksUri: z
       .url({ protocol: /^https?$/, error: 'is not an http or https URL' })
       .max(2_048)
+      .refine(isSafeUri, {
+        error:
+          'is not https: keys that come by http can be replaced on their way (http is for a loopback address only)',
+      })
       .optional()
-      .describe('Where the control plane fetches the keys; until it has them every token is refused'),
+      .describe(
+        'https; http for a loopback address only. Where the control plane fetches the keys; until it has them every token is refused',
+      ),
     fromHeaders: z
       .array(
         z.strictObject({

@@ -28,7 +28,7 @@ export interface DoorGuard {
   /** `reason` is one of our words. */
   readonly onRefused: (reason: string) => void;
   /** A caller proved itself on the connection from this address. */
-  readonly onProven: (address: string) => void;
+  readonly onProven: (address: string, caller: Caller) => void;
 }
 
 /** Open calls at a time: of one address, and of all. */
@@ -144,7 +144,7 @@ class AuthenticatingCall extends ServerInterceptingCall {
     const go = (caller: Caller | null): void => {
       if (this.#ended) return;
       this.#caller = caller;
-      if (caller !== null) this.#guard.onProven(this.getPeer());
+      if (caller !== null) this.#guard.onProven(this.getPeer(), caller);
       if (caller !== null && this.#openHost === null) this.#guard.calls.add(this);
       // Handlers have no use for it, and what they do not have they can't log.
       metadata.remove('authorization');
@@ -164,7 +164,8 @@ class AuthenticatingCall extends ServerInterceptingCall {
       this.#refuse(error, refusalReason(error));
       return;
     }
-    authentication.byToken(metadata.get('authorization').map(String)).then(go, (error: unknown) => {
+    const host = this.getConnectionInfo().remoteAddress ?? '';
+    authentication.byToken(metadata.get('authorization').map(String), host).then(go, (error: unknown) => {
       if (!this.#ended) this.#refuse(error, refusalReason(error));
     });
   }

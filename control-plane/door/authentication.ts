@@ -57,11 +57,12 @@ export class Authentication {
           ? `who signed the certificate of ${id.text} is trusted no more; connect with a new one`
           : '';
       },
+      useFor: () => {},
     };
   }
 
-  /** `authorization`: the values of that header. Rejects with IdentityFault `token-refused`, or TokenReviewUnavailable. */
-  async byToken(authorization: readonly string[]): Promise<Caller> {
+  /** `authorization`: the values of that header; `host`: where it comes from. Rejects with IdentityFault `token-refused`, or TokenReviewUnavailable. */
+  async byToken(authorization: readonly string[], host: string): Promise<Caller> {
     const [value, ...others] = authorization;
     if (value === undefined || others.length > 0)
       throw new IdentityFault(
@@ -72,19 +73,19 @@ export class Authentication {
       );
     const token = /^bearer +([\x21-\x7e]+)$/i.exec(value)?.[1];
     if (token === undefined) throw new IdentityFault('token-refused', 'the authorization header is not "Bearer TOKEN"');
-    if (!token.startsWith('ojt_')) return this.#byKubernetesToken(token);
-    const { words, speaksFor, fault } = this.#options.joinTokens.holder(token);
-    return { proof: 'join_token', words, certificate: null, speaksFor, fault };
+    if (!token.startsWith('ojt_')) return this.#byKubernetesToken(token, host);
+    const { words, speaksFor, fault, useFor } = this.#options.joinTokens.holder(token);
+    return { proof: 'join_token', words, certificate: null, speaksFor, fault, useFor };
   }
 
-  async #byKubernetesToken(token: string): Promise<Caller> {
+  async #byKubernetesToken(token: string, host: string): Promise<Caller> {
     const { tokenReview, authority, nowMs } = this.#options;
     if (tokenReview === null)
       throw new IdentityFault(
         'token-refused',
         'this control plane takes no Kubernetes tokens (--kubernetes-api); use a join token',
       );
-    const { namespace, serviceAccount } = await tokenReview.review(token);
+    const { namespace, serviceAccount } = await tokenReview.review(token, { host, signing: false });
     const id = serviceAccountId(authority.trustDomain, namespace, serviceAccount);
     if (id.text === controlPlaneId(authority.trustDomain).text)
       throw new IdentityFault('token-refused', `${id.text} is the control plane's own identity, and no caller's`);
@@ -95,6 +96,7 @@ export class Authentication {
       certificate: null,
       speaksFor: (wanted) => wanted.text === id.text,
       fault: () => (nowMs() < untilMs ? '' : `the Kubernetes token of ${id.text} has to be shown again`),
+      useFor: () => {},
     };
   }
 }

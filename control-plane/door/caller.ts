@@ -22,6 +22,8 @@ export interface Caller {
   speaksFor(id: SpiffeId): boolean;
   /** Why it counts no more; '' while it does. Asked again as long as a stream lives. */
   fault(): string;
+  /** A proxy that calls itself this gets a key for the proof. Throws IdentityFault `token-refused` when the proof is good for no more of them. */
+  useFor(nodeId: string): void;
 }
 
 /** What the door adds to grpc-js's context of a call (authenticating-call.ts). */

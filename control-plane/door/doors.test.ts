@@ -1,6 +1,8 @@
 /** The two doors of a whole control plane: who is let in, as whom, and for how long. Real TLS and gRPC; the names of the tests say who calls. */
 import { generateKeyPairSync } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { type Socket, connect as tcpConnect } from 'node:net';
+import { join } from 'node:path';
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { type Client, Metadata, status } from '@grpc/grpc-js';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -86,6 +88,17 @@ describe('the TLS door', () => {
     expect(await outcome(openAds(doors.tls()))).toMatch(
       /^UNAUTHENTICATED: this takes a client certificate of this mesh/,
     );
+  });
+
+  it('ends the stream of an account that is taken out of the Service', async () => {
+    const ads = openAds(doors.tls(await doors.certificate()));
+    expect(await outcome(ads)).toContain(served);
+    const file = join(doors.folder, 'mesh.yaml');
+    writeFileSync(file, readFileSync(file, 'utf8').replace('spec: {', 'spec: { serviceAccounts: [others],'));
+    expect(await ads.failed).toMatchObject({
+      code: status.PERMISSION_DENIED,
+      details: expect.stringContaining('sa/others'),
+    });
   });
 
   it('refuses a node that the certificate is not for, and says both', async () => {

@@ -17,6 +17,7 @@ import {
   type DeltaDiscoveryResponse,
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { kubernetesFetch } from '../identity/kubernetes-fetch.ts';
+import { kubernetesToken } from '../identity/kubernetes-token.test-data.ts';
 import { TokenReview } from '../identity/token-review.ts';
 import { typeOrder } from '../xds-server/served-resource.ts';
 import { bearer, MeshDoors, type OpenStream, stream } from './mesh-doors.test-data.ts';
@@ -44,7 +45,7 @@ beforeEach(async () => {
       request.on('end', () => {
         asked.push(`${request.headers.authorization} ${request.url}`);
         const { token } = (JSON.parse(body) as { readonly spec: { readonly token: string } }).spec;
-        const answer = { authenticated: token.startsWith('good'), audiences: ['outrigger'] };
+        const answer = { authenticated: token.endsWith('.good'), audiences: ['outrigger'] };
         response.writeHead(201);
         response.end(
           JSON.stringify({ status: { ...answer, user: { username: 'system:serviceaccount:shop:orders' } } }),
@@ -91,18 +92,19 @@ function ads(token: string, cluster = 'shop/orders'): OpenStream<DeltaDiscoveryR
 
 describe('a Kubernetes token', () => {
   it('is good for the identity of its service account', async () => {
-    expect((await ads('good').next()).resources).toHaveLength(1);
+    expect((await ads(kubernetesToken('good')).next()).resources).toHaveLength(1);
     expect(asked).toEqual(['Bearer own /apis/authentication.k8s.io/v1/tokenreviews']);
-    expect(await ads('good', 'shop/payments').failed).toMatchObject({ code: status.PERMISSION_DENIED });
+    expect(await ads(kubernetesToken('good'), 'shop/payments').failed).toMatchObject({
+      code: status.PERMISSION_DENIED,
+    });
   });
 
   it('that the cluster does not know is refused', async () => {
-    expect(await ads('bad').failed).toMatchObject({ code: status.UNAUTHENTICATED });
+    expect(await ads(kubernetesToken('bad')).failed).toMatchObject({ code: status.UNAUTHENTICATED });
   });
 
   it('ends its stream when it ends itself', async () => {
-    const claims = Buffer.from(JSON.stringify({ exp: Date.now() / 1000 + 1 })).toString('base64url');
-    const opened = ads(`good.${claims}.x`);
+    const opened = ads(kubernetesToken('good', { exp: Date.now() / 1000 + 1 }));
     await opened.next();
     expect(await opened.failed).toMatchObject({
       code: status.UNAUTHENTICATED,
@@ -114,7 +116,7 @@ describe('a Kubernetes token', () => {
     await doors.stop();
     writeFileSync(join(folder, 'other.crt'), writePem('CERTIFICATE', forge(forgedAuthority('other'))));
     await startDoors(join(folder, 'other.crt'));
-    expect(await ads('good').failed).toMatchObject({ code: status.UNAVAILABLE });
+    expect(await ads(kubernetesToken('good')).failed).toMatchObject({ code: status.UNAVAILABLE });
     expect(asked).toEqual([]);
   });
 });

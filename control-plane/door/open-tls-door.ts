@@ -45,7 +45,7 @@ export async function openTlsDoor(
       log: refusalLog,
       after,
       onRefused,
-      onProven: (caller) => door?.proven(caller),
+      onProven: (from, caller) => door?.proven(from, caller),
     }),
   ]);
   const opened = await TlsDoor.start(address, { server, credentials: identity.credentials, after, onRefused });
@@ -54,6 +54,7 @@ export async function openTlsDoor(
   const sweepLater = (): void => {
     stopSweep = after(sweepMs, () => {
       calls.sweep();
+      opened.sweep();
       refusalLog.refill();
       sweepLater();
     });

@@ -12,6 +12,7 @@ function caller(...ids: readonly SpiffeId[]): Caller {
     words: ids.map(({ text }) => text).join(' '),
     speaksFor: (wanted) => ids.some(({ text }) => text === wanted.text),
     fault: () => '',
+    useFor: () => {},
   };
 }
 

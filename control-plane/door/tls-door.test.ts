@@ -3,14 +3,18 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { afterEach, describe, expect, it } from 'vitest';
-import { TlsDoor } from './tls-door.ts';
+import { type DoorCaller, TlsDoor, type TlsDoorOptions } from './tls-door.ts';
 
 let door: TlsDoor;
 let server: Server;
 let refused: string[] = [];
 let timers: Set<() => void> = new Set();
 
-async function open(limits: { readonly maxConnections?: number; readonly maxUnprovenOfOne?: number }): Promise<void> {
+const caller = (words: string): DoorCaller => ({ words, fault: () => '' });
+
+async function open(
+  limits: Pick<TlsDoorOptions, 'maxConnections' | 'maxUnprovenOfOne' | 'maxProvenOfOne'>,
+): Promise<void> {
   refused = [];
   timers = new Set();
   server = new Server();
@@ -56,14 +60,14 @@ describe('TlsDoor', () => {
     await come();
     expect((await come()).in).toBe(false);
     expect(refused).toEqual(['too-many-connections-of-one']);
-    door.proven(first.address);
+    door.proven(first.address, caller('a'));
     expect((await come()).in).toBe(true);
   });
 
   it('takes so many connections altogether', async () => {
     await open({ maxConnections: 1 });
     const first = await come();
-    door.proven(first.address);
+    door.proven(first.address, caller('a'));
     expect((await come()).in).toBe(false);
     expect(refused).toEqual(['too-many-connections']);
   });
@@ -72,14 +76,49 @@ describe('TlsDoor', () => {
     await open({});
     const good = await come();
     const bad = await come();
-    door.proven(good.address);
-    door.proven('10.0.0.1:1');
+    door.proven(good.address, caller('a'));
+    door.proven('10.0.0.1:1', caller('a'));
     expect(timers.size).toBe(1);
     const closed = once(bad.socket, 'close');
     for (const timer of timers) timer();
     await closed;
     expect(refused).toEqual(['unproven-connection']);
     expect(good.socket.destroyed).toBe(false);
+  });
+
+  it('takes so many connections of who has proven itself from one address, and one more when one has gone', async () => {
+    await open({ maxProvenOfOne: 1 });
+    const first = await come();
+    door.proven(first.address, caller('a'));
+    door.proven(first.address, caller('b'));
+    const second = await come();
+    const closed = once(second.socket, 'close');
+    door.proven(second.address, caller('c'));
+    await closed;
+    expect(refused).toEqual(['too-many-connections-of-one']);
+    first.socket.destroy();
+    while (door.connections > 0) await new Promise(setImmediate);
+    const third = await come();
+    door.proven(third.address, caller('a'));
+    expect(refused).toHaveLength(1);
+  });
+
+  it('ends a connection whose proof has lapsed, after a while without another', async () => {
+    await open({});
+    const first = await come();
+    let fault = 'expired';
+    const lapsing = { words: 'a', fault: () => fault };
+    door.proven(first.address, lapsing);
+    for (let times = 0; times < 14; times++) door.sweep();
+    fault = '';
+    door.sweep();
+    fault = 'expired';
+    for (let times = 0; times < 14; times++) door.sweep();
+    expect(refused).toEqual([]);
+    const closed = once(first.socket, 'close');
+    door.sweep();
+    await closed;
+    expect(refused).toEqual(['lapsed-connection']);
   });
 
   it('forgets connections that are gone', async () => {

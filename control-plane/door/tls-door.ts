@@ -17,9 +17,30 @@ export interface TlsDoorOptions {
   readonly maxConnections?: number;
   /** Of these, without proof yet, from one address. Default 512. */
   readonly maxUnprovenOfOne?: number;
+  /** With proof: of one identity, and from one address. Default 1,024 each. */
+  readonly maxProvenOfOne?: number;
   /** How long a connection may stay without proof. Default 30 s. */
   readonly unprovenMs?: number;
 }
+
+/** Who is on a connection: what a caller is to the door. */
+export interface DoorCaller {
+  readonly words: string;
+  fault(): string;
+}
+
+interface Proven {
+  readonly socket: Socket;
+  readonly host: string;
+  /** Its first caller: the place is counted as that one's. */
+  readonly words: string;
+  /** The last one. */
+  caller: DoorCaller;
+  lapsedSweeps: number;
+}
+
+/** Longer than any call without proof takes: who asks for a new certificate on it can. */
+const maxLapsedSweeps = 15;
 
 interface Unproven {
   readonly socket: Socket;
@@ -34,6 +55,10 @@ export class TlsDoor {
   /** By address and port of the caller. */
   readonly #unproven = new Map<string, Unproven>();
   readonly #unprovenOf = new Map<string, number>();
+  /** By address and port of the caller. */
+  readonly #proven = new Map<string, Proven>();
+  /** By `host …` and `caller …`. */
+  readonly #provenOf = new Map<string, number>();
 
   private constructor(options: TlsDoorOptions) {
     this.#options = options;
@@ -65,9 +90,37 @@ export class TlsDoor {
     return this.#sockets.size;
   }
 
-  /** The caller on the connection from this address is known. */
-  proven(address: string): void {
+  /** The caller on the connection from this address is known. A connection too many of one is ended. */
+  proven(address: string, caller: DoorCaller): void {
+    const known = this.#proven.get(address);
+    if (known !== undefined) {
+      known.caller = caller;
+      known.lapsedSweeps = 0;
+      return;
+    }
+    const unproven = this.#unproven.get(address);
+    if (unproven === undefined) return;
     this.#endUnproven(address);
+    const { socket, host } = unproven;
+    const proven: Proven = { socket, host, words: caller.words, caller, lapsedSweeps: 0 };
+    const { maxProvenOfOne = 1_024, onRefused } = this.#options;
+    if (placesOf(proven).some((place) => (this.#provenOf.get(place) ?? 0) >= maxProvenOfOne)) {
+      onRefused('too-many-connections-of-one');
+      socket.destroy();
+      return;
+    }
+    for (const place of placesOf(proven)) this.#provenOf.set(place, (this.#provenOf.get(place) ?? 0) + 1);
+    this.#proven.set(address, proven);
+  }
+
+  /** Ends connections whose callers count no more and have not come with a new proof for a while. Called every second or so. */
+  sweep(): void {
+    for (const proven of this.#proven.values()) {
+      proven.lapsedSweeps = proven.caller.fault() === '' ? 0 : proven.lapsedSweeps + 1;
+      if (proven.lapsedSweeps < maxLapsedSweeps) continue;
+      this.#options.onRefused('lapsed-connection');
+      proven.socket.destroy();
+    }
   }
 
   /** Takes no more connections; those that are here go with the gRPC server. */
@@ -97,6 +150,7 @@ export class TlsDoor {
     }
     const address = `${host}:${remotePort}`;
     this.#endUnproven(address);
+    this.#endProven(address);
     this.#sockets.add(socket);
     this.#unprovenOf.set(host, waiting + 1);
     this.#unproven.set(address, {
@@ -111,8 +165,20 @@ export class TlsDoor {
       this.#sockets.delete(socket);
       // The address may be another connection's by now.
       if (this.#unproven.get(address)?.socket === socket) this.#endUnproven(address);
+      if (this.#proven.get(address)?.socket === socket) this.#endProven(address);
     });
     return true;
+  }
+
+  #endProven(address: string): void {
+    const proven = this.#proven.get(address);
+    if (proven === undefined) return;
+    this.#proven.delete(address);
+    for (const place of placesOf(proven)) {
+      const rest = (this.#provenOf.get(place) ?? 1) - 1;
+      if (rest <= 0) this.#provenOf.delete(place);
+      else this.#provenOf.set(place, rest);
+    }
   }
 
   #endUnproven(address: string): void {
@@ -124,4 +190,8 @@ export class TlsDoor {
     if (rest <= 0) this.#unprovenOf.delete(unproven.host);
     else this.#unprovenOf.set(unproven.host, rest);
   }
+}
+
+function placesOf({ host, words }: Proven): readonly string[] {
+  return [`host ${host}`, `caller ${words}`];
 }

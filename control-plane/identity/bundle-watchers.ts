@@ -19,15 +19,18 @@ interface Departed {
   readonly untilMs: number;
 }
 
-/** So many at most are waited for; a flood of identities must not fill the memory. */
+/** Identities that are waited for at most; a flood of them must not fill the memory. */
 const maxDeparted = 20_000;
+/** Of one identity at a time: more would be one proxy that comes again and again. */
+const maxWatchersOfOne = 1_000;
 
 export class BundleWatchers {
   readonly #watchers = new Set<BundleWatcher>();
-  readonly #departed = new Map<string, Departed[]>();
+  readonly #countOf = new Map<string, number>();
+  /** One of each identity, whatever number of its watchers left: else who comes and goes could hold up a rotation. */
+  readonly #departed = new Map<string, Departed>();
   readonly #nowMs: () => number;
   readonly #lingerMs: number;
-  #departedCount = 0;
 
   /** `lingerMs`: how long who has left is waited for. */
   constructor(nowMs: () => number, lingerMs: number) {
@@ -35,21 +38,24 @@ export class BundleWatchers {
     this.#lingerMs = lingerMs;
   }
 
-  add(watcher: BundleWatcher): void {
+  /** False: this identity has too many, and this one is not counted. */
+  add(watcher: BundleWatcher): boolean {
+    const count = this.#countOf.get(watcher.identity) ?? 0;
+    if (count >= maxWatchersOfOne) return false;
+    this.#countOf.set(watcher.identity, count + 1);
     this.#watchers.add(watcher);
-    const before = this.#departed.get(watcher.identity);
-    if (before === undefined) return;
-    before.shift();
-    this.#departedCount--;
-    if (before.length === 0) this.#departed.delete(watcher.identity);
+    this.#departed.delete(watcher.identity);
+    return true;
   }
 
   delete(watcher: BundleWatcher): void {
-    if (!this.#watchers.delete(watcher) || this.#departedCount >= maxDeparted) return;
-    const list = this.#departed.get(watcher.identity) ?? [];
-    list.push({ watcher, untilMs: this.#nowMs() + this.#lingerMs });
-    this.#departed.set(watcher.identity, list);
-    this.#departedCount++;
+    if (!this.#watchers.delete(watcher)) return;
+    const { identity } = watcher;
+    const count = (this.#countOf.get(identity) ?? 0) - 1;
+    if (count <= 0) this.#countOf.delete(identity);
+    else this.#countOf.set(identity, count);
+    if (this.#departed.has(identity) || this.#departed.size < maxDeparted)
+      this.#departed.set(identity, { watcher, untilMs: this.#nowMs() + this.#lingerMs });
   }
 
   sendAll(): void {
@@ -68,7 +74,7 @@ export class BundleWatchers {
       if (certificateAuthorityId === signingId) moved++;
     };
     for (const watcher of this.#watchers) count(watcher);
-    for (const list of this.#departed.values()) for (const { watcher } of list) count(watcher);
+    for (const { watcher } of this.#departed.values()) count(watcher);
     return { holders, withBundle, moved };
   }
 
@@ -80,17 +86,12 @@ export class BundleWatchers {
       if (phase === 'bundle' ? appliedSequence < sequence : certificateAuthorityId !== signingId) found.add(identity);
     };
     for (const watcher of this.#watchers) look(watcher);
-    for (const list of this.#departed.values()) for (const { watcher } of list) look(watcher);
+    for (const { watcher } of this.#departed.values()) look(watcher);
     return [...found].slice(0, most);
   }
 
   #forget(): void {
     const nowMs = this.#nowMs();
-    for (const [identity, list] of this.#departed) {
-      const waited = list.filter(({ untilMs }) => nowMs < untilMs);
-      this.#departedCount -= list.length - waited.length;
-      if (waited.length === 0) this.#departed.delete(identity);
-      else if (waited.length < list.length) this.#departed.set(identity, waited);
-    }
+    for (const [identity, { untilMs }] of this.#departed) if (nowMs >= untilMs) this.#departed.delete(identity);
   }
 }

@@ -42,6 +42,7 @@ import { RefusalLog } from '../door/refusal-log.ts';
 import { BundleWatchers } from './bundle-watchers.ts';
 import { IdentityMetrics } from './identity-metrics.ts';
 import { IdentityService } from './identity-service.ts';
+import { kubernetesToken } from './kubernetes-token.test-data.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
 import { TokenReview } from './token-review.ts';
 
@@ -91,7 +92,7 @@ beforeEach(async () => {
       text: async () =>
         JSON.stringify({
           status: {
-            authenticated: body.includes('"good"'),
+            authenticated: body.includes('.good"'),
             audiences: ['outrigger'],
             user: { username: 'system:serviceaccount:shop:orders' },
           },
@@ -222,7 +223,11 @@ describe('IdentityService/Sign', () => {
   });
 
   it('gives the service account’s identity for a Kubernetes token', async () => {
-    const response = await sign(connect(null), { case: 'kubernetesToken', value: 'good' }, orders.text);
+    const response = await sign(
+      connect(null),
+      { case: 'kubernetesToken', value: kubernetesToken('good') },
+      orders.text,
+    );
     expect(readCertificate(response.chain[0]!).extensions.uris).toEqual([orders.text]);
   });
 
@@ -247,7 +252,7 @@ describe('IdentityService/Sign', () => {
       'a Kubernetes token that Kubernetes does not know',
       status.UNAUTHENTICATED,
       'does not know the token',
-      () => ({ case: 'kubernetesToken', value: 'bad' }),
+      () => ({ case: 'kubernetesToken', value: kubernetesToken('bad') }),
       '',
     ],
     [
@@ -268,7 +273,7 @@ describe('IdentityService/Sign', () => {
       'somebody else’s identity for a Kubernetes token',
       status.PERMISSION_DENIED,
       'was asked for',
-      () => ({ case: 'kubernetesToken', value: 'good' }),
+      () => ({ case: 'kubernetesToken', value: kubernetesToken('good') }),
       'spiffe://cluster.local/ns/shop/sa/admin',
     ],
     ['what is no SPIFFE ID', status.INVALID_ARGUMENT, 'is no SPIFFE ID', joinToken, 'orders'],

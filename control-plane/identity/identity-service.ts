@@ -91,7 +91,13 @@ export class IdentityService {
             );
         },
       };
-      watchers.add(watcher);
+      if (!watchers.add(watcher)) {
+        stream.emit(
+          'error',
+          refusal(status.RESOURCE_EXHAUSTED, `${identity.id.text} watches trust bundles too many times at once`),
+        );
+        return;
+      }
       stream.on('data', (request: WatchBundleRequest) => {
         watcher.appliedSequence = Number(request.appliedSequence);
         watcher.certificateAuthorityId = request.certificateAuthorityId;
@@ -111,7 +117,7 @@ export class IdentityService {
     // The key first: a request that is no good must not use up a token.
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
-    const { id, proof } = await this.#prove(request, wanted, context, publicKey);
+    const { id, proof } = await this.#prove(request, wanted, context, publicKey, peer);
     if (id.text === controlPlaneId(authority.trustDomain).text)
       throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
     const leaf = authority.sign(publicKey, id, { proof, peer });
@@ -129,6 +135,7 @@ export class IdentityService {
     wanted: SpiffeId | null,
     context: ConnectionContext,
     publicKey: Uint8Array,
+    peer: string,
   ): Promise<{ readonly id: SpiffeId; readonly proof: IssuingReason['proof'] }> {
     const { authority, joinTokens, tokenReview, nowMs } = this.#options;
     switch (request.proof.case) {
@@ -140,7 +147,10 @@ export class IdentityService {
             'token-refused',
             'this control plane does not run in Kubernetes, and takes no tokens of it; use a join token',
           );
-        const { namespace, serviceAccount } = await tokenReview.review(request.proof.value);
+        const { namespace, serviceAccount } = await tokenReview.review(request.proof.value, {
+          host: peer.slice(0, peer.lastIndexOf(':')),
+          signing: true,
+        });
         return {
           id: onlyIf(wanted, serviceAccountId(authority.trustDomain, namespace, serviceAccount), 'Kubernetes token'),
           proof: 'kubernetes_token',

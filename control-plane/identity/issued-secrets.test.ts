@@ -112,6 +112,21 @@ describe('SDS', () => {
     expect(await sds.failed).toMatchObject({ code: status.PERMISSION_DENIED });
   });
 
+  it('by a join token is for as many node ids as it has uses, each as often as it comes', async () => {
+    doors = await MeshDoors.start();
+    const { token } = JSON.parse((await doors.admin('POST', '/api/v1/tokens', { services: ['shop/orders'] })).text);
+    const open = (id: string): Delta => {
+      const sds = deltaSecrets(doors.tls(), bearer(token as string));
+      sds.write(ask({ node: node(id), resourceNamesSubscribe: ['default'] }));
+      return sds;
+    };
+    for (let times = 0; times < 2; times++) expect((await open('envoy-1').next()).resources).toHaveLength(1);
+    expect(await open('envoy-2').failed).toMatchObject({
+      code: status.UNAUTHENTICATED,
+      details: expect.stringContaining('is used up, and not by a proxy with this node.id'),
+    });
+  });
+
   it('by state of the world on a stream of its own: names that there are, and no answer for others', async () => {
     doors = await MeshDoors.start();
     const sds: OpenStream<DiscoveryRequest, DiscoveryResponse> = stream(

@@ -103,6 +103,7 @@ export class IssuedSecrets implements SecretSource {
     const key = keyOf(holder);
     let shared = this.#certificates.get(key);
     if (shared === undefined) {
+      holder.use();
       if (!this.#count(holder.identity.text, 1)) return null;
       const users = new Set<OpenSecrets>();
       const reason = { proof: holder.proof, peer: holder.peer };

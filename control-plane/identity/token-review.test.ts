@@ -1,7 +1,10 @@
 import { describe, expect, it } from 'vitest';
+import { kubernetesToken } from './kubernetes-token.test-data.ts';
 import { TokenReview, type TokenReviewAnswer, TokenReviewUnavailable } from './token-review.ts';
 
 const audience = 'outrigger';
+const token = kubernetesToken('x');
+const from = { host: '10.0.0.1', signing: true };
 const user = { username: 'system:serviceaccount:shop:orders' };
 
 function rig(answer: () => Promise<TokenReviewAnswer>, maxInFlight = 32) {
@@ -28,7 +31,7 @@ const refused = expect.objectContaining({ name: 'IdentityFault', reason: 'token-
 describe('TokenReview (authentication.k8s.io/v1)', () => {
   it('asks with our audience and credential, and gives the service account', async () => {
     const { review, calls } = rig(says({ authenticated: true, audiences: [audience], user }));
-    expect(await review.review('a.b.c')).toEqual({ namespace: 'shop', serviceAccount: 'orders' });
+    expect(await review.review(token, from)).toEqual({ namespace: 'shop', serviceAccount: 'orders' });
     expect(calls).toEqual([
       {
         url: 'https://kubernetes.default.svc/apis/authentication.k8s.io/v1/tokenreviews',
@@ -36,7 +39,7 @@ describe('TokenReview (authentication.k8s.io/v1)', () => {
         body: {
           apiVersion: 'authentication.k8s.io/v1',
           kind: 'TokenReview',
-          spec: { token: 'a.b.c', audiences: [audience] },
+          spec: { token, audiences: [audience] },
         },
       },
     ]);
@@ -59,12 +62,24 @@ describe('TokenReview (authentication.k8s.io/v1)', () => {
       { authenticated: true, audiences: [audience], user: { username: 'system:serviceaccount:a:b:c' } },
     ],
   ])('refuses %s', async (_, status) => {
-    await expect(rig(says(status)).review.review('a.b.c')).rejects.toThrow(refused);
+    await expect(rig(says(status)).review.review(token, from)).rejects.toThrow(refused);
   });
 
-  it.each(['', 'a b', 'a\r\nx: y', 'x'.repeat(17_000)])('asks nothing about what is no token', async (token) => {
+  it.each([
+    '',
+    'a b',
+    'a\r\nx: y',
+    'x'.repeat(17_000),
+    'a.b.c',
+    `${token}.d`,
+    kubernetesToken('x', { exp: undefined }),
+    kubernetesToken('x', { exp: Date.now() / 1000 - 61 }),
+    kubernetesToken('x', { aud: ['other'] }),
+    kubernetesToken('x', { aud: undefined }),
+    kubernetesToken('x'.repeat(17_000)),
+  ])('asks nothing about what is no token for us', async (token) => {
     const { review, calls } = rig(says({}));
-    await expect(review.review(token)).rejects.toThrow(refused);
+    await expect(review.review(token, from)).rejects.toThrow(refused);
     expect(calls).toEqual([]);
   });
 
@@ -75,7 +90,7 @@ describe('TokenReview (authentication.k8s.io/v1)', () => {
     ['the answer is not JSON', async () => ({ status: 201, text: async () => '<html>' })],
     ['the answer is too long', async () => ({ status: 201, text: async () => ' '.repeat(300_000) })],
   ])('says that nothing is known when %s', async (_, answer) => {
-    await expect(rig(answer).review.review('a.b.c')).rejects.toThrow(TokenReviewUnavailable);
+    await expect(rig(answer).review.review(token, from)).rejects.toThrow(TokenReviewUnavailable);
   });
 
   it('asks no more than so many at a time, and again when one is done', async () => {
@@ -87,10 +102,24 @@ describe('TokenReview (authentication.k8s.io/v1)', () => {
       await held;
       return says({ authenticated: true, audiences: [audience], user })();
     }, 1);
-    const first = review.review('a.b.c');
-    await expect(review.review('a.b.c')).rejects.toThrow('too many');
+    const first = review.review(token, from);
+    await expect(review.review(token, from)).rejects.toThrow('too many');
     release();
     await first;
-    expect(await review.review('a.b.c')).toEqual({ namespace: 'shop', serviceAccount: 'orders' });
+    expect(await review.review(token, from)).toEqual({ namespace: 'shop', serviceAccount: 'orders' });
+  });
+
+  it('asks no more than so many at a time for one address, and keeps places for signing', async () => {
+    const { review, calls } = rig(() => new Promise(() => {}), 16);
+    const asks = (host: string, signing: boolean, times: number): void => {
+      for (let time = 0; time < times; time++) review.review(token, { host, signing }).catch(() => {});
+    };
+    asks('10.0.0.1', false, 10);
+    expect(calls).toHaveLength(8);
+    for (const host of ['10.0.0.2', '10.0.0.3']) asks(host, false, 8);
+    expect(calls).toHaveLength(12);
+    asks('10.0.0.4', true, 8);
+    expect(calls).toHaveLength(16);
+    await expect(review.review(token, { host: '10.0.0.5', signing: true })).rejects.toThrow('too many');
   });
 });

@@ -16,8 +16,19 @@ export interface TokenReviewOptions {
   ) => Promise<TokenReviewAnswer>;
   /** Default 5 s. */
   readonly timeoutMs?: number;
-  /** Reviews at a time. Default 32. */
+  /** Reviews at a time. Default 32; a quarter of them is for signing only. */
   readonly maxInFlight?: number;
+  /** Of these, for one remote address. Default 8. */
+  readonly maxInFlightOfOne?: number;
+  /** Wall clock. Default: the system's. */
+  readonly nowMs?: () => number;
+}
+
+/** Who shows a token, and what for: a first certificate goes before streams. */
+export interface TokenBearer {
+  /** Remote address without its port. */
+  readonly host: string;
+  readonly signing: boolean;
 }
 
 export interface TokenReviewAnswer {
@@ -29,10 +40,13 @@ export interface TokenReviewAnswer {
 export class TokenReviewUnavailable extends Error {}
 
 const maxTokenBytes = 16 * 1024;
+/** Between the cluster's clock and ours. */
+const clockSkewMs = 60_000;
 const maxAnswerBytes = 256 * 1024;
 
 export class TokenReview {
   readonly #options: TokenReviewOptions;
+  readonly #inFlightOf = new Map<string, number>();
   #inFlight = 0;
 
   constructor(options: TokenReviewOptions) {
@@ -40,16 +54,23 @@ export class TokenReview {
   }
 
   /** Whose token it is. Rejects with IdentityFault `token-refused`, or TokenReviewUnavailable. */
-  async review(token: string): Promise<ServiceAccount> {
-    if (token.length > maxTokenBytes || !/^[A-Za-z0-9._-]+$/.test(token))
-      throw new IdentityFault('token-refused', 'the Kubernetes token has not the form of one');
-    if (this.#inFlight >= (this.#options.maxInFlight ?? 32))
+  async review(token: string, { host, signing }: TokenBearer): Promise<ServiceAccount> {
+    const { audience, maxInFlight = 32, maxInFlightOfOne = 8, nowMs = Date.now } = this.#options;
+    // What anybody can see is wrong costs the API server nothing.
+    checkForm(token, audience, nowMs());
+    const ofOne = this.#inFlightOf.get(host) ?? 0;
+    const places = signing ? maxInFlight : Math.ceil(maxInFlight * 0.75);
+    if (this.#inFlight >= places || ofOne >= maxInFlightOfOne)
       throw new TokenReviewUnavailable('too many Kubernetes tokens are being checked; try again');
     this.#inFlight++;
+    this.#inFlightOf.set(host, ofOne + 1);
     try {
-      return readReview(await this.#ask(token), this.#options.audience);
+      return readReview(await this.#ask(token), audience);
     } finally {
       this.#inFlight--;
+      const rest = this.#inFlightOf.get(host)! - 1;
+      if (rest === 0) this.#inFlightOf.delete(host);
+      else this.#inFlightOf.set(host, rest);
     }
   }
 
@@ -87,6 +108,31 @@ export class TokenReview {
       throw new TokenReviewUnavailable('Kubernetes gave an answer about the token that is too long');
     return text;
   }
+}
+
+/** Claims are believed only to refuse: whether they are true, Kubernetes says. */
+function checkForm(token: string, audience: string, nowMs: number): void {
+  const noToken = new IdentityFault('token-refused', 'the Kubernetes token has not the form of one');
+  const parts = /^[A-Za-z0-9_-]+\.([A-Za-z0-9_-]+)\.[A-Za-z0-9_-]+$/.exec(token);
+  if (token.length > maxTokenBytes || parts === null) throw noToken;
+  let claims: { readonly exp?: unknown; readonly aud?: unknown } | null;
+  try {
+    claims = JSON.parse(Buffer.from(parts[1]!, 'base64url').toString()) as typeof claims;
+  } catch {
+    throw noToken;
+  }
+  const { exp, aud } = claims ?? {};
+  if (typeof exp !== 'number') throw noToken;
+  if (exp * 1000 <= nowMs - clockSkewMs)
+    throw new IdentityFault(
+      'token-refused',
+      'the Kubernetes token has expired; read its file again, as Kubernetes renews it',
+    );
+  if (!(Array.isArray(aud) ? aud : [aud]).includes(audience))
+    throw new IdentityFault(
+      'token-refused',
+      `the Kubernetes token is not for the audience ${audience}: mount a projected token with it`,
+    );
 }
 
 interface ReviewStatus {

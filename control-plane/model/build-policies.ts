@@ -65,9 +65,10 @@ export function buildPolicies(resources: readonly Resource[], keySets: KeySets, 
 
 function scopeOf({ namespace, targets }: PolicyResource, services: ReadonlyMap<string, ServiceResource>): PolicyScope {
   if (targets.services.length > 0) {
-    const workloads = targets.services.map(({ name }) => {
+    // What registers under the name is of the Service, whatever labels it says; and what the selector picks is.
+    const workloads = targets.services.flatMap(({ name }) => {
       const selector = services.get(`${namespace}/${name}`)?.selector ?? null;
-      return selector === null ? { service: name } : { labels: selector };
+      return [{ service: name }, ...(selector === null ? [] : [{ labels: selector }])];
     });
     return { namespace, workloads };
   }

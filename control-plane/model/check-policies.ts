@@ -79,7 +79,7 @@ function checkTokens(
   issuers: Map<string, RequestAuthenticationResource>,
   warn: Warn,
 ): void {
-  for (const [at, { issuer, keys }] of policy.rules.entries()) {
+  for (const [at, { issuer }] of policy.rules.entries()) {
     const key = `${policy.namespace} ${issuer}`;
     const other = issuers.get(key);
     if (other !== undefined)
@@ -88,8 +88,6 @@ function checkTokens(
         `${resourceName(other)} has the issuer ${JSON.stringify(issuer)} too; where both hold, the first by name counts for tokens of it`,
       );
     else issuers.set(key, policy);
-    if (keys.from === 'uri' && keys.uri.startsWith('http:'))
-      warn(keys.path, 'keys that come by http can be replaced on their way; use https');
   }
 }
 

@@ -1,33 +1,58 @@
 /** Endpoints of one Service's ports from both sources: registered instances, and those that its file lists. */
 import type { ServiceResource } from '../config-kind/resource.ts';
 import type { Endpoint, PortDefinition } from './model.ts';
+import { peerMode } from './peer-mode.ts';
+import type { PeerPolicy } from './policy-set.ts';
 import type { RegisteredInstance } from './registered-instance.ts';
 
-/** Whether every label of the selector is there with its value. */
-export function selects(selector: Readonly<Record<string, string>>, labels: Readonly<Record<string, string>>): boolean {
-  return Object.entries(selector).every(([key, value]) => Object.hasOwn(labels, key) && labels[key] === value);
+/** Which registered instances callers with an identity are not sent to: those without, where one of the service has one, or where a policy says STRICT. By the default alone they are. */
+function plainCallersOnly(
+  instances: readonly RegisteredInstance[],
+  { targetPort, port }: Pick<PortDefinition, 'targetPort' | 'port'>,
+  peers: readonly PeerPolicy[],
+): (instance: RegisteredInstance) => boolean {
+  const proven = instances.some(({ identity }) => identity !== '');
+  return (instance) => {
+    if (instance.identity !== '') return false;
+    if (proven) return true;
+    const { mode, policy } = peerMode(peers, instance, targetPort ?? port);
+    return mode === 'STRICT' && policy !== null;
+  };
 }
 
-/** Sorted; of two at one address and port the registered one counts, and of two registered ones that with the smaller instance id. */
+/**
+ * Sorted, and each address and port once: of two registered instances the one with an identity counts, then the smaller instance id; a registered one before one of the file, unless it is one
+ * that callers with an identity are not sent to. So nobody without proof takes an address from anybody.
+ */
 export function mergeEndpoints(
   definition: PortDefinition,
   resource: ServiceResource,
   instances: readonly RegisteredInstance[],
+  peers: readonly PeerPolicy[],
 ): Endpoint[] {
+  const isPlain = plainCallersOnly(instances, definition, peers);
   const byAddress = new Map<string, Endpoint>();
   const add = (endpoint: Endpoint): void => {
     const key = `${endpoint.address} ${endpoint.port}`;
     const there = byAddress.get(key);
-    if (
-      there === undefined ||
-      (there.instanceId !== '' && endpoint.instanceId !== '' && endpoint.instanceId < there.instanceId)
-    )
-      byAddress.set(key, endpoint);
+    if (there === undefined || goesBefore(endpoint, there)) byAddress.set(key, endpoint);
   };
   for (const instance of instances) {
     if (instance.portName !== '' && instance.portName !== definition.name) continue;
     const { address, port, zone, labels, healthy, instanceId, identity } = instance;
-    add({ address, port, weight: Math.max(1, instance.weight), zone, labels, healthy, instanceId, identity });
+    add({
+      address,
+      port,
+      weight: Math.max(1, instance.weight),
+      zone,
+      labels,
+      healthy,
+      instanceId,
+      identity,
+      takesMtls:
+        identity !== '' && peerMode(peers, instance, definition.targetPort ?? definition.port).mode !== 'DISABLE',
+      plainCallersOnly: isPlain(instance),
+    });
   }
   for (const { address, port, weight, zone, labels } of resource.endpoints) {
     add({
@@ -39,11 +64,20 @@ export function mergeEndpoints(
       healthy: true,
       instanceId: '',
       identity: '',
+      takesMtls: false,
+      plainCallersOnly: false,
     });
   }
   return [...byAddress.values()].toSorted(
     (a, b) => compare(a.zone, b.zone) || compare(a.address, b.address) || a.port - b.port,
   );
+}
+
+function goesBefore(endpoint: Endpoint, there: Endpoint): boolean {
+  if (there.instanceId === '') return false;
+  if (endpoint.instanceId === '') return there.plainCallersOnly;
+  const proven = Number(endpoint.identity !== '') - Number(there.identity !== '');
+  return proven > 0 || (proven === 0 && endpoint.instanceId < there.instanceId);
 }
 
 function compare(a: string, b: string): number {

@@ -95,6 +95,23 @@ describe('endpoints', () => {
     );
     expect(rows).toMatchObject([{ instanceId: 'y', healthy: true, source: 'registry' }]);
   });
+
+  test("at one address and port are the one with an identity, whatever it is called, and the file's before one that proves nothing", () => {
+    const identity = 'spiffe://cluster.local/ns/shop/sa/a';
+    const yaml = service('a', '{ports: [{port: 80, targetPort: 15006}], endpoints: [{address: 10.0.0.2}]}');
+    const model = new ModelBuilder().build({
+      resources: resourcesOf(yaml),
+      instances: [
+        instance('a', '10.0.0.1', { instanceId: 'z', identity }),
+        instance('a', '10.0.0.1', { instanceId: 'a' }),
+        instance('a', '10.0.0.2', { instanceId: 'b' }),
+      ],
+    });
+    expect(model.services.get('shop/a')!.ports[0]!.endpoints.endpoints).toMatchObject([
+      { address: '10.0.0.1', instanceId: 'z', identity, plainCallersOnly: false },
+      { address: '10.0.0.2', instanceId: '', plainCallersOnly: false },
+    ]);
+  });
 });
 
 describe('identity', () => {

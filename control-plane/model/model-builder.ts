@@ -3,11 +3,12 @@ import type { Resource } from '../config-kind/resource.ts';
 import { buildPolicies, type KeySets, noPolicies } from './build-policies.ts';
 import { checkReferences } from './check-references.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
-import { mergeEndpoints, selects } from './merge-endpoints.ts';
+import { mergeEndpoints } from './merge-endpoints.ts';
 import type { Model, ModelWarning, PortModel, PortRouting, ServiceModel } from './model.ts';
-import type { PolicySet } from './policy-set.ts';
+import type { PeerPolicy, PolicySet } from './policy-set.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 import type { RegisteredInstance } from './registered-instance.ts';
+import { selects } from './selects.ts';
 import { buildSkeleton, type ServiceSkeleton } from './service-skeleton.ts';
 
 export interface ModelInput {
@@ -29,11 +30,14 @@ export class ModelBuilder {
   #referenceWarnings: readonly ReferenceWarning[] = [];
   /** Which instances each service had last time, to skip services that none of a change concerns. */
   #candidates = new Map<string, readonly RegisteredInstance[]>();
+  /** Of each service, how many instances without identity callers with one are not sent to. */
+  #leftOut = new Map<string, number>();
   #model: Model = emptyModel;
 
   /** The same model as before when nothing changed. No input may be changed in place. */
   build({ resources, instances, keySets = noKeySets }: ModelInput): Model {
     if (resources === this.#resources && instances === this.#instances && keySets === this.#keySets) return this.#model;
+    const { peers } = this.#policies;
     if (resources !== this.#resources || keySets !== this.#keySets)
       this.#policies = buildPolicies(resources, keySets, this.#policies);
     this.#keySets = keySets;
@@ -47,17 +51,23 @@ export class ModelBuilder {
     const index = new InstanceIndex(instances);
     const candidates = new Map<string, readonly RegisteredInstance[]>();
     const services = new Map<string, ServiceModel>();
+    const leftOut = new Map<string, number>();
     for (const [key, skeleton] of this.#skeleton) {
       const mine = index.of(skeleton);
       candidates.set(key, mine);
       const before = this.#model.services.get(key);
       const same =
         before !== undefined &&
+        peers === this.#policies.peers &&
         oldSkeleton.get(key) === skeleton &&
         equalLists(this.#candidates.get(key) ?? [], mine, Object.is);
-      services.set(key, same ? before : serviceModel(skeleton, mine, before));
+      const service = same ? before : serviceModel(skeleton, mine, before, this.#policies.peers);
+      services.set(key, service);
+      const count = service === before ? (this.#leftOut.get(key) ?? 0) : plainCallersOnlyOf(service);
+      if (count > 0) leftOut.set(key, count);
     }
     this.#candidates = candidates;
+    this.#leftOut = leftOut;
     this.#model = this.#withIdentity(services, this.#warnings(index));
     return this.#model;
   }
@@ -100,14 +110,28 @@ export class ModelBuilder {
         message: `${count} registered, but ${reason}: nobody is sent there`,
       });
     }
+    for (const [service, count] of this.#leftOut)
+      warnings.push({
+        resource: `instances of ${service}`,
+        place: '',
+        message: `${count} registered without identity, where others have one or a PeerAuthentication says STRICT: callers with an identity are not sent there`,
+      });
     return warnings;
   }
+}
+
+function plainCallersOnlyOf({ ports }: ServiceModel): number {
+  const ids = ports.flatMap(({ endpoints }) =>
+    endpoints.endpoints.filter((each) => each.plainCallersOnly).map(({ instanceId }) => instanceId),
+  );
+  return new Set(ids).size;
 }
 
 function serviceModel(
   { resource, ports }: ServiceSkeleton,
   instances: readonly RegisteredInstance[],
   before: ServiceModel | undefined,
+  peers: readonly PeerPolicy[],
 ): ServiceModel {
   const now: ServiceModel = {
     namespace: resource.namespace,
@@ -120,7 +144,7 @@ function serviceModel(
         namespace,
         service,
         port,
-        endpoints: mergeEndpoints(definition, resource, instances),
+        endpoints: mergeEndpoints(definition, resource, instances, peers),
       });
       return old?.definition === definition && old.routing === routing && old.endpoints === endpoints
         ? old

@@ -75,8 +75,12 @@ export interface Endpoint {
   readonly healthy: boolean;
   /** '' : from a file. */
   readonly instanceId: string;
-  /** SPIFFE ID that it registered with, proven by its certificate: it takes mTLS. '' : none. */
+  /** SPIFFE ID that it registered with, proven by its certificate. '' : none. */
   readonly identity: string;
+  /** It has an identity, and no PeerAuthentication says DISABLE for it: callers with an identity come by mTLS. */
+  readonly takesMtls: boolean;
+  /** Registered without proof where others have proven who they are, or where they must: callers with an identity are not sent there. */
+  readonly plainCallersOnly: boolean;
 }
 
 /** What makes the virtual hosts of a port. */

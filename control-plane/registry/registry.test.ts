@@ -8,7 +8,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import { type Instance, InstanceSchema } from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
 import { InstanceStore } from './instance-store.ts';
 import { instanceFault } from './registration-check.ts';
-import { Registry } from './registry.ts';
+import { Registry, type RegistryOptions } from './registry.ts';
 
 const folders: string[] = [];
 afterEach(() => {
@@ -48,12 +48,18 @@ function dataFolder(): string {
   return folder;
 }
 
-function rig(dataDir: string | null) {
+function rig(dataDir: string | null, mayBe: RegistryOptions['mayBe'] = () => true) {
   const time = new ManualTime();
   const log = pino({ level: 'silent' });
   const store = new InstanceStore(dataDir, log, time.after);
   let changes = 0;
-  const registry = new Registry({ store, nowMs: () => time.nowMs, after: time.after, onChange: () => changes++ });
+  const registry = new Registry({
+    store,
+    nowMs: () => time.nowMs,
+    after: time.after,
+    mayBe,
+    onChange: () => changes++,
+  });
   return { time, registry, changes: () => changes };
 }
 
@@ -78,6 +84,17 @@ describe('the registry', () => {
     expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['kept']);
     time.pass(11_000);
     expect(registry.heartbeat(kept.leaseId)).toBeNull();
+  });
+
+  test('drops an instance whose identity is no more one of its service, at the next sweep', () => {
+    let accounts = ['a', 'b'];
+    const { time, registry } = rig(null, (_, identity) => accounts.includes(identity));
+    for (const identity of ['', 'a', 'b']) registry.register(instance({ instanceId: `of-${identity}` }), 10, identity);
+    time.pass(1_000);
+    expect(registry.instances).toHaveLength(3);
+    accounts = ['a'];
+    time.pass(1_000);
+    expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['of-', 'of-a']);
   });
 
   test('replaces the instance of the same id, whose old lease is void', () => {

@@ -12,6 +12,8 @@ export interface RegistryOptions {
   readonly store: InstanceStore;
   readonly nowMs: () => number;
   readonly after: (delayMs: number, callback: () => void) => () => void;
+  /** Whether who registered with this identity may still be such an instance; asked at each sweep. Default: always. */
+  readonly mayBe?: (instance: Instance, identity: string) => boolean;
   /** Told after every change. */
   readonly onChange: () => void;
 }
@@ -136,7 +138,10 @@ export class Registry {
 
   #sweep(): void {
     const now = this.#options.nowMs();
-    const expired = [...this.#leases.values()].filter((lease) => lease.expiresMs <= now);
+    const { mayBe = () => true } = this.#options;
+    const expired = [...this.#leases.values()].filter(
+      ({ expiresMs, instance, identity }) => expiresMs <= now || (identity !== '' && !mayBe(instance, identity)),
+    );
     for (const lease of expired) this.#drop(lease);
     if (expired.length > 0)
       this.#changed(

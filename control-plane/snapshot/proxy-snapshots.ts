@@ -5,7 +5,8 @@
 import type { Logger } from 'pino';
 import type { Model } from '../model/model.ts';
 import { checkResources } from '../translate/check-resources.ts';
-import { proxyKey } from '../translate/proxy-node.ts';
+import { type ProxyNode, proxyKey } from '../translate/proxy-node.ts';
+import { plaintextByDefault, proxyPolicies } from '../translate/proxy-policies.ts';
 import { type ProxyResources, translate } from '../translate/translate.ts';
 import type { ConnectedProxy, ProxyRegistry } from '../xds-server/connected-proxy.ts';
 import { type ResourceMap, type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
@@ -40,6 +41,12 @@ class TranslatedSnapshot implements ServedSnapshot {
         return noResources;
     }
   }
+}
+
+function takesPlaintext({ policies }: Model, proxy: ProxyNode): boolean {
+  return (
+    proxy.kind !== 'grpc' && proxy.appPort !== null && proxyPolicies(policies, proxy).modeReason === plaintextByDefault
+  );
 }
 
 /** What proxies of one key are given. */
@@ -169,6 +176,10 @@ export class ProxySnapshots implements ProxyRegistry {
     const resources = this.#options.translate(this.#model!, proxy);
     const faults = checkResources(resources);
     const proxies = new Set<ConnectedProxy>();
+    if (old === undefined && takesPlaintext(this.#model!, proxy))
+      this.#options.log.warn(
+        `proxy ${proxy.id} (${proxy.cluster}) has no identity, and no PeerAuthentication says what holds: its application takes plaintext from anybody. Give it an identity, or say STRICT (then nobody reaches it), PERMISSIVE or DISABLE`,
+      );
     if (faults.length === 0)
       return { snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()), faults, proxies };
     const snapshot = old?.snapshot ?? null;

@@ -12,15 +12,20 @@ import { mtlsEndpoint } from './encode-transport-security.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { outboundCluster } from './resource-names.ts';
 
-const encoded = new WeakMap<PortEndpoints, EncodedResource>();
+/** For callers without an identity, and for those with one where they are sent less. */
+const encodedAll = new WeakMap<PortEndpoints, EncodedResource>();
+const encodedFewer = new WeakMap<PortEndpoints, EncodedResource>();
 
-/** One locality per zone, all of priority 0. Kept as long as the model's part lives. */
-export function encodeEndpoints(part: PortEndpoints): EncodedResource {
+/** One locality per zone, all of priority 0. Kept as long as the model's part lives. `identified`: for callers with an identity. */
+export function encodeEndpoints(part: PortEndpoints, identified: boolean): EncodedResource {
+  const fewer = identified && part.endpoints.some(({ plainCallersOnly }) => plainCallersOnly);
+  const encoded = fewer ? encodedFewer : encodedAll;
   let resource = encoded.get(part);
   if (resource === undefined) {
     const name = outboundCluster(part.namespace, part.service, part.port);
     const zones = new Map<string, Endpoint[]>();
     for (const endpoint of part.endpoints) {
+      if (fewer && endpoint.plainCallersOnly) continue;
       const list = zones.get(endpoint.zone);
       if (list === undefined) zones.set(endpoint.zone, [endpoint]);
       else list.push(endpoint);
@@ -40,12 +45,12 @@ function locality(zone: string, endpoints: readonly Endpoint[]): LocalityLbEndpo
   return create(LocalityLbEndpointsSchema, {
     locality: { region: '', zone, subZone: '' },
     loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + weight, 0),
-    lbEndpoints: endpoints.map(({ address, port, weight, healthy, identity }) => ({
+    lbEndpoints: endpoints.map(({ address, port, weight, healthy, takesMtls }) => ({
       hostIdentifier: { case: 'endpoint' as const, value: { address: socketAddress(address, port) } },
       healthStatus: healthy ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
       loadBalancingWeight: weight,
       // For proxies with an identity; others have clusters that do not look at it.
-      ...(identity === '' ? {} : { metadata: mtlsEndpoint() }),
+      ...(takesMtls ? { metadata: mtlsEndpoint() } : {}),
     })),
   });
 }

@@ -57,8 +57,8 @@ export function proxyManager(options: ManagerOptions): HttpConnectionManager {
     accessLog: proxy.kind === 'outrigger' ? [errorLog()] : [],
     // An application's own Server header stays as it is.
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
-    // Our sidecar lets every upgrade pass when none is named; Envoy only those that are.
-    upgradeConfigs: proxy.kind === 'envoy' ? [{ upgradeType: 'websocket' }] : [],
+    // Our sidecar lets every upgrade pass when none is named; Envoy only those that are. What comes behind one passes no filter, so where who calls or what for decides, h2c and the like must not.
+    upgradeConfigs: proxy.kind === 'envoy' || mtls || filters.length > 0 ? [{ upgradeType: 'websocket' }] : [],
     // What a caller says of itself is taken off in any case.
     ...(mtls
       ? {

@@ -21,7 +21,7 @@ import type { ProxyNode } from './proxy-node.ts';
 import type { ProxyPolicies } from './proxy-policies.ts';
 import { inboundListenerName, inboundName } from './resource-names.ts';
 
-/** STRICT: plaintext callers get 403 and the reason. PERMISSIVE: both kinds get through. DISABLE: plaintext only, as for a proxy without an identity. */
+/** STRICT: plaintext callers get 403 and the reason. PERMISSIVE: both kinds get through. DISABLE: plaintext only, as for a proxy without an identity; where one is STRICT, nobody gets through. */
 export function encodeInboundListener(
   proxy: ProxyNode,
   appPort: number,
@@ -34,32 +34,35 @@ export function encodeInboundListener(
   ];
   const plain = (name: string, statPrefix: string, filters: readonly HttpFilter[]): FilterChain =>
     create(FilterChainSchema, { name, filters: manager(statPrefix, false, filters) });
+  const withTls = mode !== 'DISABLE' && proxy.identity !== null;
   const chains: FilterChain[] =
     mode === 'DISABLE'
       ? [plain(inboundListenerName, inboundListenerName, policies.filters)]
-      : [
-          create(FilterChainSchema, {
-            name: 'mtls',
-            filterChainMatch: { transportProtocol: 'tls' },
-            transportSocket: downstreamSocket(),
-            filters: manager(inboundListenerName, true, policies.filters),
-          }),
-          {
-            ...plain(
-              'plaintext',
-              `${inboundListenerName}_plaintext`,
-              mode === 'STRICT' ? [refusal(modeReason)] : policies.filters,
-            ),
-            filterChainMatch: create(FilterChainSchema, { filterChainMatch: { transportProtocol: 'raw_buffer' } })
-              .filterChainMatch!,
-          },
-        ];
+      : !withTls
+        ? [plain('plaintext', `${inboundListenerName}_plaintext`, [refusal(modeReason)])]
+        : [
+            create(FilterChainSchema, {
+              name: 'mtls',
+              filterChainMatch: { transportProtocol: 'tls' },
+              transportSocket: downstreamSocket(),
+              filters: manager(inboundListenerName, true, policies.filters),
+            }),
+            {
+              ...plain(
+                'plaintext',
+                `${inboundListenerName}_plaintext`,
+                mode === 'STRICT' ? [refusal(modeReason)] : policies.filters,
+              ),
+              filterChainMatch: create(FilterChainSchema, { filterChainMatch: { transportProtocol: 'raw_buffer' } })
+                .filterChainMatch!,
+            },
+          ];
   const { host, port } = proxy.inboundListen;
   const listener = create(ListenerSchema, {
     name: inboundListenerName,
     address: socketAddress(host, port),
     trafficDirection: TrafficDirection.INBOUND,
-    listenerFilters: mode === 'DISABLE' ? [] : [tlsInspector()],
+    listenerFilters: withTls ? [tlsInspector()] : [],
     filterChains: chains,
   });
   return encodeResource(ListenerSchema, inboundListenerName, listener);

@@ -12,7 +12,7 @@ const defaultTrustDomain = 'cluster.local';
 
 export interface PolicyFilters {
   readonly filters: readonly HttpFilter[];
-  /** A rule looks at the path. */
+  /** A rule looks at the path, or an outside service may. */
   readonly comparesPaths: boolean;
 }
 
@@ -30,10 +30,12 @@ export function encodePolicyFilters(
     ...encodeExternalFilters(asked),
     encodeAllowFilter(authorizations, context),
   ].filter((filter) => filter !== null);
-  // A dry run must change nothing, the form of paths neither.
+  // A dry run must change nothing, the form of paths neither. What an outside service looks at is its own affair, so the path that it is told must be the application's.
   const comparesPaths = authorizations.some(
     (policy) =>
-      !policy.dryRun && conditionsOf(policy).some(({ attribute }) => attribute === 'path' || attribute === 'cel'),
+      !policy.dryRun &&
+      (policy.external !== null ||
+        conditionsOf(policy).some(({ attribute }) => attribute === 'path' || attribute === 'cel')),
   );
   return { filters, comparesPaths };
 }

@@ -21,5 +21,5 @@ export function missingBackendForGrpc(): EncodedResource {
 }
 
 export function missingBackendAssignment(): EncodedResource {
-  return encodeEndpoints(nowhere);
+  return encodeEndpoints(nowhere, false);
 }

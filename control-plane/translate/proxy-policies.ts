@@ -2,7 +2,8 @@
 
 import type { PeerMode } from '../config-kind/policy-resource.ts';
 import { equalLists } from '../model/keep-identity.ts';
-import type { Authorization, PolicyScope, PolicySet, RequestPolicy } from '../model/policy-set.ts';
+import { holdsFor, peerMode, type Workload } from '../model/peer-mode.ts';
+import type { Authorization, PeerPolicy, PolicySet, RequestPolicy } from '../model/policy-set.ts';
 import type { ProxyNode } from './proxy-node.ts';
 
 export interface ProxyPolicies {
@@ -13,13 +14,16 @@ export interface ProxyPolicies {
   readonly requests: readonly RequestPolicy[];
 }
 
+/** Reason of a proxy without identity that no policy speaks of. */
+export const plaintextByDefault = 'no identity, and no PeerAuthentication';
+
 const kept = new WeakMap<ProxyNode, { readonly from: PolicySet; readonly policies: ProxyPolicies }>();
 
 export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolicies {
   const last = kept.get(proxy);
   if (last?.from === policies) return last.policies;
   const now: ProxyPolicies = {
-    ...peerMode(policies, proxy),
+    ...modeOf(policies, proxy),
     authorizations: policies.authorizations.filter(({ scope }) => holdsFor(scope, proxy)),
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
   };
@@ -33,38 +37,28 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   return same ? before : now;
 }
 
-/** Without an identity there is no mTLS. */
-function peerMode(policies: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
-  if (proxy.identity === null) return { mode: 'DISABLE', modeReason: 'no identity' };
-  return wantedMode(policies, proxy);
+/** Without an identity there is no mTLS, so nobody gets through where a policy says STRICT; by the default alone plaintext does, as for who is not in the mesh yet. */
+function modeOf({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
+  const { mode, policy } = peerMode(peers, proxy, proxy.appPort);
+  const wanted = { mode, modeReason: reasonOf(mode, policy) };
+  if (proxy.identity !== null) return wanted;
+  if (policy === null) return { mode: 'DISABLE', modeReason: plaintextByDefault };
+  return mode === 'STRICT'
+    ? { mode, modeReason: `${wanted.modeReason}, and this proxy has no identity` }
+    : { mode: 'DISABLE', modeReason: 'no identity' };
 }
 
-/** What policies choose by. */
-export type Workload = Pick<ProxyNode, 'namespace' | 'service' | 'labels' | 'appPort'>;
-
-/** What policies say, whether it can do mTLS or not. The most specific that says something: the port, the workload, the namespace, the mesh. */
-export function wantedMode({ peers }: PolicySet, proxy: Workload): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
-  const mine = peers.filter(({ scope }) => holdsFor(scope, proxy));
-  // They come by level; of each level the first counts.
-  for (const level of ['workload', 'namespace', 'mesh'] as const) {
-    const policy = mine.find((each) => each.level === level);
-    const mode = policy?.ports.find(({ port }) => port === proxy.appPort)?.mode ?? policy?.mode;
-    if (policy !== undefined && mode !== undefined && mode !== null)
-      return { mode, modeReason: `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}` };
-  }
-  return { mode: 'STRICT', modeReason: 'mTLS STRICT (the default)' };
+/** What policies say, whether the workload can do mTLS or not. */
+export function wantedMode(
+  { peers }: PolicySet,
+  workload: Workload & Pick<ProxyNode, 'appPort'>,
+): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
+  const { mode, policy } = peerMode(peers, workload, workload.appPort);
+  return { mode, modeReason: reasonOf(mode, policy) };
 }
 
-export function holdsFor({ namespace, workloads }: PolicyScope, proxy: Workload): boolean {
-  if (namespace !== '' && namespace !== proxy.namespace) return false;
-  return (
-    workloads === null ||
-    workloads.some((workload) =>
-      'service' in workload
-        ? workload.service === proxy.service
-        : Object.entries(workload.labels).every(
-            ([key, value]) => Object.hasOwn(proxy.labels, key) && proxy.labels[key] === value,
-          ),
-    )
-  );
+function reasonOf(mode: PeerMode, policy: PeerPolicy | null): string {
+  return policy === null
+    ? 'mTLS STRICT (the default)'
+    : `PeerAuthentication ${policy.namespace}/${policy.name}: mTLS ${mode}`;
 }

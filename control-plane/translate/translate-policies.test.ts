@@ -13,7 +13,7 @@ import type { EncodedResource } from './encoded-resource.ts';
 import type { ClientKind, ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
 import { asJson, asYaml } from './resources-as-yaml.test-data.ts';
-import { proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
+import { instance, proxy, sampleInstances, sampleResources } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
 const account = (name: string): SpiffeId => parseSpiffeId(`spiffe://cluster.local/ns/shop/sa/${name}`);
@@ -105,6 +105,56 @@ describe('mTLS towards other services', () => {
     expect(text('outbound|80||payments.shop')).toContain('"exact":"spiffe://cluster.local/ns/shop/sa/payments"');
   });
 
+  test('is not marked on endpoints for whose workload and port a policy says DISABLE: they take plaintext', () => {
+    const marked = (yaml: string): boolean =>
+      JSON.stringify(
+        asJson('endpoints', translate(modelOf(yaml), payments('envoy')).endpoints.get('outbound|80||payments.shop')!),
+      ).includes('"mtls"');
+    const peer = (spec: string): string => policy('PeerAuthentication', 'p', spec);
+    const target = 'targetRefs: [{kind: Service, name: payments}]';
+    expect(marked('')).toBe(true);
+    expect(marked(peer('{mtls: {mode: PERMISSIVE}}'))).toBe(true);
+    expect(marked(peer('{mtls: {mode: DISABLE}}'))).toBe(false);
+    expect(marked(peer(`{${target}, mtls: {mode: DISABLE}}`))).toBe(false);
+    expect(marked(peer(`{${target}, portLevelMtls: {80: {mode: DISABLE}}}`))).toBe(false);
+    expect(marked(peer(`{${target}, portLevelMtls: {81: {mode: DISABLE}}}`))).toBe(true);
+  });
+
+  describe('instances that registered without identity', () => {
+    const unproven = instance('payments', '10.9.9.9', { instanceId: 'a' });
+    const service = (name: string): string =>
+      `{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: ${name}, namespace: shop}, spec: {ports: [{port: 80}], endpoints: [{address: 10.8.8.8}]}}`;
+    const sentTo = (model: Model, node: ProxyNode, name = 'payments'): string =>
+      JSON.stringify(asJson('endpoints', translate(model, node).endpoints.get(`outbound|80||${name}.shop`)!));
+
+    test('are left out for callers with an identity where the service has one with an identity, and a warning says so', () => {
+      const model = new ModelBuilder().build({ resources: resourcesOf(''), instances: [...instances, unproven] });
+      expect(sentTo(model, payments('envoy'))).not.toContain('10.9.9.9');
+      expect(sentTo(model, payments('envoy'))).toContain('10.0.0.3');
+      for (const node of [proxy('envoy'), payments('grpc')]) expect(sentTo(model, node)).toContain('10.9.9.9');
+      expect(model.warnings.map(({ resource, message }) => `${resource}: ${message}`)).toContain(
+        'instances of shop/payments: 2 registered without identity, where others have one or a PeerAuthentication says STRICT: callers with an identity are not sent there',
+      );
+    });
+
+    test('are left out where a policy says STRICT, and not by the default; endpoints of the file stay', () => {
+      const builder = new ModelBuilder();
+      const build = (yaml: string): Model =>
+        builder.build({
+          resources: resourcesOf([service('legacy'), yaml].join('\n---\n')),
+          instances: [instance('legacy', '10.9.9.9')],
+        });
+      expect(sentTo(build(''), payments('envoy'), 'legacy')).toContain('10.9.9.9');
+      const strict = sentTo(
+        build(policy('PeerAuthentication', 'mesh', '{mtls: {mode: STRICT}}', 'outrigger')),
+        payments('envoy'),
+        'legacy',
+      );
+      expect(strict).not.toContain('10.9.9.9');
+      expect(strict).toContain('10.8.8.8');
+    });
+  });
+
   test('callers without an identity, and proxyless gRPC, speak plaintext as before', () => {
     const model = modelOf('');
     for (const node of [proxy('envoy'), proxy('outrigger'), payments('grpc')])
@@ -148,6 +198,24 @@ describe('PeerAuthentication', () => {
     expect(disabled.listeners.get('inbound')!.version).toBe(without.listeners.get('inbound')!.version);
   });
 
+  test('a proxy without an identity answers everybody 403 where a policy says STRICT, and takes plaintext where none says anything', () => {
+    for (const yaml of [
+      peer('mesh', '{mtls: {mode: STRICT}}', 'outrigger'),
+      peer('namespace', '{mtls: {mode: STRICT}}'),
+      peer('workload', '{targetRefs: [{kind: Service, name: payments}], mtls: {mode: STRICT}}'),
+      peer('port', '{selector: {matchLabels: {v: "1"}}, portLevelMtls: {9000: {mode: STRICT}}}'),
+    ]) {
+      expect(chains(yaml, { identity: null, labels: { v: '1' } })).toEqual([
+        expect.stringMatching(/^plaintext: PeerAuthentication [a-z/]+: mTLS STRICT, and this proxy has no identity$/),
+      ]);
+      const listener = inbound(translate(modelOf(yaml), proxy('envoy', { labels: { v: '1' } })));
+      expect(listener.listenerFilters).toBeUndefined();
+      expect(JSON.stringify(listener)).not.toContain('ransportSocket');
+    }
+    for (const yaml of ['', peer('a', '{mtls: {mode: PERMISSIVE}}')])
+      expect(chains(yaml, { identity: null })).toEqual(['inbound: ']);
+  });
+
   test('the most specific one counts: port, workload, namespace, mesh', () => {
     const levels = [
       peer('mesh', '{mtls: {mode: DISABLE}}', 'outrigger'),
@@ -173,6 +241,12 @@ describe('PeerAuthentication', () => {
         `namespace: shop, creationTimestamp: "${year}-01-01T00:00:00Z"`,
       );
     expect(chains([aged('a', 'STRICT', 2026), aged('b', 'DISABLE', 2025)].join('\n---\n'))).toEqual(['inbound: ']);
+  });
+
+  test('a Service with a selector means what registers under its name too, whatever labels it says', () => {
+    const yaml = peer('v1', '{targetRefs: [{kind: Service, name: payments-v1}], mtls: {mode: DISABLE}}');
+    expect(chains(yaml, { service: 'payments-v1' })).toEqual(['inbound: ']);
+    expect(chains(yaml, { service: 'payments-v1', labels: { app: 'other' } })).toEqual(['inbound: ']);
   });
 
   test('a Service with a selector means the instances that it picks', () => {
@@ -271,6 +345,18 @@ describe('AuthorizationPolicy', () => {
     expect(principal('{serviceAccounts: [orders]}')).toEqual(name({ exact: full }));
   });
 
+  test('behind policies and mTLS no upgrade passes but to websocket, and without both our sidecar lets all pass', () => {
+    const upgrades = (yaml: string, node: ProxyNode): unknown =>
+      inbound(translate(modelOf(yaml), node)).filterChains.map(
+        ({ filters }) => (filters[0]!.typedConfig as { readonly upgradeConfigs?: unknown }).upgradeConfigs,
+      );
+    const websocket = [{ upgradeType: 'websocket' }];
+    expect(upgrades('', payments('outrigger'))).toEqual([websocket, websocket]);
+    expect(upgrades(authorization('p', '{rules: [{}]}'), proxy('outrigger'))).toEqual([websocket]);
+    expect(upgrades('', proxy('outrigger'))).toEqual([undefined]);
+    expect(upgrades('', payments('envoy'))).toEqual([websocket, websocket]);
+  });
+
   test('a service that cannot be asked denies by name, or is left out when it may fail', () => {
     const external = (more: string): string =>
       authorization('ask', `{action: EXTERNAL, external: {service: {name: gone, port: 1}, protocol: grpc${more}}}`);
@@ -285,6 +371,15 @@ describe('AuthorizationPolicy', () => {
       inbound(of(authorization('p', spec))).filterChains[0]!.filters[0]!.typedConfig;
     expect(manager('{rules: [{to: [{operation: {paths: [/a]}}]}]}').normalizePath).toBe(true);
     expect(manager('{rules: [{to: [{operation: {methods: [GET]}}]}]}').normalizePath).toBeUndefined();
+  });
+
+  test('where an outside service decides, it is told the path in that form too', () => {
+    const external = '{action: EXTERNAL, external: {service: {name: orders, port: 8080}, protocol: http}}';
+    expect(inbound(of(authorization('p', external))).filterChains[0]!.filters[0]!.typedConfig).toMatchObject({
+      normalizePath: true,
+      mergeSlashes: true,
+      pathWithEscapedSlashesAction: 'REJECT_REQUEST',
+    });
   });
 });
 

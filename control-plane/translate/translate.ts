@@ -4,7 +4,7 @@
  */
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
-import { clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
+import { type ClusterClient, clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener } from './encode-listener.ts';
 import { encodeGrpcRoutes, encodeOutboundRoutes } from './encode-routes.ts';
@@ -13,7 +13,7 @@ import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
 import { applicationResources, ownListeners } from './own-resources.ts';
-import type { ClientKind, ProxyNode } from './proxy-node.ts';
+import type { ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
 import { grpcListenerName } from './resource-names.ts';
 import { upstreamRoutes } from './upstream-routes.ts';
@@ -46,7 +46,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
     listeners: ownListeners(proxy, proxyPolicies(model.policies, proxy)),
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
     clusters: layered(proxy, clusters, application.clusters),
-    endpoints: endpointsOf(services, proxy.kind),
+    endpoints: endpointsOf(services, clusterClient(proxy)),
   };
 }
 
@@ -63,7 +63,7 @@ function grpcResources(model: Model, services: ReadonlyMap<string, ServiceModel>
     listeners: byName(listeners),
     routes: byName(routes),
     clusters: outboundClusters(routings, proxy),
-    endpoints: endpointsOf(services, 'grpc'),
+    endpoints: endpointsOf(services, clusterClient(proxy)),
   };
 }
 
@@ -98,12 +98,13 @@ function outboundClusters(routings: readonly PortRouting[], proxy: ProxyNode): R
   );
 }
 
-function endpointsOf(services: ReadonlyMap<string, ServiceModel>, kind: ClientKind): ResourceMap {
-  const forGrpc = kind === 'grpc';
-  return keptEndpoints.get([services], String(forGrpc), () =>
+function endpointsOf(services: ReadonlyMap<string, ServiceModel>, client: ClusterClient): ResourceMap {
+  const { forGrpc } = client;
+  const identified = client.trustDomain !== '';
+  return keptEndpoints.get([services], `${forGrpc} ${identified}`, () =>
     byName([
       ...[...services.values()].flatMap(({ ports }) =>
-        ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints)),
+        ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints, identified)),
       ),
       ...(forGrpc ? [missingBackendAssignment()] : []),
     ]),

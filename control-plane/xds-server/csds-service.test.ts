@@ -158,6 +158,7 @@ describe('CSDS', () => {
         words: id,
         speaksFor: (other) => other.text === id,
         fault: () => '',
+        useFor: () => {},
       },
     });
     const shown = (context: DoorContext): number =>

@@ -10,6 +10,8 @@ export interface SecretHolder {
   readonly nodeId: string;
   /** Its address. */
   readonly peer: string;
+  /** Before it gets a key. Throws when its proof is good for no more of them. */
+  readonly use: () => void;
   /** Called when resources() has something new; never from within a call of StreamSecrets. */
   readonly onChange: () => void;
 }
@@ -17,7 +19,7 @@ export interface SecretHolder {
 export interface StreamSecrets {
   /** Of the names that were wanted. */
   resources(): ResourceMap;
-  /** What the client has asked for so far. Gives those names among them that nobody has. */
+  /** What the client has asked for so far. Gives those names among them that nobody has. Throws as {@link SecretHolder.use}. */
   want(names: Iterable<string>): readonly string[];
   /** The client uses these, versions by name. */
   acknowledged(versions: ReadonlyMap<string, string>): void;

@@ -11,6 +11,7 @@ import type {
   DiscoveryResponse,
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { type Caller, callerOf } from '../door/caller.ts';
+import { refusalOf, refusalReason } from '../door/refusal.ts';
 import { type ProxyNode, readProxyNode } from '../translate/proxy-node.ts';
 import type { SessionOwner } from './ads-session.ts';
 import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
@@ -144,6 +145,22 @@ export class StreamHandler implements SessionOwner {
     return true;
   }
 
+  /** Ends the stream when its caller may no more be this proxy. */
+  checkIdentity(): void {
+    const proxy = this.connected?.proxy;
+    const caller = callerOf(this.stream);
+    if (this.#ended || proxy === undefined || caller === null) return;
+    try {
+      const { text } = this.#options.identityOf(caller, proxy);
+      // Another of its accounts: it comes back as that.
+      if (text !== proxy.identity?.text) this.end();
+    } catch (error) {
+      if (!(error instanceof IdentityFault)) throw error;
+      this.#options.onRefused(error.reason);
+      this.refuse(error.message, status.PERMISSION_DENIED);
+    }
+  }
+
   /** A request for a type that is not served: the answer says that there is nothing. */
   answerUnserved(typeUrl: string, answer: (unserved: UnservedTypes) => OutgoingResponse | null): void {
     if (typeUrl === '') {
@@ -174,7 +191,15 @@ export class StreamHandler implements SessionOwner {
       this.refuse(`more than ${maxSecretNames} names of secrets; there are two`);
       return;
     }
-    const unknown = this.#secrets?.want(subscription.names) ?? subscription.names;
+    let unknown: Iterable<string>;
+    try {
+      unknown = this.#secrets?.want(subscription.names) ?? subscription.names;
+    } catch (fault) {
+      this.#options.onRefused(refusalReason(fault));
+      const { code, details } = refusalOf(fault, `a secret for ${this.stream.getPeer()}`, log);
+      this.refuse(details, code);
+      return;
+    }
     for (const name of unknown) this.#complain(name);
     if (subscription.awaiting === '') this.#secrets?.acknowledged(usedVersions(subscription));
   }
@@ -203,6 +228,7 @@ export class StreamHandler implements SessionOwner {
       proof: caller.proof,
       nodeId,
       peer,
+      use: () => caller.useFor(nodeId),
       onChange: () => {
         if (!this.#ended) this.session.flush();
       },

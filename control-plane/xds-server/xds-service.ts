@@ -57,6 +57,11 @@ export class XdsService {
     for (const handler of [...this.#handlers]) handler.end();
   }
 
+  /** Ends the streams of those who may no more be who their node says: the accounts of services have changed. */
+  checkIdentities(): void {
+    for (const handler of [...this.#handlers]) handler.checkIdentity();
+  }
+
   #begin(stream: Stream, scope: StreamScope, encode: (response: OutgoingResponse) => unknown): StreamHandler {
     const handler = new StreamHandler(stream, this.#options, scope, encode);
     this.#handlers.add(handler);

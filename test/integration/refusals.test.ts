@@ -138,7 +138,7 @@ describe('wrong usage and bad input', () => {
     expect(code).toBe(2);
     expect(output).toContain('not built yet');
     const help = await outcome('tap', '--help');
-    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('not built yet: live requests by filter') });
+    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('Not built yet: live requests by filter') });
   });
 
   test('of a sidecar that could not start `run` says no more than the sidecar itself', async () => {

@@ -78,6 +78,8 @@ for (const name of caseNames) {
         questions[`${name} ${action} at the edge: ${fields}`] = { port: 'edge', path, headers: fieldSets[fields]! };
     if (!Object.hasOwn(principals, name) && !Object.hasOwn(conditions, name) && !name.startsWith('server-name'))
       continue;
+    // All of them have URI names: what other names count for stands in `deliberate`.
+    if (name === 'dns-exact' || name === 'subject') continue;
     for (const certificate of ['orders', 'storefront', 'twonames'] as const)
       questions[`${name} ${action} by ${certificate}`] = { port: 'tls', path, certificate };
     questions[`${name} ${action} over TLS without a certificate`] = { port: 'tls', path };
@@ -130,6 +132,17 @@ const deliberate: Readonly<
   // Else an address range would be got around by writing the address in the other form.
   'an IPv4 address in IPv6 form is that IPv4 address': {
     question: { port: 'plain', path: '/remote-ip/deny/', headers: ['x-forwarded-for: ::ffff:10.1.2.3'] },
+    envoy: 200,
+    ours: 403,
+  },
+  // Whoever signs for another trust domain may write any DNS name and subject beside its identity.
+  'who has a URI name is not known by its DNS name': {
+    question: { port: 'tls', path: '/dns-exact/allow/', certificate: 'orders' },
+    envoy: 200,
+    ours: 403,
+  },
+  'who has a URI name is not known by its subject': {
+    question: { port: 'tls', path: '/subject/allow/', certificate: 'storefront' },
     envoy: 200,
     ours: 403,
   },

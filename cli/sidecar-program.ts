@@ -13,6 +13,7 @@ import {
   type LoadedBootstrap,
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
+import { readAdminToken } from './admin-token.ts';
 import { ApplicationGate } from './application-gate.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
@@ -49,6 +50,7 @@ async function main(): Promise<void> {
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
+    adminToken: readAdminToken(values, process.env),
     drainTimeMs,
     identity: identity?.kind === 'identity' ? identity.config : null,
     clock: systemClock,

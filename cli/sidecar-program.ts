@@ -1,6 +1,7 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
 import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
@@ -15,10 +16,11 @@ import {
 } from '../sidecar/xds/bootstrap-file.ts';
 import { readAdminToken } from './admin-token.ts';
 import { ApplicationGate } from './application-gate.ts';
+import { awaitIdentity } from './await-identity.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
-import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
+import type { IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
@@ -38,7 +40,10 @@ async function main(): Promise<void> {
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   // Who reads the log may go; the proxy goes on.
   process.stderr.on('error', () => {});
-  const identity = values.service === undefined ? null : chooseIdentity(flags, process.env);
+  const identity =
+    values.service === undefined
+      ? null
+      : await awaitIdentity(flags, process.env, { sleep, tell: (line) => log.info(line) });
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,

@@ -121,6 +121,7 @@ export class Sidecar implements AdminContext {
       random,
       log,
       localService: bootstrap.config.node.cluster,
+      hasIdentity: (options.identity ?? null) !== null,
       accessLogSinks: this.accessLogs,
       sourceLabels: new SourceLabels(),
     };

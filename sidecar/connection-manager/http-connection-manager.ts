@@ -72,7 +72,7 @@ export class HttpConnectionManager {
     });
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
-    this.admission = new RequestAdmission(config);
+    this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
     this.gates = makeGates(config, context);
     this.responseFields = new ResponseFields(config);
     this.routerContext = {

@@ -40,6 +40,8 @@ export class RequestAdmission {
   readonly #config: HttpConnectionManagerConfig;
   /** The callers of this listener are not trusted: `use_remote_address`. */
   readonly #edge: boolean;
+  /** Who comes without a certificate is a stranger to the mesh, and tells its proxies nothing. */
+  readonly #meshInbound: boolean;
   readonly #changesPaths: boolean;
   readonly #allUpgradesPass: boolean;
   /** What becomes of x-forwarded-client-cert; 'sanitize' costs nothing. */
@@ -51,8 +53,10 @@ export class RequestAdmission {
   callerTimeoutMs = -1;
   grpcTimeout = '';
 
-  constructor(config: HttpConnectionManagerConfig) {
+  /** `meshInbound`: the listener is for callers of a mesh in which proxies have identities. */
+  constructor(config: HttpConnectionManagerConfig, meshInbound = false) {
     this.#config = config;
+    this.#meshInbound = meshInbound;
     this.#edge = config.useRemoteAddress;
     this.#clientCert = config.forwardClientCert?.mode ?? 'sanitize';
     this.#changesPaths = changesPaths(config);
@@ -87,6 +91,7 @@ export class RequestAdmission {
 
   #walk(head: RequestHead, info: DownstreamConnectionInfo): void {
     const edge = this.#edge;
+    const untrusted = edge || (this.#meshInbound && info.peer === null);
     const config = this.#config;
     const { fields } = head;
     const { names: fieldNames, values } = fields;
@@ -122,7 +127,7 @@ export class RequestAdmission {
             break;
           case headerRole.forwardedProto:
             // Who is not trusted does not say how it came.
-            drop = edge || hasForwardedProto;
+            drop = untrusted || hasForwardedProto;
             if (!drop) hasForwardedProto = true;
             break;
           case headerRole.forwardedClientCert:
@@ -139,16 +144,16 @@ export class RequestAdmission {
             drop = true;
             break;
           case headerRole.expectedTimeout:
-            drop = edge;
-            if (!edge) expectedMs = parseTimeoutMs(value);
+            drop = untrusted;
+            if (!untrusted) expectedMs = parseTimeoutMs(value);
             break;
           case headerRole.upstreamTimeout:
             drop = true;
-            if (!edge) upstreamMs = parseTimeoutMs(value);
+            if (!untrusted) upstreamMs = parseTimeoutMs(value);
             break;
           case headerRole.envoyControl:
           case headerRole.outriggerControl:
-            drop = edge;
+            drop = untrusted;
             break;
           case headerRole.contentType:
             this.grpc = isGrpcContentType(value);

@@ -255,6 +255,12 @@ const deliberate: Readonly<
     envoy: '401 jwt_authn_access_denied{Jwt_verification_fails}',
     ours: '401 jwt_authn_access_denied{Jwt_signature_is_an_invalid_Base64url_encoded}',
   },
+  // RFC 9110 11.1: the application may read it so, and must not get a token that nobody judged.
+  'the scheme of a token has no case': {
+    question: jwt('/shop', null, { headers: { authorization: `bearer ${shop()}` } }),
+    envoy: '401 jwt_authn_access_denied{Jwt_is_missing}',
+    ours: '200 via_upstream /shop shop.test alice',
+  },
   // RFC 7515 4.1.11: who does not understand it must refuse.
   'a critical header field is refused': {
     question: jwt('/shop', shop({}, { crit: ['exp'], exp: 1 })),

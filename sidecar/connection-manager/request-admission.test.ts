@@ -3,6 +3,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { providerConfig } from '../filters/jwt-authn/test/jwt-configs.ts';
 import { normalizePath } from './path-normalization.ts';
 import { RequestAdmission } from './request-admission.ts';
 import { managerConfig, routeTable } from './test/configs.ts';
@@ -265,4 +266,23 @@ test('a request id with odd characters is replaced, whoever sent it', () => {
     admission().admit(head, connectionInfo);
     expect(head.fields.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
   }
+});
+
+test('fields that only a token may fill do not come as trailers either', () => {
+  const shop = providerConfig('shop', [], {
+    forwardPayloadHeader: 'X-Payload',
+    claimToHeaders: [{ header: 'x-sub', claim: 'sub' }],
+  });
+  const gate = {
+    kind: 'jwt-authn',
+    filterName: 'envoy.filters.http.jwt_authn',
+    providers: new Map([['shop', shop]]),
+    rules: [],
+    requirements: new Map(),
+    bypassCorsPreflight: false,
+    stripFailureResponse: false,
+  } as const;
+  const trailers = HeaderFields.of(['X-Sub', 'admin'], ['x-payload', 'e30'], ['x-sum', '1']);
+  admission({ gates: [gate] }).cleanTrailers(trailers);
+  expect(trailers.pairs()).toEqual([['x-sum', '1']]);
 });

@@ -76,7 +76,6 @@ const questions: Readonly<Record<string, Asked>> = {
   'jwt: not by a parameter that is not configured': jwt(`/partner?access_token=${partner()}`),
   'jwt: not by a cookie that is not configured': jwt('/cookie', null, { headers: { cookie: `other=${partner()}` } }),
   'jwt: prefix somewhere in the value': jwt('/shop', null, { headers: { authorization: `x Bearer ${shop()}` } }),
-  'jwt: prefix in another case': jwt('/shop', null, { headers: { authorization: `bearer ${shop()}` } }),
   'jwt: another scheme': jwt('/shop', null, { headers: { authorization: 'Basic YTpi' } }),
   'jwt: two tokens, one bad': jwt(`/shop?access_token=${shop({}, {}, issuers.stranger)}`, shop()),
   'jwt: signed by a stranger': jwt('/shop', shop({}, {}, issuers.stranger)),

@@ -31,6 +31,8 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --upstream NS/NAME:PORT[=N]  an address of its own for a service's port: 127.0.0.1:N, or a free port; may be given again
   --address HOST               where other sidecars reach this one (default: the host of --inbound-listen, or this machine's first address)
   --admin HOST:PORT            admin endpoint (default: the bootstrap's; with --service 127.0.0.1:15000)
+  --admin-token-file FILE      who shows this token (authorization: Bearer) may change things by the admin endpoint from other machines too; or the
+                               token itself in OUTRIGGER_ADMIN_TOKEN (default: none, only this machine may)
   --listen-metrics HOST:PORT   /metrics and /healthz for scrapers and probes (with --service default 0.0.0.0:15020; "off" for none)
   --labels K=V,…               labels of this instance, as version=v2
   --zone ZONE                  locality of this instance
@@ -70,6 +72,7 @@ const stringFlags = [
   'upstream',
   'address',
   'admin',
+  'admin-token-file',
   'listen-metrics',
   'labels',
   'zone',

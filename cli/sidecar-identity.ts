@@ -1,8 +1,8 @@
 /**
  * Whether a sidecar of a service is to have an identity, and by what proof: from its flags, or from what the control plane of the same user left on this machine. Files are looked at here once, so that a
- * mistake is told at the start; the identity reads them again whenever it needs them.
+ * mistake is told at the start; the identity reads them again whenever it needs them. Waiting for a control plane that starts is in await-identity.ts.
  */
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 import { join } from 'node:path';
 import { controlPlaneId } from '../certs/spiffe/control-plane-id.ts';
 import { serviceAccountId, trustDomainFault } from '../certs/spiffe/spiffe-id.ts';
@@ -39,17 +39,12 @@ export function chooseIdentity(
   const trustDomain = values['trust-domain'] ?? 'cluster.local';
   const fault = trustDomainFault(trustDomain);
   if (fault !== '') throw new UserError(`--trust-domain: ${fault}`, 2);
-  const plain = parseHostPort('--control-plane', values['control-plane'] ?? '127.0.0.1:15010');
-  const tlsText = values['control-plane-tls'];
-  const controlPlaneTls =
-    tlsText === undefined ? { host: plain.host, port: defaultTlsPort } : parseHostPort('--control-plane-tls', tlsText);
-  const dataDir = values['data-dir'] ?? defaultDataDir(environment);
-  const localBundle = join(dataDir, 'trust-bundle.pem');
+  const controlPlaneTls = tlsDoor(values);
+  const { token: local, bundle: localBundle } = localFiles(values, environment);
 
   let proof = givenProof(values);
   let bundlePath = values['trust-bundle'];
   if (proof === null) {
-    const local = joinTokenFile(join(dataDir, 'local-token'));
     const why = isLoopback(controlPlaneTls.host)
       ? unreadable(local.read)
       : `${controlPlaneTls.host} is not this machine`;
@@ -85,6 +80,39 @@ export function chooseIdentity(
       firstContactClusterName: firstContactCluster,
     },
   };
+}
+
+/**
+ * What a control plane of this machine has still to write, where it is the proof: it takes its token away when it ends and writes another when it starts. '' when there is nothing to wait for, also where none
+ * was ever started (no data directory).
+ */
+export function awaitedProof(
+  { values, noIdentity }: Pick<SidecarFlags, 'values' | 'noIdentity'>,
+  environment: NodeJS.ProcessEnv,
+): string {
+  if (noIdentity || givenProof(values) !== null || !isLoopback(tlsDoor(values).host)) return '';
+  const { folder, token, bundle } = localFiles(values, environment);
+  if (!existsSync(folder)) return '';
+  const why = unreadable(token.read);
+  if (why !== '' || values['trust-bundle'] !== undefined) return why;
+  return unreadable(() => readText(bundle, maxBundleBytes));
+}
+
+function tlsDoor(values: SidecarFlags['values']): HostPort {
+  const plain = parseHostPort('--control-plane', values['control-plane'] ?? '127.0.0.1:15010');
+  const tlsText = values['control-plane-tls'];
+  return tlsText === undefined
+    ? { host: plain.host, port: defaultTlsPort }
+    : parseHostPort('--control-plane-tls', tlsText);
+}
+
+/** What a control plane of the same user leaves on this machine. */
+function localFiles(
+  values: SidecarFlags['values'],
+  environment: NodeJS.ProcessEnv,
+): { readonly folder: string; readonly token: IdentityProof; readonly bundle: string } {
+  const folder = values['data-dir'] ?? defaultDataDir(environment);
+  return { folder, token: joinTokenFile(join(folder, 'local-token')), bundle: join(folder, 'trust-bundle.pem') };
 }
 
 function givenProof(values: SidecarFlags['values']): IdentityProof | null {

@@ -1,5 +1,6 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
 import { hostname, networkInterfaces } from 'node:os';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
@@ -12,14 +13,16 @@ import {
   type LoadedBootstrap,
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
+import { readAdminToken } from './admin-token.ts';
 import { ApplicationGate } from './application-gate.ts';
+import { awaitIdentity } from './await-identity.ts';
 import { heedBrokenPipes } from './broken-pipe.ts';
 import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
 import { onParentGone } from './parent-gone.ts';
 import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
-import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
+import type { IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
@@ -44,7 +47,10 @@ async function main(): Promise<void> {
     log.warn(
       `${flags.withoutEffect.join(', ')} ${flags.withoutEffect.length === 1 ? 'has' : 'have'} no effect with ${values.service === undefined ? '--bootstrap' : '--service'}`,
     );
-  const identity = values.service === undefined ? null : chooseIdentity(flags, process.env);
+  const identity =
+    values.service === undefined
+      ? null
+      : await awaitIdentity(flags, process.env, { sleep, tell: (line) => log.info(line) });
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
@@ -57,6 +63,7 @@ async function main(): Promise<void> {
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
+    adminToken: readAdminToken(values, process.env),
     drainTimeMs,
     identity: identity?.kind === 'identity' ? identity.config : null,
     clock: systemClock,

@@ -9,7 +9,7 @@ import { ClusterSchema } from './xds/api/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from './xds/api/envoy/config/endpoint/v3/endpoint_pb.js';
 import { ListenerSchema } from './xds/api/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from './xds/api/envoy/config/route/v3/route_pb.js';
-import { decodeBootstrap } from './xds/bootstrap-file.ts';
+import { decodeBootstrap, parseBootstrap } from './xds/bootstrap-file.ts';
 
 const updatedWallMs = Date.parse('2026-11-24T01:02:03Z');
 const clock = { nowMs: () => 0, wallMs: () => updatedWallMs };
@@ -190,4 +190,74 @@ test('secrets that are referred to are there with their certificates and without
     { name: 'late', version_info: 'uninitialized', secret: { '@type': type, name: 'late' } },
   ]);
   expect(JSON.stringify(section)).not.toContain('PRIVATE KEY');
+});
+
+const authorityBootstrap = `
+node: { id: a, cluster: b }
+dynamic_resources:
+  ads_config:
+    api_type: DELTA_GRPC
+    transport_api_version: V3
+    grpc_services:
+      - envoy_grpc: { cluster_name: control-plane }
+        initial_metadata: [{ key: authorization, value: "Bearer ojt_private" }, { key: x-other, value: ojt_private }]
+static_resources:
+  listeners:
+    - name: web
+      address: { socket_address: { address: 127.0.0.1, port_value: 0 } }
+      filter_chains:
+        - filters:
+            - name: envoy.filters.network.http_connection_manager
+              typed_config:
+                "@type": type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager
+                stat_prefix: web
+                route_config:
+                  request_headers_to_add:
+                    - { header: { key: X-Api-Key, value: ojt_private }, append_action: OVERWRITE_IF_EXISTS_OR_ADD }
+                    - { header: { key: x-zone, value: shown-value } }
+                  virtual_hosts:
+                    - name: all
+                      domains: ["*"]
+                      routes:
+                        - match: { prefix: /, headers: [{ name: Cookie, string_match: { exact: ojt_private } }, { name: x-zone, string_match: { exact: shown-match } }] }
+                          route: { cluster: control-plane }
+                          response_headers_to_add: [{ header: { key: set-cookie, value: ojt_private } }]
+                http_filters:
+                  - name: envoy.filters.http.ext_authz
+                    typed_config:
+                      "@type": type.googleapis.com/envoy.extensions.filters.http.ext_authz.v3.ExtAuthz
+                      transport_api_version: V3
+                      http_service:
+                        server_uri: { uri: "http://authz", cluster: control-plane, timeout: 1s }
+                        authorization_request: { headers_to_add: [{ key: x-caller, value: ojt_private }] }
+                  - name: envoy.filters.http.router
+                    typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.router.v3.Router }
+  clusters:
+    - name: control-plane
+      type: STATIC
+      connect_timeout: 1s
+      typed_extension_protocol_options:
+        envoy.extensions.upstreams.http.v3.HttpProtocolOptions:
+          "@type": type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions
+          explicit_http_config: { http2_protocol_options: {} }
+      load_assignment: { cluster_name: control-plane, endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: 1 } } } }] }] }
+`;
+
+test('tokens that services get, and fields that are credentials, never show (the bootstrap of docs/authority.md; ext_authz)', async () => {
+  const result = await parseBootstrap(authorityBootstrap, 'test.yaml', updatedWallMs);
+  if (!result.ok) throw new Error(result.faults.join());
+  const { message } = result.bootstrap;
+  const text = JSON.stringify(
+    dump({
+      bootstrap: message,
+      configuration: {
+        ...configuration,
+        listeners: result.bootstrap.listeners as never,
+      },
+    }),
+  );
+  expect(text).not.toContain('ojt_private');
+  expect(text).toContain('{"key":"authorization","value":"[redacted]"}');
+  for (const shown of ['"X-Api-Key"', 'OVERWRITE_IF_EXISTS_OR_ADD', 'shown-value', 'shown-match', '"x-caller"'])
+    expect(text).toContain(shown);
 });

@@ -1,7 +1,8 @@
-/** `/config_dump` in Envoy's shape: what is in force and where it came from. Keys and other secrets are taken out. */
+/** `/config_dump` in Envoy's shape: what is in force and where it came from. Keys and other secrets are taken out (config-redaction.ts). */
 import { type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
 import type { Configuration, ResourceOrigin } from './config/configuration.ts';
 import type { SecretReference } from './config/tls-config.ts';
+import { redact, redacted } from './config-redaction.ts';
 import type { Secret } from './secret/secret.ts';
 import type { SecretLookup } from './secret/secret-store.ts';
 import type { RefusedUpdate } from './xds/ads/type-state.ts';
@@ -128,9 +129,6 @@ function secretContent({ value }: Secret): Section {
   };
 }
 
-/** Envoy's word for it. */
-const redacted = '[redacted]';
-
 const labelOf: Readonly<Record<string, string>> = {
   cluster: 'cluster',
   listener: 'listener',
@@ -194,16 +192,4 @@ function errorState(refused: RefusedUpdate | undefined): Section {
 
 function json(schema: DescMessage, message: Parameters<typeof toJson>[1]): JsonValue {
   return redact(toJson(schema, message, { registry: apiRegistry, useProtoFieldName: true }));
-}
-
-/** Private keys never leave the process, whatever message they stand in. */
-function redact(value: JsonValue): JsonValue {
-  if (Array.isArray(value)) return value.map(redact);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value).map(([key, inner]) => [
-      key,
-      key === 'private_key' || key === 'password' ? { inline_string: redacted } : redact(inner),
-    ]),
-  );
 }

@@ -43,6 +43,8 @@ export interface SidecarOptions {
   readonly bootstrap: LoadedBootstrap;
   /** Port for scrapers and probes; null: none. */
   readonly probeAddress: { readonly host: string; readonly port: number } | null;
+  /** Who shows it may change something by the admin port from anywhere; absent or '': only this machine may. */
+  readonly adminToken?: string;
   readonly drainTimeMs: number;
   /** Absent or null: it has no identity of its own. */
   readonly identity?: IdentityConfig | null;
@@ -129,6 +131,7 @@ export class Sidecar implements AdminContext {
       random,
       log,
       localService: bootstrap.config.node.cluster,
+      hasIdentity: (options.identity ?? null) !== null,
       accessLogSinks: this.accessLogs,
       sourceLabels: new SourceLabels(),
     };
@@ -181,7 +184,7 @@ export class Sidecar implements AdminContext {
     const { admin } = bootstrap.config;
     this.#state = 'INITIALIZING';
     this.#checkAccessLogs();
-    if (admin !== null) this.#admin = await bindPort('admin', admin, this);
+    if (admin !== null) this.#admin = await bindPort('admin', admin, this, this.#options.adminToken);
     if (probeAddress !== null) this.#probe = await bindPort('probe', probeAddress, this);
     if (this.#ads !== null) {
       const identity = this.#options.identity ?? null;
@@ -388,9 +391,10 @@ async function bindPort(
   kind: 'admin' | 'probe',
   address: { readonly host: string; readonly port: number },
   context: AdminContext,
+  adminToken?: string,
 ): Promise<AdminServer> {
   try {
-    return await AdminServer.start(kind, address, context);
+    return await AdminServer.start(kind, address, context, adminToken);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const flag = kind === 'admin' ? '--admin' : '--listen-metrics';

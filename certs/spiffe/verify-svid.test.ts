@@ -120,6 +120,20 @@ describe('verifySvid (X509-SVID 5, RFC 5280 6.1)', () => {
     expect(verdict(forgedLeaf(through, uri), through)).toBe(reason);
   });
 
+  it('tries every authority that fits: one renewed, or cross-signed, has the name and key of another (RFC 4158)', () => {
+    const good = forgedAuthority('through', { issuer: root });
+    const expired = forgedAuthority('through', { issuer: root, key: good.key, notAfterMs: nowMs - dayMs });
+    const crossSigned = forgedAuthority('through', { issuer: forgedAuthority('stranger'), key: good.key });
+    for (const chain of [
+      [expired, good],
+      [crossSigned, good],
+      [crossSigned, expired, good],
+      [good, expired],
+    ])
+      expect(verdict(forgedLeaf(good, uri), ...chain)).toBe(uri);
+    expect(verdict(forgedLeaf(good, uri), crossSigned, expired)).toBe('expired');
+  });
+
   it('refuses more authorities than a path length allows', () => {
     const short = forgedAuthority('short', { issuer: root, basicConstraints: { isCa: true, pathLength: 0 } });
     const below = forgedAuthority('below', { issuer: short });

@@ -57,6 +57,8 @@ export function leafIdentity(leaf: Certificate, role: PeerRole, nowMs: number): 
 }
 
 const maxChain = 8;
+/** A chain made to be long to follow is not followed to its end: an honest one of 8 takes 28 at most. */
+const maxSteps = 64;
 
 /**
  * Who holds this chain (leaf first, in any order behind it): the ID, when the path ends at a root of the ID's own trust domain. `bundleOf` gives null for a trust domain that is not trusted.
@@ -83,8 +85,9 @@ export function verifySvid(
     'untrusted',
     `no root of ${id.trustDomain} has signed the certificate of ${id.text}, nor an authority that it sent along`,
   );
-  let current = leaf;
-  for (let authoritiesBelow = 0; ; authoritiesBelow++) {
+  let stepsLeft = maxSteps;
+  /** Whether a root is reached from `current`; every authority that fits is tried, as keys and names are shared by old and cross-signed ones. */
+  const reachesRoot = (current: Certificate, left: readonly Certificate[], authoritiesBelow: number): boolean => {
     for (const root of bundle.roots) {
       if (!sameBytes(root.subject, current.issuer)) continue;
       try {
@@ -94,14 +97,25 @@ export function verifySvid(
             `the root that signed for ${id.text} by its name did not sign by its key`,
           );
         checkAuthority(root, authoritiesBelow, nowMs, `a root of ${id.trustDomain}`);
-        return id;
+        return true;
       } catch (error) {
         fault = error as IdentityFault;
       }
     }
-    const at = others.findIndex((candidate) => isSignedBy(current, candidate));
-    if (at === -1) throw fault;
-    current = others.splice(at, 1)[0]!;
-    checkAuthority(current, authoritiesBelow, nowMs, `an authority in the chain of ${id.text}`);
-  }
+    for (const candidate of left) {
+      if (stepsLeft-- <= 0) return false;
+      if (!isSignedBy(current, candidate)) continue;
+      try {
+        checkAuthority(candidate, authoritiesBelow, nowMs, `an authority in the chain of ${id.text}`);
+      } catch (error) {
+        fault = error as IdentityFault;
+        continue;
+      }
+      const rest = left.filter((each) => each !== candidate);
+      if (reachesRoot(candidate, rest, authoritiesBelow + 1)) return true;
+    }
+    return false;
+  };
+  if (reachesRoot(leaf, others, 0)) return id;
+  throw fault;
 }

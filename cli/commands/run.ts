@@ -4,6 +4,7 @@ import { createServer } from 'node:net';
 import { constants } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
+import { adminTokenVariable } from '../admin-token.ts';
 import { environmentName } from '../environment.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
@@ -170,8 +171,8 @@ function runApp(
   state: { app: ChildProcess | null },
 ): Promise<number> {
   const [command = '', ...args] = words;
-  // The token is the sidecar's.
-  const { [environmentName('join-token')]: _, ...inherited } = process.env;
+  // The tokens are the sidecar's.
+  const { [environmentName('join-token')]: _, [adminTokenVariable]: __, ...inherited } = process.env;
   const app = spawn(command, args, {
     stdio: 'inherit',
     env: { ...inherited, ...environment },

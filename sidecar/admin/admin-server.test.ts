@@ -209,6 +209,23 @@ describe('what changes something', () => {
     expect(asked).toEqual(['stop all', 'stop inbound', 'drain all', 'drain inbound']);
   });
 
+  test('a page of another site, or by another name, is refused with 403 and a line, and changes nothing (CSRF, DNS rebinding)', async () => {
+    running = await RunningSidecar.start();
+    const refused = async (method: string, headers: Readonly<Record<string, string>>): Promise<void> => {
+      const { status, body } = await running.admin(
+        method,
+        method === 'GET' ? '/config_dump' : '/quitquitquit',
+        headers,
+      );
+      expect([status, body]).toEqual([403, expect.stringMatching(/^[^\n]+\n$/)]);
+    };
+    await refused('POST', { 'sec-fetch-site': 'cross-site' });
+    await refused('POST', { origin: 'http://evil.test' });
+    await refused('POST', { host: 'evil.test' });
+    await refused('GET', { host: 'evil.test:15000' });
+    expect((await running.admin('GET', '/ready')).body).toBe('LIVE\n');
+  });
+
   test('POST /quitquitquit answers, and ends the process', async () => {
     running = await RunningSidecar.start();
     const { webPort } = running;

@@ -1,6 +1,6 @@
 /**
  * The admin endpoint: Envoy's paths and shapes over plain HTTP, on loopback unless the bootstrap says otherwise. Uses the sidecar's own codec, as node:http would cost a
- * process 8 MB; makes text only when asked. Changing anything takes POST.
+ * process 8 MB; makes text only when asked. Changing anything takes POST, and who may do it is in admin-guard.ts.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { RequestReceiver, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
@@ -16,6 +16,7 @@ import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import { prometheusText } from '../stats/prometheus-text.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { type StatsQuery, statsJson, statsText } from '../stats/stats-text.ts';
+import { adminRefusal } from './admin-guard.ts';
 
 export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
 
@@ -312,20 +313,27 @@ export class AdminServer {
     this.#connections = connections;
   }
 
-  /** Binds and serves. `kind` decides which paths there are. Rejects with the system's error when the port cannot be had. */
+  /** Binds and serves. `kind` decides which paths there are; `token` lets other machines change something. Rejects with the system's error when the port cannot be had. */
   static start(
     kind: 'admin' | 'probe',
     address: { readonly host: string; readonly port: number },
     context: AdminContext,
+    token = '',
   ): Promise<AdminServer> {
     const table = kind === 'admin' ? endpoints : probeEndpoints;
+    const access = { host: address.host, token };
     const connections = new Set<AdminConnection>();
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
+      const peer = socket.remoteAddress ?? '';
       connections.add(
         new AdminConnection(
           socket,
           context.wheel,
-          (head) => respond(table, context, head),
+          (head) => {
+            // The probe port changes nothing, and is called by whatever name a scraper has.
+            const refusal = kind === 'admin' ? adminRefusal(access, head, peer) : null;
+            return refusal === null ? respond(table, context, head) : text(`${refusal}\n`, 403);
+          },
           (closed) => connections.delete(closed),
         ),
       );

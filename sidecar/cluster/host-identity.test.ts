@@ -124,7 +124,7 @@ describe('a cluster that wants one identity', () => {
   );
 
   it('connects to the identity with names of other types beside it, and with a certificate for servers only', async () => {
-    const others = identity(root, ordersId, { dnsNames: ['spiffe://td/ns/shop/sa/admin', 'orders'] });
+    const others = identity(root, ordersId, { dnsNames: ['*.orders_1.shop-a', 'orders'] });
     for (const certificate of [others, forServersOnly])
       expect(await ask(certificate)).toMatchObject({ outcome: '200' });
   });

@@ -19,7 +19,7 @@ import { ManagerStats } from './manager-stats.ts';
 import { RequestAdmission } from './request-admission.ts';
 import { destinationLabel, RequestMetrics } from './request-metrics.ts';
 import { ResponseFields } from './response-fields.ts';
-import { SourceLabels } from './source-labels.ts';
+import { foreignDomainOf, SourceLabels } from './source-labels.ts';
 
 /** More than this of a message never waits in one place, whatever a listener allows: many streams do. */
 const mostBufferedBytes = 256 * 1024;
@@ -72,7 +72,7 @@ export class HttpConnectionManager {
     });
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
-    this.admission = new RequestAdmission(config);
+    this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
     this.gates = makeGates(config, context);
     this.responseFields = new ResponseFields(config);
     this.routerContext = {
@@ -161,7 +161,10 @@ export class HttpConnectionManager {
     const sets = forwardClientCert?.mode === 'append-forward' || forwardClientCert?.mode === 'sanitize-set';
     return {
       ...info,
-      sourceLabel: this.#direction === 'inbound' ? this.#sources.of(info.peerService ?? '') : '',
+      sourceLabel:
+        this.#direction === 'inbound'
+          ? this.#sources.of(info.peerService ?? '', foreignDomainOf(peer.uris[0] ?? '', info.localUri))
+          : '',
       forwardedClientCert: sets ? clientCertificateElement(forwardClientCert, peer, info.localUri) : '',
     };
   }

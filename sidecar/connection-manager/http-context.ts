@@ -23,6 +23,8 @@ export interface HttpContext {
   readonly log: Log;
   /** `node.cluster` of this proxy (`shop/orders`), as the source or destination label of metrics and in logs. */
   readonly localService: string;
+  /** This proxy has an identity of the mesh from our control plane, so that inbound callers without one are strangers; absent: as Envoy, which trusts what no edge stripped. */
+  readonly hasIdentity?: boolean;
   /** Opens an access log sink once per path and hands out line writers (access-log/access-log-sink.ts). */
   readonly accessLogSinks: AccessLogSinks;
   /** Callers as label values, counted over all connection managers; default: each counts for itself. */

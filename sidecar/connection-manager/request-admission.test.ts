@@ -3,6 +3,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { providerConfig } from '../filters/jwt-authn/test/jwt-configs.ts';
 import { normalizePath } from './path-normalization.ts';
 import { RequestAdmission } from './request-admission.ts';
 import { managerConfig, routeTable } from './test/configs.ts';
@@ -231,4 +232,57 @@ test('a redirect never points at another host', () => {
       escapedSlashes: 'unescape_and_redirect',
     }),
   ).toEqual({ kind: 'redirect', path: '/evil.example/' });
+});
+
+test('an inbound caller without a certificate tells the proxies of a mesh nothing; one with it does, and without a mesh all do (Envoy)', () => {
+  const told = [
+    ['x-envoy-attempt-count', '7'],
+    ['x-envoy-downstream-service-cluster', 'admin'],
+    ['x-outrigger-source', 'admin'],
+    ['x-envoy-expected-rq-timeout-ms', '250'],
+    ['x-forwarded-proto', 'https'],
+    ['x-other', '1'],
+  ] as const;
+  const peer = { uris: ['spiffe://td/ns/a/sa/b'], dnsNames: [], subject: '', sha256: '' };
+  const config = managerConfig(routeTable([]), { generateRequestId: false });
+  const after = (meshInbound: boolean, verified: boolean) => {
+    const admits = new RequestAdmission(config, meshInbound);
+    const head = get('/', HeaderFields.of(...told));
+    expect(admits.admit(head, { ...connectionInfo, peer: verified ? peer : null })).toBe(null);
+    return [head.fields.pairs(), admits.callerTimeoutMs];
+  };
+  const stripped = [
+    ['x-other', '1'],
+    ['x-forwarded-proto', 'http'],
+  ];
+  expect(after(true, false)).toEqual([stripped, -1]);
+  expect(after(true, true)).toEqual([told, 250]);
+  expect(after(false, false)).toEqual([told, 250]);
+});
+
+test('a request id with odd characters is replaced, whoever sent it', () => {
+  for (const id of ['a\u0001b', 'a b', 'caf\xe9', '', 'x'.repeat(10_000)]) {
+    const head = get('/', HeaderFields.of(['x-request-id', id]));
+    admission().admit(head, connectionInfo);
+    expect(head.fields.get('x-request-id')).toMatch(/^[0-9a-f-]{36}$/);
+  }
+});
+
+test('fields that only a token may fill do not come as trailers either', () => {
+  const shop = providerConfig('shop', [], {
+    forwardPayloadHeader: 'X-Payload',
+    claimToHeaders: [{ header: 'x-sub', claim: 'sub' }],
+  });
+  const gate = {
+    kind: 'jwt-authn',
+    filterName: 'envoy.filters.http.jwt_authn',
+    providers: new Map([['shop', shop]]),
+    rules: [],
+    requirements: new Map(),
+    bypassCorsPreflight: false,
+    stripFailureResponse: false,
+  } as const;
+  const trailers = HeaderFields.of(['X-Sub', 'admin'], ['x-payload', 'e30'], ['x-sum', '1']);
+  admission({ gates: [gate] }).cleanTrailers(trailers);
+  expect(trailers.pairs()).toEqual([['x-sum', '1']]);
 });

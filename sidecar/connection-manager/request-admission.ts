@@ -7,6 +7,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName, headerRole, wellKnown } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { GateConfig } from '../config/gate-config.ts';
 import type { ForwardClientCertConfig, HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { isGrpcContentType } from '../router/grpc-content-type.ts';
 import { parseTimeoutMs } from '../router/request-timeout.ts';
@@ -40,6 +41,10 @@ export class RequestAdmission {
   readonly #config: HttpConnectionManagerConfig;
   /** The callers of this listener are not trusted: `use_remote_address`. */
   readonly #edge: boolean;
+  /** Who comes without a certificate is a stranger to the mesh, and tells its proxies nothing. */
+  readonly #meshInbound: boolean;
+  /** Fields that only a token may fill, in lower case: nobody fills them behind the body either. */
+  readonly #reserved: ReadonlySet<string>;
   readonly #changesPaths: boolean;
   readonly #allUpgradesPass: boolean;
   /** What becomes of x-forwarded-client-cert; 'sanitize' costs nothing. */
@@ -51,8 +56,11 @@ export class RequestAdmission {
   callerTimeoutMs = -1;
   grpcTimeout = '';
 
-  constructor(config: HttpConnectionManagerConfig) {
+  /** `meshInbound`: the listener is for callers of a mesh in which proxies have identities. */
+  constructor(config: HttpConnectionManagerConfig, meshInbound = false) {
     this.#config = config;
+    this.#meshInbound = meshInbound;
+    this.#reserved = reservedByTokens(config.gates);
     this.#edge = config.useRemoteAddress;
     this.#clientCert = config.forwardClientCert?.mode ?? 'sanitize';
     this.#changesPaths = changesPaths(config);
@@ -87,6 +95,7 @@ export class RequestAdmission {
 
   #walk(head: RequestHead, info: DownstreamConnectionInfo): void {
     const edge = this.#edge;
+    const untrusted = edge || (this.#meshInbound && info.peer === null);
     const config = this.#config;
     const { fields } = head;
     const { names: fieldNames, values } = fields;
@@ -122,7 +131,7 @@ export class RequestAdmission {
             break;
           case headerRole.forwardedProto:
             // Who is not trusted does not say how it came.
-            drop = edge || hasForwardedProto;
+            drop = untrusted || hasForwardedProto;
             if (!drop) hasForwardedProto = true;
             break;
           case headerRole.forwardedClientCert:
@@ -139,16 +148,16 @@ export class RequestAdmission {
             drop = true;
             break;
           case headerRole.expectedTimeout:
-            drop = edge;
-            if (!edge) expectedMs = parseTimeoutMs(value);
+            drop = untrusted;
+            if (!untrusted) expectedMs = parseTimeoutMs(value);
             break;
           case headerRole.upstreamTimeout:
             drop = true;
-            if (!edge) upstreamMs = parseTimeoutMs(value);
+            if (!untrusted) upstreamMs = parseTimeoutMs(value);
             break;
           case headerRole.envoyControl:
           case headerRole.outriggerControl:
-            drop = edge;
+            drop = untrusted;
             break;
           case headerRole.contentType:
             this.grpc = isGrpcContentType(value);
@@ -188,7 +197,7 @@ export class RequestAdmission {
     let to = 0;
     for (let from = 0; from < fieldNames.length; from++) {
       const name = fieldNames[from]!;
-      if (isHopByHop(name.known, false) || proxyRoles.has(name.role)) continue;
+      if (isHopByHop(name.known, false) || proxyRoles.has(name.role) || this.#reserved.has(name.lower)) continue;
       if (to !== from) {
         fieldNames[to] = name;
         values[to] = values[from]!;
@@ -244,6 +253,17 @@ export class RequestAdmission {
     if (this.grpc) return badPath('The path has an escaped slash (%2F or %5C), and a gRPC caller follows no redirect.');
     return new ResponseHead(307, HeaderFields.of(['location', normalized.path], ['content-length', '0']));
   }
+}
+
+function reservedByTokens(gates: readonly GateConfig[]): ReadonlySet<string> {
+  const reserved = new Set<string>();
+  for (const gate of gates) {
+    if (gate.kind !== 'jwt-authn') continue;
+    for (const { forwardPayloadHeader, claimToHeaders } of gate.providers.values())
+      for (const header of [forwardPayloadHeader, ...claimToHeaders.map((each) => each.header)])
+        reserved.add(header.toLowerCase());
+  }
+  return reserved;
 }
 
 function badPath(message: string): ProxyError {

@@ -5,6 +5,7 @@
  */
 import { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, wellKnown } from '../codec/header-name.ts';
+import { tunnelsHttp2 } from '../codec/upgrade-token.ts';
 import { contentLengthOf, FieldFacts, noLength } from './field-facts.ts';
 import { HeadFault } from './head-fault.ts';
 import { latin1Slice } from './latin1-slice.ts';
@@ -373,7 +374,6 @@ function readFacts(facts: FieldFacts, names: HeaderName[], values: string[]): He
     }
   }
   if (facts.chunked && facts.contentLength !== noLength) return lengthAndEncoding;
-  // h2c is never taken: its tunnel would carry requests past every rule (RFC 9113 3.1 drops it).
-  if (upgradeOption && upgrade !== 'h2c' && /^[^\s,]+$/.test(upgrade)) facts.upgrade = upgrade;
+  if (upgradeOption && !tunnelsHttp2(upgrade) && /^[^\s,]+$/.test(upgrade)) facts.upgrade = upgrade;
   return null;
 }

@@ -129,6 +129,10 @@ describe('upgrade and CONNECT, server side', () => {
       'h2c',
       'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABk\r\n\r\n',
     ],
+    ...['H2C', 'h2c-14', 'h2c-reverse', 'h2', 'HTTP/2', 'HTTP/2.0'].map((token): [string, string] => [
+      token,
+      `GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: ${token}\r\n\r\n`,
+    ]),
     ['a list of protocols', 'GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket, h2c\r\n\r\n'],
     ['Upgrade that Connection does not name', 'GET / HTTP/1.1\r\nHost: a\r\nUpgrade: websocket\r\n\r\n'],
     [

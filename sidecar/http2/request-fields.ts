@@ -6,6 +6,7 @@ import { isAuthority, portOf, sameHost } from '../codec/authority.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, wellKnown } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
+import { tunnelsHttp2 } from '../codec/upgrade-token.ts';
 import { contentLengthValue } from './content-length.ts';
 import type { FieldBlock } from './hpack/field-block.ts';
 import {
@@ -127,6 +128,7 @@ function checkRequest(
   if ((seen & sawProtocol) !== 0) {
     if (!isConnect) return ':protocol without CONNECT';
     if (!methodToken.test(request.upgrade)) return ':protocol is not a token';
+    if (tunnelsHttp2(request.upgrade)) return ':protocol is HTTP/2, which is no tunnel';
     if (endStream) return 'an extended CONNECT that ends at once';
   }
   if (isConnect && (seen & sawProtocol) === 0) {

@@ -277,6 +277,13 @@ describe('malformed requests (RFC 9113 8.1.1): RST_STREAM PROTOCOL_ERROR, nobody
     await server.until(() => server.streams.length === 1);
   });
 
+  it.each(['h2c', 'H2C-14', 'h2', 'http/2'])('extended CONNECT to %s', async (token) => {
+    await start();
+    peer.send(frame(1, endHeaders, 1, block([':method', 'CONNECT'], [':protocol', token], ...get.slice(1))));
+    expect(await peer.resetCode(1)).toBe(1);
+    expect(server.streams.length).toBe(0);
+  });
+
   it.each<[string, Buffer[]]>([
     ['DATA beyond content-length', [frame(0, 0, 1, 'abcdef')]],
     ['DATA short of content-length', [frame(0, endStream, 1, 'abc')]],

@@ -168,7 +168,7 @@ describe('a listener that wants one identity', () => {
 
   it('takes the identity with names of other types beside it, and a certificate for clients only', async () => {
     for (const certificate of [
-      identity(root, ordersId, { dnsNames: ['spiffe://td/ns/shop/sa/admin', 'orders'] }),
+      identity(root, ordersId, { dnsNames: ['*.orders_1.shop-a', 'orders'] }),
       forClientsOnly,
     ]) {
       (await welcomed(dial('inbound', certificate))).destroy();

@@ -24,14 +24,19 @@ test('nobody is known before or behind the life of the certificate', () => {
   expect(peers.find(leaf, notAfterWallMs)).toBeUndefined();
 });
 
-test('only so many are kept, the newest of them', () => {
+test('only so many are kept, those that came last', () => {
   const peers = new KnownPeers();
   const root = forgedAuthority('root');
   const first = new X509Certificate(forge(forgedLeaf(root, 'spiffe://td/first')));
+  const again = new X509Certificate(forge(forgedLeaf(root, 'spiffe://td/again')));
   peers.add(first);
+  peers.add(again);
+  const inBetween = Date.parse(first.validFrom) + 1000;
   for (let i = 0; i < 1024; i++) {
     const serial = Uint8Array.of(1, i >> 8, i & 255);
     peers.add(new X509Certificate(forge(forgedLeaf(root, 'spiffe://td/x', { serial }))));
+    if (i === 500) expect(peers.find(again, inBetween)).toBeDefined();
   }
-  expect(peers.find(first, Date.parse('2026-06-01'))).toBeUndefined();
+  expect(peers.find(first, inBetween)).toBeUndefined();
+  expect(peers.find(again, inBetween)).toBeDefined();
 });

@@ -16,15 +16,18 @@ export interface KnownPeer {
 }
 
 export class KnownPeers {
-  /** The oldest first. */
+  /** Who came longest ago first. */
   readonly #byFingerprint = new Map<string, KnownPeer>();
 
   /** Undefined: it was not let in before, or its time is over. */
   find({ fingerprint256 }: X509Certificate, nowWallMs: number): KnownPeer | undefined {
     const known = this.#byFingerprint.get(fingerprint256);
-    return known !== undefined && nowWallMs >= known.notBeforeWallMs && nowWallMs < known.notAfterWallMs
-      ? known
-      : undefined;
+    if (known === undefined) return undefined;
+    this.#byFingerprint.delete(fingerprint256);
+    if (nowWallMs >= known.notAfterWallMs) return undefined;
+    // To the end: who comes often is not put out by many who come once.
+    this.#byFingerprint.set(fingerprint256, known);
+    return nowWallMs >= known.notBeforeWallMs ? known : undefined;
   }
 
   /** It was judged, and may come in. */

@@ -129,6 +129,12 @@ function identityOf(
 ): SpiffeId | PeerFault {
   try {
     const id = leafIdentity(readCertificate(certificate.raw), role, nowWallMs);
+    const odd = valuesOf(alternativeNames(certificate), 'dns').find((name) => !hostName.test(name));
+    if (odd !== undefined)
+      return {
+        reason: 'malformed',
+        message: `the certificate of ${id.text} has a DNS name that is no host name: ${JSON.stringify(odd.slice(0, 300))}`,
+      };
     if (trustDomains !== null) checkTrustDomain(trustDomains, certificate, id, role, nowWallMs);
     return id;
   } catch (error) {
@@ -136,6 +142,9 @@ function identityOf(
     return { reason: reasonOf(error.reason), message: error.message };
   }
 }
+
+/** What may stand in a DNS name beside an identity: no other kind of name can be taken for one (`spiffe://…`). */
+const hostName = /^[A-Za-z0-9_.*-]+$/;
 
 const ownReasons: ReadonlySet<string> = new Set<PeerFaultReason>([
   'expired',

@@ -76,7 +76,6 @@ const questions: Readonly<Record<string, Asked>> = {
   'jwt: not by a parameter that is not configured': jwt(`/partner?access_token=${partner()}`),
   'jwt: not by a cookie that is not configured': jwt('/cookie', null, { headers: { cookie: `other=${partner()}` } }),
   'jwt: prefix somewhere in the value': jwt('/shop', null, { headers: { authorization: `x Bearer ${shop()}` } }),
-  'jwt: prefix in another case': jwt('/shop', null, { headers: { authorization: `bearer ${shop()}` } }),
   'jwt: another scheme': jwt('/shop', null, { headers: { authorization: 'Basic YTpi' } }),
   'jwt: two tokens, one bad': jwt(`/shop?access_token=${shop({}, {}, issuers.stranger)}`, shop()),
   'jwt: signed by a stranger': jwt('/shop', shop({}, {}, issuers.stranger)),
@@ -254,6 +253,12 @@ const deliberate: Readonly<
     question: jwt('/shop', null, { headers: { authorization: `Bearer ${shop()} x` } }),
     envoy: '401 jwt_authn_access_denied{Jwt_verification_fails}',
     ours: '401 jwt_authn_access_denied{Jwt_signature_is_an_invalid_Base64url_encoded}',
+  },
+  // RFC 9110 11.1: the application may read it so, and must not get a token that nobody judged.
+  'the scheme of a token has no case': {
+    question: jwt('/shop', null, { headers: { authorization: `bearer ${shop()}` } }),
+    envoy: '401 jwt_authn_access_denied{Jwt_is_missing}',
+    ours: '200 via_upstream /shop shop.test alice',
   },
   // RFC 7515 4.1.11: who does not understand it must refuse.
   'a critical header field is refused': {

@@ -78,6 +78,8 @@ for (const name of caseNames) {
         questions[`${name} ${action} at the edge: ${fields}`] = { port: 'edge', path, headers: fieldSets[fields]! };
     if (!Object.hasOwn(principals, name) && !Object.hasOwn(conditions, name) && !name.startsWith('server-name'))
       continue;
+    // All of them have URI names: what other names count for, and two of them, stands in `deliberate`.
+    if (name === 'dns-exact' || name === 'subject') continue;
     for (const certificate of ['orders', 'storefront'] as const)
       questions[`${name} ${action} by ${certificate}`] = { port: 'tls', path, certificate };
     questions[`${name} ${action} over TLS without a certificate`] = { port: 'tls', path };
@@ -132,6 +134,23 @@ const deliberate: Readonly<
     question: { port: 'plain', path: '/remote-ip/deny/', headers: ['x-forwarded-for: ::ffff:10.1.2.3'] },
     envoy: 200,
     ours: 403,
+  },
+  // Whoever signs for another trust domain may write any DNS name and subject beside its identity.
+  'who has a URI name is not known by its DNS name': {
+    question: { port: 'tls', path: '/dns-exact/allow/', certificate: 'orders' },
+    envoy: 200,
+    ours: 403,
+  },
+  'who has a URI name is not known by its subject': {
+    question: { port: 'tls', path: '/subject/allow/', certificate: 'storefront' },
+    envoy: 200,
+    ours: 403,
+  },
+  // An identity is one URI name (SPIFFE X509-SVID 2): the handshake ends.
+  'who has two URI names is nobody': {
+    question: { port: 'tls', path: '/some-principal/allow/', certificate: 'twonames' },
+    envoy: 200,
+    ours: 0,
   },
   // Envoy's documentation: any user that is authenticated.
   'who came by TLS without a certificate is not authenticated': {

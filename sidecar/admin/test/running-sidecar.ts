@@ -79,8 +79,8 @@ export class RunningSidecar {
     return this.sidecar.listeners.boundPort('web')!;
   }
 
-  admin(method: string, path: string): Promise<AdminAnswer> {
-    return ask(this.sidecar.adminPort, method, path);
+  admin(method: string, path: string, headers: Readonly<Record<string, string>> = {}): Promise<AdminAnswer> {
+    return ask(this.sidecar.adminPort, method, path, headers);
   }
 
   async stop(): Promise<void> {
@@ -92,9 +92,14 @@ export class RunningSidecar {
 }
 
 /** One request on a connection of its own. */
-export function ask(port: number, method: string, path: string): Promise<AdminAnswer> {
+export function ask(
+  port: number,
+  method: string,
+  path: string,
+  headers: Readonly<Record<string, string>> = {},
+): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, method, path, agent: false }, (response) => {
+    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (body += chunk));

@@ -151,6 +151,7 @@ describe('what a service is asked', () => {
       ['x-many', 'b'],
       ['cookie', 'a=1'],
       ['cookie', 'b=2'],
+      ['x-envoy-downstream-service-cluster', 'admin'],
       ['x-bytes', 'caf\xe9 \xc3\xa9'],
     ),
   );
@@ -160,6 +161,7 @@ describe('what a service is asked', () => {
       ...connectionInfo,
       secure: true,
       serverName: 'orders.shop',
+      peerService: 'shop/web',
       localUri: 'spiffe://cluster.local/ns/shop/sa/orders',
       localAddress: '[::1]:15006',
       peer: { uris: ['spiffe://cluster.local/ns/shop/sa/web'], dnsNames: [], subject: 'CN=web', sha256: '' },
@@ -188,7 +190,9 @@ describe('what a service is asked', () => {
 
   it('holds who calls whom, and the request with its headers joined', () => {
     expect(asked()).toMatchObject({
+      // By the certificate; not what the caller says of itself.
       source: {
+        service: 'shop/web',
         principal: 'spiffe://cluster.local/ns/shop/sa/web',
         address: { address: { value: { address: '10.1.2.3', portSpecifier: { value: 4567 } } } },
       },

@@ -53,7 +53,7 @@ function encode(
     CheckRequestSchema,
     create(CheckRequestSchema, {
       attributes: {
-        source: source(connection, head),
+        source: source(connection),
         destination: { address: address(connection.localAddress), principal: connection.localUri },
         request: {
           time: timestampFromMs(Math.round(wallMs)),
@@ -76,13 +76,15 @@ function encode(
   );
 }
 
-function source(
-  { peer, remoteAddress }: DownstreamConnectionInfo,
-  head: RequestHead,
-): MessageInitShape<typeof AttributeContext_PeerSchema> {
+function source({
+  peer,
+  peerService = '',
+  remoteAddress,
+}: DownstreamConnectionInfo): MessageInitShape<typeof AttributeContext_PeerSchema> {
   return {
     address: address(remoteAddress),
-    service: head.fields.get('x-envoy-downstream-service-cluster') ?? '',
+    // Envoy takes the caller's word for it (x-envoy-downstream-service-cluster).
+    service: peerService,
     principal: peer === null ? '' : (peer.uris[0] ?? peer.dnsNames[0] ?? peer.subject),
   };
 }

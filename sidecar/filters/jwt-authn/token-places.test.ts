@@ -20,12 +20,20 @@ test.each([
   ['x Bearer abc', ['abc']],
   ['Bearer "abc"', ['abc"']],
   ['Bearer ', ['Bearer ']],
-  ['bearer abc', []],
   ['Basic abc', []],
   ['', []],
 ])('authorization %j holds %j (Envoy)', (value, expected) => {
   expect(tokens(usual, withFields(['authorization', value]))).toEqual(expected);
 });
+
+test.each(['bearer', 'BEARER', 'bEaReR'])(
+  'the scheme has no case: %s (RFC 9110 11.1; Envoy wants its own spelling)',
+  (scheme) => {
+    expect(tokens(usual, withFields(['authorization', `${scheme} abc`]))).toEqual(['abc']);
+    const other = new TokenPlaces([providerConfig('shop', [], { fromHeaders: [{ name: 'x-a', prefix: 'Token ' }] })]);
+    expect(tokens(other, withFields(['x-a', 'token abc'], ['x-a', 'Token d']))).toEqual(['d']);
+  },
+);
 
 test('finds every token that is there, of each place and each field', () => {
   const head = get(

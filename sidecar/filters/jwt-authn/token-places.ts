@@ -70,10 +70,14 @@ export function removeTokens(head: RequestHead, { kind, name }: Place): void {
 function headerTokens(head: RequestHead, { name, prefix }: Place): string[] {
   const values = head.fields.getAll(name);
   if (prefix === '') return values;
+  // A scheme has no case (RFC 9110 11.1), and the application may read it so: a token under `bearer` must not pass unjudged.
+  const folds = /^bearer /i.test(prefix);
+  const wanted = folds ? prefix.toLowerCase() : prefix;
+  const findPrefix = (value: string): number => (folds ? value.toLowerCase() : value).indexOf(wanted);
   return values
-    .filter((value) => value.includes(prefix))
+    .filter((value) => findPrefix(value) >= 0)
     .map((value) => {
-      const rest = value.slice(value.indexOf(prefix) + prefix.length);
+      const rest = value.slice(findPrefix(value) + prefix.length);
       // What comes before the token's first character is not looked at, what comes behind its last one spoils it (Envoy).
       const start = rest.search(/[A-Za-z0-9_.-]/);
       return start < 0 ? value : rest.slice(start);

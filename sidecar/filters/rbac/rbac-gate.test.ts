@@ -273,15 +273,17 @@ describe('policies by who calls', () => {
     },
   );
 
-  it('go by URI names, DNS names and the subject', () => {
-    const caller = { uris: ['spiffe://a'], dnsNames: ['b.test'], subject: 'CN=c', sha256: '' };
-    for (const name of ['spiffe://a', 'b.test', 'CN=c'])
-      expect(
-        new GateRig({ rules: rules('allow', policy('p', undefined, callerIs(name))) }).ask(
-          {},
-          connection({ peer: caller }),
-        ).denied,
-      ).toBeNull();
+  it('go by URI names; of who has none by DNS names and the subject', () => {
+    const caller = { uris: [] as string[], dnsNames: ['b.test', 'spiffe://a'], subject: 'CN=c', sha256: '' };
+    const denied = (name: string, uris: string[]): string | null =>
+      new GateRig({ rules: rules('allow', policy('p', undefined, callerIs(name))) }).ask(
+        {},
+        connection({ peer: { ...caller, uris } }),
+      ).denied;
+    for (const name of ['b.test', 'CN=c']) expect(denied(name, [])).toBeNull();
+    expect(denied('spiffe://other/x', ['spiffe://other/x'])).toBeNull();
+    // Another trust domain may sign any DNS name and subject.
+    for (const name of ['spiffe://a', 'b.test', 'CN=c']) expect(denied(name, ['spiffe://other/x'])).toBe('none');
   });
 
   it('take nobody without a certificate for authenticated, TLS or not', () => {

@@ -5,12 +5,16 @@
 import type { HeaderFields } from '../../codec/header-fields.ts';
 import type { RequestHead } from '../../codec/message-head.ts';
 import type { DownstreamConnectionInfo } from '../../connection-manager/http-context.ts';
+import type { PeerCertificate } from '../../transport/peer-certificate.ts';
 import type { GateRequest } from '../request-gate.ts';
 import { endpointText, type IpAddress, parseEndpoint, parseIpAddress } from './ip-address.ts';
 
 export class ConnectionFacts {
   readonly info: DownstreamConnectionInfo;
-  /** By which the caller may be called, in Envoy's order; null: it showed no certificate. */
+  /**
+   * By which the caller may be called; null: it showed no certificate. Who has a URI name is called by URI names only: a trust domain vouches for those, and for no other that it writes beside them (Envoy
+   * goes by all of them).
+   */
   readonly names: readonly string[] | null;
   readonly peer: IpAddress | null;
   readonly local: IpAddress | null;
@@ -18,12 +22,16 @@ export class ConnectionFacts {
 
   constructor(info: DownstreamConnectionInfo) {
     this.info = info;
-    this.names = info.peer === null ? null : [...info.peer.uris, ...info.peer.dnsNames, info.peer.subject];
+    this.names = info.peer === null ? null : namesOf(info.peer);
     this.peer = parseEndpoint(info.remoteAddress).address;
     const local = parseEndpoint(info.localAddress);
     this.local = local.address;
     this.localPort = local.port;
   }
+}
+
+function namesOf({ uris, dnsNames, subject }: PeerCertificate): readonly string[] {
+  return uris.length > 0 ? uris : [...dnsNames, subject];
 }
 
 /** How `x-forwarded-for` is read: as the connection manager's configuration says. */

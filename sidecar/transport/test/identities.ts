@@ -74,6 +74,12 @@ export const wrongIdentities: ReadonlyArray<readonly [string, PeerFaultReason, T
     'no-identity',
     identity(root, '', { uris: [], dnsNames: [`a, URI:${ordersId}`] }),
   ],
+  [
+    'another identity as a DNS name beside it',
+    'malformed',
+    identity(root, ordersId, { dnsNames: ['orders', 'spiffe://td/ns/shop/sa/admin'] }),
+  ],
+  ['a comma in a DNS name', 'malformed', identity(root, ordersId, { dnsNames: ['orders, x'] })],
   ['the identity as its subject', 'no-identity', identity(root, '', { uris: [], name: `URI:${ordersId}` })],
   [
     'a certificate of an authority',

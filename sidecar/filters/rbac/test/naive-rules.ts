@@ -56,7 +56,8 @@ function ruleMatches(rule: RbacRuleConfig, request: GateRequest, every: boolean)
       const { peer } = connection;
       if (peer === null) return false;
       if (rule.match === null) return true;
-      return [...peer.uris, ...peer.dnsNames, peer.subject].some((name) => textMatches(rule.match!, name));
+      const names = peer.uris.length > 0 ? peer.uris : [...peer.dnsNames, peer.subject];
+      return names.some((name) => textMatches(rule.match!, name));
     }
     case 'metadata': {
       let value = metadata?.get(rule.metadata.filter);

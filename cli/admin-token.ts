@@ -1,6 +1,6 @@
 /** The token with which other machines may change something by a sidecar's admin port: from a file that a flag names, or from the environment. Read once, at the start. */
 import { readFileSync } from 'node:fs';
-import { environmentName, type SidecarFlags } from './sidecar-flags.ts';
+import { environmentName, type SidecarFlags } from './environment.ts';
 import { UserError } from './user-error.ts';
 
 /** In the environment it is the token itself. */

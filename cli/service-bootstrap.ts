@@ -16,7 +16,8 @@ export interface SecureControlPlane {
   readonly controlPlaneId: string;
 }
 
-function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
+/** What `--upstream` says. */
+export function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
   const texts = values.upstream === undefined || values.upstream === '' ? [] : values.upstream.split(',');
   return parseUpstreams(texts, ownNamespace);
 }

@@ -3,7 +3,9 @@
  * which addresses it really listens on, as ports may be 0.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
+import { UserError } from './user-error.ts';
 
 /** What the sidecar says once, when it serves. */
 export interface SidecarReady {
@@ -15,9 +17,15 @@ export interface SidecarReady {
   readonly upstreamProblems: Readonly<Record<string, string>>;
 }
 
+/** What it says in the place of a line on stderr when it ends by a mistake of the user's. */
+interface SidecarFault {
+  readonly fault: string;
+  readonly exitCode: 1 | 2;
+}
+
 export interface SidecarProcess {
   readonly child: ChildProcess;
-  /** Resolves when it serves; rejects when it ends before. */
+  /** Resolves when it serves; rejects with a UserError when it ends before. */
   readonly ready: Promise<SidecarReady>;
   /** Resolves with its exit code when it ended. */
   readonly ended: Promise<number>;
@@ -46,10 +54,15 @@ export function startSidecar(
   );
   const ready = new Promise<SidecarReady>((resolve, reject) => {
     child.on('message', (message) => {
-      const said = message as Partial<SidecarReady>;
+      const said = message as Partial<SidecarReady & SidecarFault>;
       if (said.ready === true) resolve(said as SidecarReady);
+      else if (said.fault !== undefined) reject(new UserError(said.fault, said.exitCode));
     });
-    void ended.then((code) => reject(new Error(`the sidecar ended with exit code ${code} before it was ready`)));
+    void ended.then(async (code) => {
+      // What it said last may still be on its way.
+      if (child.connected) await once(child, 'disconnect');
+      reject(new UserError(`the sidecar ended with exit code ${code} before it was ready`));
+    });
   });
   ready.catch(() => {
     // Whoever waits for it hears; a caller that only waits for the end does not.

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { hostname, networkInterfaces } from 'node:os';
 import { create } from '@bufbuild/protobuf';
+import type { BindFault } from '../sidecar/listener/bound-socket.ts';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
 import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';
@@ -14,8 +15,17 @@ import {
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
 import { ApplicationGate } from './application-gate.ts';
-import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
-import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
+import { bindFaultLine } from './bind-fault-line.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  parseHostPort,
+  parseLabels,
+  parseServiceName,
+  parseWhole,
+} from './host-port.ts';
+import { InstancePresence } from './instance-presence.ts';
+import { controlPlaneCluster, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
@@ -43,7 +53,14 @@ async function main(): Promise<void> {
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
     );
   const bootstrap = await loadBootstrap(flags, identity);
-  let registration: Registration | null = null;
+  const presence = new InstancePresence({
+    inbound: () => sidecar.listeners.dump().find(({ name }) => name === 'inbound') ?? null,
+    register: (inbound) => {
+      const registration = createRegistration(flags, inbound, sidecar, log);
+      registration.start();
+      return registration;
+    },
+  });
   let gate: ApplicationGate | null = null;
   let stopping = false;
   const sidecar = new Sidecar({
@@ -63,10 +80,7 @@ async function main(): Promise<void> {
           clock: systemClock,
           wheel: sidecar.wheel,
           log,
-          onListening: () => {
-            registration = createRegistration(flags, sidecar, log);
-            registration.start();
-          },
+          onListening: () => presence.setApplicationListens(true),
         });
       }
       const upstreamProblems = values.upstream === undefined ? {} : findUpstreamProblems(sidecar);
@@ -83,6 +97,9 @@ async function main(): Promise<void> {
         upstreamProblems,
       });
     },
+    onListenersChanged: () => presence.update(),
+    // Without its listeners it is of no use to the application, and others' programs would get its calls.
+    ...(values.service === undefined ? {} : { onFirstBindFaults: (faults) => end(bindFaultLines(flags, faults)) }),
     onStopped: () => process.exit(0),
   });
   const stop = (applicationGone = false): void => {
@@ -90,7 +107,7 @@ async function main(): Promise<void> {
     stopping = true;
     gate?.stop();
     // Out of the registry first: who looks now does not find this instance, who looked before is still served.
-    void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain(applicationGone));
+    void presence.close().then(() => sidecar.drain(applicationGone));
   };
   process.on('SIGTERM', () => stop());
   process.on('SIGINT', () => stop());
@@ -133,6 +150,12 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
 }
 
+function bindFaultLines(flags: SidecarFlags, faults: readonly BindFault[]): UserError {
+  const { namespace } = parseServiceName('--service', flags.values.service!);
+  const upstreams = upstreamsOf(flags.values, namespace);
+  return new UserError(faults.map((fault) => bindFaultLine(fault, upstreams)).join('\n'));
+}
+
 function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {
   return unknownUpstreams(
     sidecar.configDump({ resource: 'dynamic_route_configs', nameFilter: null, includeEds: false }) as never,
@@ -145,12 +168,9 @@ function probeAddress(flags: SidecarFlags): { readonly host: string; readonly po
 }
 
 /** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. */
-function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Registration {
+function createRegistration(flags: SidecarFlags, at: HostPort, sidecar: Sidecar, log: Log): Registration {
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
-  const inbound = sidecar.listeners.dump().find((listener) => listener.name === 'inbound');
-  const at =
-    inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : inbound;
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
   const instance = create(InstanceSchema, {
     namespace,
@@ -184,10 +204,18 @@ function firstAddress(): string {
   return '127.0.0.1';
 }
 
+/** Ends the process with one line for each fault of the user's. Who started this one as its sidecar tells them itself. */
+function end(error: UserError): void {
+  const message = error.message.replaceAll('outrigger: ', '');
+  if (process.send !== undefined && process.connected)
+    process.send({ fault: message, exitCode: error.exitCode }, () => process.exit(error.exitCode));
+  else {
+    process.stderr.write(`outrigger: ${message.replaceAll('\n', '\noutrigger: ')}\n`);
+    process.exit(error.exitCode);
+  }
+}
+
 main().catch((error: unknown) => {
   if (!(error instanceof UserError)) throw error;
-  process.stderr.write(
-    `outrigger: ${error.message.replaceAll('\n', '\noutrigger: ').replaceAll('outrigger: outrigger: ', 'outrigger: ')}\n`,
-  );
-  process.exit(error.exitCode);
+  end(error);
 });

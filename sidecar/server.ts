@@ -18,11 +18,13 @@ import type { IdentityConfig } from './identity/identity-config.ts';
 import type { IdentityStatus } from './identity/identity-status.ts';
 import { localSecretNames } from './identity/local-secrets.ts';
 import type { SidecarIdentity } from './identity/sidecar-identity.ts';
+import { BindRetry } from './listener/bind-retry.ts';
 import type { BindFault } from './listener/bound-socket.ts';
 import { Crowding } from './listener/crowding.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
 import { openFilesLimit } from './listener/open-files-limit.ts';
+import { portHolder, takenBy } from './listener/port-holder.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -54,6 +56,10 @@ export interface SidecarOptions {
   readonly onStopped: () => void;
   /** Everything is bound and warm. */
   readonly onReady: () => void;
+  /** Listeners could not be bound before it was ready. With this it never is; absent: it goes on without them, and tries again. Of a static bootstrap start() rejects in any case. */
+  readonly onFirstBindFaults?: (faults: readonly BindFault[]) => void;
+  /** Listeners may be there that were not, or the other way round. */
+  readonly onListenersChanged?: () => void;
 }
 
 export class Sidecar implements AdminContext {
@@ -77,6 +83,7 @@ export class Sidecar implements AdminContext {
   #healthcheckFailed = false;
   #initialized = false;
   #stopped = false;
+  readonly #bindRetry: BindRetry;
   /** Binding under way; the last of them says when everything is bound. */
   #binding: Promise<unknown> = Promise.resolve();
 
@@ -136,6 +143,7 @@ export class Sidecar implements AdminContext {
       },
     );
     this.#published.connectListeners(this.listeners);
+    this.#bindRetry = new BindRetry(this.wheel, random, () => this.#published.bindAgain());
     this.#ads = this.#createAds();
     this.#secretServices.onSettled = () => this.#ads?.secretsChanged();
   }
@@ -228,8 +236,16 @@ export class Sidecar implements AdminContext {
 
   #bound(binding: Promise<readonly BindFault[]>): void {
     this.#binding = binding.then((faults) => {
+      const { onFirstBindFaults } = this.#options;
+      if (faults.length > 0 && !this.#initialized && this.#ads !== null && onFirstBindFaults !== undefined) {
+        this.#initialized = true;
+        onFirstBindFaults(faults);
+        return faults;
+      }
       // A listener that came by xDS and cannot be bound is told and refused; the others go on. At the start of a static bootstrap, start() rejects instead.
       this.#ads?.listenersApplied(faults);
+      this.#bindRetry.attempted(faults);
+      this.#options.onListenersChanged?.();
       return faults;
     });
   }
@@ -350,6 +366,7 @@ export class Sidecar implements AdminContext {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ads?.close();
+    this.#bindRetry.close();
     this.#identity?.close();
     this.#fileSecrets.close();
     this.#secretServices.close();
@@ -373,7 +390,7 @@ async function bindPort(
     const { code, message } = error as NodeJS.ErrnoException;
     const flag = kind === 'admin' ? '--admin' : '--listen-metrics';
     throw new Error(
-      `cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with ${flag}`,
+      `cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? takenBy(portHolder(address.port)) : message}; choose another with ${flag}`,
       { cause: error },
     );
   }

@@ -52,11 +52,13 @@ export async function run(
     ready = await sidecar.ready;
   } catch (error) {
     if (state.stopping) return 130;
-    throw new UserError((error as Error).message);
+    const { message, exitCode } = error as UserError;
+    // The sidecar's flag of that name is not ours.
+    throw new UserError(message.replace(/--admin$/, '--sidecar-admin'), exitCode);
   }
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
-    const environment = { ...appEnvironment(options.port, ready.listeners['outbound'] ?? ''), ...addresses };
+    const environment = { ...appEnvironment(options.port, outboundAddress(ready)), ...addresses };
     return await runApp(words, environment, state);
   } finally {
     sidecar.applicationEnded();
@@ -99,6 +101,13 @@ function upstreamAddress(upstream: Upstream, { listeners, upstreamProblems }: Si
   if (address !== undefined) return address;
   const where = upstream.localPort === 0 ? '' : ` on 127.0.0.1:${upstream.localPort}, which may be taken`;
   throw new UserError(`--upstream ${upstreamText(upstream)}: the sidecar has no listener for it${where}`);
+}
+
+/** A command without it would make its calls past the mesh. */
+function outboundAddress({ listeners }: SidecarReady): string {
+  const address = listeners['outbound'];
+  if (address !== undefined) return address;
+  throw new UserError('the control plane gave the sidecar no listener "outbound", so the command\'s calls have no way');
 }
 
 function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): string[] {

@@ -7,7 +7,7 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
+import { addressText, type BindFault, BoundSocket, configurationFault } from './bound-socket.ts';
 import { Crowding } from './crowding.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
 import type { ListenerStatus } from './listener-status.ts';
@@ -274,7 +274,8 @@ export class ListenerManager {
       faults.push({
         listener: config.name,
         address,
-        code: 'ERR_CONFIG',
+        code: configurationFault,
+        why: (error as Error).message,
         message: `listener ${JSON.stringify(config.name)} on ${address} cannot be made: ${(error as Error).message}`,
       });
       return null;

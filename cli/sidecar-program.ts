@@ -80,7 +80,7 @@ async function main(): Promise<void> {
           clock: systemClock,
           wheel: sidecar.wheel,
           log,
-          onListening: () => presence.setApplicationListens(true),
+          onChange: (listens) => presence.setApplicationListens(listens),
         });
       }
       const upstreamProblems = values.upstream === undefined ? {} : findUpstreamProblems(sidecar);
@@ -96,6 +96,9 @@ async function main(): Promise<void> {
         admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
         upstreamProblems,
       });
+    },
+    onConnectFailed: (cluster, reason) => {
+      if (reason === 'refused' && cluster.startsWith('inbound|')) gate?.refused();
     },
     onListenersChanged: () => presence.update(),
     // Without its listeners it is of no use to the application, and others' programs would get its calls.

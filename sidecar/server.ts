@@ -32,6 +32,7 @@ import { TimerWheel } from './runtime/timer-wheel.ts';
 import { FileSecrets } from './secret/file-secrets.ts';
 import { SecretStore } from './secret/secret-store.ts';
 import { StatStore } from './stats/stat-store.ts';
+import type { ConnectFailure } from './transport/connect.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
@@ -58,6 +59,8 @@ export interface SidecarOptions {
   readonly onReady: () => void;
   /** Listeners could not be bound before it was ready. With this it never is; absent: it goes on without them, and tries again. Of a static bootstrap start() rejects in any case. */
   readonly onFirstBindFaults?: (faults: readonly BindFault[]) => void;
+  /** A connection to a host of that cluster could not be made. */
+  readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
   /** Listeners may be there that were not, or the other way round. */
   readonly onListenersChanged?: () => void;
 }
@@ -97,7 +100,10 @@ export class Sidecar implements AdminContext {
     this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
-    this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
+    this.clusters = new ClusterManager({
+      ...{ stats, clock, wheel, random, secrets, log },
+      ...(options.onConnectFailed === undefined ? {} : { onConnectFailed: options.onConnectFailed }),
+    });
     this.#secretServices = new SecretServices({
       node: bootstrap.config.node,
       secrets,

@@ -29,6 +29,8 @@ export interface SidecarProcess {
   readonly ready: Promise<SidecarReady>;
   /** Resolves with its exit code when it ended. */
   readonly ended: Promise<number>;
+  /** The application is about to end: the sidecar leaves the registry, tells callers, and finishes what they have in hand. Resolves when that is done, or the sidecar is gone. */
+  leave(): Promise<void>;
   /** The application is gone: the sidecar leaves the registry, finishes what is in hand, and ends; it waits for no idle connection. */
   applicationEnded(): void;
 }
@@ -71,5 +73,15 @@ export function startSidecar(
     if (child.connected) child.send({ applicationEnded: true }, () => {});
     else child.kill('SIGTERM');
   };
-  return { child, ready, ended, applicationEnded };
+  const leave = async (): Promise<void> => {
+    if (!child.connected) return;
+    const left = new Promise<void>((resolve) => {
+      child.on('message', (message) => {
+        if ((message as { left?: boolean }).left === true) resolve();
+      });
+    });
+    child.send({ leave: true }, () => {});
+    await Promise.race([left, ended]);
+  };
+  return { child, ready, ended, leave, applicationEnded };
 }

@@ -62,7 +62,7 @@ async function main(): Promise<void> {
     },
   });
   let gate: ApplicationGate | null = null;
-  let stopping = false;
+  let leaving = false;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -75,7 +75,7 @@ async function main(): Promise<void> {
     onReady: () => {
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
-      if (values.service !== undefined && !flags.noRegister && !stopping) {
+      if (values.service !== undefined && !flags.noRegister && !leaving) {
         gate = new ApplicationGate(Number(values['app-port']), {
           clock: systemClock,
           wheel: sidecar.wheel,
@@ -93,7 +93,7 @@ async function main(): Promise<void> {
         listeners: Object.fromEntries(
           sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })]),
         ),
-        admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
+        admin: formatHostPort({ host: bootstrap.config.admin?.host ?? '127.0.0.1', port: sidecar.adminPort }),
         upstreamProblems,
       });
     },
@@ -105,17 +105,24 @@ async function main(): Promise<void> {
     ...(values.service === undefined ? {} : { onFirstBindFaults: (faults) => end(bindFaultLines(flags, faults)) }),
     onStopped: () => process.exit(0),
   });
+  /** Out of the registry first: who looks now does not find this instance, who looked before is still served. */
+  const leaveRegistry = (): Promise<void> => {
+    leaving = true;
+    gate?.stop();
+    return presence.close();
+  };
+  let stopping = false;
   const stop = (applicationGone = false): void => {
     if (stopping) return;
     stopping = true;
-    gate?.stop();
-    // Out of the registry first: who looks now does not find this instance, who looked before is still served.
-    void presence.close().then(() => sidecar.drain(applicationGone));
+    void leaveRegistry().then(() => sidecar.drain(applicationGone));
   };
   process.on('SIGTERM', () => stop());
   process.on('SIGINT', () => stop());
   process.on('message', (message) => {
-    if ((message as { applicationEnded?: boolean }).applicationEnded === true) stop(true);
+    const { applicationEnded, leave } = message as { applicationEnded?: boolean; leave?: boolean };
+    if (applicationEnded === true) stop(true);
+    if (leave === true) void leaveRegistry().then(() => sidecar.leave(() => void process.send?.({ left: true })));
   });
   // The channel must not keep the process alive, nor end it with the parent.
   process.channel?.unref();

@@ -13,7 +13,7 @@ import { HttpConnectionManager } from './connection-manager/http-connection-mana
 import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
-import { Drain } from './drain.ts';
+import { Drain, type DrainWait } from './drain.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
 import type { IdentityStatus } from './identity/identity-status.ts';
 import { localSecretNames } from './identity/local-secrets.ts';
@@ -86,6 +86,10 @@ export class Sidecar implements AdminContext {
   #healthcheckFailed = false;
   #initialized = false;
   #stopped = false;
+  /** It drains for the last time. */
+  #ending = false;
+  /** Until when it may take to leave; -1: it does not. */
+  #leaveUntilMs = -1;
   readonly #bindRetry: BindRetry;
   /** Binding under way; the last of them says when everything is bound. */
   #binding: Promise<unknown> = Promise.resolve();
@@ -267,14 +271,37 @@ export class Sidecar implements AdminContext {
     });
   }
 
+  /** Finishes what callers have in hand, within the drain time, and goes on serving: the application ends after this. `onLeft`: callers have heard, and nothing is in hand. */
+  leave(onLeft: () => void): void {
+    if (this.#state === 'DRAINING' || this.#stopped) {
+      onLeft();
+      return;
+    }
+    const { drainTimeMs, clock } = this.#options;
+    this.#leaveUntilMs = clock.nowMs() + drainTimeMs;
+    this.#startDrain('inbound-requests', drainTimeMs, onLeft);
+  }
+
   /** SIGTERM: finishes what is in hand, within the drain time, then stops. `applicationGone`: idle connections are of no use any more, and not waited for. */
   drain(applicationGone = false): void {
-    if (this.#state === 'DRAINING' || this.#stopped) return;
-    this.#state = 'DRAINING';
+    if (this.#ending || this.#stopped) return;
+    this.#ending = true;
     const { clock, drainTimeMs } = this.#options;
-    this.log.info(`draining for at most ${drainTimeMs / 1000} s`);
     const waitFor = applicationGone ? 'requests' : 'connections';
-    new Drain(this.listeners, waitFor, drainTimeMs, clock, this.wheel, this.log, () => this.quit());
+    const quit = (): void => this.quit();
+    if (this.#leaveUntilMs < 0) this.#startDrain(waitFor, drainTimeMs, quit);
+    // Callers heard of it before the application did.
+    else this.#startDrain(waitFor, Math.max(0, this.#leaveUntilMs - clock.nowMs()), quit, 0);
+  }
+
+  #startDrain(waitFor: DrainWait, drainTimeMs: number, done: () => void, settleMs?: number): void {
+    this.#state = 'DRAINING';
+    const { wheel, log } = this;
+    log.info(`draining for at most ${Math.round(drainTimeMs / 100) / 10} s`);
+    new Drain(this.listeners, {
+      ...{ waitFor, drainTimeMs, clock: this.#options.clock, wheel, log, done },
+      ...(settleMs === undefined ? {} : { settleMs }),
+    });
   }
 
   // -- AdminContext --

@@ -1,13 +1,15 @@
 /** `outrigger run`: a command with a sidecar beside it. The sidecar is ready before the command starts and ends after it. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { constants } from 'node:os';
+import { hostname } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
+import { KeptSidecar } from '../kept-sidecar.ts';
+import { RunCommand } from '../run-command.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
 import { environmentName } from '../sidecar-flags.ts';
 import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
+import { SignalHandOver } from '../signal-hand-over.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
@@ -23,6 +25,7 @@ export interface RunOptions extends IdentityOptions {
   readonly sidecarAdmin: string;
   readonly listenMetrics: string;
   readonly drainTime: string;
+  readonly foreground?: boolean;
   readonly logLevel: string;
 }
 
@@ -35,35 +38,73 @@ export async function run(
   // What ps shows from now on.
   if (proofsInWords.includes('join-token')) process.title = 'outrigger run';
   const upstreams = readUpstreams(options);
-  const flags = [...sidecarFlags(options, upstreams), ...identityFlags(options)];
+  sidecarFlags(options, upstreams, null);
+  const environment = identityEnvironment(options, proofsInWords);
   for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
-  const sidecar = startSidecar(flags, identityEnvironment(options, proofsInWords));
-  const state: { app: ChildProcess | null; stopping: boolean } = { app: null, stopping: false };
+  let command: RunCommand | null = null;
+  let failed = false;
+  const sidecar = new KeptSidecar({
+    start: (before) =>
+      startSidecar([...sidecarFlags(options, upstreams, before), ...identityFlags(options)], environment),
+    nowMs: () => performance.now(),
+    after,
+    tell,
+    onLost: () => {
+      failed = true;
+      command?.signal('SIGTERM');
+    },
+  });
+  const handOver = new SignalHandOver({
+    leave: () => sidecar.leave(),
+    handOn: (signal) => command?.signal(signal),
+    onSlow: (signal) =>
+      tell(
+        `requests are in hand; the command gets ${signal} behind them, after ${options.drainTime} s at most, or at once by a second signal`,
+      ),
+    after,
+  });
+  let abandoned = false;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      state.stopping = true;
-      // A terminal's Ctrl-C reaches the command by itself; one that is sent twice does no harm.
-      if (state.app !== null) state.app.kill(signal);
-      else sidecar.child.kill('SIGTERM');
+      if (command !== null) handOver.onSignal(signal);
+      else {
+        abandoned = true;
+        sidecar.abandon();
+      }
     });
   }
-  let ready: Awaited<typeof sidecar.ready>;
+  let ready: SidecarReady;
   try {
-    ready = await sidecar.ready;
+    ready = await sidecar.ready();
   } catch (error) {
-    if (state.stopping) return 130;
+    if (abandoned) return 130;
     const { message, exitCode } = error as UserError;
     // The sidecar's flag of that name is not ours.
-    throw new UserError(message.replace(/--admin$/, '--sidecar-admin'), exitCode);
+    throw new UserError(message.replace(/--admin\b/, '--sidecar-admin'), exitCode);
   }
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
-    const environment = { ...appEnvironment(options.port, outboundAddress(ready)), ...addresses };
-    return await runApp(words, environment, state);
+    // The token is the sidecar's.
+    const { [environmentName('join-token')]: _, ...inherited } = process.env;
+    command = new RunCommand(
+      words,
+      { ...inherited, ...appEnvironment(options.port, outboundAddress(ready)), ...addresses },
+      options.foreground === true,
+    );
+    const exitCode = await command.ended;
+    return failed ? 1 : exitCode;
   } finally {
-    sidecar.applicationEnded();
-    await sidecar.ended;
+    await sidecar.end();
   }
+}
+
+function tell(line: string): void {
+  process.stderr.write(`outrigger: ${line}\n`);
+}
+
+function after(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
 }
 
 function readUpstreams(options: RunOptions): readonly Upstream[] {
@@ -110,7 +151,8 @@ function outboundAddress({ listeners }: SidecarReady): string {
   throw new UserError('the control plane gave the sidecar no listener "outbound", so the command\'s calls have no way');
 }
 
-function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): string[] {
+/** `before`: on the ports that this one had. */
+function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[], before: SidecarReady | null): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
   const flags = [
     '--service',
@@ -120,9 +162,9 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): stri
   ];
   const listenFlags: ReadonlyArray<readonly [string, string]> = [
     ['--control-plane', options.controlPlane],
-    ['--outbound-listen', options.outboundListen],
-    ['--inbound-listen', options.inboundListen],
-    ['--admin', options.sidecarAdmin],
+    ['--outbound-listen', before?.listeners['outbound'] ?? options.outboundListen],
+    ['--inbound-listen', before?.listeners['inbound'] ?? options.inboundListen],
+    ['--admin', before?.admin ?? options.sidecarAdmin],
   ];
   for (const [flag, value] of listenFlags) {
     parseHostPort(flag, value);
@@ -136,11 +178,14 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): stri
     flags.push('--labels', options.labels);
   }
   if (options.zone !== undefined) flags.push('--zone', options.zone);
-  for (const upstream of upstreams)
-    flags.push(
-      '--upstream',
-      upstream.localPort === 0 ? upstreamText(upstream) : `${upstreamText(upstream)}=${upstream.localPort}`,
-    );
+  for (const upstream of upstreams) {
+    const address = before === null ? undefined : upstreamAddress(upstream, before);
+    const localPort = address === undefined ? upstream.localPort : parseHostPort('--upstream', address).port;
+    flags.push('--upstream', `${upstreamText(upstream)}${localPort === 0 ? '' : `=${localPort}`}`);
+  }
+  // The same instance when it is started again: it takes the place of the one before in the registry.
+  if (process.env[environmentName('node-id')] === undefined)
+    flags.push('--node-id', `${name}.${namespace}-${hostname()}-${process.pid}`);
   // Beforehand, as the sidecar's refusal would be followed by one of ours.
   if (!logLevels.includes(options.logLevel as LogLevel))
     throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
@@ -164,28 +209,4 @@ export function appEnvironment(port: string, outbound: string): Record<string, s
     NO_PROXY: 'localhost,127.0.0.1,::1',
     no_proxy: 'localhost,127.0.0.1,::1',
   };
-}
-
-function runApp(
-  words: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  state: { app: ChildProcess | null },
-): Promise<number> {
-  const [command = '', ...args] = words;
-  // The token is the sidecar's.
-  const { [environmentName('join-token')]: _, ...inherited } = process.env;
-  const app = spawn(command, args, {
-    stdio: 'inherit',
-    env: { ...inherited, ...environment },
-  });
-  state.app = app;
-  return new Promise((resolve) => {
-    app.once('error', (error: NodeJS.ErrnoException) => {
-      process.stderr.write(
-        `outrigger: cannot start ${JSON.stringify(command)}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}\n`,
-      );
-      resolve(error.code === 'ENOENT' ? 127 : 126);
-    });
-    app.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-  });
 }

@@ -99,6 +99,16 @@ export class ListenerManager {
     return count;
   }
 
+  /** The same, without outbound listeners; what is left of listeners that are gone counts. */
+  get unfinishedInbound(): number {
+    let count = 0;
+    for (const { running } of this.#places.values())
+      if (running.config.direction !== 'outbound')
+        for (const { manager } of running.chains.values()) count += manager.unfinishedConnections;
+    for (const manager of this.#retired.managers) count += manager.unfinishedConnections;
+    return count;
+  }
+
   *#managers(): Iterable<ConnectionManager> {
     for (const { running } of this.#places.values()) for (const { manager } of running.chains.values()) yield manager;
     yield* this.#retired.managers;

@@ -1,6 +1,8 @@
 /** Commands and their sidecars from start to end: who crashes, who is told to stop, who waits, who was mistyped. Real processes. */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -113,4 +115,111 @@ test('an instance whose application crashed gets no calls from about its first r
   expect(sidecars[0]!.output).toContain(`the application does not listen on 127.0.0.1:${dying} any more`);
   startApp(dying);
   await eventually('it is called again', async () => (await seen(20)).size === 2);
+});
+
+/** As a shell starts a job: in a group of its own, which gets the terminal's signals. */
+function startJob(name: string, port: number, ...command: string[]): ChildProcess {
+  const job = spawn(
+    join(import.meta.dirname, '../../bin/outrigger'),
+    [
+      ...['run', '--no-identity', '--service', `shop/${name}`, '--port', String(port), '--control-plane', controlPlane],
+      ...['--', ...command],
+    ],
+    { stdio: 'ignore', detached: true },
+  );
+  apps.push(job);
+  return job;
+}
+
+test.each([
+  ['SIGTERM', 'term', (pid: number) => process.kill(pid, 'SIGTERM')],
+  ['SIGINT for its whole group, as by Ctrl-C', 'stop', (pid: number) => process.kill(-pid, 'SIGINT')],
+])('%s loses no request of a command that ends at once by it', async (_signal, name, stop) => {
+  const ports = [await unusedPort(), await unusedPort()];
+  const jobs = ports.map((port) => startJob(name, port, ...server(port)));
+  const caller = await startCaller(name);
+  const seen = new Set<string>();
+  await eventually('both are called', async () => {
+    seen.add((await call(caller, '/')).body);
+    return seen.size === 2;
+  });
+  const statuses: number[] = [];
+  let ended = false;
+  const callers = Array.from({ length: 8 }, async (_, i) => {
+    while (!ended) statuses.push((await call(caller, i < 2 ? '/slow' : '/').catch(() => ({ status: -1 }))).status);
+  });
+  const code = new Promise((resolve) => jobs[0]!.once('exit', resolve));
+  stop(jobs[0]!.pid!);
+  expect(await code).toBe(name === 'term' ? 143 : 130);
+  ended = true;
+  await Promise.all(callers);
+  expect(statuses.length).toBeGreaterThan(20);
+  expect([...new Set(statuses)]).toEqual([200]);
+  process.kill(jobs[1]!.pid!, 'SIGTERM');
+});
+
+test('a second signal reaches the command at once, whatever is in hand', async () => {
+  const [port, inbound] = [await unusedPort(), await unusedPort()];
+  const hanging = `require('http').createServer((q, s) => q.url === '/' && s.end('up')).listen(${port}, '127.0.0.1')`;
+  const run = startRun(
+    'orders',
+    port,
+    ['--inbound-listen', `127.0.0.1:${inbound}`, '--drain-time', '30'],
+    process.execPath,
+    '-e',
+    hanging,
+  );
+  await eventually('it answers', async () => (await call(inbound, '/')).body === 'up');
+  const hung = call(inbound, '/hang').catch(() => null);
+  run.child.kill('SIGTERM');
+  await eventually('it says what it waits for', () =>
+    Promise.resolve(run.output.includes('requests are in hand; the command gets SIGTERM')),
+  );
+  const began = performance.now();
+  expect(await run.stop()).toBe(143);
+  expect(performance.now() - began).toBeLessThan(5_000);
+  await hung;
+});
+
+test('a sidecar that dies is started again on the same ports, and told of; the command goes on', async () => {
+  const [port, inbound, admin] = [await unusedPort(), await unusedPort(), await unusedPort()];
+  const run = startRun(
+    'side',
+    port,
+    ['--inbound-listen', `127.0.0.1:${inbound}`, '--sidecar-admin', `127.0.0.1:${admin}`],
+    ...server(port),
+  );
+  await eventually('it answers', async () => (await call(inbound, '/')).status === 200);
+  const before = (await call(inbound, '/')).body;
+  const caller = await startCaller('side');
+  await eventually('it is called', async () => (await call(caller, '/')).body === before);
+  await call(admin, '/quitquitquit', { method: 'POST' });
+  await eventually('it is there again', () => Promise.resolve(run.output.includes('the sidecar is ready again')));
+  expect(run.output).toContain(
+    'outrigger: the sidecar ended (exit code 0) while the command runs; starting it again on the same ports in 0.25 s (1 of 5)',
+  );
+  expect((await call(inbound, '/')).body).toBe(before);
+  await eventually('it is called again', async () => (await call(caller, '/')).body === before);
+  expect(await run.stop()).toBe(143);
+});
+
+test('a sidecar that cannot be started again ends the command, and run with 1', async () => {
+  const [port, inbound, admin] = [await unusedPort(), await unusedPort(), await unusedPort()];
+  const run = startRun(
+    'side',
+    port,
+    ['--inbound-listen', `127.0.0.1:${inbound}`, '--sidecar-admin', `127.0.0.1:${admin}`, '--drain-time', '0'],
+    ...server(port),
+  );
+  await eventually('it answers', async () => (await call(inbound, '/')).status === 200);
+  await call(admin, '/quitquitquit', { method: 'POST' });
+  const holder = createServer();
+  await eventually('somebody else has its port', async () => {
+    holder.listen(admin, '127.0.0.1');
+    await once(holder, 'listening');
+    return true;
+  });
+  expect(await run.exited).toBe(1);
+  expect(run.output).toContain('after 5 restarts: the command is stopped\n');
+  holder.close();
 });

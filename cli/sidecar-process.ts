@@ -17,6 +17,13 @@ export interface SidecarReady {
   readonly upstreamProblems: Readonly<Record<string, string>>;
 }
 
+/** What it says every 10 s until it serves. */
+export interface SidecarWaiting {
+  /** The control plane's `host:port`. */
+  readonly waitingFor: string;
+  readonly why: string;
+}
+
 /** What it says in the place of a line on stderr when it ends by a mistake of the user's. */
 interface SidecarFault {
   readonly fault: string;
@@ -43,6 +50,7 @@ export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARE
 export function startSidecar(
   flags: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
+  onWaiting: (waiting: SidecarWaiting) => void = () => {},
 ): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
   // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
@@ -56,8 +64,9 @@ export function startSidecar(
   );
   const ready = new Promise<SidecarReady>((resolve, reject) => {
     child.on('message', (message) => {
-      const said = message as Partial<SidecarReady & SidecarFault>;
+      const said = message as Partial<SidecarReady & SidecarFault & SidecarWaiting>;
       if (said.ready === true) resolve(said as SidecarReady);
+      else if (said.waitingFor !== undefined) onWaiting(said as SidecarWaiting);
       else if (said.fault !== undefined) reject(new UserError(said.fault, said.exitCode));
     });
     void ended.then(async (code) => {

@@ -16,6 +16,8 @@ import {
 } from '../sidecar/xds/bootstrap-file.ts';
 import { ApplicationGate } from './application-gate.ts';
 import { bindFaultLine } from './bind-fault-line.ts';
+import { withAddresses } from './control-plane-address.ts';
+import { ControlPlaneWait } from './control-plane-wait.ts';
 import {
   formatHostPort,
   type HostPort,
@@ -25,18 +27,19 @@ import {
   parseWhole,
 } from './host-port.ts';
 import { InstancePresence } from './instance-presence.ts';
-import { controlPlaneCluster, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
+import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
 async function main(): Promise<void> {
-  const flags = parseSidecarFlags(process.argv.slice(3), process.env);
-  if (flags.help) {
+  const given = parseSidecarFlags(process.argv.slice(3), process.env);
+  if (given.help) {
     process.stdout.write(sidecarHelp);
     return;
   }
+  const flags = given.values.service === undefined ? given : await withAddresses(given);
   // What ps shows from now on.
   if (flags.secretInWords) process.title = 'outrigger sidecar';
   const { values } = flags;
@@ -61,6 +64,7 @@ async function main(): Promise<void> {
       return registration;
     },
   });
+  let waiting: ControlPlaneWait | null = null;
   let gate: ApplicationGate | null = null;
   let leaving = false;
   const sidecar = new Sidecar({
@@ -73,6 +77,7 @@ async function main(): Promise<void> {
     log,
     commandLine: { ...values, ...(values['join-token'] === undefined ? {} : { 'join-token': '(not shown)' }) },
     onReady: () => {
+      waiting?.stop();
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
       if (values.service !== undefined && !flags.noRegister && !leaving) {
@@ -112,6 +117,17 @@ async function main(): Promise<void> {
     return presence.close();
   };
   let stopping = false;
+  if (values.service !== undefined) {
+    const address =
+      identity?.kind === 'identity'
+        ? identity.controlPlaneTls
+        : parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
+    waiting = new ControlPlaneWait(address, sidecar.wheel, (at, why) => {
+      // Who started this one as its sidecar tells it in words of its own.
+      if (process.send === undefined) log.warn(`waiting for the control plane at ${at} (${why})`);
+      else process.send({ waitingFor: at, why });
+    });
+  }
   const stop = (applicationGone = false): void => {
     if (stopping) return;
     stopping = true;

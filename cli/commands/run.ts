@@ -2,6 +2,7 @@
 import { createServer } from 'node:net';
 import { hostname } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
+import { portHolder, takenBy } from '../../sidecar/listener/port-holder.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { KeptSidecar } from '../kept-sidecar.ts';
@@ -40,12 +41,21 @@ export async function run(
   const upstreams = readUpstreams(options);
   sidecarFlags(options, upstreams, null);
   const environment = identityEnvironment(options, proofsInWords);
-  for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
+  for (const upstream of upstreams) if (upstream.localPort !== 0) await checkUpstreamPort(upstream);
+  const port = Number(options.port);
+  await checkCommandPort(port);
   let command: RunCommand | null = null;
   let failed = false;
   const sidecar = new KeptSidecar({
     start: (before) =>
-      startSidecar([...sidecarFlags(options, upstreams, before), ...identityFlags(options)], environment),
+      startSidecar(
+        [...sidecarFlags(options, upstreams, before), ...identityFlags(options)],
+        environment,
+        ({ waitingFor, why }) =>
+          tell(
+            `waiting for the control plane at ${waitingFor} before ${before === null ? 'starting the command' : 'the sidecar serves again'} (${why})`,
+          ),
+      ),
     nowMs: () => performance.now(),
     after,
     tell,
@@ -84,6 +94,8 @@ export async function run(
   }
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
+    // Waiting for the control plane may have taken long.
+    await checkCommandPort(port);
     // The token is the sidecar's.
     const { [environmentName('join-token')]: _, ...inherited } = process.env;
     command = new RunCommand(
@@ -117,18 +129,33 @@ function readUpstreams(options: RunOptions): readonly Upstream[] {
 }
 
 /** The sidecar would say it too, but only when everything is started. */
-function checkFree(upstream: Upstream): Promise<void> {
+async function checkUpstreamPort(upstream: Upstream): Promise<void> {
   const { localPort } = upstream;
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', ({ code, message }: NodeJS.ErrnoException) =>
-      reject(
-        new UserError(
-          `cannot listen on 127.0.0.1:${localPort} for --upstream ${upstreamText(upstream)}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another, or none to take a free one`,
-        ),
-      ),
+  const fault = await bindFault(localPort);
+  if (fault !== null)
+    throw new UserError(
+      `cannot listen on 127.0.0.1:${localPort} for --upstream ${upstreamText(upstream)}: ${reasonOf(fault, localPort)}; choose another, or none to take a free one`,
     );
-    server.listen(localPort, '127.0.0.1', () => server.close(() => resolve()));
+}
+
+/** Whoever listens there would be registered in the command's place. */
+async function checkCommandPort(port: number): Promise<void> {
+  const fault = await bindFault(port);
+  // Others, as a privilege that the command may take for itself, are the command's own.
+  if (fault?.code === 'EADDRINUSE')
+    throw new UserError(`--port ${port}: ${reasonOf(fault, port)}, so the command could not listen there`);
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): string {
+  return code === 'EADDRINUSE' ? takenBy(portHolder(port)) : message;
+}
+
+/** Why 127.0.0.1:`port` cannot be listened on; null: it can. */
+function bindFault(port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(null)));
   });
 }
 

@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -222,4 +222,54 @@ test('a sidecar that cannot be started again ends the command, and run with 1', 
   expect(await run.exited).toBe(1);
   expect(run.output).toContain('after 5 restarts: the command is stopped\n');
   holder.close();
+});
+
+test('a port that another program has is refused before anything is started', async () => {
+  const holder = createServer();
+  holder.listen(0, '127.0.0.1');
+  await once(holder, 'listening');
+  const { port } = holder.address() as AddressInfo;
+  const run = startRun('web', port, [], 'echo', 'started');
+  expect(await run.exited).toBe(1);
+  expect(run.output).toMatch(
+    new RegExp(
+      `^outrigger: --port ${port}: the port is taken by pid ${process.pid} \\(.*\\), so the command could not listen there\n$`,
+    ),
+  );
+  holder.close();
+});
+
+test('says every 10 s what it waits for while there is no control plane, and starts nothing', async () => {
+  const nobody = `127.0.0.1:${await unusedPort()}`;
+  const run = start(
+    ...['run', '--no-identity', '--service', 'shop/web', '--port', String(await unusedPort())],
+    ...['--control-plane', nobody, '--', 'echo', 'started'],
+  );
+  await eventually('it says so', () =>
+    Promise.resolve(
+      run.output.includes(
+        `outrigger: waiting for the control plane at ${nobody} before starting the command (connection refused)\n`,
+      ),
+    ),
+  );
+  expect(await run.stop('SIGINT')).toBe(130);
+  expect(run.output).not.toContain('started');
+});
+
+test('a control plane is found by its name; one without an address, and a listener by name, are refused by their flags', async () => {
+  const [, port] = controlPlane.split(':');
+  const run = startRun(
+    'web',
+    await unusedPort(),
+    ['--control-plane', `localhost:${port}`],
+    ...[process.execPath, '-e', 'console.log("up")'],
+  );
+  expect(await run.exited).toBe(0);
+  expect(run.output).toBe('up\n');
+  const lost = startRun('web', await unusedPort(), ['--control-plane', 'no.such.invalid:1'], 'echo');
+  expect(await lost.exited).toBe(1);
+  expect(lost.output).toMatch(/^outrigger: --control-plane: no address is known for "no.such.invalid" \(\w+\); .*\n$/);
+  const named = startRun('web', await unusedPort(), ['--sidecar-admin', 'localhost:0'], 'echo');
+  expect(await named.exited).toBe(2);
+  expect(named.output).toMatch(/^outrigger: --sidecar-admin: "localhost" is not an IP address; .*\n$/);
 });

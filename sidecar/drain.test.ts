@@ -12,6 +12,7 @@ class Bench {
   activeConnections = 0;
   unsent = 0;
   unfinishedInbound = 0;
+  acceptedInbound = 0;
   done = 0;
 
   get unfinishedConnections(): number {
@@ -137,4 +138,22 @@ test('while the application is still there, only what was asked of it is waited 
 test('when callers have heard already it ends at once', () => {
   const bench = new Bench().start(45_000, 'requests', 0);
   expect([bench.done, bench.time.wheel.armedCount]).toEqual([1, 0]);
+});
+
+test('while callers still come, not all have heard: the application ends half a second after the last, or 5 s after the first', () => {
+  const bench = new Bench().start(45_000, 'inbound-requests');
+  for (let i = 0; i < 4; i++) {
+    bench.time.advance(400);
+    bench.acceptedInbound++;
+  }
+  bench.time.advance(480);
+  expect(bench.done).toBe(0);
+  bench.time.advance(120);
+  expect(bench.done).toBe(1);
+  bench.start(45_000, 'inbound-requests');
+  for (let ms = 0; ms < 5_200; ms += 100) {
+    bench.time.advance(100);
+    bench.acceptedInbound++;
+  }
+  expect(bench.done).toBe(2);
 });

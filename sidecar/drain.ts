@@ -17,6 +17,8 @@ export interface Drainable {
   readonly unfinishedConnections: number;
   /** The same, without those of outbound listeners. */
   readonly unfinishedInbound: number;
+  /** Connections that inbound listeners have taken so far. */
+  readonly acceptedInbound: number;
 }
 
 /**
@@ -28,7 +30,10 @@ export type DrainWait = 'connections' | 'requests' | 'inbound-requests';
 export interface DrainOptions {
   readonly waitFor: DrainWait;
   readonly drainTimeMs: number;
-  /** Callers hear a moment later that this instance is gone; who still comes meanwhile is served. Default 500 ms. */
+  /**
+   * Callers hear a moment later that this instance is gone; who still comes meanwhile is served. Default 500 ms; with `inbound-requests` from the last connection on, as far as {@link maxSettleMs}: while
+   * some still come, not all have heard.
+   */
   readonly settleMs?: number;
   readonly clock: Clock;
   readonly wheel: TimerWheel;
@@ -38,13 +43,17 @@ export interface DrainOptions {
 
 const checkMs = 50;
 const defaultSettleMs = 500;
+/** Who comes for this long after it is no caller of the mesh, and does not hear of it. */
+const maxSettleMs = 5_000;
 
 export class Drain implements TimerTarget {
   readonly #listeners: Drainable;
   readonly #options: DrainOptions;
   readonly #timer: WheelTimer;
   readonly #deadlineMs: number;
-  readonly #earliestMs: number;
+  readonly #latestSettledMs: number;
+  #earliestMs: number;
+  #accepted: number;
 
   constructor(listeners: Drainable, options: DrainOptions) {
     this.#listeners = listeners;
@@ -53,6 +62,8 @@ export class Drain implements TimerTarget {
     this.#deadlineMs = clock.nowMs() + drainTimeMs;
     this.#timer = new WheelTimer(this);
     this.#earliestMs = clock.nowMs() + Math.min(drainTimeMs, settleMs);
+    this.#latestSettledMs = clock.nowMs() + Math.min(drainTimeMs, maxSettleMs);
+    this.#accepted = listeners.acceptedInbound;
     // Outbound goes on: the application finishes its own work through it, and closes its connections when it is done.
     listeners.drain('inbound');
     listeners.drain('unspecified');
@@ -61,8 +72,13 @@ export class Drain implements TimerTarget {
 
   onTimer(): void {
     const left = this.#left;
-    const { clock, wheel, done } = this.#options;
+    const { clock, wheel, done, waitFor, settleMs = defaultSettleMs } = this.#options;
     const now = clock.nowMs();
+    const { acceptedInbound } = this.#listeners;
+    if (waitFor === 'inbound-requests' && acceptedInbound !== this.#accepted) {
+      this.#accepted = acceptedInbound;
+      this.#earliestMs = Math.min(now + settleMs, this.#latestSettledMs);
+    }
     if (now < this.#earliestMs || (left > 0 && now < this.#deadlineMs)) {
       wheel.arm(this.#timer, checkMs);
       return;

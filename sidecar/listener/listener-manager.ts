@@ -109,6 +109,14 @@ export class ListenerManager {
     return count;
   }
 
+  /** Connections that listeners other than outbound ones have taken so far. */
+  get acceptedInbound(): number {
+    let count = 0;
+    for (const { running } of this.#places.values())
+      if (running.config.direction !== 'outbound') count += running.stats.connections.value;
+    return count;
+  }
+
   *#managers(): Iterable<ConnectionManager> {
     for (const { running } of this.#places.values()) for (const { manager } of running.chains.values()) yield manager;
     yield* this.#retired.managers;

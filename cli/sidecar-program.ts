@@ -56,10 +56,15 @@ async function main(): Promise<void> {
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
     );
   const bootstrap = await loadBootstrap(flags, identity);
+  let warned = '';
+  const onWarning = (warning: string): void => {
+    if (warning !== warned) log.warn(`${values.service}: ${warning}`);
+    warned = warning;
+  };
   const presence = new InstancePresence({
     inbound: () => sidecar.listeners.dump().find(({ name }) => name === 'inbound') ?? null,
     register: (inbound) => {
-      const registration = createRegistration(flags, inbound, sidecar, log);
+      const registration = createRegistration(flags, inbound, sidecar, log, onWarning);
       registration.start();
       return registration;
     },
@@ -194,7 +199,13 @@ function probeAddress(flags: SidecarFlags): { readonly host: string; readonly po
 }
 
 /** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. */
-function createRegistration(flags: SidecarFlags, at: HostPort, sidecar: Sidecar, log: Log): Registration {
+function createRegistration(
+  flags: SidecarFlags,
+  at: HostPort,
+  sidecar: Sidecar,
+  log: Log,
+  onWarning: (warning: string) => void,
+): Registration {
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
@@ -214,6 +225,7 @@ function createRegistration(flags: SidecarFlags, at: HostPort, sidecar: Sidecar,
     wheel: sidecar.wheel,
     random: Math.random,
     log,
+    onWarning,
   });
 }
 

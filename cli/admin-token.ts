@@ -1,6 +1,7 @@
 /** The token with which other machines may change something by a sidecar's admin port: from a file that a flag names, or from the environment. Read once, at the start. */
 import { readFileSync } from 'node:fs';
-import { environmentName, type SidecarFlags } from './sidecar-flags.ts';
+import { environmentName } from './environment.ts';
+import type { SidecarFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 /** In the environment it is the token itself. */

@@ -159,6 +159,7 @@ function program(): Command {
     .addOption(flag('--listen-metrics <HOST:PORT>', '/metrics and /healthz of the sidecar; off for none', 'off'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
     .addOption(flag('--log-level <LEVEL>', "the sidecar's: trace, debug, info, warn, error, off", 'warn'))
+    .addOption(flag('--foreground', 'the command shares the terminal with its shell: Ctrl-C reaches it at once'))
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
     .action(async (words: string[], options, run: Command) => {

@@ -165,7 +165,7 @@ describe('a bootstrap file', () => {
       expect.stringMatching(/^clusters\[0\]\.connect_timeout: must be above 0/),
     ]);
     const lua = listener.replace('filters.http.router.v3.Router }', 'filters.http.lua.v3.Lua }');
-    expect(await faultsOf(`static_resources:\n  listeners:${lua}`)).toHaveLength(1);
+    expect(await faultsOf(`static_resources:\n  listeners:${lua}\n  clusters:${cluster}`)).toHaveLength(1);
   });
 
   it('names an unsupported HTTP filter by its path', async () => {
@@ -182,7 +182,7 @@ describe('a bootstrap file', () => {
   it('refuses an unsupported field that is set to an empty message', async () => {
     expect(
       await faultsOf(
-        `static_resources:\n  listeners:${listener.replace('- name: web', '- name: web\n    api_listener: {}')}`,
+        `static_resources:\n  listeners:${listener.replace('- name: web', '- name: web\n    api_listener: {}')}\n  clusters:${cluster}`,
       ),
     ).toEqual([expect.stringContaining('static_resources.listeners[0].api_listener: is not supported')]);
   });

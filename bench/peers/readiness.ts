@@ -17,9 +17,9 @@ export async function timeToOk(
     limitMs,
     async () => {
       program.failIfEnded();
-      return (await statusLine(port, `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)).startsWith(
-        'HTTP/1.1 200',
-      );
+      return (
+        await statusLine(port, `GET ${path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n`)
+      ).startsWith('HTTP/1.1 200');
     },
     intervalMs,
   );

@@ -212,7 +212,7 @@ test('an outbound port that another program has ends with one clear line: the co
   const started = await startRun('--outbound-listen', `127.0.0.1:${port}`);
   expect(await started.exited).toBe(1);
   expect(started.output).toContain(
-    `outrigger: the sidecar has no outbound listener on 127.0.0.1:${port}, which may be taken; choose another with --outbound-listen`,
+    `outrigger: cannot listen on 127.0.0.1:${port}: the port is taken by pid ${process.pid}`,
   );
   expect(started.output).not.toMatch(/^\{\}$/m);
 });

@@ -1,12 +1,12 @@
 /** Adding and removing header fields as routes, virtual hosts and clusters say: compiled once, applied per request. */
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, headerName } from '../codec/header-name.ts';
-import type { HeaderMutations } from '../config/route-config.ts';
+import type { HeaderAdd, HeaderMutations } from '../config/route-config.ts';
 
 interface CompiledAdd {
   readonly name: HeaderName;
   readonly value: string;
-  readonly action: 'append' | 'overwrite' | 'add-if-absent' | 'overwrite-if-exists';
+  readonly action: HeaderAdd['action'];
 }
 
 export class HeaderMutation {
@@ -27,21 +27,24 @@ export class HeaderMutation {
 
   apply(fields: HeaderFields): void {
     for (const name of this.#remove) fields.delete(name);
-    for (const { name, value, action } of this.#add) {
-      switch (action) {
-        case 'append':
-          fields.append(name, value);
-          break;
-        case 'overwrite':
-          fields.set(name, value);
-          break;
-        case 'add-if-absent':
-          if (!fields.has(name.lower)) fields.append(name, value);
-          break;
-        case 'overwrite-if-exists':
-          if (fields.has(name.lower)) fields.set(name, value);
-          break;
-      }
-    }
+    for (const { name, value, action } of this.#add) changeField(fields, name, value, action);
+  }
+}
+
+/** One field, by Envoy's append_action. */
+export function changeField(fields: HeaderFields, name: HeaderName, value: string, action: HeaderAdd['action']): void {
+  switch (action) {
+    case 'append':
+      fields.append(name, value);
+      break;
+    case 'overwrite':
+      fields.set(name, value);
+      break;
+    case 'add-if-absent':
+      if (!fields.has(name.lower)) fields.append(name, value);
+      break;
+    case 'overwrite-if-exists':
+      if (fields.has(name.lower)) fields.set(name, value);
+      break;
   }
 }

@@ -1,13 +1,15 @@
 /** What an authorization service can say of a request, whatever protocol it speaks; and what of it may be done to the request. */
 import type { HeaderFields } from '../../codec/header-fields.ts';
 import type { HeaderName } from '../../codec/header-name.ts';
+import type { HeaderAdd } from '../../config/route-config.ts';
+import { changeField } from '../../router/header-mutation.ts';
 import type { GateRequest } from '../request-gate.ts';
 
 export interface HeaderChange {
   readonly name: HeaderName;
   readonly value: string;
   /** `join`: to the value that is there, with a comma; nothing where none is. */
-  readonly action: 'append' | 'join' | 'overwrite' | 'add-if-absent' | 'overwrite-if-exists';
+  readonly action: HeaderAdd['action'] | 'join';
 }
 
 export interface Allowed {
@@ -74,22 +76,7 @@ export function isFraming(lower: string): boolean {
 
 export function changeFields(fields: HeaderFields, changes: readonly HeaderChange[]): void {
   for (const { name, value, action } of changes) {
-    switch (action) {
-      case 'append':
-        fields.append(name, value);
-        break;
-      case 'join':
-        if (fields.has(name.lower)) fields.set(name, [...fields.getAll(name.lower), value].join(','));
-        break;
-      case 'overwrite':
-        fields.set(name, value);
-        break;
-      case 'add-if-absent':
-        if (!fields.has(name.lower)) fields.append(name, value);
-        break;
-      case 'overwrite-if-exists':
-        if (fields.has(name.lower)) fields.set(name, value);
-        break;
-    }
+    if (action !== 'join') changeField(fields, name, value, action);
+    else if (fields.has(name.lower)) fields.set(name, [...fields.getAll(name.lower), value].join(','));
   }
 }

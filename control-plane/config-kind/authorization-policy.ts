@@ -9,7 +9,7 @@ import { duration, durationMs } from './duration.ts';
 import { headerName } from './header-filter.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { AuthorizationPolicyResource, ExternalAuthorization } from './policy-resource.ts';
-import { checkTargets, policyTargets, targetFields } from './policy-target.ts';
+import { checkTargets, policyBase, targetFields } from './policy-target.ts';
 import type { Place } from './resource.ts';
 import { portNumber } from './route-reference.ts';
 
@@ -107,16 +107,12 @@ export function authorizationPolicyResource(
   document: z.output<typeof authorizationPolicy>,
   place: Place,
 ): AuthorizationPolicyResource {
-  const { metadata, spec } = document;
-  const namespace = metadata.namespace ?? 'default';
+  const { spec } = document;
+  const base = policyBase(document, place);
+  const { namespace } = base;
   return {
     kind: 'AuthorizationPolicy',
-    namespace,
-    name: metadata.name,
-    place,
-    referencePlaces: new Map(),
-    createdAt: metadata.creationTimestamp ?? '',
-    targets: policyTargets(spec),
+    ...base,
     action: spec.action ?? 'ALLOW',
     dryRun: spec.dryRun ?? false,
     rules: (spec.rules ?? []).map((each) => authorizationRule(each, namespace)),

@@ -2,7 +2,7 @@
 import { z } from 'zod';
 import { routeMetadata } from './object-metadata.ts';
 import type { PeerAuthenticationResource } from './policy-resource.ts';
-import { checkTargets, policyTargets, targetFields } from './policy-target.ts';
+import { checkTargets, policyBase, targetFields } from './policy-target.ts';
 import type { Place } from './resource.ts';
 
 const mode = z
@@ -47,15 +47,10 @@ export function peerAuthenticationResource(
   document: z.output<typeof peerAuthentication>,
   place: Place,
 ): PeerAuthenticationResource {
-  const { metadata, spec } = document;
+  const { spec } = document;
   return {
     kind: 'PeerAuthentication',
-    namespace: metadata.namespace ?? 'default',
-    name: metadata.name,
-    place,
-    referencePlaces: new Map(),
-    createdAt: metadata.creationTimestamp ?? '',
-    targets: policyTargets(spec),
+    ...policyBase(document, place),
     mode: spec.mtls?.mode ?? null,
     ports: Object.entries(spec.portLevelMtls ?? {}).map(([port, each]) => ({ port: Number(port), mode: each.mode })),
   };

@@ -31,7 +31,7 @@ interface ServiceTarget {
   readonly path: string;
 }
 
-interface PolicyBase extends ResourceBase {
+export interface PolicyBase extends ResourceBase {
   readonly targets: PolicyTargets;
   /** RFC 3339, or '' : not known, taken as older than any. */
   readonly createdAt: string;

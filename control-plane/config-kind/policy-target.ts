@@ -1,7 +1,8 @@
 /** `targetRefs` and `selector` of policies: for which workloads one holds. */
 import { z } from 'zod';
 import { dnsLabel, labels } from './dns-name.ts';
-import type { PolicyTargets } from './policy-resource.ts';
+import type { PolicyBase, PolicyTargets } from './policy-resource.ts';
+import type { Place } from './resource.ts';
 
 /** Policies of this namespace that name no workload hold for the whole mesh. */
 export const rootNamespace = 'outrigger';
@@ -27,6 +28,12 @@ export const targetFields = {
     .describe('Labels of the instances that the policy holds for; instead of targetRefs'),
 };
 
+interface WrittenMetadata {
+  readonly namespace?: string | undefined;
+  readonly name: string;
+  readonly creationTimestamp?: string | null | undefined;
+}
+
 interface WrittenTargets {
   readonly targetRefs?: ReadonlyArray<{ readonly name: string }> | undefined;
   readonly selector?: { readonly matchLabels: Readonly<Record<string, string>> } | undefined;
@@ -46,7 +53,22 @@ export function checkTargets(context: {
     add(['selector', 'matchLabels'], 'is empty; name at least one label, or leave the selector out');
 }
 
-export function policyTargets({ targetRefs, selector }: WrittenTargets): PolicyTargets {
+/** What every policy has, whatever it says. */
+export function policyBase(
+  { metadata, spec }: { readonly metadata: WrittenMetadata; readonly spec: WrittenTargets },
+  place: Place,
+): PolicyBase {
+  return {
+    namespace: metadata.namespace ?? 'default',
+    name: metadata.name,
+    place,
+    referencePlaces: new Map(),
+    createdAt: metadata.creationTimestamp ?? '',
+    targets: policyTargets(spec),
+  };
+}
+
+function policyTargets({ targetRefs, selector }: WrittenTargets): PolicyTargets {
   return {
     services: (targetRefs ?? []).map(({ name }, at) => ({ name, path: `spec.targetRefs[${at}]` })),
     labels: selector?.matchLabels ?? null,

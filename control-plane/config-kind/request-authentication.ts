@@ -8,7 +8,7 @@ import { headerName } from './header-filter.ts';
 import { keySetFault } from './key-set-text.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { JwtRule, KeySource, RequestAuthenticationResource } from './policy-resource.ts';
-import { checkTargets, policyTargets, targetFields } from './policy-target.ts';
+import { checkTargets, policyBase, targetFields } from './policy-target.ts';
 import type { Place } from './resource.ts';
 
 const text = (what: string): z.ZodString =>
@@ -139,15 +139,10 @@ export function requestAuthenticationResource(
   document: z.output<typeof requestAuthentication>,
   place: Place,
 ): RequestAuthenticationResource {
-  const { metadata, spec } = document;
+  const { spec } = document;
   return {
     kind: 'RequestAuthentication',
-    namespace: metadata.namespace ?? 'default',
-    name: metadata.name,
-    place,
-    referencePlaces: new Map(),
-    createdAt: metadata.creationTimestamp ?? '',
-    targets: policyTargets(spec),
+    ...policyBase(document, place),
     rules: spec.jwtRules.map((written, at) => jwtRuleOf(written, `spec.jwtRules[${at}]`, place)),
   };
 }

@@ -27,6 +27,7 @@ async function freePort(): Promise<number> {
 class Bench {
   nowMs = 0;
   opened = 0;
+  readonly changes: boolean[] = [];
   readonly lines: string[] = [];
   readonly wheel: TimerWheel;
   readonly gate: ApplicationGate;
@@ -38,7 +39,10 @@ class Bench {
       clock,
       wheel: this.wheel,
       log: new Log(clock, 'warn', true, (line) => this.lines.push(line)),
-      onListening: () => this.opened++,
+      onChange: (listens) => {
+        this.changes.push(listens);
+        if (listens) this.opened++;
+      },
     });
   }
 
@@ -97,4 +101,72 @@ test('tells nobody after it was stopped', async () => {
   await listen(port);
   bench.pass(1_000);
   expect(bench.opened).toBe(0);
+});
+
+async function close(port: number): Promise<void> {
+  const at = servers.findIndex((server) => (server.address() as AddressInfo | null)?.port === port);
+  await new Promise((resolve) => servers.splice(at, 1)[0]!.close(resolve));
+}
+
+/** Looks until something has changed; gives how long that took. */
+async function untilChange(bench: Bench): Promise<number> {
+  const { length } = bench.changes;
+  const began = bench.nowMs;
+  while (bench.changes.length === length) {
+    bench.pass(50);
+    await expect.poll(() => bench.wheel.armedCount === 1 || bench.changes.length > length).toBe(true);
+  }
+  return bench.nowMs - began;
+}
+
+test('a refused connection is looked after: one that still listens stays, one that does not is gone until it listens again', async () => {
+  const port = await listen(0);
+  const bench = new Bench(port);
+  await expect.poll(() => bench.opened).toBe(1);
+  bench.gate.refused();
+  bench.gate.refused();
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(bench.changes).toEqual([true]);
+  await close(port);
+  await expect
+    .poll(() => {
+      bench.gate.refused();
+      return bench.changes;
+    })
+    .toEqual([true, false]);
+  expect(bench.lines.length).toBe(1);
+  expect(bench.lines[0]).toContain(`does not listen on 127.0.0.1:${port} any more`);
+  await bench.refused();
+  await listen(port);
+  expect(await untilChange(bench)).toBeLessThan(500);
+  expect(bench.changes).toEqual([true, false, true]);
+  expect(bench.wheel.armedCount).toBe(0);
+});
+
+test('one that crashes again and again has to listen for longer each time; after a minute of listening that is forgotten', async () => {
+  const port = await listen(0);
+  const bench = new Bench(port);
+  await expect.poll(() => bench.opened).toBe(1);
+  const lose = async (): Promise<void> => {
+    await close(port);
+    const { length } = bench.changes;
+    await expect
+      .poll(() => {
+        bench.gate.refused();
+        return bench.changes.length;
+      })
+      .toBe(length + 1);
+    await bench.refused();
+    await listen(port);
+  };
+  const took: number[] = [];
+  for (let i = 0; i < 4; i++) {
+    await lose();
+    took.push(await untilChange(bench));
+  }
+  expect(took.toSorted((a, b) => a - b)).toEqual(took);
+  expect(took.at(-1)).toBeGreaterThanOrEqual(2_000);
+  bench.pass(60_000);
+  await lose();
+  expect(await untilChange(bench)).toBeLessThan(500);
 });

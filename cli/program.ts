@@ -149,6 +149,7 @@ function program(): Command {
     .addOption(flag('--no-identity', 'no identity is wanted, whatever proof there is'))
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
+    .addOption(flag('--node-id <ID>', 'its name in the registry; <service>.<namespace>-<host>-<pid> if not given'))
     .addOption(
       flag('--outbound-listen <HOST:PORT>', "the sidecar's outbound listener; port 0 takes a free one", '127.0.0.1:0'),
     )
@@ -159,6 +160,7 @@ function program(): Command {
     .addOption(flag('--listen-metrics <HOST:PORT>', '/metrics and /healthz of the sidecar; off for none', 'off'))
     .addOption(flag('--drain-time <SECONDS>', 'how long requests in hand may take when the command ends', '45'))
     .addOption(flag('--log-level <LEVEL>', "the sidecar's: trace, debug, info, warn, error, off", 'warn'))
+    .addOption(flag('--foreground', 'the command shares the terminal with its shell: Ctrl-C reaches it at once'))
     .argument('<command...>', 'what to run, after --')
     .passThroughOptions()
     .action(async (words: string[], options, run: Command) => {

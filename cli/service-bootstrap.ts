@@ -1,9 +1,19 @@
 /** The Envoy v3 bootstrap that `outrigger sidecar --service` stands for: who it is, and the way to the control plane; with an identity over TLS, proven by it. */
+import { isIP } from 'node:net';
 import { certificateSecret, firstContactSecret, trustSecret } from '../sidecar/identity/local-secrets.ts';
-import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  parseHostPort,
+  parseLabels,
+  parseServiceName,
+  parseWhole,
+} from './host-port.ts';
 import type { SidecarFlags } from './sidecar-flags.ts';
 import { parseUpstreams, type Upstream } from './upstream.ts';
+import { UserError } from './user-error.ts';
 
+export const defaultControlPlane = '127.0.0.1:15010';
 /** Static cluster that leads to the control plane. */
 export const controlPlaneCluster = 'outrigger-control-plane';
 /** The same for who has no certificate yet. */
@@ -16,9 +26,21 @@ export interface SecureControlPlane {
   readonly controlPlaneId: string;
 }
 
-function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
+/** What `--upstream` says. */
+export function upstreamsOf(values: SidecarFlags['values'], ownNamespace: string): readonly Upstream[] {
   const texts = values.upstream === undefined || values.upstream === '' ? [] : values.upstream.split(',');
   return parseUpstreams(texts, ownNamespace);
+}
+
+/** To listen takes an address of this machine; a name may have several. */
+function parseListen(flag: string, text: string): HostPort {
+  const address = parseHostPort(flag, text);
+  if (isIP(address.host) === 0)
+    throw new UserError(
+      `${flag}: ${JSON.stringify(address.host)} is not an IP address; write it as 127.0.0.1:15001`,
+      2,
+    );
+  return address;
 }
 
 /** The Envoy v3 bootstrap (proto JSON) that `--service` stands for. */
@@ -29,8 +51,8 @@ export function serviceBootstrap(
 ): unknown {
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
-  const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? '127.0.0.1:15010');
-  const admin = parseHostPort('--admin', values.admin ?? '127.0.0.1:15000');
+  const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
+  const admin = parseListen('--admin', values.admin ?? '127.0.0.1:15000');
   const upstreams = upstreamsOf(values, namespace).map(({ namespace, name, port, localPort }) => ({
     service: `${namespace}/${name}`,
     port,
@@ -44,9 +66,9 @@ export function serviceBootstrap(
       metadata: {
         app_port: parseWhole('--app-port', values['app-port']!, 1, 65535),
         outbound_listen: formatHostPort(
-          parseHostPort('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001'),
+          parseListen('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001'),
         ),
-        inbound_listen: formatHostPort(parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
+        inbound_listen: formatHostPort(parseListen('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
         interception: 'NONE',
         ...(upstreams.length === 0 ? {} : { upstreams }),
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),

@@ -3,8 +3,10 @@
  * which addresses it really listens on, as ports may be 0.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { sidecarVariables } from './sidecar-flags.ts';
+import { UserError } from './user-error.ts';
 
 /** What the sidecar says once, when it serves. */
 export interface SidecarReady {
@@ -16,12 +18,37 @@ export interface SidecarReady {
   readonly upstreamProblems: Readonly<Record<string, string>>;
 }
 
+/** What it says every 10 s until it serves. */
+export interface SidecarWaiting {
+  /** The control plane's `host:port`. */
+  readonly waitingFor: string;
+  readonly why: string;
+}
+
+/** What it says in the place of a line on stderr when it ends by a mistake of the user's. */
+interface SidecarFault {
+  readonly fault: string;
+  readonly exitCode: 1 | 2;
+}
+
+/** It ended before it served, and said nothing of it here. What it could say itself is on its stderr. */
+export class SidecarEnded extends UserError {
+  readonly code: number;
+
+  constructor(code: number) {
+    super(`the sidecar ended with exit code ${code} before it was ready`);
+    this.code = code;
+  }
+}
+
 export interface SidecarProcess {
   readonly child: ChildProcess;
-  /** Resolves when it serves; rejects when it ends before. */
+  /** Resolves when it serves; rejects with a UserError when it ends before. */
   readonly ready: Promise<SidecarReady>;
   /** Resolves with its exit code when it ended. */
   readonly ended: Promise<number>;
+  /** The application is about to end: the sidecar leaves the registry, tells callers, and finishes what they have in hand. Resolves when that is done, or the sidecar is gone. */
+  leave(): Promise<void>;
   /** The application is gone: the sidecar leaves the registry, finishes what is in hand, and ends; it waits for no idle connection. */
   applicationEnded(): void;
   /** Its process: when we are gone without a word, the sidecar tells it to end, as calls would no longer be carried. */
@@ -37,6 +64,7 @@ export function startSidecar(
   flags: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
   output: 'inherit' | 'pipe' = 'inherit',
+  onWaiting: (waiting: SidecarWaiting) => void = () => {},
 ): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
   // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
@@ -55,10 +83,16 @@ export function startSidecar(
   );
   const ready = new Promise<SidecarReady>((resolve, reject) => {
     child.on('message', (message) => {
-      const said = message as Partial<SidecarReady>;
+      const said = message as Partial<SidecarReady & SidecarFault & SidecarWaiting>;
       if (said.ready === true) resolve(said as SidecarReady);
+      else if (said.waitingFor !== undefined) onWaiting(said as SidecarWaiting);
+      else if (said.fault !== undefined) reject(new UserError(said.fault, said.exitCode));
     });
-    void ended.then((code) => reject(new Error(`the sidecar ended with exit code ${code} before it was ready`)));
+    void ended.then(async (code) => {
+      // What it said last may still be on its way.
+      if (child.connected) await once(child, 'disconnect');
+      reject(new SidecarEnded(code));
+    });
   });
   ready.catch(() => {
     // Whoever waits for it hears; a caller that only waits for the end does not.
@@ -70,5 +104,15 @@ export function startSidecar(
   const applicationStarted = (pid: number): void => {
     if (child.connected) child.send({ applicationPid: pid }, () => {});
   };
-  return { child, ready, ended, applicationEnded, applicationStarted };
+  const leave = async (): Promise<void> => {
+    if (!child.connected) return;
+    const left = new Promise<void>((resolve) => {
+      child.on('message', (message) => {
+        if ((message as { left?: boolean }).left === true) resolve();
+      });
+    });
+    child.send({ leave: true }, () => {});
+    await Promise.race([left, ended]);
+  };
+  return { child, ready, ended, leave, applicationEnded, applicationStarted };
 }

@@ -2,6 +2,7 @@
 import { hostname, networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
+import type { BindFault } from '../sidecar/listener/bound-socket.ts';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
 import { Log, type LogLevel, logLevels } from '../sidecar/runtime/log.ts';
@@ -16,23 +17,35 @@ import {
 import { readAdminToken } from './admin-token.ts';
 import { ApplicationGate } from './application-gate.ts';
 import { awaitIdentity } from './await-identity.ts';
+import { bindFaultLine } from './bind-fault-line.ts';
 import { heedBrokenPipes } from './broken-pipe.ts';
-import { formatHostPort, parseHostPort, parseLabels, parseServiceName, parseWhole } from './host-port.ts';
+import { withAddresses } from './control-plane-address.ts';
+import { ControlPlaneWait } from './control-plane-wait.ts';
+import {
+  formatHostPort,
+  type HostPort,
+  parseHostPort,
+  parseLabels,
+  parseServiceName,
+  parseWhole,
+} from './host-port.ts';
+import { InstancePresence } from './instance-presence.ts';
 import { onParentGone } from './parent-gone.ts';
 import { readUserFile } from './read-file.ts';
-import { controlPlaneCluster, serviceBootstrap } from './service-bootstrap.ts';
+import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import type { IdentityChoice } from './sidecar-identity.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
 async function main(): Promise<void> {
-  const flags = parseSidecarFlags(process.argv.slice(3), process.env);
-  if (flags.help) {
+  const given = parseSidecarFlags(process.argv.slice(3), process.env);
+  if (given.help) {
     heedBrokenPipes(false);
     process.stdout.write(sidecarHelp);
     return;
   }
+  const flags = given.values.service === undefined ? given : await withAddresses(given);
   // What ps shows from now on.
   if (flags.secretInWords) process.title = 'outrigger sidecar';
   const { values } = flags;
@@ -56,9 +69,22 @@ async function main(): Promise<void> {
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
     );
   const bootstrap = await loadBootstrap(flags, identity);
-  let registration: Registration | null = null;
+  let warned = '';
+  const onWarning = (warning: string): void => {
+    if (warning !== warned) log.warn(`${values.service}: ${warning}`);
+    warned = warning;
+  };
+  const presence = new InstancePresence({
+    inbound: () => sidecar.listeners.dump().find(({ name }) => name === 'inbound') ?? null,
+    register: (inbound) => {
+      const registration = createRegistration(flags, inbound, sidecar, log, onWarning);
+      registration.start();
+      return registration;
+    },
+  });
+  let waiting: ControlPlaneWait | null = null;
   let gate: ApplicationGate | null = null;
-  let stopping = false;
+  let leaving = false;
   let applicationPid = 0;
   const sidecar = new Sidecar({
     bootstrap,
@@ -71,17 +97,15 @@ async function main(): Promise<void> {
     log,
     commandLine: { ...values, ...(values['join-token'] === undefined ? {} : { 'join-token': '(not shown)' }) },
     onReady: () => {
+      waiting?.stop();
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
-      if (values.service !== undefined && !flags.noRegister && !stopping) {
+      if (values.service !== undefined && !flags.noRegister && !leaving) {
         gate = new ApplicationGate(Number(values['app-port']), {
           clock: systemClock,
           wheel: sidecar.wheel,
           log,
-          onListening: () => {
-            registration = createRegistration(flags, sidecar, log);
-            registration.start();
-          },
+          onChange: (listens) => presence.setApplicationListens(listens),
         });
       }
       const upstreamProblems = values.upstream === undefined ? {} : findUpstreamProblems(sidecar);
@@ -89,30 +113,57 @@ async function main(): Promise<void> {
       if (process.send === undefined)
         for (const problem of Object.values(upstreamProblems))
           log.warn(`--upstream: ${problem}; it answers 503 meanwhile`);
-      process.send?.({
+      tellParent({
         ready: true,
         listeners: Object.fromEntries(
           sidecar.listeners.dump().map(({ name, host, port }) => [name, formatHostPort({ host, port })]),
         ),
-        admin: `${bootstrap.config.admin?.host ?? '127.0.0.1'}:${sidecar.adminPort}`,
+        admin: formatHostPort({ host: bootstrap.config.admin?.host ?? '127.0.0.1', port: sidecar.adminPort }),
         upstreamProblems,
       });
     },
+    onConnectFailed: (cluster, reason) => {
+      if (reason === 'refused' && cluster.startsWith('inbound|')) gate?.refused();
+    },
+    onListenersChanged: () => presence.update(),
+    // Without its listeners it is of no use to the application, and others' programs would get its calls.
+    ...(values.service === undefined ? {} : { onFirstBindFaults: (faults) => end(bindFaultLines(flags, faults)) }),
     onStopped: () => process.exit(0),
   });
+  /** Out of the registry first: who looks now does not find this instance, who looked before is still served. */
+  const leaveRegistry = (): Promise<void> => {
+    leaving = true;
+    gate?.stop();
+    return presence.close();
+  };
+  let stopping = false;
+  if (values.service !== undefined) {
+    const address =
+      identity?.kind === 'identity'
+        ? identity.controlPlaneTls
+        : parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
+    waiting = new ControlPlaneWait(address, sidecar.wheel, (at, why) => {
+      // Who started this one as its sidecar tells it in words of its own.
+      if (process.send === undefined) log.warn(`waiting for the control plane at ${at} (${why})`);
+      else tellParent({ waitingFor: at, why });
+    });
+  }
   const stop = (applicationGone = false): void => {
     if (stopping) return;
     stopping = true;
-    gate?.stop();
-    // Out of the registry first: who looks now does not find this instance, who looked before is still served.
-    void (registration?.close() ?? Promise.resolve()).then(() => sidecar.drain(applicationGone));
+    void leaveRegistry().then(() => sidecar.drain(applicationGone));
   };
   process.on('SIGTERM', () => stop());
   process.on('SIGINT', () => stop());
   process.on('message', (message) => {
-    const said = message as { readonly applicationEnded?: boolean; readonly applicationPid?: number };
+    const said = message as {
+      readonly applicationEnded?: boolean;
+      readonly applicationPid?: number;
+      readonly leave?: boolean;
+    };
     if (said.applicationEnded === true) stop(true);
     if (said.applicationPid !== undefined) applicationPid = said.applicationPid;
+    if (said.leave === true) void leaveRegistry().then(() => sidecar.leave(() => tellParent({ left: true })));
   });
   // Who started us is gone without a word: nobody will tell us, nor the application, to end.
   onParentGone(() => {
@@ -149,12 +200,23 @@ async function loadBootstrap(flags: SidecarFlags, identity: IdentityChoice | nul
   return { ...bootstrap, config: { ...bootstrap.config, admin: parseHostPort('--admin', values.admin) } };
 }
 
+/** Who started this one as its sidecar, if anybody did; it may be gone. */
+function tellParent(message: object): void {
+  process.send?.(message, () => {});
+}
+
 function terminate(pid: number): void {
   try {
     process.kill(pid, 'SIGTERM');
   } catch {
     // It ended at the same time.
   }
+}
+
+function bindFaultLines(flags: SidecarFlags, faults: readonly BindFault[]): UserError {
+  const { namespace } = parseServiceName('--service', flags.values.service!);
+  const upstreams = upstreamsOf(flags.values, namespace);
+  return new UserError(faults.map((fault) => bindFaultLine(fault, upstreams)).join('\n'));
 }
 
 function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {
@@ -169,12 +231,15 @@ function probeAddress(flags: SidecarFlags): { readonly host: string; readonly po
 }
 
 /** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. */
-function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Registration {
+function createRegistration(
+  flags: SidecarFlags,
+  at: HostPort,
+  sidecar: Sidecar,
+  log: Log,
+  onWarning: (warning: string) => void,
+): Registration {
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
-  const inbound = sidecar.listeners.dump().find((listener) => listener.name === 'inbound');
-  const at =
-    inbound === undefined ? parseHostPort('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006') : inbound;
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
   const instance = create(InstanceSchema, {
     namespace,
@@ -192,6 +257,7 @@ function createRegistration(flags: SidecarFlags, sidecar: Sidecar, log: Log): Re
     wheel: sidecar.wheel,
     random: Math.random,
     log,
+    onWarning,
   });
 }
 
@@ -208,10 +274,18 @@ function firstAddress(): string {
   return '127.0.0.1';
 }
 
+/** Ends the process with one line for each fault of the user's. Who started this one as its sidecar tells them itself. */
+function end(error: UserError): void {
+  const message = error.message.replaceAll('outrigger: ', '');
+  if (process.send !== undefined && process.connected)
+    process.send({ fault: message, exitCode: error.exitCode }, () => process.exit(error.exitCode));
+  else {
+    process.stderr.write(`outrigger: ${message.replaceAll('\n', '\noutrigger: ')}\n`);
+    process.exit(error.exitCode);
+  }
+}
+
 main().catch((error: unknown) => {
   if (!(error instanceof UserError)) throw error;
-  process.stderr.write(
-    `outrigger: ${error.message.replaceAll('\n', '\noutrigger: ').replaceAll('outrigger: outrigger: ', 'outrigger: ')}\n`,
-  );
-  process.exit(error.exitCode);
+  end(error);
 });

@@ -30,6 +30,7 @@ import { KeySetStore } from './jwks/key-set-store.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { InstanceStore } from './registry/instance-store.ts';
+import { registrationWarning } from './registry/registration-warning.ts';
 import { defaultTtlSeconds, Registry } from './registry/registry.ts';
 import { RegistryService } from './registry/registry-service.ts';
 import { ProxySnapshots } from './snapshot/proxy-snapshots.ts';
@@ -190,7 +191,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     onRefused,
   });
   const csds = new CsdsService(() => snapshots.proxies);
-  const registryService = new RegistryService(registry, { identityOf, log, onRefused });
+  const registryService = new RegistryService(registry, {
+    identityOf,
+    warningOf: (instance) => (model === null ? '' : registrationWarning(model, instance)),
+    log,
+    onRefused,
+  });
   const services = [
     { descriptor: AggregatedDiscoveryService, implementation: xds.implementation },
     { descriptor: ClientStatusDiscoveryService, implementation: csds.implementation },

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { ManualTime } from './connection-manager/test/manual-time.ts';
-import { Drain } from './drain.ts';
+import { Drain, type DrainWait } from './drain.ts';
 import { Log } from './runtime/log.ts';
 
 /** A sidecar that ends, on manual time. */
@@ -11,6 +11,8 @@ class Bench {
   activeStreams = 0;
   activeConnections = 0;
   unsent = 0;
+  unfinishedInbound = 0;
+  acceptedInbound = 0;
   done = 0;
 
   get unfinishedConnections(): number {
@@ -21,9 +23,10 @@ class Bench {
     this.drained.push(direction);
   }
 
-  start(drainTimeMs: number, waitFor: 'connections' | 'requests' = 'connections'): this {
+  start(drainTimeMs: number, waitFor: DrainWait = 'connections', settleMs = 500): this {
     const log = new Log(this.time, 'info', true, (line) => this.lines.push(line));
-    new Drain(this, waitFor, drainTimeMs, this.time, this.time.wheel, log, () => this.done++);
+    const { time } = this;
+    new Drain(this, { waitFor, drainTimeMs, settleMs, clock: time, wheel: time.wheel, log, done: () => this.done++ });
     return this;
   }
 
@@ -112,4 +115,45 @@ test('a drain time of 0 ends at once', () => {
   bench.activeConnections = 5;
   bench.activeStreams = 5;
   expect(bench.start(0).done).toBe(1);
+});
+
+test('while the application is still there, only what was asked of it is waited for, and nothing is closed', () => {
+  const bench = new Bench();
+  bench.activeStreams = 3;
+  bench.activeConnections = 5;
+  bench.unfinishedInbound = 1;
+  bench.start(45_000, 'inbound-requests');
+  bench.time.advance(10_000);
+  expect(bench.done).toBe(0);
+  bench.unfinishedInbound = 0;
+  bench.time.advance(100);
+  expect([bench.done, bench.lines]).toEqual([1, []]);
+  bench.unfinishedInbound = 1;
+  bench.start(1_000, 'inbound-requests');
+  bench.time.advance(1_100);
+  expect(bench.done).toBe(2);
+  expect(bench.logged.map(({ message }) => message)).toEqual(['requests in hand did not end within 1 s']);
+});
+
+test('when callers have heard already it ends at once', () => {
+  const bench = new Bench().start(45_000, 'requests', 0);
+  expect([bench.done, bench.time.wheel.armedCount]).toEqual([1, 0]);
+});
+
+test('while callers still come, not all have heard: the application ends half a second after the last, or 5 s after the first', () => {
+  const bench = new Bench().start(45_000, 'inbound-requests');
+  for (let i = 0; i < 4; i++) {
+    bench.time.advance(400);
+    bench.acceptedInbound++;
+  }
+  bench.time.advance(480);
+  expect(bench.done).toBe(0);
+  bench.time.advance(120);
+  expect(bench.done).toBe(1);
+  bench.start(45_000, 'inbound-requests');
+  for (let ms = 0; ms < 5_200; ms += 100) {
+    bench.time.advance(100);
+    bench.acceptedInbound++;
+  }
+  expect(bench.done).toBe(2);
 });

@@ -53,6 +53,11 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
     this.#onApplied(this.#listeners!.apply(configuration));
   }
 
+  /** Listeners that could not be bound are tried again; all else is as it is. */
+  bindAgain(): void {
+    this.#onApplied(this.#listeners!.apply(this.#current));
+  }
+
   #compile(name: string, config: RouteTableConfig): RouteTable {
     const known = this.#tables.get(name);
     return known?.config === config ? known : new RouteTable(config);

@@ -13,17 +13,19 @@ import { HttpConnectionManager } from './connection-manager/http-connection-mana
 import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
-import { Drain } from './drain.ts';
+import { Drain, type DrainWait } from './drain.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
 import type { IdentityStatus } from './identity/identity-status.ts';
 import { localSecretNames } from './identity/local-secrets.ts';
 import type { SidecarIdentity } from './identity/sidecar-identity.ts';
+import { BindRetry } from './listener/bind-retry.ts';
 import type { BindFault } from './listener/bound-socket.ts';
 import { Crowding } from './listener/crowding.ts';
 import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
 import { openFilesLimit } from './listener/open-files-limit.ts';
+import { portHolder, takenBy } from './listener/port-holder.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
@@ -31,6 +33,7 @@ import { TimerWheel } from './runtime/timer-wheel.ts';
 import { FileSecrets } from './secret/file-secrets.ts';
 import { SecretStore } from './secret/secret-store.ts';
 import { StatStore } from './stats/stat-store.ts';
+import type { ConnectFailure } from './transport/connect.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
@@ -57,6 +60,12 @@ export interface SidecarOptions {
   readonly onStopped: () => void;
   /** Everything is bound and warm. */
   readonly onReady: () => void;
+  /** Listeners could not be bound before it was ready. With this it never is; absent: it goes on without them, and tries again. Of a static bootstrap start() rejects in any case. */
+  readonly onFirstBindFaults?: (faults: readonly BindFault[]) => void;
+  /** A connection to a host of that cluster could not be made. */
+  readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
+  /** Listeners may be there that were not, or the other way round. */
+  readonly onListenersChanged?: () => void;
 }
 
 export class Sidecar implements AdminContext {
@@ -81,6 +90,11 @@ export class Sidecar implements AdminContext {
   #healthcheckFailed = false;
   #initialized = false;
   #stopped = false;
+  /** It drains for the last time. */
+  #ending = false;
+  /** Until when it may take to leave; -1: it does not. */
+  #leaveUntilMs = -1;
+  readonly #bindRetry: BindRetry;
   /** Binding under way; the last of them says when everything is bound. */
   #binding: Promise<unknown> = Promise.resolve();
 
@@ -94,7 +108,10 @@ export class Sidecar implements AdminContext {
     this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
-    this.clusters = new ClusterManager({ stats, clock, wheel, random, secrets, log });
+    this.clusters = new ClusterManager({
+      ...{ stats, clock, wheel, random, secrets, log },
+      ...(options.onConnectFailed === undefined ? {} : { onConnectFailed: options.onConnectFailed }),
+    });
     this.#secretServices = new SecretServices({
       node: bootstrap.config.node,
       secrets,
@@ -149,6 +166,7 @@ export class Sidecar implements AdminContext {
       },
     );
     this.#published.connectListeners(this.listeners);
+    this.#bindRetry = new BindRetry(this.wheel, random, () => this.#published.bindAgain());
     this.#ads = this.#createAds();
     this.#secretServices.onSettled = () => this.#ads?.secretsChanged();
   }
@@ -252,8 +270,16 @@ export class Sidecar implements AdminContext {
 
   #bound(binding: Promise<readonly BindFault[]>): void {
     this.#binding = binding.then((faults) => {
+      const { onFirstBindFaults } = this.#options;
+      if (faults.length > 0 && !this.#initialized && this.#ads !== null && onFirstBindFaults !== undefined) {
+        this.#initialized = true;
+        onFirstBindFaults(faults);
+        return faults;
+      }
       // A listener that came by xDS and cannot be bound is told and refused; the others go on. At the start of a static bootstrap, start() rejects instead.
       this.#ads?.listenersApplied(faults);
+      this.#bindRetry.attempted(faults);
+      this.#options.onListenersChanged?.();
       return faults;
     });
   }
@@ -269,14 +295,37 @@ export class Sidecar implements AdminContext {
     });
   }
 
+  /** Finishes what callers have in hand, within the drain time, and goes on serving: the application ends after this. `onLeft`: callers have heard, and nothing is in hand. */
+  leave(onLeft: () => void): void {
+    if (this.#state === 'DRAINING' || this.#stopped) {
+      onLeft();
+      return;
+    }
+    const { drainTimeMs, clock } = this.#options;
+    this.#leaveUntilMs = clock.nowMs() + drainTimeMs;
+    this.#startDrain('inbound-requests', drainTimeMs, onLeft);
+  }
+
   /** SIGTERM: finishes what is in hand, within the drain time, then stops. `applicationGone`: idle connections are of no use any more, and not waited for. */
   drain(applicationGone = false): void {
-    if (this.#state === 'DRAINING' || this.#stopped) return;
-    this.#state = 'DRAINING';
+    if (this.#ending || this.#stopped) return;
+    this.#ending = true;
     const { clock, drainTimeMs } = this.#options;
-    this.log.info(`draining for at most ${drainTimeMs / 1000} s`);
     const waitFor = applicationGone ? 'requests' : 'connections';
-    new Drain(this.listeners, waitFor, drainTimeMs, clock, this.wheel, this.log, () => this.quit());
+    const quit = (): void => this.quit();
+    if (this.#leaveUntilMs < 0) this.#startDrain(waitFor, drainTimeMs, quit);
+    // Callers heard of it before the application did.
+    else this.#startDrain(waitFor, Math.max(0, this.#leaveUntilMs - clock.nowMs()), quit, 0);
+  }
+
+  #startDrain(waitFor: DrainWait, drainTimeMs: number, done: () => void, settleMs?: number): void {
+    this.#state = 'DRAINING';
+    const { wheel, log } = this;
+    log.info(`draining for at most ${Math.round(drainTimeMs / 100) / 10} s`);
+    new Drain(this.listeners, {
+      ...{ waitFor, drainTimeMs, clock: this.#options.clock, wheel, log, done },
+      ...(settleMs === undefined ? {} : { settleMs }),
+    });
   }
 
   // -- AdminContext --
@@ -374,6 +423,7 @@ export class Sidecar implements AdminContext {
     if (this.#stopped) return;
     this.#stopped = true;
     this.#ads?.close();
+    this.#bindRetry.close();
     this.#identity?.close();
     this.#fileSecrets.close();
     this.#expiryWarnings.close();
@@ -399,7 +449,7 @@ async function bindPort(
     const { code, message } = error as NodeJS.ErrnoException;
     const flag = kind === 'admin' ? '--admin' : '--listen-metrics';
     throw new Error(
-      `cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another with ${flag}`,
+      `cannot listen on ${address.host}:${address.port} (${kind}): ${code === 'EADDRINUSE' ? takenBy(portHolder(address.port)) : message}; choose another with ${flag}`,
       { cause: error },
     );
   }

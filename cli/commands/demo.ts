@@ -244,6 +244,9 @@ class ShopDemo {
         `  ${instance.name.padEnd(15)} ready   ${seconds(readyMs)}   pid ${String(app.pid).padEnd(7)} spiffe://cluster.local/ns/${namespace}/sa/${account}${where}`,
       );
     }
+    lines.push(
+      '  pid: the process of the service itself; its sidecar is another, beside it. When it is killed its sidecar takes the instance out.',
+    );
     const v1 = this.#instances.find(({ instance }) => instance.name === 'payments v1');
     const orders = this.#instances.find(({ instance }) => instance.name === 'orders');
     return `${lines.join('\n')}

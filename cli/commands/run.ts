@@ -1,14 +1,17 @@
 /** `outrigger run`: a command with a sidecar beside it. The sidecar is ready before the command starts and ends after it. */
-import { type ChildProcess, spawn } from 'node:child_process';
 import { createServer } from 'node:net';
-import { constants } from 'node:os';
+import { constants, hostname } from 'node:os';
 import { upstreamName } from '../../control-plane/translate/resource-names.ts';
+import { portHolder, takenBy } from '../../sidecar/listener/port-holder.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { adminTokenVariable } from '../admin-token.ts';
 import { environmentName } from '../environment.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
+import { KeptSidecar } from '../kept-sidecar.ts';
+import { RunCommand } from '../run-command.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
-import { type SidecarReady, startSidecar } from '../sidecar-process.ts';
+import { SidecarEnded, type SidecarReady, startSidecar } from '../sidecar-process.ts';
+import { SignalHandOver } from '../signal-hand-over.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
@@ -19,11 +22,13 @@ export interface RunOptions extends IdentityOptions {
   readonly upstream?: readonly string[];
   readonly labels?: string;
   readonly zone?: string;
+  readonly nodeId?: string;
   readonly outboundListen: string;
   readonly inboundListen: string;
   readonly sidecarAdmin: string;
   readonly listenMetrics: string;
   readonly drainTime: string;
+  readonly foreground?: boolean;
   readonly logLevel: string;
 }
 
@@ -36,38 +41,90 @@ export async function run(
   // What ps shows from now on.
   if (proofsInWords.includes('join-token')) process.title = 'outrigger run';
   const upstreams = readUpstreams(options);
-  const flags = [...sidecarFlags(options, upstreams), ...identityFlags(options)];
-  for (const upstream of upstreams) if (upstream.localPort !== 0) await checkFree(upstream);
-  const sidecar = startSidecar(flags, identityEnvironment(options, proofsInWords));
-  const state: { app: ChildProcess | null; stoppedBy: NodeJS.Signals | null } = { app: null, stoppedBy: null };
+  sidecarFlags(options, upstreams, null);
+  const environment = identityEnvironment(options, proofsInWords);
+  for (const upstream of upstreams) if (upstream.localPort !== 0) await checkUpstreamPort(upstream);
+  const port = Number(options.port);
+  await checkCommandPort(port);
+  let command: RunCommand | null = null;
+  let failed = false;
+  const sidecar = new KeptSidecar({
+    start: (before) =>
+      startSidecar(
+        [...sidecarFlags(options, upstreams, before), ...identityFlags(options)],
+        environment,
+        'inherit',
+        ({ waitingFor, why }) =>
+          tell(
+            `waiting for the control plane at ${waitingFor} before ${before === null ? 'starting the command' : 'the sidecar serves again'} (${why})`,
+          ),
+      ),
+    nowMs: () => performance.now(),
+    after,
+    tell,
+    onLost: () => {
+      failed = true;
+      command?.signal('SIGTERM');
+    },
+  });
+  const handOver = new SignalHandOver({
+    leave: () => sidecar.leave(),
+    handOn: (signal) => command?.signal(signal),
+    onSlow: (signal) =>
+      tell(
+        `requests are in hand; the command gets ${signal} behind them, after ${options.drainTime} s at most, or at once by a second signal`,
+      ),
+    after,
+  });
+  let stoppedBy: NodeJS.Signals | null = null;
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
-      state.stoppedBy ??= signal;
-      // A terminal's Ctrl-C reaches the command by itself; one that is sent twice does no harm.
-      if (state.app !== null) state.app.kill(signal);
-      else sidecar.child.kill('SIGTERM');
+      if (command !== null) handOver.onSignal(signal);
+      else {
+        stoppedBy ??= signal;
+        sidecar.abandon();
+      }
     });
   }
-  let ready: Awaited<typeof sidecar.ready>;
+  let ready: SidecarReady;
   try {
-    ready = await sidecar.ready;
+    ready = await sidecar.ready();
   } catch (error) {
-    if (state.stoppedBy !== null) return 128 + constants.signals[state.stoppedBy];
+    if (stoppedBy !== null) return 128 + constants.signals[stoppedBy];
     // What was wrong it has said itself.
-    const code = await sidecar.ended;
-    if (code === 1 || code === 2) return code;
-    throw new UserError((error as Error).message);
+    if (error instanceof SidecarEnded && (error.code === 1 || error.code === 2)) return error.code;
+    const { message, exitCode } = error as UserError;
+    // The sidecar's flag of that name is not ours.
+    throw new UserError(message.replace(/--admin\b(?!-)/, '--sidecar-admin'), exitCode);
   }
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
-    const environment = { ...appEnvironment(options.port, outboundAddress(options, ready)), ...addresses };
-    const appEnded = runApp(words, environment, state);
-    if (state.app?.pid !== undefined) sidecar.applicationStarted(state.app.pid);
-    return await appEnded;
+    // Waiting for the control plane may have taken long.
+    await checkCommandPort(port);
+    // Told to stop meanwhile: the sidecar goes already.
+    if (stoppedBy !== null) return 128 + constants.signals[stoppedBy];
+    // The tokens are the sidecar's.
+    const { [environmentName('join-token')]: _, [adminTokenVariable]: __, ...inherited } = process.env;
+    command = new RunCommand(
+      words,
+      { ...inherited, ...appEnvironment(options.port, outboundAddress(ready)), ...addresses },
+      options.foreground === true,
+    );
+    if (command.pid !== undefined) sidecar.applicationStarted(command.pid);
+    const exitCode = await command.ended;
+    return failed ? 1 : exitCode;
   } finally {
-    sidecar.applicationEnded();
-    await sidecar.ended;
+    await sidecar.end();
   }
+}
+
+function tell(line: string): void {
+  process.stderr.write(`outrigger: ${line}\n`);
+}
+
+function after(delayMs: number, callback: () => void): () => void {
+  const timer = setTimeout(callback, delayMs);
+  return () => clearTimeout(timer);
 }
 
 function readUpstreams(options: RunOptions): readonly Upstream[] {
@@ -80,28 +137,34 @@ function readUpstreams(options: RunOptions): readonly Upstream[] {
 }
 
 /** The sidecar would say it too, but only when everything is started. */
-function checkFree(upstream: Upstream): Promise<void> {
+async function checkUpstreamPort(upstream: Upstream): Promise<void> {
   const { localPort } = upstream;
-  return new Promise((resolve, reject) => {
-    const server = createServer();
-    server.once('error', ({ code, message }: NodeJS.ErrnoException) =>
-      reject(
-        new UserError(
-          `cannot listen on 127.0.0.1:${localPort} for --upstream ${upstreamText(upstream)}: ${code === 'EADDRINUSE' ? 'the port is taken' : message}; choose another, or none to take a free one`,
-        ),
-      ),
+  const fault = await bindFault(localPort);
+  if (fault !== null)
+    throw new UserError(
+      `cannot listen on 127.0.0.1:${localPort} for --upstream ${upstreamText(upstream)}: ${reasonOf(fault, localPort)}; choose another, or none to take a free one`,
     );
-    server.listen(localPort, '127.0.0.1', () => server.close(() => resolve()));
-  });
 }
 
-/** Without it the command's calls would go nowhere. Why there is none the sidecar has said. */
-function outboundAddress({ outboundListen }: RunOptions, { listeners }: SidecarReady): string {
-  const address = listeners['outbound'];
-  if (address !== undefined) return address;
-  throw new UserError(
-    `the sidecar has no outbound listener on ${outboundListen}, which may be taken; choose another with --outbound-listen`,
-  );
+/** Whoever listens there would be registered in the command's place. */
+async function checkCommandPort(port: number): Promise<void> {
+  const fault = await bindFault(port);
+  // Others, as a privilege that the command may take for itself, are the command's own.
+  if (fault?.code === 'EADDRINUSE')
+    throw new UserError(`--port ${port}: ${reasonOf(fault, port)}, so the command could not listen there`);
+}
+
+function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): string {
+  return code === 'EADDRINUSE' ? takenBy(portHolder(port)) : message;
+}
+
+/** Why 127.0.0.1:`port` cannot be listened on; null: it can. */
+function bindFault(port: number): Promise<NodeJS.ErrnoException | null> {
+  return new Promise((resolve) => {
+    const server = createServer();
+    server.once('error', resolve);
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(null)));
+  });
 }
 
 /** Where the sidecar listens for it. Throws a UserError when it does not, or when nothing is behind it. */
@@ -116,7 +179,15 @@ function upstreamAddress(upstream: Upstream, { listeners, upstreamProblems }: Si
   throw new UserError(`--upstream ${upstreamText(upstream)}: the sidecar has no listener for it${where}`);
 }
 
-function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): string[] {
+/** A command without it would make its calls past the mesh. */
+function outboundAddress({ listeners }: SidecarReady): string {
+  const address = listeners['outbound'];
+  if (address !== undefined) return address;
+  throw new UserError('the control plane gave the sidecar no listener "outbound", so the command\'s calls have no way');
+}
+
+/** `before`: on the ports that this one had. */
+function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[], before: SidecarReady | null): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
   const flags: Array<readonly [string, string]> = [
     ['service', `${namespace}/${name}`],
@@ -124,9 +195,9 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): stri
   ];
   const listenFlags = [
     ['control-plane', 'control-plane', options.controlPlane],
-    ['outbound-listen', 'outbound-listen', options.outboundListen],
-    ['inbound-listen', 'inbound-listen', options.inboundListen],
-    ['sidecar-admin', 'admin', options.sidecarAdmin],
+    ['outbound-listen', 'outbound-listen', before?.listeners['outbound'] ?? options.outboundListen],
+    ['inbound-listen', 'inbound-listen', before?.listeners['inbound'] ?? options.inboundListen],
+    ['sidecar-admin', 'admin', before?.admin ?? options.sidecarAdmin],
   ] as const;
   for (const [ours, theirs, value] of listenFlags) {
     parseHostPort(`--${ours}`, value);
@@ -140,11 +211,13 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[]): stri
     flags.push(['labels', options.labels]);
   }
   if (options.zone !== undefined) flags.push(['zone', options.zone]);
-  for (const upstream of upstreams)
-    flags.push([
-      'upstream',
-      upstream.localPort === 0 ? upstreamText(upstream) : `${upstreamText(upstream)}=${upstream.localPort}`,
-    ]);
+  for (const upstream of upstreams) {
+    const address = before === null ? undefined : upstreamAddress(upstream, before);
+    const localPort = address === undefined ? upstream.localPort : parseHostPort('--upstream', address).port;
+    flags.push(['upstream', `${upstreamText(upstream)}${localPort === 0 ? '' : `=${localPort}`}`]);
+  }
+  // The same instance when it is started again: it takes the place of the one before in the registry.
+  flags.push(['node-id', options.nodeId ?? `${name}.${namespace}-${hostname()}-${process.pid}`]);
   if (!logLevels.includes(options.logLevel as LogLevel))
     throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
   flags.push(['drain-time', String(parseWhole('--drain-time', options.drainTime, 0, 3600))]);
@@ -163,28 +236,4 @@ export function appEnvironment(port: string, outbound: string): Record<string, s
     NO_PROXY: 'localhost,127.0.0.1,::1',
     no_proxy: 'localhost,127.0.0.1,::1',
   };
-}
-
-function runApp(
-  words: readonly string[],
-  environment: Readonly<Record<string, string>>,
-  state: { app: ChildProcess | null },
-): Promise<number> {
-  const [command = '', ...args] = words;
-  // The tokens are the sidecar's.
-  const { [environmentName('join-token')]: _, [adminTokenVariable]: __, ...inherited } = process.env;
-  const app = spawn(command, args, {
-    stdio: 'inherit',
-    env: { ...inherited, ...environment },
-  });
-  state.app = app;
-  return new Promise((resolve) => {
-    app.once('error', (error: NodeJS.ErrnoException) => {
-      process.stderr.write(
-        `outrigger: cannot start ${JSON.stringify(command)}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}\n`,
-      );
-      resolve(error.code === 'ENOENT' ? 127 : 126);
-    });
-    app.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));
-  });
 }

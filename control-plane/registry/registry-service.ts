@@ -33,6 +33,8 @@ import type { Registry } from './registry.ts';
 export interface RegistryServiceOptions {
   /** The identity by which a known caller is an instance of this service. Throws IdentityFault `not-allowed`. */
   readonly identityOf: (caller: Caller, namespace: string, service: string, what: string) => SpiffeId;
+  /** Why nobody is sent to an instance that has just been registered; '' when somebody is. */
+  readonly warningOf: (instance: Instance) => string;
   readonly log: Logger;
   /** A call was refused; `reason` is one of our words. */
   readonly onRefused: (reason: string) => void;
@@ -71,7 +73,10 @@ export class RegistryService {
       }
       const lease = this.#registry.register(instance!, ttlSeconds, identity);
       if (lease === null) answer(failure(status.RESOURCE_EXHAUSTED, 'too many instances are registered'));
-      else answer(null, create(RegisterResponseSchema, { leaseId: lease.leaseId, ttlSeconds: lease.ttlSeconds }));
+      else {
+        const warning = this.#options.warningOf(instance!);
+        answer(null, create(RegisterResponseSchema, { ...lease, warning }));
+      }
     },
     heartbeat: (
       call: ServerUnaryCall<HeartbeatRequest, HeartbeatResponse>,

@@ -10,7 +10,7 @@ import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import { openTransport } from '../transport/connect.ts';
+import { type ConnectFailure, openTransport } from '../transport/connect.ts';
 import { clientCodecs } from './client-codec.ts';
 import { type ClusterStatus, clusterStatus } from './cluster-status.ts';
 import { type ClusterContext, type CreateClientCodec, type OpenTransport, RunningCluster } from './running-cluster.ts';
@@ -28,6 +28,8 @@ export interface ClusterManagerInit {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug), and clusters whose upstreams prove nothing (warn). */
   readonly log?: Log | null;
+  /** A connection to a host of that cluster could not be made. */
+  readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
 }
 
 /** Byte counters are brought up to date this often while there are connections, and whenever somebody calls collect(). */

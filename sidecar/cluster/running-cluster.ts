@@ -44,6 +44,8 @@ export interface ClusterContext {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug). */
   readonly log?: Log | null;
+  /** A connection to a host of that cluster could not be made. */
+  readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
 }
 
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
@@ -387,6 +389,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     if (reason === 'tls') this.stats.tlsErrors.value++;
     // A session that the host does not take must not fail the next attempt too.
     this.#sessions.delete(host.address);
+    this.#context.onConnectFailed?.(this.config.name, reason);
   }
 
   onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void {

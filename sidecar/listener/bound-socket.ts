@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { SocketAddress } from '../config/listener-config.ts';
-import { portHolder } from './port-holder.ts';
+import { portHolder, takenBy } from './port-holder.ts';
 
 /** Why a listener is not there. */
 export interface BindFault {
@@ -13,9 +13,14 @@ export interface BindFault {
   readonly address: string;
   /** The system's error code, as `EADDRINUSE`. */
   readonly code: string;
+  /** Who or what is in the way, for people, without what to do about it: `the port is taken by pid 4121 (node)`. */
+  readonly why: string;
   /** One line for the operator. */
   readonly message: string;
 }
+
+/** Code of a listener that cannot be made from its configuration: to try again is of no use. */
+export const configurationFault = 'ERR_CONFIG';
 
 export interface BindOptions {
   /** Several event loops listen on the same address; the kernel spreads connections over them. */
@@ -102,30 +107,38 @@ export function addressText({ host, port }: SocketAddress): string {
 function bindFault(listener: string, address: SocketAddress, error: NodeJS.ErrnoException): BindFault {
   const where = addressText(address);
   const code = error.code ?? 'UNKNOWN';
+  const [why, advice] = reason(code, address, error);
   return {
     listener,
     address: where,
     code,
-    message: `cannot listen on ${where} (listener ${JSON.stringify(listener)}): ${reason(code, address, error)}`,
+    why,
+    message: `cannot listen on ${where} (listener ${JSON.stringify(listener)}): ${why}${advice === '' ? '' : `; ${advice}`}`,
   };
 }
 
-function reason(code: string, { host, port }: SocketAddress, error: Error): string {
+/** Why, and what to do about it. */
+function reason(code: string, { host, port }: SocketAddress, error: Error): readonly [why: string, advice: string] {
   switch (code) {
     case 'EADDRINUSE': {
       const holder = portHolder(port);
-      if (holder === null) return `the port is taken by another process; stop it, or give the listener another port`;
-      if (holder.pid === process.pid)
-        return `another listener of this sidecar has the port; give one of them another port`;
-      return `the port is taken by pid ${holder.pid} (${holder.command}); stop it, or give the listener another port`;
+      if (holder?.pid === process.pid)
+        return ['another listener of this sidecar has the port', 'give one of them another port'];
+      return [takenBy(holder), 'stop it, or give the listener another port'];
     }
     case 'EACCES':
-      return `ports below 1024 take a privilege; run with CAP_NET_BIND_SERVICE, or give the listener a port from 1024 on`;
+      return [
+        'ports below 1024 take a privilege',
+        'run with CAP_NET_BIND_SERVICE, or give the listener a port from 1024 on',
+      ];
     case 'EADDRNOTAVAIL':
-      return `this machine has no address ${host}; give the listener an address of this machine, or 0.0.0.0 for all`;
+      return [
+        `this machine has no address ${host}`,
+        'give the listener an address of this machine, or 0.0.0.0 for all',
+      ];
     case 'EAFNOSUPPORT':
-      return `this machine has no ${host.includes(':') ? 'IPv6' : 'IPv4'}`;
+      return [`this machine has no ${host.includes(':') ? 'IPv6' : 'IPv4'}`, ''];
     default:
-      return error.message;
+      return [error.message, ''];
   }
 }

@@ -7,7 +7,7 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import { addressText, type BindFault, BoundSocket } from './bound-socket.ts';
+import { addressText, type BindFault, BoundSocket, configurationFault } from './bound-socket.ts';
 import { Crowding } from './crowding.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
 import type { ListenerStatus } from './listener-status.ts';
@@ -96,6 +96,24 @@ export class ListenerManager {
   get unfinishedConnections(): number {
     let count = 0;
     for (const manager of this.#managers()) count += manager.unfinishedConnections;
+    return count;
+  }
+
+  /** The same, without outbound listeners; what is left of listeners that are gone counts. */
+  get unfinishedInbound(): number {
+    let count = 0;
+    for (const { running } of this.#places.values())
+      if (running.config.direction !== 'outbound')
+        for (const { manager } of running.chains.values()) count += manager.unfinishedConnections;
+    for (const manager of this.#retired.managers) count += manager.unfinishedConnections;
+    return count;
+  }
+
+  /** Connections that listeners other than outbound ones have taken so far. */
+  get acceptedInbound(): number {
+    let count = 0;
+    for (const { running } of this.#places.values())
+      if (running.config.direction !== 'outbound') count += running.stats.connections.value;
     return count;
   }
 
@@ -274,7 +292,8 @@ export class ListenerManager {
       faults.push({
         listener: config.name,
         address,
-        code: 'ERR_CONFIG',
+        code: configurationFault,
+        why: (error as Error).message,
         message: `listener ${JSON.stringify(config.name)} on ${address} cannot be made: ${(error as Error).message}`,
       });
       return null;

@@ -24,6 +24,11 @@ export function portHolder(port: number): PortHolder | null {
   return null;
 }
 
+/** `the port is taken by pid 4121 (node)`. */
+export function takenBy(holder: PortHolder | null): string {
+  return `the port is taken by ${holder === null ? 'another process' : `pid ${holder.pid} (${holder.command})`}`;
+}
+
 function listeningInodes(port: number): Set<string> {
   const inodes = new Set<string>();
   const suffix = `:${port.toString(16).toUpperCase().padStart(4, '0')}`;

@@ -25,6 +25,7 @@ afterEach(async () => {
 class Fixture {
   readonly calls: string[] = [];
   readonly log: string[] = [];
+  readonly warnings: string[] = [];
   readonly registration: Registration;
   /** Next answers by method: a status code; 0 is the default. */
   readonly failures: Array<readonly [method: string, code: number]> = [];
@@ -53,6 +54,7 @@ class Fixture {
       wheel: this.#wheel,
       random: () => 0.5,
       log: new Log(clock, 'info', false, (line) => this.log.push(line)),
+      onWarning: (warning) => this.warnings.push(warning),
     });
   }
 
@@ -227,6 +229,19 @@ describe('the registration of an instance', () => {
     fixture.pass(10_000);
     await fixture.until(2);
     expect(fixture.registration.registered).toBe(true);
+  });
+
+  it('hands on why nobody is sent to the instance, as a line without control characters', async () => {
+    const fixture = await start();
+    const warning = `there is no service shop/orders\u001b[2J${'!'.repeat(1_000)}`;
+    const answer = create(RegisterResponseSchema, { leaseId: 'lease-x', ttlSeconds: 15, warning });
+    fixture.answers.push(toBinary(RegisterResponseSchema, answer));
+    fixture.registration.start();
+    await fixture.until(1);
+    expect(fixture.registration.registered).toBe(true);
+    expect(fixture.warnings).toHaveLength(1);
+    expect(fixture.warnings[0]).toMatch(/^there is no service shop\/orders \[2J!+$/);
+    expect(fixture.warnings[0]).toHaveLength(500);
   });
 
   it('renews within the hour, whatever life the answer gives a lease', async () => {

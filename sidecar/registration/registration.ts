@@ -37,7 +37,11 @@ export interface RegistrationOptions {
   readonly wheel: TimerWheel;
   readonly random: Random;
   readonly log: Log;
+  /** The control plane took the instance, and says why nobody is sent to it. Told with each registration. */
+  readonly onWarning?: (warning: string) => void;
 }
+
+const maxWarningLength = 500;
 
 export class Registration implements TimerTarget, GrpcCallOwner {
   readonly #options: RegistrationOptions;
@@ -151,12 +155,13 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     } catch (error) {
       return `cannot be read: ${(error as Error).message}`;
     }
-    const { leaseId, ttlSeconds } = response;
+    const { leaseId, ttlSeconds, warning } = response;
     if (leaseId === '') return 'has no lease';
     this.#leaseId = leaseId;
     this.#ttlSeconds = ttlSeconds > 0 ? Math.min(ttlSeconds, maxTtlSeconds) : defaultTtlSeconds;
     const { namespace, service: name, address, port } = this.#instance;
     this.#options.log.info(`registered as an instance of ${namespace}/${name} at ${address}:${port}`);
+    if (warning !== '') this.#options.onWarning?.(warning.slice(0, maxWarningLength).replaceAll(/[^\x20-\x7e]/g, ' '));
     return '';
   }
 

@@ -8,6 +8,7 @@ import { createRoot } from '../../certs/authority/create-root.ts';
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
 import { writePem } from '../../certs/x509/pem.ts';
 import type { Finding } from '../../cli/check/findings.ts';
+import { adsBootstrap } from './ads-bootstrap.ts';
 import { call, eventually, StartedProcess, unusedPort } from './started-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-check-'));
@@ -195,8 +196,18 @@ describe('where a good deal is wrong', () => {
     );
     writeFileSync(join(config, 'broken.yaml'), 'kind: [');
     chmodSync(join(dataDir, 'authority'), 0o755);
-    const holder = address((taken.address() as AddressInfo).port);
-    sidecar('shop/crowded', '--node-id', 'crowded', '--admin', '127.0.0.1:0', '--inbound-listen', holder);
+    const crowded = join(folder, 'crowded.json');
+    writeFileSync(
+      crowded,
+      adsBootstrap({
+        nodeId: 'crowded',
+        service: 'shop/crowded',
+        controlPlanePort: Number(plain.split(':')[1]),
+        outboundListen: '127.0.0.1:0',
+        inboundListen: address((taken.address() as AddressInfo).port),
+      }),
+    );
+    start(['sidecar', '--bootstrap', crowded, '--drain-time', '0']);
     const bare = sidecar(
       'shop/bare',
       '--no-identity',

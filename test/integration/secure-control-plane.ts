@@ -106,7 +106,8 @@ export class SecureControlPlane {
     server.addService(
       grpcService(RegistryServiceDescriptor),
       this.#recorded(
-        new RegistryService(this.registry, { identityOf: () => orders, log, onRefused: () => {} }).implementation,
+        new RegistryService(this.registry, { identityOf: () => orders, warningOf: () => '', log, onRefused: () => {} })
+          .implementation,
       ),
     );
     this.#credentials = new MeshServerCredentials(this.authority, this.#id, { nowMs: Date.now, after }, (error) => {

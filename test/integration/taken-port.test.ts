@@ -4,6 +4,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
+import { adsBootstrap } from './ads-bootstrap.ts';
 import { call, eventually, StartedProcess, unusedPort } from './started-process.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-taken-port-'));
@@ -33,46 +34,94 @@ function start(...args: string[]): StartedProcess {
   return started;
 }
 
-test.each(['sotw', 'delta'])(
-  'a listener whose port is taken is refused, and taken when it can be bound (%s)',
-  async (xds) => {
-    const file = join(folder, `${xds}.yaml`);
-    writeFileSync(file, configuration('web'));
-    const holder = createServer();
-    await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
-    const { port } = holder.address() as AddressInfo;
-    // An instance is registered when its application listens.
-    const application = createServer();
-    await new Promise<void>((resolve) => application.listen(0, '127.0.0.1', resolve));
-    const appPort = (application.address() as AddressInfo).port;
-    const xdsPort = await unusedPort();
-    const controlPlane = `127.0.0.1:${xdsPort}`;
-    start(
-      ...['control-plane', '--config', file, '--data-dir', join(folder, xds)],
-      ...['--listen', controlPlane, '--listen-admin', '127.0.0.1:0'],
+/** A control plane with the service shop/web. */
+async function startControlPlane(name: string): Promise<string> {
+  const file = join(folder, `${name}.yaml`);
+  writeFileSync(file, configuration('web'));
+  const adminPort = await unusedPort();
+  const controlPlane = `127.0.0.1:${await unusedPort()}`;
+  start(
+    ...['control-plane', '--config', file, '--data-dir', join(folder, name)],
+    ...['--listen', controlPlane, '--listen-admin', `127.0.0.1:${adminPort}`],
+  );
+  await eventually('the control plane is ready', async () => (await call(adminPort, '/healthz/ready')).status === 200);
+  return controlPlane;
+}
+
+async function holdPort(): Promise<{ readonly port: number; free(): Promise<void> }> {
+  const holder = createServer();
+  await new Promise<void>((resolve) => holder.listen(0, '127.0.0.1', resolve));
+  const free = (): Promise<void> => new Promise((resolve) => holder.close(() => resolve()));
+  return { port: (holder.address() as AddressInfo).port, free };
+}
+
+async function output(...args: string[]): Promise<string> {
+  const asked = new StartedProcess(args);
+  await asked.exited;
+  return asked.output;
+}
+
+test.each(['GRPC', 'DELTA_GRPC'] as const)(
+  'a listener of a bootstrap whose port is taken is refused, and taken by itself once it can be bound (%s)',
+  async (apiType) => {
+    const controlPlane = await startControlPlane(apiType);
+    const { port, free } = await holdPort();
+    const file = join(folder, `${apiType}-bootstrap.yaml`);
+    writeFileSync(
+      file,
+      adsBootstrap({
+        nodeId: `web-${apiType}`,
+        service: 'shop/web',
+        controlPlanePort: Number(controlPlane.split(':')[1]),
+        outboundListen: `127.0.0.1:${port}`,
+        inboundListen: '127.0.0.1:0',
+        apiType,
+      }),
     );
-    const sidecar = start(
-      'sidecar',
-      ...['--service', 'shop/web', '--app-port', String(appPort), '--control-plane', controlPlane, '--xds', xds],
-      ...['--outbound-listen', `127.0.0.1:${port}`, '--inbound-listen', '127.0.0.1:0'],
-      ...['--admin', '127.0.0.1:0', '--listen-metrics', 'off', '--drain-time', '0'],
+    const sidecar = start('sidecar', '--bootstrap', file, '--drain-time', '0');
+    const status = (): Promise<string> => output('status', '--control-plane', controlPlane);
+    await eventually('the control plane knows why', async () =>
+      (await status()).includes(`the port is taken by pid ${process.pid}`),
     );
-    const status = async (): Promise<string> => {
-      const asked = new StartedProcess(['status', '--control-plane', controlPlane]);
-      await asked.exited;
-      return asked.output;
-    };
-    await eventually('the control plane knows why', async () => (await status()).includes('the port is taken'));
-    expect(sidecar.output.match(/cannot listen on/g)).toHaveLength(1);
-    await eventually('it is registered all the same', async () =>
-      sidecar.output.includes('registered as an instance of shop/web'),
-    );
-    await new Promise<void>((resolve) => {
-      holder.close(() => resolve());
-    });
-    writeFileSync(file, configuration('web', 'orders'));
+    expect(sidecar.output).toContain('ready after');
+    await free();
     await eventually('the listener is there', async () => (await call(port, '/')).status === 404);
-    application.close();
     await eventually('the control plane knows it', async () => !(await status()).includes('the port is taken'));
+    expect(sidecar.output).toContain('listener \\"outbound\\" could be made now');
+    expect(sidecar.output.match(/cannot listen on/g)).toHaveLength(1);
   },
 );
+
+test('the sidecar of a service ends with one line when a port of its own is taken, and registers nobody', async () => {
+  const controlPlane = await startControlPlane('service');
+  const { port, free } = await holdPort();
+  const taken = `the port is taken by pid ${process.pid}`;
+  for (const flag of ['--inbound-listen', '--outbound-listen']) {
+    const other = flag === '--inbound-listen' ? '--outbound-listen' : '--inbound-listen';
+    const listen = [flag, `127.0.0.1:${port}`, other, '127.0.0.1:0'];
+    const sidecar = start(
+      ...['sidecar', '--service', 'shop/web', '--app-port', String(port), '--control-plane', controlPlane],
+      ...['--no-identity', '--admin', '127.0.0.1:0', '--listen-metrics', 'off', ...listen],
+    );
+    expect(await sidecar.exited).toBe(1);
+    expect(sidecar.output).toContain(`outrigger: cannot listen on 127.0.0.1:${port}: ${taken}`);
+    expect(sidecar.output).toContain(`; choose another with ${flag}\n`);
+    expect(sidecar.output).not.toMatch(/ready after|registered as|listener/);
+    const run = start(
+      ...['run', '--service', 'shop/web', '--port', String(await unusedPort()), '--control-plane', controlPlane],
+      ...['--no-identity', ...listen, '--', 'echo', 'started'],
+    );
+    expect(await run.exited).toBe(1);
+    expect(run.output).toMatch(
+      new RegExp(`^outrigger: cannot listen on 127.0.0.1:${port}: ${taken} \\(.*\\); choose another with ${flag}\n$`),
+    );
+  }
+  const run = start(
+    ...['run', '--service', 'shop/web', '--port', String(await unusedPort()), '--control-plane', controlPlane],
+    ...['--no-identity', '--sidecar-admin', `127.0.0.1:${port}`, '--', 'echo', 'started'],
+  );
+  expect(await run.exited).toBe(1);
+  expect(run.output).toMatch(/; choose another with --sidecar-admin\n$/);
+  expect(await output('get', 'endpoints', '--control-plane', controlPlane)).not.toContain(String(port));
+  await free();
+});

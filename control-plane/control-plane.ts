@@ -38,7 +38,7 @@ import type { SourceFault, SourceState } from './source/configuration-files.ts';
 import { faultText } from './source/fault.ts';
 import { FileSource } from './source/file-source.ts';
 import { LastGoodFiles } from './source/last-good-files.ts';
-import { systemSourceClock } from './source/source-clock.ts';
+import { type SourceClock, systemSourceClock } from './source/source-clock.ts';
 import { CsdsService } from './xds-server/csds-service.ts';
 import { XdsService } from './xds-server/xds-service.ts';
 
@@ -69,6 +69,8 @@ export interface ControlPlaneOptions {
   readonly log: Logger;
   /** Default 30 min; 0: streams are never ended by age. */
   readonly maxStreamAgeMs?: number;
+  /** Default: real time. */
+  readonly clock?: SourceClock;
 }
 
 export interface RunningControlPlane {
@@ -97,9 +99,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   }
   for (const path of options.configPaths)
     if (!existsSync(path)) throw new Error(`${path}: there is no such file or folder`);
-  const { after } = systemSourceClock;
-  const wallMs = (): number => Date.now();
-  const nowMs = (): number => performance.now();
+  const { clock = systemSourceClock } = options;
+  const after: SourceClock['after'] = (delayMs, callback) => clock.after(delayMs, callback);
+  const wallMs = (): number => clock.wallMs();
+  const nowMs = (): number => clock.nowMs();
   const startedAt = new Date(wallMs()).toISOString();
   const dataFolder = DataFolder.open(options.dataDir);
   let identity: MeshIdentity | null = null;
@@ -155,7 +158,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   });
   if (!store.known) snapshots.holdEndpoints(heartbeatMs + heartbeatSlackMs);
   const source = new FileSource(options.configPaths, {
-    clock: systemSourceClock,
+    clock,
     lastGood: new LastGoodFiles(options.dataDir, log),
     onChange: (next) => {
       logFaults(log, next, state);

@@ -120,7 +120,7 @@ describe('the TLS door', () => {
     const live = openAds(doors.tls(), bearer(token));
     await live.next();
     await doors.admin('POST', '/api/v1/tokens/revoke', { id });
-    expect(await live.failed).toMatchObject({
+    expect(await doors.hasten(live.failed)).toMatchObject({
       code: status.UNAUTHENTICATED,
       details: expect.stringContaining('revoked'),
     });
@@ -205,7 +205,18 @@ describe('the TLS door', () => {
           .makeClientStreamRequest(path, requestSerialize, responseDeserialize, (error) => resolve(error!))
           .on('error', () => {});
       });
-    const outcomes = await Promise.all(Array.from({ length: 70 }, open));
+    const refused: unknown[] = [];
+    const calls = Array.from({ length: 70 }, open);
+    const tooMany = Promise.withResolvers<void>();
+    for (const call of calls)
+      void call.then((outcome) => {
+        refused.push(outcome);
+        if (refused.length === 6) tooMany.resolve();
+      });
+    // They come one after the other: when the last are refused, all others are in.
+    await tooMany.promise;
+    doors.clock.leap(5_000);
+    const outcomes = await Promise.all(calls);
     const count = (code: status): number => outcomes.filter((outcome) => outcome.code === code).length;
     expect([count(status.RESOURCE_EXHAUSTED), count(status.DEADLINE_EXCEEDED)]).toEqual([6, 64]);
     expect(await unary(client, Health, 'check', create(HealthCheckRequestSchema))).toMatchObject({ status: 1 });
@@ -294,7 +305,7 @@ describe('the TLS door', () => {
       const ads = openAds(doors.tls(await doors.certificate()));
       await ads.next();
       for (const force of [false, true, true]) await doors.admin('POST', '/api/v1/authority/rotate', { force });
-      expect(await ads.failed).toMatchObject({
+      expect(await doors.hasten(ads.failed)).toMatchObject({
         code: status.UNAUTHENTICATED,
         details: expect.stringContaining('is trusted no more'),
       });
@@ -373,9 +384,9 @@ describe('certificates of two seconds', () => {
     const held = await doors.certificate();
     const ads = openAds(doors.tls(held));
     await ads.next();
-    const error = await ads.failed;
+    const error = await doors.hasten(ads.failed);
     expect(error).toMatchObject({ code: status.UNAUTHENTICATED, details: expect.stringContaining('expired at') });
-    const lateMs = Date.now() - readCertificate(held.chain[0]!).notAfterMs;
+    const lateMs = doors.clock.wallMs() - readCertificate(held.chain[0]!).notAfterMs;
     expect(lateMs).toBeGreaterThan(-1_000);
     expect(lateMs).toBeLessThan(10_000);
     expect(await metrics('outrigger_door_refused_total{reason="lapsed"}')).toBe('1');

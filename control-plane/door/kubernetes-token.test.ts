@@ -106,7 +106,7 @@ describe('a Kubernetes token', () => {
   it('ends its stream when it ends itself', async () => {
     const opened = ads(kubernetesToken('good', { exp: Date.now() / 1000 + 1 }));
     await opened.next();
-    expect(await opened.failed).toMatchObject({
+    expect(await doors.hasten(opened.failed)).toMatchObject({
       code: status.UNAUTHENTICATED,
       details: expect.stringContaining('has to be shown again'),
     });

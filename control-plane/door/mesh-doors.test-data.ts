@@ -20,6 +20,7 @@ import {
 } from '../../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { grpcService } from '../../proto/grpc-service.ts';
 import { type IdentityOptions, type RunningControlPlane, startControlPlane } from '../control-plane.ts';
+import { LeapingClock } from '../source/leaping-clock.test-data.ts';
 
 export interface Held {
   readonly chain: readonly Uint8Array[];
@@ -45,6 +46,8 @@ spec: { ports: [{ name: http, port: 80, appProtocol: http }] }
 `;
 
 export class MeshDoors {
+  /** Of the control plane. OpenSSL, on both sides, keeps to real time. */
+  readonly clock = new LeapingClock();
   readonly folder: string;
   readonly #clients = new Set<Client>();
   readonly #options: Partial<IdentityOptions>;
@@ -86,6 +89,7 @@ export class MeshDoors {
       listen: { host: '127.0.0.1', port: 0 },
       listenAdmin: { host: '127.0.0.1', port: 0 },
       log: pino({ level: 'trace' }, sink),
+      clock: this.clock,
       identity: {
         listen: { host: '127.0.0.1', port: 0 },
         trustDomain: 'cluster.local',
@@ -96,6 +100,18 @@ export class MeshDoors {
         ...this.#options,
       },
     });
+  }
+
+  /** Moves the clock on in small steps until `awaited` is settled. With each step a call goes to and fro, so that what both sides have to say to each other keeps up. */
+  async hasten<T>(awaited: Promise<T>): Promise<T> {
+    let settled = false;
+    const settle = (): void => void (settled = true);
+    awaited.then(settle, settle);
+    while (!settled) {
+      this.clock.leap(100);
+      await this.admin('GET', '/healthz/ready');
+    }
+    return awaited;
   }
 
   async stopPlane(): Promise<void> {

@@ -1,0 +1,58 @@
+/** Real time that a test can move on: timers that come due by a leap fire within it, each at its own moment. Between leaps it is like the system's, so that what is not tested needs no help. */
+import type { SourceClock } from './source-clock.ts';
+
+interface Timer {
+  readonly atMs: number;
+  readonly callback: () => void;
+  handle: NodeJS.Timeout;
+}
+
+export class LeapingClock implements SourceClock {
+  readonly #timers = new Set<Timer>();
+  #aheadMs = 0;
+
+  after(delayMs: number, callback: () => void): () => void {
+    const timer: Timer = { atMs: this.nowMs() + delayMs, callback, handle: setTimeout(() => this.#fire(timer), delayMs) };
+    timer.handle.unref();
+    this.#timers.add(timer);
+    return () => this.#drop(timer);
+  }
+
+  nowMs(): number {
+    return performance.now() + this.#aheadMs;
+  }
+
+  wallMs(): number {
+    return Date.now() + this.#aheadMs;
+  }
+
+  /** What a callback sets up fires too when its time comes within the leap. */
+  leap(ms: number): void {
+    const untilMs = this.nowMs() + ms;
+    for (;;) {
+      const next = [...this.#timers].toSorted((a, b) => a.atMs - b.atMs)[0];
+      if (next === undefined || next.atMs > untilMs) break;
+      this.#moveTo(next.atMs);
+      this.#fire(next);
+    }
+    this.#moveTo(untilMs);
+    for (const timer of this.#timers) {
+      clearTimeout(timer.handle);
+      timer.handle = setTimeout(() => this.#fire(timer), timer.atMs - this.nowMs()).unref();
+    }
+  }
+
+  #moveTo(ms: number): void {
+    this.#aheadMs += Math.max(0, ms - this.nowMs());
+  }
+
+  #fire(timer: Timer): void {
+    this.#drop(timer);
+    timer.callback();
+  }
+
+  #drop(timer: Timer): void {
+    clearTimeout(timer.handle);
+    this.#timers.delete(timer);
+  }
+}

@@ -1,8 +1,12 @@
+/** The gate on real sockets, with a clock that tests move. */
 import { type AddressInfo, createServer, type Server } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import { Log } from '../sidecar/runtime/log.ts';
 import { TimerWheel } from '../sidecar/runtime/timer-wheel.ts';
 import { ApplicationGate } from './application-gate.ts';
+
+/** What loopback does takes a few turns of the event loop. */
+const soon = { interval: 1 };
 
 const servers: Server[] = [];
 afterEach(() => {
@@ -48,7 +52,7 @@ class Bench {
 
   /** Waits until the look that is under way has failed. */
   refused(): Promise<void> {
-    return expect.poll(() => this.wheel.armedCount).toBe(1);
+    return expect.poll(() => this.wheel.armedCount, soon).toBe(1);
   }
 
   pass(ms: number): void {
@@ -59,7 +63,7 @@ class Bench {
 
 test('opens at once when the application listens already', async () => {
   const bench = new Bench(await listen(0));
-  await expect.poll(() => bench.opened).toBe(1);
+  await expect.poll(() => bench.opened, soon).toBe(1);
   expect(bench.wheel.armedCount).toBe(0);
 });
 
@@ -72,7 +76,7 @@ test('looks again until the application listens, then opens once and looks no mo
   expect(bench.opened).toBe(0);
   await listen(port);
   bench.pass(60);
-  await expect.poll(() => bench.opened).toBe(1);
+  await expect.poll(() => bench.opened, soon).toBe(1);
   bench.pass(1_000);
   expect(bench.wheel.armedCount).toBe(0);
   expect(bench.opened).toBe(1);
@@ -114,7 +118,7 @@ async function untilChange(bench: Bench): Promise<number> {
   const began = bench.nowMs;
   while (bench.changes.length === length) {
     bench.pass(50);
-    await expect.poll(() => bench.wheel.armedCount === 1 || bench.changes.length > length).toBe(true);
+    await expect.poll(() => bench.wheel.armedCount === 1 || bench.changes.length > length, soon).toBe(true);
   }
   return bench.nowMs - began;
 }
@@ -122,7 +126,7 @@ async function untilChange(bench: Bench): Promise<number> {
 test('a refused connection is looked after: one that still listens stays, one that does not is gone until it listens again', async () => {
   const port = await listen(0);
   const bench = new Bench(port);
-  await expect.poll(() => bench.opened).toBe(1);
+  await expect.poll(() => bench.opened, soon).toBe(1);
   bench.gate.refused();
   bench.gate.refused();
   await new Promise((resolve) => setImmediate(resolve));
@@ -132,7 +136,7 @@ test('a refused connection is looked after: one that still listens stays, one th
     .poll(() => {
       bench.gate.refused();
       return bench.changes;
-    })
+    }, soon)
     .toEqual([true, false]);
   expect(bench.lines.length).toBe(1);
   expect(bench.lines[0]).toContain(`does not listen on 127.0.0.1:${port} any more`);
@@ -146,7 +150,7 @@ test('a refused connection is looked after: one that still listens stays, one th
 test('one that crashes again and again has to listen for longer each time; after a minute of listening that is forgotten', async () => {
   const port = await listen(0);
   const bench = new Bench(port);
-  await expect.poll(() => bench.opened).toBe(1);
+  await expect.poll(() => bench.opened, soon).toBe(1);
   const lose = async (): Promise<void> => {
     await close(port);
     const { length } = bench.changes;
@@ -154,7 +158,7 @@ test('one that crashes again and again has to listen for longer each time; after
       .poll(() => {
         bench.gate.refused();
         return bench.changes.length;
-      })
+      }, soon)
       .toBe(length + 1);
     await bench.refused();
     await listen(port);

@@ -6,6 +6,7 @@ import { type AddressInfo, connect, createServer, type Server, type Socket } fro
 import { afterEach, expect, test } from 'vitest';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { anyPath, forward, route } from './test/configs.ts';
+import { ManualTime } from './test/manual-time.ts';
 import { Proxy, type ProxyOptions } from './test/proxy.ts';
 
 const closers: Array<() => unknown> = [];
@@ -297,12 +298,12 @@ test('destroyAll ends every connection now', async () => {
   const proxy = await proxyTo(await http1App(() => {}));
   const request = http.get({ port: proxy.port, host: '127.0.0.1', agent: false });
   const failed = once(request, 'error').catch((error: unknown) => error);
-  await expect.poll(() => proxy.manager.activeStreams).toBe(1);
+  await expect.poll(() => proxy.manager.activeStreams, { interval: 1 }).toBe(1);
   proxy.manager.destroyAll(
     new ProxyError({ flag: 'LR', source: 'local', details: 'drain_time_exceeded', message: 'Bye.' }),
   );
   await failed;
-  await expect.poll(() => proxy.manager.activeConnections).toBe(0);
+  await expect.poll(() => proxy.manager.activeConnections, { interval: 1 }).toBe(0);
   expect(JSON.parse(proxy.lines[0]!)).toMatchObject({ flags: 'LR' });
 });
 
@@ -355,26 +356,32 @@ test('10 MiB pass while the reader is slow, within bounded memory', async () => 
 });
 
 test('a connection on which nothing is asked is closed (idle timeout), also before its protocol is known', async () => {
-  const proxy = await proxyTo(await http1App(echo), { config: { connectionIdleTimeoutMs: 40 } });
-  expect(await raw(proxy.port)).toBe('');
-  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  const time = new ManualTime();
+  const proxy = await proxyTo(await http1App(echo), { time, config: { connectionIdleTimeoutMs: 40 } });
+  expect(await time.passUntil(raw(proxy.port))).toBe('');
+  const text = await time.passUntil(raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'));
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
   expect(proxy.stats.counters.get('http.test.downstream_cx_idle_timeout')!.value).toBe(2);
-  await expect.poll(() => proxy.manager.activeConnections).toBe(0);
+  await expect.poll(() => proxy.manager.activeConnections, { interval: 1 }).toBe(0);
 });
 
 test('a head that does not come to its end is answered 408, a preface cut off', async () => {
-  const proxy = await proxyTo(await http1App(echo), { config: { requestHeadersTimeoutMs: 40 } });
-  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow')).toMatch(/^HTTP\/1\.1 408 /);
+  const time = new ManualTime();
+  const proxy = await proxyTo(await http1App(echo), { time, config: { requestHeadersTimeoutMs: 40 } });
+  const text = await time.passUntil(raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\nX-Slow'));
+  expect(text).toMatch(/^HTTP\/1\.1 408 /);
   const socket = connect(proxy.port, '127.0.0.1');
   socket.on('error', () => {});
   socket.write('PRI * HT');
-  await once(socket, 'close');
+  await time.passUntil(once(socket, 'close'));
   expect(proxy.stats.counters.get('http.test.downstream_rq_timeout')!.value).toBe(2);
 });
 
 test('a connection past its maximum duration is drained', async () => {
-  const proxy = await proxyTo(await http1App(echo), { config: { maxConnectionDurationMs: 40 } });
-  expect(await raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n')).toMatch(/^HTTP\/1\.1 200 /);
+  const time = new ManualTime();
+  const proxy = await proxyTo(await http1App(echo), { time, config: { maxConnectionDurationMs: 40 } });
+  const text = await time.passUntil(raw(proxy.port, 'GET / HTTP/1.1\r\nHost: a\r\n\r\n'));
+  expect(text).toMatch(/^HTTP\/1\.1 200 /);
   expect(proxy.stats.counters.get('http.test.downstream_cx_max_duration_reached')!.value).toBe(1);
 });
 

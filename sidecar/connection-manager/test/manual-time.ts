@@ -22,4 +22,16 @@ export class ManualTime implements Clock {
       this.wheel.advance();
     }
   }
+
+  /** For tests with real sockets: moves on, a step at each turn of the event loop, until `awaited` is settled. */
+  async passUntil<T>(awaited: Promise<T>): Promise<T> {
+    let settled = false;
+    const settle = (): void => void (settled = true);
+    awaited.then(settle, settle);
+    while (!settled) {
+      this.advance(8);
+      await new Promise(setImmediate);
+    }
+    return awaited;
+  }
 }

@@ -5,7 +5,7 @@ import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { Configured } from '../../config/configuration.ts';
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
 import type { RouteConfig } from '../../config/route-config.ts';
-import { systemClock } from '../../runtime/clock.ts';
+import { type Clock, systemClock } from '../../runtime/clock.ts';
 import { Log } from '../../runtime/log.ts';
 import { TimerWheel } from '../../runtime/timer-wheel.ts';
 import { StatStore } from '../../stats/stat-store.ts';
@@ -17,6 +17,8 @@ export interface ProxyOptions {
   readonly protocol?: ClusterConfig['protocol'];
   readonly routes?: readonly RouteConfig[];
   readonly config?: Partial<HttpConnectionManagerConfig>;
+  /** Default: the system's. */
+  readonly time?: Clock & { readonly wheel: TimerWheel };
   /** Beside `app`. */
   readonly clusters?: ReadonlyArray<{
     readonly name: string;
@@ -33,9 +35,10 @@ export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor({ upstreamPort, protocol = 'http1', routes, config, clusters = [] }: ProxyOptions) {
-    const wheel = new TimerWheel(systemClock);
-    this.#clusters = new ClusterManager({ stats: this.stats, clock: systemClock, wheel, random: Math.random });
+  constructor({ upstreamPort, protocol = 'http1', routes, config, time, clusters = [] }: ProxyOptions) {
+    const clock = time ?? systemClock;
+    const wheel = time?.wheel ?? new TimerWheel(clock);
+    this.#clusters = new ClusterManager({ stats: this.stats, clock, wheel, random: Math.random });
     const all = [{ name: 'app', port: upstreamPort, protocol }, ...clusters];
     this.#clusters.apply({
       listeners: new Map(),
@@ -51,10 +54,10 @@ export class Proxy {
         clusters: this.#clusters,
         routeTables: { routeTable: () => undefined },
         stats: this.stats,
-        clock: systemClock,
+        clock,
         wheel,
         random: Math.random,
-        log: new Log(systemClock, 'off', false, () => {}),
+        log: new Log(clock, 'off', false, () => {}),
         localService: 'shop/app',
         accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
       },

@@ -13,6 +13,9 @@ const file = join(folder, 'shop.yaml');
 const processes: StartedProcess[] = [];
 const apps: ChildProcess[] = [];
 let controlPlane = '';
+let nobody = '';
+/** Says something after 10 s: it is started first and looked at last. */
+let waiting: StartedProcess;
 
 const service = (name: string): string => `
 apiVersion: outrigger.dev/v1
@@ -70,7 +73,12 @@ async function addAnswerer(pids: Set<string>, caller: number): Promise<void> {
 }
 
 beforeAll(async () => {
-  writeFileSync(file, ['web', 'orders', 'crash', 'stop', 'term', 'side'].map(service).join(''));
+  nobody = `127.0.0.1:${await unusedPort()}`;
+  waiting = start(
+    ...['run', '--no-identity', '--service', 'shop/web', '--port', String(await unusedPort())],
+    ...['--control-plane', nobody, '--', 'echo', 'started'],
+  );
+  writeFileSync(file, ['web', 'orders', 'crash', 'stop', 'term', 'side', 'gone'].map(service).join(''));
   controlPlane = `127.0.0.1:${await unusedPort()}`;
   const adminPort = await unusedPort();
   start(
@@ -170,7 +178,42 @@ test.each([
   process.kill(jobs[1]!.pid!, 'SIGTERM');
 });
 
-test('a second signal reaches the command at once, whatever is in hand', async () => {
+// The rest waits most of the time: side by side, what waits for longest first.
+
+test.concurrent('a sidecar that cannot be started again ends the command, and run with 1', async () => {
+  const [port, inbound, admin] = [await unusedPort(), await unusedPort(), await unusedPort()];
+  const run = startRun(
+    'gone',
+    port,
+    ['--inbound-listen', `127.0.0.1:${inbound}`, '--sidecar-admin', `127.0.0.1:${admin}`, '--drain-time', '0'],
+    ...server(port),
+  );
+  await eventually('it answers', async () => (await call(inbound, '/')).status === 200);
+  await call(admin, '/quitquitquit', { method: 'POST' });
+  const holder = createServer();
+  await eventually('somebody else has its port', async () => {
+    holder.listen(admin, '127.0.0.1');
+    await once(holder, 'listening');
+    return true;
+  });
+  expect(await run.exited).toBe(1);
+  expect(run.output).toContain('after 5 restarts: the command is stopped\n');
+  holder.close();
+});
+
+test.concurrent('says every 10 s what it waits for while there is no control plane, and starts nothing', async () => {
+  await eventually('it says so', () =>
+    Promise.resolve(
+      waiting.output.includes(
+        `outrigger: waiting for the control plane at ${nobody} before starting the command (connection refused)\n`,
+      ),
+    ),
+  );
+  expect(await waiting.stop('SIGINT')).toBe(130);
+  expect(waiting.output).not.toContain('started');
+});
+
+test.concurrent('a second signal reaches the command at once, whatever is in hand', async () => {
   const [port, inbound] = [await unusedPort(), await unusedPort()];
   const hanging = `require('http').createServer((q, s) => q.url === '/' && s.end('up')).listen(${port}, '127.0.0.1')`;
   const run = startRun(
@@ -193,7 +236,7 @@ test('a second signal reaches the command at once, whatever is in hand', async (
   await hung;
 });
 
-test('a sidecar that dies is started again on the same ports, and told of; the command goes on', async () => {
+test.concurrent('a sidecar that dies is started again on the same ports, and told of; the command goes on', async () => {
   const [port, inbound, admin] = [await unusedPort(), await unusedPort(), await unusedPort()];
   const run = startRun(
     'side',
@@ -215,28 +258,7 @@ test('a sidecar that dies is started again on the same ports, and told of; the c
   expect(await run.stop()).toBe(143);
 });
 
-test('a sidecar that cannot be started again ends the command, and run with 1', async () => {
-  const [port, inbound, admin] = [await unusedPort(), await unusedPort(), await unusedPort()];
-  const run = startRun(
-    'side',
-    port,
-    ['--inbound-listen', `127.0.0.1:${inbound}`, '--sidecar-admin', `127.0.0.1:${admin}`, '--drain-time', '0'],
-    ...server(port),
-  );
-  await eventually('it answers', async () => (await call(inbound, '/')).status === 200);
-  await call(admin, '/quitquitquit', { method: 'POST' });
-  const holder = createServer();
-  await eventually('somebody else has its port', async () => {
-    holder.listen(admin, '127.0.0.1');
-    await once(holder, 'listening');
-    return true;
-  });
-  expect(await run.exited).toBe(1);
-  expect(run.output).toContain('after 5 restarts: the command is stopped\n');
-  holder.close();
-});
-
-test('a port that another program has is refused before anything is started', async () => {
+test.concurrent('a port that another program has is refused before anything is started', async () => {
   const holder = createServer();
   holder.listen(0, '127.0.0.1');
   await once(holder, 'listening');
@@ -251,24 +273,7 @@ test('a port that another program has is refused before anything is started', as
   holder.close();
 });
 
-test('says every 10 s what it waits for while there is no control plane, and starts nothing', async () => {
-  const nobody = `127.0.0.1:${await unusedPort()}`;
-  const run = start(
-    ...['run', '--no-identity', '--service', 'shop/web', '--port', String(await unusedPort())],
-    ...['--control-plane', nobody, '--', 'echo', 'started'],
-  );
-  await eventually('it says so', () =>
-    Promise.resolve(
-      run.output.includes(
-        `outrigger: waiting for the control plane at ${nobody} before starting the command (connection refused)\n`,
-      ),
-    ),
-  );
-  expect(await run.stop('SIGINT')).toBe(130);
-  expect(run.output).not.toContain('started');
-});
-
-test('a control plane is found by its name; one without an address, and a listener by name, are refused by their flags', async () => {
+test.concurrent('a control plane is found by its name; one without an address, and a listener by name, are refused by their flags', async () => {
   const [, port] = controlPlane.split(':');
   const run = startRun(
     'web',
@@ -286,7 +291,7 @@ test('a control plane is found by its name; one without an address, and a listen
   expect(named.output).toMatch(/^outrigger: --sidecar-admin: "localhost" is not an IP address; .*\n$/);
 });
 
-test('a mistyped service is told to who typed it, once, beside the command that runs', async () => {
+test.concurrent('a mistyped service is told to who typed it, once, beside the command that runs', async () => {
   const [port, inbound] = [await unusedPort(), await unusedPort()];
   const run = startRun('ordes', port, ['--inbound-listen', `127.0.0.1:${inbound}`], ...server(port));
   const text = 'shop/ordes: there is no service shop/ordes; did you mean shop/orders? Nobody is sent to this instance';

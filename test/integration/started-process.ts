@@ -2,7 +2,7 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { request } from 'node:http';
-import { type AddressInfo, createServer } from 'node:net';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -11,7 +11,9 @@ const program = join(import.meta.dirname, '../../bin/outrigger');
 /** Nothing of the user's own mesh: neither its data nor its ports. Tests of the TLS door name it. */
 const state = mkdtempSync(join(tmpdir(), 'outrigger-state-'));
 process.once('exit', () => rmSync(state, { recursive: true, force: true }));
-const apart = { XDG_STATE_HOME: state, OUTRIGGER_LISTEN_TLS: 'off' };
+/** Most of what a process of a test does is to load its program: Node keeps what it compiled. */
+const compiled = join(import.meta.dirname, '../../node_modules/.outrigger/compiled');
+const apart = { XDG_STATE_HOME: state, OUTRIGGER_LISTEN_TLS: 'off', NODE_COMPILE_CACHE: compiled };
 
 export class StartedProcess {
   readonly child: ChildProcess;
@@ -68,14 +70,29 @@ export async function eventually(description: string, condition: () => Promise<b
   }
 }
 
-/** A port that was free a moment ago; for programs that are told theirs. */
-export function unusedPort(): Promise<number> {
+/** Below the ports that the system itself gives to servers and to outgoing connections (Linux: from 32768 on), which could be there before the program that is told its port. */
+const lowestPort = 20_000;
+/** So many for each process that runs test files: they run beside each other. */
+const portsOfOne = 3_000;
+const firstOfOurs = lowestPort + (Number(process.env['VITEST_POOL_ID'] ?? 0) % 4) * portsOfOne;
+/** Anywhere: another checkout's tests may run on this machine too. */
+let nextPort = Math.floor(Math.random() * portsOfOne);
+
+/** A port that was free a moment ago, each time another; for programs that are told theirs. */
+export async function unusedPort(): Promise<number> {
+  for (;;) {
+    const port = firstOfOurs + (nextPort++ % portsOfOne);
+    if (await canListen(port)) return port;
+  }
+}
+
+function canListen(port: number): Promise<boolean> {
   return new Promise((resolve, reject) => {
     const server = createServer();
-    server.once('error', reject);
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => resolve(port));
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      if (error.code === 'EADDRINUSE') resolve(false);
+      else reject(error);
     });
+    server.listen(port, '127.0.0.1', () => server.close(() => resolve(true)));
   });
 }

@@ -2,7 +2,7 @@
  * `npm test` and `npm run test:interop`: lint, types, import rules and unused code, then the tests. Ends with one line, `N passed, N failed`, over everything.
  * A check counts as one test each.
  */
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -15,20 +15,34 @@ let passed = 0;
 let failed = 0;
 let skipped = 0;
 
-/** A check that is not a vitest run: green or red. */
-function check(name: string, program: string, ...args: string[]): void {
+/** A check that is not a vitest run: its line, green or red, is for {@link report}. */
+async function check(name: string, program: string, ...args: string[]): Promise<Checked> {
   const started = performance.now();
-  const result = spawnSync(program, args, { cwd: root, encoding: 'utf8', stdio: ['ignore', 'pipe', 'pipe'] });
-  const seconds = ((performance.now() - started) / 1000).toFixed(1);
-  if (result.status === 0) {
-    passed++;
-    console.log(`ok       ${name} (${seconds} s)`);
-  } else {
-    failed++;
-    console.log(
-      `FAILED   ${name} (${seconds} s)\n${result.stdout ?? ''}${result.stderr ?? ''}${result.error?.message ?? ''}`,
-    );
-  }
+  let output = '';
+  const status = await new Promise<number | null>((resolve) => {
+    const child = spawn(program, args, { cwd: root, stdio: ['ignore', 'pipe', 'pipe'] });
+    for (const stream of [child.stdout, child.stderr])
+      stream.setEncoding('utf8').on('data', (text: string) => (output += text));
+    child.once('error', ({ message }) => {
+      output += message;
+      resolve(null);
+    });
+    child.once('close', resolve);
+  });
+  return { name, ok: status === 0, seconds: ((performance.now() - started) / 1000).toFixed(1), output };
+}
+
+interface Checked {
+  readonly name: string;
+  readonly ok: boolean;
+  readonly seconds: string;
+  readonly output: string;
+}
+
+function report({ name, ok, seconds, output }: Checked): void {
+  if (ok) passed++;
+  else failed++;
+  console.log(ok ? `ok       ${name} (${seconds} s)` : `FAILED   ${name} (${seconds} s)\n${output}`);
 }
 
 interface VitestReport {
@@ -82,14 +96,18 @@ function vitest(...args: string[]): void {
 }
 
 if (suite === 'interop') {
-  check('peers are there', process.execPath, 'test/peers/install.ts');
+  report(await check('peers are there', process.execPath, 'test/peers/install.ts'));
   vitest('--project', 'interop');
 } else {
-  check('format (biome)', 'biome', 'ci', '.');
-  check('lint (oxlint, type-aware)', 'oxlint', '--type-aware', '--deny-warnings', '.');
-  check('types (tsc)', 'tsc', '-p', 'tsconfig.json');
-  check('import rules (dependency-cruiser)', process.execPath, 'scripts/check-imports.ts');
-  check('unused code (knip)', 'knip');
+  // Beside each other, and not beside the tests: some of those have a few seconds for what they watch.
+  const checks = [
+    check('format (biome)', 'biome', 'ci', '.'),
+    check('lint (oxlint, type-aware)', 'oxlint', '--type-aware', '--deny-warnings', '.'),
+    check('types (tsc)', 'tsc', '-p', 'tsconfig.json'),
+    check('import rules (dependency-cruiser)', process.execPath, 'scripts/check-imports.ts'),
+    check('unused code (knip)', 'knip'),
+  ];
+  for (const checked of checks) report(await checked);
   vitest('--project', 'unit', '--project', 'integration');
 }
 console.log(`${passed} passed, ${failed} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);

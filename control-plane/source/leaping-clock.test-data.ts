@@ -12,7 +12,11 @@ export class LeapingClock implements SourceClock {
   #aheadMs = 0;
 
   after(delayMs: number, callback: () => void): () => void {
-    const timer: Timer = { atMs: this.nowMs() + delayMs, callback, handle: setTimeout(() => this.#fire(timer), delayMs) };
+    const timer: Timer = {
+      atMs: this.nowMs() + delayMs,
+      callback,
+      handle: setTimeout(() => this.#fire(timer), delayMs),
+    };
     timer.handle.unref();
     this.#timers.add(timer);
     return () => this.#drop(timer);

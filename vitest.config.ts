@@ -2,8 +2,10 @@ import { defineConfig } from 'vitest/config';
 
 export default defineConfig({
   test: {
-    // Vitest's own choice leaves one core out, and here it would be half of them.
+    // Files beside each other, unit and integration mixed. Vitest's own choice leaves one core out: of two that is half.
     maxWorkers: 2,
+    // Tests of one file that say that they can (`concurrent`): they wait for processes.
+    maxConcurrency: 2,
     projects: [
       {
         extends: true,
@@ -11,6 +13,7 @@ export default defineConfig({
           name: 'unit',
           include: ['{sidecar,control-plane,proto,certs,cli,demo,bench}/**/*.test.ts'],
           testTimeout: 20_000,
+          // To load everything anew for each file took longer than the tests. So no test may leave anything behind in a module.
           isolate: false,
         },
       },

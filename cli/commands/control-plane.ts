@@ -3,7 +3,7 @@ import '../quiet-grpc.ts';
 import { readFileSync } from 'node:fs';
 import { pino } from 'pino';
 import { trustDomainFault } from '../../certs/spiffe/spiffe-id.ts';
-import { type IdentityOptions, startControlPlane } from '../../control-plane/control-plane.ts';
+import type { ControlPlaneOptions, IdentityOptions, RunningControlPlane } from '../../control-plane/control-plane.ts';
 import type { FederatedFile } from '../../control-plane/identity/federated-bundles.ts';
 import { defaultDataDir } from '../data-dir.ts';
 import { parseHostPort } from '../host-port.ts';
@@ -52,16 +52,19 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
       ? { write: (line: string) => void process.stderr.write(`${readableLine(line.trimEnd())}\n`) }
       : pino.destination({ dest: 2, sync: true }),
   );
-  let running: Awaited<ReturnType<typeof startControlPlane>>;
+  let running: RunningControlPlane;
   try {
-    running = await startControlPlane({
+    const given: ControlPlaneOptions = {
       configPaths: options.config ?? [],
       dataDir: options.dataDir ?? defaultDataDir(process.env),
       listen: parseHostPort('--listen', options.listen),
       identity: await identityOptions(options),
       listenAdmin: parseHostPort('--listen-admin', options.listenAdmin),
       log,
-    });
+    };
+    // Takes most of a second to load: who mistyped a flag is told at once.
+    const { startControlPlane } = await import('../../control-plane/control-plane.ts');
+    running = await startControlPlane(given);
   } catch (error) {
     if (error instanceof UserError) throw error;
     throw new UserError((error as Error).message.replaceAll('\n', '\noutrigger: '));

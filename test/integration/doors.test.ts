@@ -118,7 +118,7 @@ describe('a control plane with nothing said', () => {
   });
 });
 
-describe('what is wrong ends with one line and 1:', () => {
+describe.concurrent('what is wrong ends with one line and 1:', () => {
   const refused = async (words: readonly string[], message: RegExp): Promise<void> => {
     const flags = words.includes('--listen-tls') ? [] : ['--listen-tls', '127.0.0.1:0'];
     const { code, output } = await outrigger(

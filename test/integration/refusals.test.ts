@@ -44,7 +44,7 @@ static_resources:
 `;
 }
 
-describe('wrong usage and bad input', () => {
+describe.concurrent('wrong usage and bad input', () => {
   test('an unknown flag and an unknown command end with 2', async () => {
     expect(await outcome('sidecar', '--nonsense')).toMatchObject({ code: 2 });
     expect(await outcome('get', 'nonsense')).toMatchObject({ code: 2 });

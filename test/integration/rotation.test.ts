@@ -154,7 +154,7 @@ function bootstrap(socketPath: string, appPort: number): unknown {
 
 const ads = (name: string) => ({ name, key: name, source: { kind: 'ads' } }) as const;
 
-describe.each(['http1', 'http2'] as const)('rotation under load, %s', (protocol) => {
+describe.concurrent.each(['http1', 'http2'] as const)('rotation under load, %s', (protocol) => {
   it('fails no request', async () => {
     const secrets = new SecretStore(systemClock);
     const stats = new StatStore();

@@ -61,7 +61,7 @@ async function output(...args: string[]): Promise<string> {
   return asked.output;
 }
 
-test.each(['GRPC', 'DELTA_GRPC'] as const)(
+test.concurrent.each(['GRPC', 'DELTA_GRPC'] as const)(
   'a listener of a bootstrap whose port is taken is refused, and taken by itself once it can be bound (%s)',
   async (apiType) => {
     const controlPlane = await startControlPlane(apiType);
@@ -92,7 +92,7 @@ test.each(['GRPC', 'DELTA_GRPC'] as const)(
   },
 );
 
-test('the sidecar of a service ends with one line when a port of its own is taken, and registers nobody', async () => {
+test.concurrent('the sidecar of a service ends with one line when a port of its own is taken, and registers nobody', async () => {
   const controlPlane = await startControlPlane('service');
   const { port, free } = await holdPort();
   const taken = `the port is taken by pid ${process.pid}`;

@@ -4,7 +4,7 @@ import { backendFilters, headerModifiers } from './header-filter.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { GrpcMatch, GrpcRouteResource, GrpcRule, Place } from './resource.ts';
 import { backendReferences, backendRefs, parentReferences, parentRefs } from './route-reference.ts';
-import { checkRegexPart, headerMatches, matchType, valueMatches } from './value-match.ts';
+import { checkRegexPair, checkRegexPart, headerMatches, matchType, valueMatches } from './value-match.ts';
 
 const serviceShape = /^[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)*$/;
 const methodShape = /^[A-Za-z_][A-Za-z_0-9]*$/;
@@ -33,6 +33,8 @@ const methodMatch = z
       else if (!shape.test(text))
         add([name], `${JSON.stringify(text)} is not a gRPC ${name} name; write it as ${example}`);
     }
+    if (type === 'RegularExpression' && service !== undefined && method !== undefined)
+      checkRegexPair(context, [service, method], ['method']);
   });
 
 const rule = z.strictObject({

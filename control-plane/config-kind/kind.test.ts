@@ -257,6 +257,17 @@ describe('GRPCRoute', () => {
     ]);
   });
 
+  test('refuses a service and a method that are expressions alone but not together (RE2: a group has its name once)', () => {
+    const both = (method: string): readonly string[] =>
+      faults(grpcRoute(`{matches: [{method: {type: RegularExpression, service: '(?P<n>x)', method: '${method}'}}]}`));
+    expect(both('(?P<n>x)')).toEqual([
+      expect.stringMatching(
+        /matches\[0\]\.method\.method: does not go with the one before it: .*duplicate capture group/,
+      ),
+    ]);
+    expect(both('(?P<m>x)')).toEqual([]);
+  });
+
   test('takes methods by name and by expression', () => {
     expect(
       resource(

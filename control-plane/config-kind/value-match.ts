@@ -20,6 +20,19 @@ export function checkRegex(context: { readonly issues: z.core.$ZodRawIssue[] }, 
   if (fault !== null) context.issues.push({ code: 'custom', continue: true, input: pattern, path, message: fault });
 }
 
+/** As checkRegex(), for two patterns of which one is made, each good alone: the name of a group may stand in both. The fault is told at `path`. */
+export function checkRegexPair(
+  context: Parameters<typeof checkRegex>[0],
+  [first, second]: readonly [string, string],
+  path: string[],
+): void {
+  if ([first, second].some((pattern) => regexFault(`(?:${pattern})`) !== null)) return;
+  const fault = regexFault(`(?:${first})/(?:${second})`);
+  if (fault === null) return;
+  const message = `does not go with the one before it: together the two ${fault.replace(/^is not/, 'are not')}`;
+  context.issues.push({ code: 'custom', continue: true, input: second, path, message });
+}
+
 /** As checkRegex(), for a pattern that becomes a part of a larger one: a quotation that is not closed would swallow what follows. */
 export function checkRegexPart(context: Parameters<typeof checkRegex>[0], pattern: string, path: string[]): void {
   if (regexFault(pattern) === null && regexFault(`(?:${pattern})`) !== null) {

@@ -310,6 +310,8 @@ export abstract class Http2Endpoint implements SocketWriterOwner, TimerTarget {
     this.keepAlive?.stop();
     this.flushTimer?.stop();
     this.wheel.disarm(this.#drainTimer);
+    // A stream's owner may have destroyed the connection while this read was under way: then nothing is waited for.
+    if (this.#closeTold) return;
     this.#linger ??= new LingeringClose(this.socket, this.writer, this.wheel, { inputIsProgress: true, faulty });
   }
 

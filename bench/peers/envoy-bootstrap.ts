@@ -115,7 +115,12 @@ function listeningSocket(tls: NonNullable<ProxySetup['tls']>, downstream: ProxyS
 
 function commonTls(tls: NonNullable<ProxySetup['tls']>): object {
   return {
-    tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+    tls_params: {
+      tls_minimum_protocol_version: 'TLSv1_3',
+      tls_maximum_protocol_version: 'TLSv1_3',
+      // Envoy's default. Ours begins with X25519MLKEM768, which would be other work.
+      ecdh_curves: ['X25519', 'P-256'],
+    },
     tls_certificates: [
       { certificate_chain: { filename: tls.certificateFile }, private_key: { filename: tls.keyFile } },
     ],

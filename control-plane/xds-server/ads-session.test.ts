@@ -78,6 +78,15 @@ class DeltaClient extends Recorder {
     return fault;
   }
 
+  /** Has listeners and routes, and is up to date with them. */
+  asksForRoutes(): void {
+    this.request('listener');
+    this.ack('listener');
+    this.request('routes', { subscribe: ['r'], held: { r: '1' } });
+    this.ack('routes');
+    this.take();
+  }
+
   /** ACKs the response of that type that waits. */
   ack(type: keyof typeof typeOrder): void {
     this.request(type, { nonce: this.session.subscription(typeOrder[type])!.awaiting });
@@ -122,6 +131,7 @@ describe('a delta stream that follows another', () => {
   it('says what changed and what is gone since, and nothing of the rest', () => {
     const client = new DeltaClient();
     client.session.setSnapshot(snapshotOf({ cluster: { same: '1', changed: '2' } }));
+    client.asksForRoutes();
     client.request('cluster', { held: { same: '1', changed: '1', gone: '1' } });
     expect(client.take()).toEqual(['cluster changed@2 -gone']);
   });
@@ -144,6 +154,32 @@ describe('a delta stream that follows another', () => {
     const client = new DeltaClient();
     const held = Object.fromEntries(Array.from({ length: maxNames + 1 }, (_, i) => [`c${i}`, '1']));
     expect(client.request('cluster', { held })).toContain(`more than ${maxNames}`);
+  });
+
+  it('takes no cluster away before the client has said which routes it has, and taken those of now (make before break)', () => {
+    const client = new DeltaClient();
+    client.session.setSnapshot(snapshotOf({ cluster: {}, listener: { l: '1' }, routes: { r: '2' } }));
+    client.request('cluster', { held: { gone: '1' } });
+    expect(client.take()).toEqual(['cluster']);
+    client.ack('cluster');
+    client.request('listener', { held: { l: '1' } });
+    expect(client.take()).toEqual(['listener']);
+    client.ack('listener');
+    client.request('routes', { subscribe: ['r'], held: { r: '1' } });
+    expect(client.take()).toEqual(['routes r@2']);
+    client.ack('routes');
+    expect(client.take()).toEqual(['cluster -gone']);
+  });
+
+  it('waits one second for a client that asks for no routes', () => {
+    const client = new DeltaClient();
+    client.session.setSnapshot(snapshotOf({ cluster: {} }));
+    client.request('cluster', { held: { gone: '1' } });
+    client.ack('cluster');
+    expect(client.take()).toEqual(['cluster']);
+    client.clockMs = 1_000;
+    client.session.flush();
+    expect(client.take()).toEqual(['cluster -gone']);
   });
 
   it('sends the endpoints of a cluster that changed meanwhile, though the client has them (Envoy warms it anew)', () => {
@@ -268,6 +304,7 @@ describe('endpoints of which the control plane may not know all yet (a start wit
   it('go with their cluster all the same', () => {
     const client = new DeltaClient();
     client.session.setSnapshot(snapshotOf({ cluster: {}, endpoints: {} }, []));
+    client.asksForRoutes();
     client.request('cluster', { held: { a: '1' } });
     client.request('endpoints', { subscribe: ['a'], held: { a: '1' } });
     expect(client.take()).toEqual(['cluster -a', 'endpoints -a']);

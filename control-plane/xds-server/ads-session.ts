@@ -9,6 +9,8 @@ import type { OutgoingResponse, Subscription } from './subscription.ts';
 
 /** How long listeners and routes wait for a client that does not ask for the endpoints of its clusters. */
 const endpointsWaitMs = 1_000;
+/** How long clusters from before the stream stay for a client that does not ask for its listeners and routes: it may not have any. */
+const routesWaitMs = 1_000;
 
 const nothing: ResourceMap = new Map();
 const none: ReadonlySet<string> = new Set();
@@ -28,6 +30,7 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   /** Secrets are a stream's own and in no snapshot. Where there are none, every name is answered as one that does not exist. */
   #secrets: () => ResourceMap = () => nothing;
   #waitingSinceMs = -1;
+  #routesAwaitedSinceMs = -1;
   /** Clusters that were sent in a new version and whose endpoints were not sent since. Endpoints bear the name of their cluster here (translate/encode-cluster.ts). */
   readonly #warmedAnew = new Set<string>();
 
@@ -84,7 +87,21 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
   /** The routes that the client uses are those of the snapshot. What it refused it has not: its old routes still lead where they led. */
   #routesFollow(snapshot: ServedSnapshot): boolean {
     const types = [typeOrder.listener, typeOrder.routes];
+    if (this.#routesAwaited(types)) return false;
     return this.#settled(types, snapshot) && types.every((type) => !this.subscriptions.get(type)?.refused);
+  }
+
+  /** A client that comes back asks for one type after the other: its clusters must not go before it has said which listeners and routes it has. */
+  #routesAwaited(types: readonly string[]): boolean {
+    const clusters = this.subscriptions.get(typeOrder.cluster);
+    if (clusters === undefined || clusters.heldBefore.size === 0) return false;
+    if (types.every((type) => this.subscriptions.has(type))) return false;
+    const now = this.#owner.nowMs();
+    if (this.#routesAwaitedSinceMs < 0) {
+      this.#routesAwaitedSinceMs = now;
+      this.#owner.flushLater(routesWaitMs);
+    }
+    return now - this.#routesAwaitedSinceMs < routesWaitMs;
   }
 
   #sendClusters(snapshot: ServedSnapshot, holdRemovals: boolean): void {

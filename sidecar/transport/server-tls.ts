@@ -123,11 +123,11 @@ class Acceptor {
       requestCert: verifies || config.requireClientCertificate,
       rejectUnauthorized: verifies && config.requireClientCertificate,
       ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
-      allowHalfOpen: true,
       handshakeTimeout: limitMs,
     });
     this.#server = server;
     server.on('secureConnection', (socket: TLSSocket) => {
+      socket.allowHalfOpen = true;
       const judged = this.#judge(socket);
       if (judged === null || 'certificate' in judged) {
         owner.onSecured(socket, this.#secured(socket, judged));
@@ -163,6 +163,8 @@ class Acceptor {
   accept(socket: Socket): void {
     // From now on the socket remembers it.
     void socket.remoteAddress;
+    // Who says goodbye before the handshake is done, as a TCP health probe does, is let go; the TLS socket takes this over from the one below it.
+    socket.allowHalfOpen = false;
     this.#server.emit('connection', socket);
   }
 

@@ -281,6 +281,35 @@ describe('openTransport', () => {
     });
   });
 
+  it.each([
+    ['at once', Buffer.alloc(0)],
+    ['in the middle of its hello', Buffer.from([0x16, 0x03, 0x01, 0x02, 0x00, 0x01, 0x00])],
+  ])('lets go of a client that says goodbye %s, as a TCP health probe does', async (_when, first) => {
+    const server = await serve(serverConfig);
+    const settled = server.settled();
+    const probe = connect({ port: server.port, host: '127.0.0.1', allowHalfOpen: true });
+    open.push(probe);
+    probe.resume();
+    probe.end(first);
+    await once(probe, 'close');
+    await settled;
+    expect(server.failed).toMatchObject([{ reason: 'protocol', peerReason: null }]);
+  });
+
+  it('keeps the other direction of a client that has said all after the handshake', async () => {
+    const server = await serve(serverConfig);
+    const settled = server.settled();
+    const client = await dial(server.port, clientConfig);
+    await settled;
+    const { socket } = server.secured[0]!;
+    const ended = once(socket, 'end');
+    client.socket!.end('all');
+    await ended;
+    const heard = once(client.socket!, 'data');
+    socket.end('still here');
+    expect(String((await heard)[0])).toBe('still here');
+  });
+
   it('counts the handshake into the time limit (Envoy connect_timeout)', async () => {
     const silent = createServer(() => {});
     open.push(silent);

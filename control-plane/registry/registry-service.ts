@@ -88,7 +88,9 @@ export class RegistryService {
         return;
       }
       const ttlSeconds = this.#registry.heartbeat(call.request.leaseId);
-      if (ttlSeconds === null)
+      const successor = ttlSeconds === null ? this.#registry.successor(call.request.leaseId) : null;
+      if (successor !== null) answer(failure(status.ALREADY_EXISTS, takenOver(successor)));
+      else if (ttlSeconds === null)
         answer(failure(status.NOT_FOUND, 'this lease has expired or is not known; register again'));
       else answer(null, create(HeartbeatResponseSchema, { ttlSeconds }));
     },
@@ -149,6 +151,10 @@ export class RegistryService {
     this.#options.onRefused(refusalReason(error));
     return refusalOf(error, doing, this.#options.log);
   }
+}
+
+function takenOver({ namespace, service, instanceId, address, port }: Instance): string {
+  return `another process, at ${address}:${port}, is registered as the instance ${JSON.stringify(instanceId)} of ${namespace}/${service}; each needs a node id of its own (--node-id)`;
 }
 
 function failure(

@@ -107,6 +107,28 @@ describe('the registry', () => {
     expect(registry.instances).toHaveLength(1);
   });
 
+  test('knows who has taken an instance over from another address, until that one is gone', () => {
+    const { registry, time } = rig(null);
+    const first = registry.register(instance(), 0)!;
+    expect(registry.successor(first.leaseId)).toBeNull();
+    const second = registry.register(instance({ port: 9001 }), 0)!;
+    expect(registry.successor(first.leaseId)).toMatchObject({ port: 9001 });
+    registry.deregister(second.leaseId);
+    expect(registry.successor(first.leaseId)).toBeNull();
+    // Nobody asks for the lease of who is gone: it is forgotten.
+    const third = registry.register(instance({ port: 9002 }), 300)!;
+    registry.register(instance({ port: 9003 }), 300);
+    time.pass(301_000);
+    expect(registry.successor(third.leaseId)).toBeNull();
+  });
+
+  test('the same place that registers again has taken over from nobody', () => {
+    const { registry } = rig(null);
+    const first = registry.register(instance(), 0)!;
+    registry.register(instance(), 0);
+    expect(registry.successor(first.leaseId)).toBeNull();
+  });
+
   test('keeps the list as one object until something changes, and says when', () => {
     const { registry, changes } = rig(null);
     const { leaseId } = registry.register(instance(), 0)!;

@@ -33,6 +33,8 @@ export class Registry {
   readonly #leases = new Map<string, Lease>();
   /** Lease by namespace, service and instance id. */
   readonly #byInstance = new Map<string, Lease>();
+  /** By their ids, leases whose instance another address has taken over: whoever had one may be gone, or may be a second process with the same name. */
+  readonly #displaced = new Map<string, Lease>();
   readonly #watchers = new Set<RegistryWatcher>();
   #instances: readonly RegisteredInstance[] | null = null;
   #cancelSweep: () => void;
@@ -85,7 +87,11 @@ export class Registry {
     const key = instanceKey(instance);
     const before = this.#byInstance.get(key);
     if (before === undefined && this.#byInstance.size >= maxInstances) return null;
-    if (before !== undefined) this.#leases.delete(before.leaseId);
+    if (before !== undefined) {
+      this.#leases.delete(before.leaseId);
+      if (!samePlace(before.instance, instance) && this.#displaced.size < maxInstances)
+        this.#displaced.set(before.leaseId, before);
+    }
     const ttl = ttlSeconds === 0 ? defaultTtlSeconds : Math.min(maxTtlSeconds, Math.max(minTtlSeconds, ttlSeconds));
     const lease: Lease = {
       leaseId: randomUUID(),
@@ -107,7 +113,21 @@ export class Registry {
     return lease.ttlSeconds;
   }
 
+  /** Who has the name of this lease's instance now, at another address; null: nobody has taken it over. Who asks is alive, and so not the one before. */
+  successor(leaseId: string): Instance | null {
+    const lease = this.#displaced.get(leaseId);
+    if (lease === undefined) return null;
+    const holder = this.#byInstance.get(instanceKey(lease.instance));
+    if (holder === undefined) {
+      this.#displaced.delete(leaseId);
+      return null;
+    }
+    lease.expiresMs = this.#options.nowMs() + lease.ttlSeconds * 1000;
+    return holder.instance;
+  }
+
   deregister(leaseId: string): void {
+    this.#displaced.delete(leaseId);
     const lease = this.#leases.get(leaseId);
     if (lease === undefined) return;
     this.#drop(lease);
@@ -143,6 +163,7 @@ export class Registry {
       ({ expiresMs, instance, identity }) => expiresMs <= now || (identity !== '' && !mayBe(instance, identity)),
     );
     for (const lease of expired) this.#drop(lease);
+    for (const [leaseId, { expiresMs }] of this.#displaced) if (expiresMs <= now) this.#displaced.delete(leaseId);
     if (expired.length > 0)
       this.#changed(
         [],
@@ -160,4 +181,8 @@ export class Registry {
 
 function instanceKey(instance: Instance): string {
   return `${instance.namespace}/${instance.service}/${instance.instanceId}`;
+}
+
+function samePlace(one: Instance, other: Instance): boolean {
+  return one.address === other.address && one.port === other.port;
 }

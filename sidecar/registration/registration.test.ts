@@ -162,6 +162,27 @@ describe('the registration of an instance', () => {
     ]);
   });
 
+  it('does not fight for its name with another process: says so once, and is back when the other is gone', async () => {
+    const fixture = await start();
+    fixture.registration.start();
+    await fixture.until(1);
+    fixture.failures.push(['Heartbeat', 6], ['Heartbeat', 6]);
+    fixture.pass(5_100);
+    await fixture.until(2);
+    fixture.pass(5_100);
+    await fixture.until(3);
+    fixture.failures.push(['Heartbeat', 5]);
+    fixture.pass(5_100);
+    await fixture.until(5);
+    expect(fixture.calls.slice(1).map((call) => call.replace(/ shop.*/, ''))).toEqual([
+      'Heartbeat lease-1',
+      'Heartbeat lease-1',
+      'Heartbeat lease-1',
+      'Register',
+    ]);
+    expect(fixture.log.filter((line) => line.includes('gets no calls: told to fail'))).toHaveLength(1);
+  });
+
   it('tries again with growing pauses, and tells the first failure only', async () => {
     const fixture = await start();
     for (let i = 0; i < 3; i++) fixture.failures.push(['Register', 14]);

@@ -1,6 +1,6 @@
 /**
  * Keeps this instance in the control plane's registry: registers, renews the lease at a third of its life, registers again when the lease is lost
- * (a control plane that restarted without its store), and takes it out when draining begins. Failures are tried again with jittered backoff;
+ * (a control plane that restarted without its store), stands back when another process has its name, and takes it out when draining begins. Failures are tried again with jittered backoff;
  * the instance goes on serving meanwhile.
  */
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
@@ -20,11 +20,13 @@ import {
 
 const service = '/outrigger.registry.v1.RegistryService/';
 const notFound = 5;
+const alreadyExists = 6;
 /** INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED: to ask the same again soon is of no use. */
 const refusals: ReadonlySet<number> = new Set([3, 7, 16]);
 const callTimeoutMs = 5_000;
 const firstBackoffMs = 250;
-const maxBackoffMs = 10_000;
+const maxBackoffMs = 5_000;
+const refusalDelayMs = 10_000;
 const defaultTtlSeconds = 15;
 const maxTtlSeconds = 3_600;
 const internal = 13;
@@ -56,6 +58,8 @@ export class Registration implements TimerTarget, GrpcCallOwner {
   #leaseId = '';
   #ttlSeconds = defaultTtlSeconds;
   #failures = 0;
+  /** Another process has its name. */
+  #displaced = false;
   #closing: (() => void) | null = null;
   #closed: Promise<void> | null = null;
 
@@ -171,12 +175,20 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     if (status.code === notFound && this.#leaseId !== '') {
       log.info(`the control plane no longer knows the lease of ${name}: registering again`);
       this.#leaseId = '';
+      this.#displaced = false;
       this.#register();
+      return;
+    }
+    if (status.code === alreadyExists && this.#method === 'Heartbeat') {
+      // The name is not fought for: it is this instance's again when the other is gone.
+      if (!this.#displaced) log.warn(`this instance of ${name} gets no calls: ${status.message}`);
+      this.#displaced = true;
+      wheel.arm(this.#timer, (this.#ttlSeconds * 1000) / 3);
       return;
     }
     this.#failures++;
     const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
-    const delayMs = refusals.has(status.code) ? maxBackoffMs : backoffMs;
+    const delayMs = refusals.has(status.code) ? refusalDelayMs : backoffMs;
     // The first failure is told; a control plane that is away for long does not fill the log.
     if (this.#failures === 1)
       log.warn(

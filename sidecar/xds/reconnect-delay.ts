@@ -2,7 +2,8 @@
 import type { Random } from '../runtime/clock.ts';
 
 const firstBackoffMs = 500;
-export const maxBackoffMs = 30_000;
+/** Envoy waits up to 30 s. Until it is connected again, a proxy does not hear which endpoints have gone meanwhile: after an outage of the control plane it should. */
+export const maxBackoffMs = 5_000;
 
 /** `failures`: how many there were in a row before this one; -1: it was no failure. */
 export function reconnectDelayMs(failures: number, random: Random): number {

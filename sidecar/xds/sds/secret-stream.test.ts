@@ -136,8 +136,8 @@ describe('the stream of a secret', () => {
       while (paths.length === before) pass(10);
       delays.push(nowMs - startMs);
     }
-    for (let i = 1; i < 7; i++) expect(delays[i]!).toBeGreaterThan(delays[i - 1]! * 1.3);
-    expect(Math.max(...delays)).toBeLessThan(31_000);
+    for (let i = 1; i < 3; i++) expect(delays[i]!).toBeGreaterThan(delays[i - 1]! * 1.3);
+    expect(Math.max(...delays)).toBeLessThan(5_500);
     expect(lines.filter((line) => line.includes('connection refused'))).toHaveLength(1);
   });
 

@@ -73,7 +73,7 @@ const noHost = new HeadFault('http1.codec_error', 'An HTTP/1.1 request has no Ho
 const badHost = new HeadFault('http1.codec_error', 'Host is not a host with an optional port (RFC 9110 7.2).');
 const otherHost = new HeadFault(
   'http1.codec_error',
-  'Host differs from the host of the request target (RFC 9112 3.2.2).',
+  'Host differs from the host of the request target: one hop could take the one, and the next the other.',
 );
 const badForm = new HeadFault(
   'http1.invalid_url',

@@ -1,6 +1,6 @@
 import * as fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { inspectFirstBytes } from './client-hello.ts';
+import { type FirstBytes, FirstBytesReader, maxHelloBytes } from './client-hello.ts';
 
 function uint(bytes: number, value: number): Buffer {
   const out = Buffer.alloc(bytes);
@@ -10,6 +10,17 @@ function uint(bytes: number, value: number): Buffer {
 
 const counted = (bytes: number, body: Buffer): Buffer => Buffer.concat([uint(bytes, body.length), body]);
 const extension = (type: number, body: Buffer): Buffer => Buffer.concat([uint(2, type), counted(2, body)]);
+
+/** What is known after these, one after the other. */
+function inspect(...chunks: readonly Buffer[]): FirstBytes {
+  const reader = new FirstBytesReader();
+  let seen: FirstBytes = 'more';
+  for (const chunk of chunks) {
+    seen = reader.add(chunk);
+    if (seen !== 'more') break;
+  }
+  return seen;
+}
 
 /** A ClientHello in records of at most `recordBytes`. */
 function hello(serverName: string, protocols: readonly string[], recordBytes = 16_384): Buffer {
@@ -37,13 +48,13 @@ function hello(serverName: string, protocols: readonly string[], recordBytes = 1
   return Buffer.concat(records);
 }
 
-describe('inspectFirstBytes', () => {
+describe('the first bytes of a connection', () => {
   it('reads server name and ALPN', () => {
-    expect(inspectFirstBytes(hello('Orders.Shop', ['h2', 'http/1.1']))).toEqual({
+    expect(inspect(hello('Orders.Shop', ['h2', 'http/1.1']))).toEqual({
       serverName: 'orders.shop',
       protocols: ['h2', 'http/1.1'],
     });
-    expect(inspectFirstBytes(hello('', []))).toEqual({ serverName: '', protocols: [] });
+    expect(inspect(hello('', []))).toEqual({ serverName: '', protocols: [] });
   });
 
   it('knows what is not TLS from the first byte on', () => {
@@ -54,35 +65,69 @@ describe('inspectFirstBytes', () => {
       '\u0016\u0002',
       '\u0016\u0003\u0001\u0000\u0005\u0002',
     ])
-      expect(inspectFirstBytes(Buffer.from(text, 'latin1'))).toBe('raw');
-    expect(inspectFirstBytes(Buffer.alloc(0))).toBe('more');
+      expect(inspect(Buffer.from(text, 'latin1'))).toBe('raw');
+    expect(inspect(Buffer.alloc(0))).toBe('more');
   });
 
   it('wants more until the whole hello is there, wherever it is cut and however it is split into records', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 400 }), fc.nat(1_000), (recordBytes, cut) => {
         const bytes = hello('orders.shop', ['h2'], recordBytes);
-        expect(inspectFirstBytes(bytes)).toEqual({ serverName: 'orders.shop', protocols: ['h2'] });
-        expect(inspectFirstBytes(bytes.subarray(0, cut % bytes.length))).toBe('more');
+        expect(inspect(bytes)).toEqual({ serverName: 'orders.shop', protocols: ['h2'] });
+        expect(inspect(bytes.subarray(0, cut % bytes.length))).toBe('more');
       }),
     );
   });
 
   it('reads no server name with NUL or anything else odd in it (hardening.md, identity)', () => {
     for (const name of ['orders.shop\u0000.evil', 'orders shop', 'örders'])
-      expect(inspectFirstBytes(hello(name, []))).toMatchObject({ serverName: '' });
+      expect(inspect(hello(name, []))).toMatchObject({ serverName: '' });
   });
 
   it('never throws, and never waits for more than 16 KiB', () => {
     fc.assert(
       fc.property(fc.uint8Array({ maxLength: 300, size: 'max' }), fc.nat(400), (noise, at) => {
-        inspectFirstBytes(Buffer.from(noise));
+        inspect(Buffer.from(noise));
         const bytes = hello('orders.shop', ['h2']);
         Buffer.from(noise).copy(bytes, at % bytes.length);
-        inspectFirstBytes(bytes);
+        inspect(bytes);
       }),
     );
     const endless = Buffer.concat([Buffer.from([22, 3, 1, 0x40, 0, 1, 0xff, 0xff, 0xff]), Buffer.alloc(100)]);
-    expect(inspectFirstBytes(endless)).toBe('raw');
+    expect(inspect(endless)).toBe('raw');
+  });
+
+  it('says the same however the bytes come', () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 400 }),
+        fc.array(fc.integer({ min: 1, max: 200 }), { maxLength: 20 }),
+        (recordBytes, sizes) => {
+          const bytes = Buffer.concat([hello('orders.shop', ['h2'], recordBytes), Buffer.alloc(50, 1)]);
+          const chunks: Buffer[] = [];
+          let at = 0;
+          for (const size of sizes) {
+            chunks.push(bytes.subarray(at, at + size));
+            at += size;
+          }
+          chunks.push(bytes.subarray(at));
+          expect(inspect(...chunks.filter(({ length }) => length > 0))).toEqual({
+            serverName: 'orders.shop',
+            protocols: ['h2'],
+          });
+        },
+      ),
+    );
+  });
+
+  it('takes a hello in records of one byte for none when their heads make it longer than 16 KiB', () => {
+    // As 64 KiB in one read, this once kept the event loop for five seconds.
+    const record = Buffer.from([22, 3, 1, 0, 1, 0]);
+    const records = Array.from({ length: 10_900 }, () => Buffer.from(record));
+    for (const [i, byte] of [1, 0, 0x3f, 0xe0].entries()) records[i]![5] = byte;
+    const all = Buffer.concat(records);
+    expect(inspect(all.subarray(0, maxHelloBytes - 1))).toBe('more');
+    expect(inspect(all.subarray(0, maxHelloBytes))).toBe('raw');
+    expect(inspect(all)).toBe('raw');
   });
 });

@@ -13,43 +13,73 @@ export interface ClientHello {
 /** `raw`: not TLS. `more`: cannot be told from these bytes yet. */
 export type FirstBytes = ClientHello | 'raw' | 'more';
 
-/** A ClientHello that is longer is not waited for (Envoy: 16 KiB). */
+/** A ClientHello that is longer, or takes longer with the heads of its records, is not waited for (Envoy: 16 KiB). */
 export const maxHelloBytes = 16 * 1024;
 
 const handshakeRecord = 0x16;
 const clientHelloMessage = 0x01;
+const recordHeaderBytes = 5;
+/** Type (1) and length (3). */
+const messageHeaderBytes = 4;
 
-export function inspectFirstBytes(bytes: Buffer): FirstBytes {
-  if (bytes.length === 0) return 'more';
-  if (bytes[0] !== handshakeRecord) return 'raw';
-  if (bytes.length > 1 && bytes[1] !== 3) return 'raw';
-  if (bytes.length > 5 && bytes[5] !== clientHelloMessage) return 'raw';
-  const hello = handshakeMessage(bytes);
-  if (hello === 'raw') return 'raw';
-  if (hello === null) return bytes.length >= maxHelloBytes ? 'raw' : 'more';
-  return parseHello(hello);
-}
+/** The first bytes of one connection, as they come. Each is looked at once, and at most {@link maxHelloBytes} of them, however they are cut into records and reads. */
+export class FirstBytesReader {
+  /** Of the record that is being read. */
+  readonly #header = Buffer.alloc(recordHeaderBytes);
+  #headerBytes = 0;
+  #recordBytesLeft = 0;
+  /** Of the handshake message. */
+  readonly #pieces: Buffer[] = [];
+  #messageBytes = 0;
+  /** Type and length of the message, as far as they came. */
+  readonly #start = Buffer.alloc(messageHeaderBytes);
+  #wireBytes = 0;
 
-/** The body of the first handshake message, joined from as many records as it takes; null: not all there. */
-function handshakeMessage(bytes: Buffer): Buffer | 'raw' | null {
-  const pieces: Buffer[] = [];
-  let have = 0;
-  let need = 4;
-  for (let at = 0; at + 5 <= bytes.length; ) {
-    if (bytes[at] !== handshakeRecord) return 'raw';
-    const length = bytes.readUInt16BE(at + 3);
-    if (length === 0) return 'raw';
-    const piece = bytes.subarray(at + 5, at + 5 + length);
-    pieces.push(piece);
-    have += piece.length;
-    const joined = pieces.length === 1 ? piece : Buffer.concat(pieces);
-    if (joined.length >= 4) need = 4 + joined.readUIntBE(1, 3);
-    if (need > maxHelloBytes) return 'raw';
-    if (have >= need) return joined.subarray(4, need);
-    if (piece.length < length) return null;
-    at += 5 + length;
+  add(chunk: Buffer): FirstBytes {
+    for (let at = 0; at < chunk.length; ) {
+      if (this.#wireBytes >= maxHelloBytes) return 'raw';
+      if (this.#recordBytesLeft === 0) {
+        if (!this.#takeHeaderByte(chunk[at]!)) return 'raw';
+        at++;
+        continue;
+      }
+      const piece = chunk.subarray(at, at + Math.min(this.#recordBytesLeft, maxHelloBytes - this.#wireBytes));
+      at += piece.length;
+      const hello = this.#takePiece(piece);
+      if (hello !== null) return hello;
+    }
+    return this.#wireBytes >= maxHelloBytes ? 'raw' : 'more';
   }
-  return null;
+
+  /** False: this is no record of a handshake. */
+  #takeHeaderByte(byte: number): boolean {
+    const at = this.#headerBytes++;
+    this.#wireBytes++;
+    if (at === 0 && byte !== handshakeRecord) return false;
+    if (at === 1 && byte !== 3) return false;
+    this.#header[at] = byte;
+    if (this.#headerBytes < recordHeaderBytes) return true;
+    this.#headerBytes = 0;
+    this.#recordBytesLeft = this.#header.readUInt16BE(3);
+    return this.#recordBytesLeft > 0;
+  }
+
+  /** Null: more is wanted. */
+  #takePiece(piece: Buffer): ClientHello | 'raw' | null {
+    this.#wireBytes += piece.length;
+    this.#recordBytesLeft -= piece.length;
+    const startBytes = Math.min(messageHeaderBytes, this.#messageBytes);
+    if (startBytes < messageHeaderBytes) piece.copy(this.#start, startBytes, 0, messageHeaderBytes - startBytes);
+    this.#pieces.push(piece);
+    this.#messageBytes += piece.length;
+    if (this.#start[0] !== clientHelloMessage) return 'raw';
+    if (this.#messageBytes < messageHeaderBytes) return null;
+    const need = messageHeaderBytes + this.#start.readUIntBE(1, 3);
+    if (need > maxHelloBytes) return 'raw';
+    if (this.#messageBytes < need) return null;
+    const message = this.#pieces.length === 1 ? piece : Buffer.concat(this.#pieces);
+    return parseHello(message.subarray(messageHeaderBytes, need));
+  }
 }
 
 function parseHello(hello: Buffer): ClientHello {

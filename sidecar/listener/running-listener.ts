@@ -21,7 +21,7 @@ import {
 } from '../transport/server-tls.ts';
 import { readAccepted } from '../transport/socket-reader.ts';
 import type { ConnectionTaker } from './bound-socket.ts';
-import { type ClientHello, inspectFirstBytes } from './client-hello.ts';
+import { type ClientHello, FirstBytesReader } from './client-hello.ts';
 import { FilterChainMatcher } from './filter-chain-match.ts';
 import type { ListenerStats } from './listener-stats.ts';
 
@@ -221,7 +221,9 @@ class Inspection implements TimerTarget {
   readonly #socket: Socket;
   readonly #wheel: TimerWheel;
   readonly #timer: WheelTimer;
-  #first: Buffer | null = null;
+  readonly #reader = new FirstBytesReader();
+  /** What was read, to be put back. */
+  readonly #read: Buffer[] = [];
 
   constructor(listener: RunningListener, socket: Socket, wheel: TimerWheel) {
     this.#listener = listener;
@@ -250,12 +252,12 @@ class Inspection implements TimerTarget {
   readonly #onReadable = (): void => {
     const chunk = this.#socket.read() as Buffer | null;
     if (chunk === null) return;
-    this.#first = this.#first === null ? chunk : Buffer.concat([this.#first, chunk]);
-    const seen = inspectFirstBytes(this.#first);
+    this.#read.push(chunk);
+    const seen = this.#reader.add(chunk);
     if (seen === 'more') return;
     this.#stop();
     this.#socket.off('error', ignore);
-    this.#socket.unshift(this.#first);
+    this.#socket.unshift(this.#read.length === 1 ? chunk : Buffer.concat(this.#read));
     this.#listener.choose(this.#socket, seen === 'raw' ? null : seen);
   };
 

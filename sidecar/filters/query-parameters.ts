@@ -36,7 +36,7 @@ export function queryValues(pathWithQuery: string, name: string): string[] {
     .map((pair) => (pair.includes('=') ? decoded(pair.slice(pair.indexOf('=') + 1)) : ''));
 }
 
-/** The path without the pairs of these names, and with `added` at the end. */
+/** The path without the pairs of these names, and with `added` at the end, as they stand: see {@link isQueryText}. */
 export function changedQuery(
   pathWithQuery: string,
   removed: ReadonlySet<string>,
@@ -44,6 +44,14 @@ export function changedQuery(
 ): string {
   const { path, pairs } = split(pathWithQuery);
   const kept = pairs === null ? [] : pairs.filter((pair) => !removed.has(nameOf(pair)));
-  const all = [...kept, ...added.map(([name, value]) => `${encodeURIComponent(name)}=${encodeURIComponent(value)}`)];
+  const all = [...kept, ...added.map(([name, value]) => `${name}=${value}`)];
   return all.length === 0 ? path : `${path}?${all.join('&')}`;
 }
+
+/** Whether a text may stand as a name or value in a query as it is (RFC 3986 3.4): what else it holds is percent-encoded. */
+export function isQueryText(text: string, part: 'name' | 'value'): boolean {
+  return part === 'name' ? queryName.test(text) : queryValue.test(text);
+}
+
+const queryName = /^(?:[A-Za-z0-9._~!$'()*+,;:@/?-]|%[0-9A-Fa-f]{2})+$/;
+const queryValue = /^(?:[A-Za-z0-9._~!$'()*+,;:@/?=-]|%[0-9A-Fa-f]{2})*$/;

@@ -16,6 +16,7 @@ import {
   CheckResponseSchema,
   type OkHttpResponse,
 } from '../../xds/api/envoy/service/auth/v3/external_auth_pb.js';
+import { isQueryText } from '../query-parameters.ts';
 import type { Authorization, HeaderChange, Question } from './authorization.ts';
 import { isFraming } from './authorization.ts';
 import type { ToldHeaders } from './told-headers.ts';
@@ -162,6 +163,12 @@ function allowed(ok: OkHttpResponse, metadata: unknown): Authorization {
   const response = changes(ok.responseHeadersToAdd, 'append');
   for (const { name } of [...request, ...response])
     if (isFraming(name.lower)) throw new InvalidAnswer(`it wants to set ${name.lower}, which is not its to set`);
+  // As Envoy has it, they come encoded.
+  for (const { key, value } of ok.queryParametersToSet)
+    if (!isQueryText(key, 'name') || !isQueryText(value, 'value'))
+      throw new InvalidAnswer(
+        `the query parameter ${JSON.stringify(key.slice(0, 64))} has a character that must be percent-encoded there`,
+      );
   return {
     kind: 'ok',
     request,

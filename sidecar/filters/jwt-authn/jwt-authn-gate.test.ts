@@ -140,6 +140,31 @@ describe('a token that comes again', () => {
     expect(rigs.first.counter('http.test.jwt_authn.denied')).toBe(2);
   });
 
+  it('is looked for once, also where others than its own provider are asked first', async () => {
+    const names = ['a', 'b', 'c'];
+    const any = names.map(of);
+    const rigs = await Rigs.of(
+      jwtAuthnConfig(
+        names.map((name) => providerConfig(name, [issuer])),
+        {
+          rules: [
+            {
+              match: anyPath,
+              requirement: {
+                kind: 'any',
+                requirements: [...any, { kind: 'all', requirements: any }],
+              },
+            },
+          ],
+        },
+      ),
+    );
+    const token = issuer.token({ ...claims, iss: 'https://c.example' });
+    for (let i = 0; i < 3; i++) expect(rigs.request(bearer(token)).cluster.streams.length).toBe(1);
+    expect(rigs.first.counter('http.test.jwt_authn.jwt_cache_hit')).toBe(2);
+    expect(rigs.first.counter('http.test.jwt_authn.jwt_cache_miss')).toBe(1);
+  });
+
   it('is not remembered when it is bad', async () => {
     const rigs = await usual();
     for (let i = 0; i < 2; i++) rigs.request(bearer(stranger.token(claims)));

@@ -14,9 +14,10 @@ import type { Clock } from '../../runtime/clock.ts';
 import type { Counter } from '../../stats/stat-store.ts';
 import type { GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
 import { type JwtFault, jwtFault } from './jwt-fault.ts';
-import { JwtProvider } from './jwt-provider.ts';
-import { type AcceptedToken, compileRequirement, type Requirement, requirementText } from './requirement.ts';
+import { type CacheCounts, JwtProvider } from './jwt-provider.ts';
+import { compileRequirement, type Requirement, requirementText } from './requirement.ts';
 import { removeTokens } from './token-places.ts';
+import { type AcceptedToken, TokensInHand } from './tokens-in-hand.ts';
 
 /** Where the gates behind find what tokens say: `envoy.filters.http.jwt_authn` → key of the provider → payload. */
 export const jwtMetadataNamespace = 'envoy.filters.http.jwt_authn';
@@ -46,6 +47,8 @@ export class JwtAuthnGate implements RequestGate {
   readonly answersAtOnce = true;
   readonly #config: JwtAuthnConfig;
   readonly #clock: Clock;
+  readonly #providers: readonly JwtProvider[];
+  readonly #counts: CacheCounts;
   readonly #rules: readonly Rule[];
   readonly #byName: ReadonlyMap<string, NamedRequirement>;
   readonly #reserved: ReadonlySet<string>;
@@ -55,7 +58,7 @@ export class JwtAuthnGate implements RequestGate {
     const counter = (name: string): Counter => stats.counter(`http.${statPrefix}.jwt_authn.${name}`);
     const hits = counter('jwt_cache_hit');
     const misses = counter('jwt_cache_miss');
-    const counts = { hit: () => void hits.value++, miss: () => void misses.value++ };
+    this.#counts = { hit: () => void hits.value++, miss: () => void misses.value++ };
     this.name = config.filterName;
     this.#config = config;
     this.#clock = clock;
@@ -64,7 +67,8 @@ export class JwtAuthnGate implements RequestGate {
       denied: counter('denied'),
       preflights: counter('cors_preflight_bypassed'),
     };
-    const providers = new Map([...config.providers].map(([name, each]) => [name, new JwtProvider(each, counts)]));
+    const providers = new Map([...config.providers].map(([name, each]) => [name, new JwtProvider(each)]));
+    this.#providers = [...providers.values()];
     const named = (requirement: JwtRequirementConfig, by: string): NamedRequirement => ({
       check: compileRequirement(requirement, providers),
       text: `${by} of ${config.filterName} asks for ${requirementText(requirement)}`,
@@ -96,14 +100,14 @@ export class JwtAuthnGate implements RequestGate {
       this.#stats.denied.value++;
       return requirement;
     }
-    const accepted: AcceptedToken[] = [];
-    const fault = requirement?.check(head, Math.floor(this.#clock.wallMs() / 1000), accepted) ?? null;
+    const tokens = new TokensInHand(this.#providers, this.#counts);
+    const fault = requirement?.check(head, Math.floor(this.#clock.wallMs() / 1000), tokens) ?? null;
     if (fault !== null) {
       this.#stats.denied.value++;
       return this.#refusal(fault, requirement!.text, head);
     }
     this.#stats.allowed.value++;
-    if (accepted.length > 0) handOn(request, accepted);
+    if (tokens.accepted.length > 0) handOn(request, tokens.accepted);
     return null;
   }
 

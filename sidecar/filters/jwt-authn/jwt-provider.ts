@@ -2,9 +2,10 @@
 import type { JwtProviderConfig } from '../../config/jwt-authn-config.ts';
 import { compileStringMatcher, type StringMatcher } from '../../router/string-matcher.ts';
 import { JwkSet } from './jwk-set.ts';
-import { type Jwt, type JwtClaims, parseJwt } from './jwt.ts';
+import type { Jwt, JwtClaims } from './jwt.ts';
 import { type JwtFault, jwtFault } from './jwt-fault.ts';
 import type { FoundToken } from './token-places.ts';
+import type { TokenInHand } from './tokens-in-hand.ts';
 import { type VerifiedJwt, verifiedJwt } from './verified-jwt.ts';
 import { VerifiedTokens } from './verified-tokens.ts';
 
@@ -23,52 +24,58 @@ export class JwtProvider {
   readonly #verified: VerifiedTokens;
   readonly #audiences: Audiences;
   readonly #isSubject: StringMatcher | null;
-  readonly #counts: CacheCounts;
 
-  constructor(config: JwtProviderConfig, counts: CacheCounts) {
+  constructor(config: JwtProviderConfig) {
     this.config = config;
     this.#keys = new JwkSet(config.jwks);
     this.#verified = new VerifiedTokens(config.cacheSize);
     this.#audiences = audiencesOf(config.audiences);
     this.#isSubject = config.subjects === null ? null : compileStringMatcher(config.subjects);
-    this.#counts = counts;
+  }
+
+  /** What it has found out about the token of that key before; null: nothing. */
+  known(key: string): VerifiedJwt | null {
+    return this.#verified.get(key);
   }
 
   /** `audiences` undefined: the provider's own. The order of the checks is Envoy's: it decides which fault is told. */
-  judge(found: FoundToken, audiences: Audiences | undefined, nowSeconds: number): VerifiedJwt | JwtFault {
-    const known = this.#verified.get(found.token);
-    if (known !== null) this.#counts.hit();
-    else this.#counts.miss();
-    const jwt: Jwt | VerifiedJwt | JwtFault = known ?? parseJwt(found.token);
+  judge(
+    token: TokenInHand,
+    { place }: FoundToken,
+    audiences: Audiences | undefined,
+    nowSeconds: number,
+  ): VerifiedJwt | JwtFault {
+    const { issuer, voucher } = token;
+    if (typeof issuer === 'string') return issuer;
+    if (!this.#isIssuer(issuer.name, place)) return jwtFault.unknownIssuer;
+    const known = voucher?.provider === this ? voucher.jwt : this.known(token.key);
+    const jwt = known ?? token.parsed;
     if (typeof jwt === 'string') return jwt;
-    const fault = this.#claimsFault(jwt, found, audiences, nowSeconds);
+    const fault = this.#claimsFault(jwt, audiences, nowSeconds);
     if (fault !== null) {
-      if (known !== null && fault === jwtFault.expired) this.#verified.delete(found.token);
+      if (known !== null && fault === jwtFault.expired) this.#verified.delete(token.key);
       return fault;
     }
-    return known ?? this.#verify(jwt as Jwt, found.token);
+    return known ?? this.#verify(jwt as Jwt, token);
   }
 
-  #verify(jwt: Jwt, token: string): VerifiedJwt | JwtFault {
+  #verify(jwt: Jwt, { key, text }: TokenInHand): VerifiedJwt | JwtFault {
     const fault = this.#keys.verify(jwt);
     if (fault !== null) return fault;
     const verified = verifiedJwt(jwt, this.config);
     if (verified === null) return jwtFault.unusableClaim;
-    this.#verified.add(token, verified);
+    this.#verified.add(key, text.length, verified);
     return verified;
   }
 
-  #claimsFault(
-    claims: JwtClaims,
-    { place }: FoundToken,
-    audiences: Audiences | undefined,
-    nowSeconds: number,
-  ): JwtFault | null {
+  #isIssuer(issuer: string, { issuers }: FoundToken['place']): boolean {
     const { config } = this;
-    const { issuer, expires, notBefore } = claims;
-    const isIssuer =
-      (place.issuers === null || place.issuers.has(issuer)) && (config.issuer === '' || config.issuer === issuer);
-    if (!isIssuer) return jwtFault.unknownIssuer;
+    return (issuers === null || issuers.has(issuer)) && (config.issuer === '' || config.issuer === issuer);
+  }
+
+  #claimsFault(claims: JwtClaims, audiences: Audiences | undefined, nowSeconds: number): JwtFault | null {
+    const { config } = this;
+    const { expires, notBefore } = claims;
     if (notBefore !== null && nowSeconds + config.clockSkewSeconds < notBefore) return jwtFault.notYetValid;
     if (expires !== null && nowSeconds > expires + config.clockSkewSeconds) return jwtFault.expired;
     const wanted = audiences === undefined ? this.#audiences : audiences;

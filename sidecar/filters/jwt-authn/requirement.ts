@@ -1,20 +1,13 @@
 /** What a rule asks for, compiled: from the head of a request to the tokens that are good, or the fault that is told. It changes nothing. */
 import type { RequestHead } from '../../codec/message-head.ts';
 import type { JwtRequirementConfig } from '../../config/jwt-authn-config.ts';
-import { parseJwt } from './jwt.ts';
 import { type JwtFault, jwtFault } from './jwt-fault.ts';
 import { type Audiences, audiencesOf, type JwtProvider } from './jwt-provider.ts';
 import { type FoundToken, TokenPlaces } from './token-places.ts';
-import type { VerifiedJwt } from './verified-jwt.ts';
+import type { AcceptedToken, TokenInHand, TokensInHand } from './tokens-in-hand.ts';
 
-export interface AcceptedToken {
-  readonly found: FoundToken;
-  readonly provider: JwtProvider;
-  readonly jwt: VerifiedJwt;
-}
-
-/** Null: satisfied, by the tokens that were added to `accepted`. */
-export type Requirement = (head: RequestHead, nowSeconds: number, accepted: AcceptedToken[]) => JwtFault | null;
+/** Null: satisfied, by the tokens that were added to those accepted. */
+export type Requirement = (head: RequestHead, nowSeconds: number, tokens: TokensInHand) => JwtFault | null;
 
 /** More in one request is an attack on our time. */
 const mostTokens = 16;
@@ -62,18 +55,25 @@ export function requirementText(config: JwtRequirementConfig): string {
 
 function ofProvider(provider: JwtProvider, audiences: Audiences | undefined): Requirement {
   const places = new TokenPlaces([provider.config]);
-  return (head, nowSeconds, accepted) => {
-    const tokens = places.find(head).filter((found) => !isTaken(found, accepted));
-    if (tokens.length === 0) return jwtFault.missing;
-    if (tokens.length > mostTokens) return jwtFault.verificationFails;
+  return (head, nowSeconds, tokens) => {
+    const found = openTokens(places, head, tokens);
+    if (found.length === 0) return jwtFault.missing;
+    if (found.length > mostTokens) return jwtFault.verificationFails;
     // All must be good: else a good one would open the door for a bad one, which the application may be the one to believe. The last comes first (Envoy).
-    for (const found of tokens.toReversed()) {
-      const jwt = provider.judge(found, audiences, nowSeconds);
+    for (let i = found.length - 1; i >= 0; i--) {
+      const each = found[i]!;
+      const jwt = provider.judge(tokens.of(each.token), each, audiences, nowSeconds);
       if (typeof jwt === 'string') return jwt;
-      accepted.push({ found, provider, jwt });
+      tokens.accepted.push({ found: each, provider, jwt });
     }
     return null;
   };
+}
+
+/** Those that nobody has taken. */
+function openTokens(places: TokenPlaces, head: RequestHead, { accepted }: TokensInHand): readonly FoundToken[] {
+  const found = places.find(head);
+  return accepted.length === 0 || found.length === 0 ? found : found.filter((each) => !isTaken(each, accepted));
 }
 
 /** A token that goes no further is nobody else's: whoever is asked next does not see it (Envoy). */
@@ -86,13 +86,15 @@ function isTaken({ place }: FoundToken, accepted: readonly AcceptedToken[]): boo
 
 function optional(providers: readonly JwtProvider[], orFailed: boolean): Requirement {
   const places = new TokenPlaces(providers.map((provider) => provider.config));
-  return (head, nowSeconds, accepted) => {
-    const tokens = places.find(head).filter((found) => !isTaken(found, accepted));
-    if (tokens.length > mostTokens) return orFailed ? null : jwtFault.verificationFails;
-    for (const found of tokens.toReversed()) {
-      const provider = byIssuer(providers, found);
-      const jwt = typeof provider === 'string' ? provider : provider.judge(found, undefined, nowSeconds);
-      if (typeof jwt !== 'string') accepted.push({ found, provider: provider as JwtProvider, jwt });
+  return (head, nowSeconds, tokens) => {
+    const found = openTokens(places, head, tokens);
+    if (found.length > mostTokens) return orFailed ? null : jwtFault.verificationFails;
+    for (let i = found.length - 1; i >= 0; i--) {
+      const each = found[i]!;
+      const token = tokens.of(each.token);
+      const provider = byIssuer(providers, token);
+      const jwt = typeof provider === 'string' ? provider : provider.judge(token, each, undefined, nowSeconds);
+      if (typeof jwt !== 'string') tokens.accepted.push({ found: each, provider: provider as JwtProvider, jwt });
       else if (!orFailed) return jwt;
     }
     return null;
@@ -100,20 +102,19 @@ function optional(providers: readonly JwtProvider[], orFailed: boolean): Require
 }
 
 /** Whose token it says it is: the provider of that issuer, else one that takes any. */
-function byIssuer(providers: readonly JwtProvider[], { token }: FoundToken): JwtProvider | JwtFault {
-  const jwt = parseJwt(token);
-  if (typeof jwt === 'string') return jwt;
+function byIssuer(providers: readonly JwtProvider[], { issuer }: TokenInHand): JwtProvider | JwtFault {
+  if (typeof issuer === 'string') return issuer;
   return (
-    providers.find(({ config }) => config.issuer !== '' && config.issuer === jwt.issuer) ??
+    providers.find(({ config }) => config.issuer !== '' && config.issuer === issuer.name) ??
     providers.find(({ config }) => config.issuer === '') ??
     jwtFault.unknownIssuer
   );
 }
 
 function all(requirements: readonly Requirement[]): Requirement {
-  return (head, nowSeconds, accepted) => {
+  return (head, nowSeconds, tokens) => {
     for (const requirement of requirements) {
-      const fault = requirement(head, nowSeconds, accepted);
+      const fault = requirement(head, nowSeconds, tokens);
       if (fault !== null) return fault;
     }
     return null;
@@ -121,11 +122,12 @@ function all(requirements: readonly Requirement[]): Requirement {
 }
 
 function any(requirements: readonly Requirement[]): Requirement {
-  return (head, nowSeconds, accepted) => {
+  return (head, nowSeconds, tokens) => {
+    const { accepted } = tokens;
     const before = accepted.length;
     let told: JwtFault | null = null;
     for (const requirement of requirements) {
-      const fault = requirement(head, nowSeconds, accepted);
+      const fault = requirement(head, nowSeconds, tokens);
       if (fault === null) return null;
       accepted.length = before;
       // That a token is not there, or another's, says less than what is wrong with the one that is (Envoy).

@@ -17,6 +17,10 @@ export interface FoundToken {
   readonly place: Place;
 }
 
+/** What most requests have, where tokens are not asked for: nothing is made for them. */
+const noTokens: readonly FoundToken[] = Object.freeze([]);
+const noValues: readonly string[] = Object.freeze([]);
+
 export class TokenPlaces {
   readonly #places: readonly Place[];
 
@@ -45,8 +49,8 @@ export class TokenPlaces {
   /**
    * Every token, also further ones of the same name: all of them have to be good, as nobody knows which one the application will believe.
    */
-  find(head: RequestHead): FoundToken[] {
-    const found: FoundToken[] = [];
+  find(head: RequestHead): readonly FoundToken[] {
+    let found: FoundToken[] | null = null;
     for (const place of this.#places) {
       const tokens =
         place.kind === 'header'
@@ -54,9 +58,12 @@ export class TokenPlaces {
           : place.kind === 'parameter'
             ? queryValues(head.path, place.name)
             : cookieValues(head, place.name);
-      for (const token of tokens) found.push({ token, place });
+      for (const token of tokens) {
+        found ??= [];
+        found.push({ token, place });
+      }
     }
-    return found;
+    return found ?? noTokens;
   }
 }
 
@@ -67,7 +74,8 @@ export function removeTokens(head: RequestHead, { kind, name }: Place): void {
   else removeCookie(head, name);
 }
 
-function headerTokens(head: RequestHead, { name, prefix }: Place): string[] {
+function headerTokens(head: RequestHead, { name, prefix }: Place): readonly string[] {
+  if (!head.fields.has(name)) return noValues;
   const values = head.fields.getAll(name);
   if (prefix === '') return values;
   // A scheme has no case (RFC 9110 11.1), and the application may read it so: a token under `bearer` must not pass unjudged.
@@ -93,7 +101,8 @@ function isCookie(crumb: string, name: string): boolean {
   return at >= 0 && crumb.slice(0, at).trim() === name;
 }
 
-function cookieValues(head: RequestHead, name: string): string[] {
+function cookieValues(head: RequestHead, name: string): readonly string[] {
+  if (!head.fields.has('cookie')) return noValues;
   return head.fields
     .getAll('cookie')
     .flatMap(crumbs)

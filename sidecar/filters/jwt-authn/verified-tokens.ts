@@ -27,8 +27,8 @@ export class VerifiedTokens {
     return this.#byHash.size;
   }
 
-  get(token: string): VerifiedJwt | null {
-    const key = keyOf(token);
+  /** `key`: {@link tokenKey} of the token. */
+  get(key: string): VerifiedJwt | null {
     const entry = this.#byHash.get(key);
     if (entry === undefined) return null;
     this.#byHash.delete(key);
@@ -36,12 +36,12 @@ export class VerifiedTokens {
     return entry.jwt;
   }
 
-  add(token: string, jwt: VerifiedJwt): void {
-    if (token.length > mostBytes / 16) return;
-    const key = keyOf(token);
+  /** `bytes`: of the token's text. */
+  add(key: string, bytes: number, jwt: VerifiedJwt): void {
+    if (bytes > mostBytes / 16) return;
     this.#drop(key);
-    this.#byHash.set(key, { jwt, bytes: token.length });
-    this.#bytes += token.length;
+    this.#byHash.set(key, { jwt, bytes });
+    this.#bytes += bytes;
     while (this.#byHash.size > this.#mostTokens || this.#bytes > mostBytes) {
       const [oldest] = this.#byHash.keys();
       this.#drop(oldest!);
@@ -49,8 +49,8 @@ export class VerifiedTokens {
   }
 
   /** It has expired. */
-  delete(token: string): void {
-    this.#drop(keyOf(token));
+  delete(key: string): void {
+    this.#drop(key);
   }
 
   #drop(key: string): void {
@@ -61,6 +61,7 @@ export class VerifiedTokens {
   }
 }
 
-function keyOf(token: string): string {
+/** What a token is known by. */
+export function tokenKey(token: string): string {
   return hash('sha256', token, 'base64url');
 }

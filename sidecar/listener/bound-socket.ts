@@ -4,7 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { SocketAddress } from '../config/listener-config.ts';
-import { portHolder, takenBy } from './port-holder.ts';
+import { type PortHolder, portHolder, takenBy } from './port-holder.ts';
 
 /** Why a listener is not there. */
 export interface BindFault {
@@ -81,6 +81,7 @@ export class BoundSocket {
         },
         () => {
           server.removeAllListeners('error');
+          holders.delete(address.port);
           resolve(new BoundSocket(address, server, taker, options.onConnection));
         },
       );
@@ -117,11 +118,21 @@ function bindFault(listener: string, address: SocketAddress, error: NodeJS.Errno
   };
 }
 
+/**
+ * Who had a port when it was first found taken, until it can be bound: to find out takes a look at every descriptor of the machine, which the event loop has no time for at each attempt. Null: it
+ * could not be found out.
+ */
+const holders = new Map<number, PortHolder | null>();
+
 /** Why, and what to do about it. */
 function reason(code: string, { host, port }: SocketAddress, error: Error): readonly [why: string, advice: string] {
   switch (code) {
     case 'EADDRINUSE': {
-      const holder = portHolder(port);
+      let holder = holders.get(port);
+      if (holder === undefined) {
+        holder = portHolder(port);
+        holders.set(port, holder);
+      }
       if (holder?.pid === process.pid)
         return ['another listener of this sidecar has the port', 'give one of them another port'];
       return [takenBy(holder), 'stop it, or give the listener another port'];

@@ -39,7 +39,8 @@ export interface ConnectTarget {
 }
 
 /** `refused`: the network or the host said no; `timeout`: nobody answered in time; `tls`: the handshake failed, or the certificate is not the one wanted. */
-export type ConnectFailure = 'refused' | 'timeout' | 'tls';
+/** `local`: this process could not even try, for want of a descriptor, a port or memory; it says nothing about the other side. */
+export type ConnectFailure = 'refused' | 'timeout' | 'tls' | 'local';
 
 export interface ConnectOwner {
   /**
@@ -170,7 +171,7 @@ class Connecting implements TimerTarget {
     const chainFault = tls ? ((this.#socket as TLSSocket).authorizationError as unknown as string | null) : null;
     const why = systemErrors[error.code ?? ''] ?? error.message;
     this.#fail(
-      tls ? 'tls' : 'refused',
+      tls ? 'tls' : localShortages.has(error.code ?? '') ? 'local' : 'refused',
       `${where(this.#target)}: ${tls ? `TLS handshake: ${why}` : why}`,
       (chainFault ?? null) === null ? null : chainFaultReason(String(chainFault)),
     );
@@ -231,6 +232,15 @@ function openPlain(target: ConnectTarget): Socket {
   reader.attach(socket);
   return socket;
 }
+
+const localShortages: ReadonlySet<string> = new Set([
+  'EMFILE',
+  'ENFILE',
+  'EADDRNOTAVAIL',
+  'ENOBUFS',
+  'ENOMEM',
+  'EAGAIN',
+]);
 
 const systemErrors: Readonly<Record<string, string>> = Object.assign(Object.create(null) as Record<string, string>, {
   ECONNREFUSED: 'connection refused',

@@ -45,7 +45,15 @@ test('the token that comes meanwhile is the proof, and the wait is told in one l
   expect(lines).toEqual([expect.stringContaining(`there is no ${join(folder, 'local-token')}`)]);
 });
 
-test('after 10 s it goes on without', async () => {
+test('where an authority has been it never goes on without: its callers would get plaintext', async () => {
+  const { choice, lines, sleptMs } = await start(['--data-dir', folder], 4_000);
+  expect(choice.kind).toBe('identity');
+  expect(sleptMs).toBe(1_000_000);
+  expect(lines).toHaveLength(100);
+});
+
+test('where none was seen it goes on without after 10 s', async () => {
+  rmSync(join(folder, 'trust-bundle.pem'));
   const { choice, lines, sleptMs } = await start(['--data-dir', folder], 0);
   expect(choice).toEqual({ kind: 'none', why: `there is no ${join(folder, 'local-token')}` });
   expect([lines.length, sleptMs]).toEqual([1, 10_000]);

@@ -83,19 +83,21 @@ export function chooseIdentity(
 }
 
 /**
- * What a control plane of this machine has still to write, where it is the proof: it takes its token away when it ends and writes another when it starts. '' when there is nothing to wait for, also where none
- * was ever started (no data directory).
+ * What a control plane of this machine has still to write, where it is the proof: it takes its token away when it ends and writes another when it starts. Null when there is nothing to wait for, also where none
+ * was ever started (no data directory). `authority`: there has been one, so that every sidecar of this machine is to have an identity.
  */
 export function awaitedProof(
   { values, noIdentity }: Pick<SidecarFlags, 'values' | 'noIdentity'>,
   environment: NodeJS.ProcessEnv,
-): string {
-  if (noIdentity || givenProof(values) !== null || !isLoopback(tlsDoor(values).host)) return '';
+): { readonly why: string; readonly authority: boolean } | null {
+  if (noIdentity || givenProof(values) !== null || !isLoopback(tlsDoor(values).host)) return null;
   const { folder, token, bundle } = localFiles(values, environment);
-  if (!existsSync(folder)) return '';
-  const why = unreadable(token.read);
-  if (why !== '' || values['trust-bundle'] !== undefined) return why;
-  return unreadable(() => readText(bundle, maxBundleBytes));
+  if (!existsSync(folder)) return null;
+  const noBundle = unreadable(() => readText(bundle, maxBundleBytes));
+  const given = values['trust-bundle'] !== undefined;
+  const noToken = unreadable(token.read);
+  const why = noToken !== '' || given ? noToken : noBundle;
+  return why === '' ? null : { why, authority: given || noBundle === '' };
 }
 
 function tlsDoor(values: SidecarFlags['values']): HostPort {

@@ -45,10 +45,9 @@ async function main(): Promise<void> {
     process.stdout.write(sidecarHelp);
     return;
   }
-  const flags = given.values.service === undefined ? given : await withAddresses(given);
   // What ps shows from now on.
-  if (flags.secretInWords) process.title = 'outrigger sidecar';
-  const { values } = flags;
+  if (given.secretInWords) process.title = 'outrigger sidecar';
+  const { values } = given;
   const level = values['log-level'] ?? 'info';
   if (!logLevels.includes(level as LogLevel))
     throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
@@ -56,14 +55,13 @@ async function main(): Promise<void> {
   const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
   // Who reads the log may go; the proxy goes on.
   process.stderr.on('error', () => {});
-  if (flags.withoutEffect.length > 0)
+  if (given.withoutEffect.length > 0)
     log.warn(
-      `${flags.withoutEffect.join(', ')} ${flags.withoutEffect.length === 1 ? 'has' : 'have'} no effect with ${values.service === undefined ? '--bootstrap' : '--service'}`,
+      `${given.withoutEffect.join(', ')} ${given.withoutEffect.length === 1 ? 'has' : 'have'} no effect with ${values.service === undefined ? '--bootstrap' : '--service'}`,
     );
-  const identity =
-    values.service === undefined
-      ? null
-      : await awaitIdentity(flags, process.env, { sleep, tell: (line) => log.info(line) });
+  const waits = { sleep, tell: (line: string) => log.warn(line) };
+  const flags = values.service === undefined ? given : await withAddresses(given, waits);
+  const identity = values.service === undefined ? null : await awaitIdentity(flags, process.env, waits);
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(
       `this sidecar has no identity, and talks to the control plane without TLS: ${identity.why}; a proof gives it one (--join-token-file, --kubernetes-token-file)`,
@@ -141,7 +139,7 @@ async function main(): Promise<void> {
     const address =
       identity?.kind === 'identity'
         ? identity.controlPlaneTls
-        : parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
+        : parseHostPort('--control-plane', flags.values['control-plane'] ?? defaultControlPlane);
     waiting = new ControlPlaneWait(address, sidecar.wheel, (at, why) => {
       // Who started this one as its sidecar tells it in words of its own.
       if (process.send === undefined) log.warn(`waiting for the control plane at ${at} (${why})`);

@@ -1,6 +1,6 @@
 /**
- * Clients that were let in under one configuration, by their certificate: one that comes again is not read and judged again, which would cost a tenth of a handshake. Also what lets a
- * resumed session in, as it shows the leaf without the chain that was followed to its trust domain. That the chain verifies is asked of OpenSSL each time.
+ * Clients that were let in under one configuration, by their certificate: one that comes again is not read and judged again, which would cost a tenth of a handshake. That the chain verifies is
+ * asked of OpenSSL each time.
  */
 import type { X509Certificate } from 'node:crypto';
 import { type PeerCertificate, peerCertificate, serviceOf } from './peer-certificate.ts';

@@ -3,7 +3,7 @@
  * fault stays with its connection and never throws out of it. There is one tls.Server per version of the configuration: when a secret changes, the next connection gets a new one, with
  * ticket keys of its own, so that no session goes on under a certificate or a CA that it was not made under. Connections in use are not touched.
  */
-import { X509Certificate } from 'node:crypto';
+import { constants, X509Certificate } from 'node:crypto';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
 import type { TlsServerConfig } from '../config/tls-config.ts';
@@ -124,6 +124,8 @@ class Acceptor {
       rejectUnauthorized: verifies && config.requireClientCertificate,
       ...(config.alpn.length === 0 ? {} : { ALPNProtocols: [...config.alpn] }),
       handshakeTimeout: limitMs,
+      // A resumed session shows the leaf without the chain that has to lead to its own trust domain's roots: with several domains each connection shows it.
+      ...((config.trustDomains?.length ?? 0) > 1 ? { secureOptions: constants.SSL_OP_NO_TICKET } : {}),
     });
     this.#server = server;
     server.on('secureConnection', (socket: TLSSocket) => {

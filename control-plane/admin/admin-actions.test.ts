@@ -66,6 +66,16 @@ describe('the admin port', () => {
     expect(await doors.admin('POST', where, sent)).toMatchObject({ status, text: expect.stringContaining(words) });
   });
 
+  it('tells nothing to a page whose host name was made to lead here (DNS rebinding)', async () => {
+    for (const host of ['evil.example:15014', 'localhost.evil.example', '127.0.0.1.evil.example'])
+      expect(await doors.admin('GET', path, undefined, { host })).toMatchObject({
+        status: 403,
+        text: expect.stringContaining('is not an address of this admin port'),
+      });
+    for (const host of ['LOCALHOST', '127.0.0.1:1', '[::1]:15014'])
+      expect((await doors.admin('GET', path, undefined, { host })).status).toBe(200);
+  });
+
   it('takes no other methods', async () => {
     expect((await doors.admin('PUT', path, body)).status).toBe(405);
   });

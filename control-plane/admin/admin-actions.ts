@@ -77,6 +77,7 @@ async function readBody(request: IncomingMessage): Promise<Readonly<Record<strin
   return value as Record<string, unknown>;
 }
 
-function isLoopbackAddress(address: string): boolean {
+/** Of a socket's end. */
+export function isLoopbackAddress(address: string): boolean {
   return address === '::1' || address.replace(/^::ffff:/, '').startsWith('127.');
 }

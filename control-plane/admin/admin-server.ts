@@ -1,7 +1,7 @@
 /** The control plane's admin port: metrics, health, and the data behind `outrigger get`, as JSON. What changes something is in admin-actions.ts. */
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type AdminActions, act } from './admin-actions.ts';
+import { type AdminActions, act, isLoopbackAddress } from './admin-actions.ts';
 
 export interface AdminData {
   readonly ready: () => boolean;
@@ -41,7 +41,17 @@ function respond(data: AdminData, path: string): Answer {
   return text(`there is no ${path}\n`, 404);
 }
 
+/** A port of this machine only is called by its address or as localhost: another name was made to lead here, for a page in a browser to read (DNS rebinding). */
+const localNames = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
+
 async function answerTo(request: IncomingMessage, data: AdminData): Promise<Answer> {
+  const { localAddress = '' } = request.socket;
+  const { host = '' } = request.headers;
+  if (isLoopbackAddress(localAddress) && host !== '' && !localNames.test(host))
+    return text(
+      `Host ${JSON.stringify(host.slice(0, 100))} is not an address of this admin port: call it by its IP address or as localhost\n`,
+      403,
+    );
   const path = (request.url ?? '/').split('?', 1)[0]!;
   if (request.method === 'GET' || request.method === 'HEAD') return respond(data, path);
   if (request.method !== 'POST' || data.actions === null) return text('only GET is served here\n', 405);

@@ -5,6 +5,7 @@ import type { DownstreamConnectionInfo, HttpContext, LineWriter } from '../conne
 import type { Clock } from '../runtime/clock.ts';
 import { defaultLine } from './default-line.ts';
 import { quoteJson, withoutControls } from './escape.ts';
+import { accessTokenParameter, hideParameters } from './hidden-parameters.ts';
 import { compileLogFormat } from './log-format.ts';
 import type { LoggedStream, LogRecord } from './log-record.ts';
 
@@ -15,9 +16,17 @@ export class AccessLogger {
   readonly #format: LineFormat;
   readonly #errorsOnly: boolean;
   readonly #clock: Clock;
+  readonly #hidden: ReadonlySet<string>;
 
-  /** Throws when the format has an unknown operator: the configuration was to be checked with compileLogFormat before. */
-  constructor(config: AccessLogConfig, context: Pick<HttpContext, 'accessLogSinks' | 'clock'>) {
+  /**
+   * `tokenParameters`: of the query, whose values are not written. Throws when the format has an unknown operator: the configuration was to be checked with compileLogFormat before.
+   */
+  constructor(
+    config: AccessLogConfig,
+    context: Pick<HttpContext, 'accessLogSinks' | 'clock'>,
+    tokenParameters: Iterable<string> = [],
+  ) {
+    this.#hidden = new Set([accessTokenParameter, ...tokenParameters]);
     this.#writer = context.accessLogSinks.open(config.sink);
     this.#format = lineFormat(config);
     this.#errorsOnly = config.filter === 'errors';
@@ -31,7 +40,8 @@ export class AccessLogger {
         head: stream.head,
         responseFields: stream.responseHead === null ? null : stream.responseHead.fields,
         responseTrailers: stream.responseTrailers,
-        originalPath: stream.originalPath,
+        originalPath: hideParameters(stream.originalPath, this.#hidden),
+        path: hideParameters(stream.head.path, this.#hidden),
         protocol: `HTTP/${stream.version}`,
         requestId: stream.requestId,
         status: stream.status,
@@ -68,6 +78,7 @@ export class AccessLogger {
         responseFields: null,
         responseTrailers: null,
         originalPath: '',
+        path: '',
         protocol: codec === 'http2' ? 'HTTP/2' : 'HTTP/1.1',
         requestId: '',
         status: error.status,

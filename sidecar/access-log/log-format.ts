@@ -157,10 +157,10 @@ function requestHeader(record: LogRecord, name: string): string | null {
     case ':method':
       return head.method;
     case ':path':
-      return head.path;
+      return record.path;
     case 'x-envoy-original-path':
       // Only where the path was rewritten, as in Envoy: `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` is the usual form.
-      return record.originalPath === head.path ? null : record.originalPath;
+      return record.originalPath === record.path ? null : record.originalPath;
     case ':authority':
     case 'host':
       return head.authority === '' ? null : head.authority;

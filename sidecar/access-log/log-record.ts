@@ -32,7 +32,10 @@ export interface LogRecord {
   readonly head: RequestHead | null;
   readonly responseFields: HeaderFields | null;
   readonly responseTrailers: HeaderFields | null;
+  /** As received, without the values of tokens; see hidden-parameters.ts. */
   readonly originalPath: string;
+  /** As it went on; the same. */
+  readonly path: string;
   /** `HTTP/1.1`, or ''. */
   readonly protocol: string;
   readonly requestId: string;

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net';
 import { AccessLogger } from '../access-log/access-logger.ts';
 import { defaultHttp2Limits, type Http2Limits, type HttpLimits } from '../codec/limits.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import type { GateConfig } from '../config/gate-config.ts';
 import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { makeGates } from '../filters/make-gates.ts';
 import type { RequestGate } from '../filters/request-gate.ts';
@@ -27,6 +28,13 @@ const mostBufferedBytes = 256 * 1024;
 /** How an inbound connection is secured. In permissive mode this says who has not moved yet. */
 type Security = 'mutual_tls' | 'tls' | 'plaintext';
 const connectionsFamily = 'outrigger_inbound_connections_total';
+
+/** Parameters of the query in which tokens may come. */
+function tokenParameters(gates: readonly GateConfig[]): string[] {
+  return gates.flatMap((gate) =>
+    gate.kind === 'jwt-authn' ? [...gate.providers.values()].flatMap(({ fromParams }) => fromParams) : [],
+  );
+}
 
 export class HttpConnectionManager {
   readonly config: HttpConnectionManagerConfig;
@@ -71,7 +79,7 @@ export class HttpConnectionManager {
       lowWatermarkBytes: Math.floor(highWatermarkBytes / 4),
     });
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
-    this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context));
+    this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context, tokenParameters(config.gates)));
     this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
     this.gates = makeGates(config, context);
     this.responseFields = new ResponseFields(config);

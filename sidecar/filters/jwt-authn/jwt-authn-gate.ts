@@ -15,7 +15,7 @@ import type { Counter } from '../../stats/stat-store.ts';
 import type { GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
 import { type JwtFault, jwtFault } from './jwt-fault.ts';
 import { type CacheCounts, JwtProvider } from './jwt-provider.ts';
-import { compileRequirement, type Requirement, requirementText } from './requirement.ts';
+import { compileRequirement, providersOf, type Requirement } from './requirement.ts';
 import { removeTokens } from './token-places.ts';
 import { type AcceptedToken, TokensInHand } from './tokens-in-hand.ts';
 
@@ -27,8 +27,8 @@ const longestRealmPath = 256;
 
 interface NamedRequirement {
   readonly check: Requirement;
-  /** For people: `rule 2 asks for a token of shop`. */
-  readonly text: string;
+  /** For people: who asks for a token. */
+  readonly rule: string;
 }
 
 interface Rule {
@@ -71,7 +71,7 @@ export class JwtAuthnGate implements RequestGate {
     this.#providers = [...providers.values()];
     const named = (requirement: JwtRequirementConfig, by: string): NamedRequirement => ({
       check: compileRequirement(requirement, providers),
-      text: `${by} of ${config.filterName} asks for ${requirementText(requirement)}`,
+      rule: ruleText(providersOf(requirement), `${config.filterName} ${by}`),
     });
     this.#rules = config.rules.map(({ match, requirement }, i) => ({
       matches: compileRouteMatch(match),
@@ -104,7 +104,7 @@ export class JwtAuthnGate implements RequestGate {
     const fault = requirement?.check(head, Math.floor(this.#clock.wallMs() / 1000), tokens) ?? null;
     if (fault !== null) {
       this.#stats.denied.value++;
-      return this.#refusal(fault, requirement!.text, head);
+      return this.#refusal(fault, requirement!.rule, head);
     }
     this.#stats.allowed.value++;
     if (tokens.accepted.length > 0) handOn(request, tokens.accepted);
@@ -135,18 +135,29 @@ export class JwtAuthnGate implements RequestGate {
     });
   }
 
-  #refusal(fault: JwtFault, requirement: string, head: RequestHead): ProxyError {
+  #refusal(fault: JwtFault, rule: string, head: RequestHead): ProxyError {
     const strip = this.#config.stripFailureResponse;
     const fields = new HeaderFields([challengeName], [challenge(fault, head)]);
     return new ProxyError({
       flag: 'UAEX',
       source: 'local',
       details: details(fault),
-      message: `${fault}; ${requirement}.`,
+      message: `${fault}.`,
+      rule,
       status: fault === jwtFault.audienceNotAllowed ? 403 : 401,
       reply: strip ? { body: Buffer.alloc(0) } : { fields },
     });
   }
+}
+
+const mostNamed = 3;
+
+/** Our control plane names providers `namespace/policy#rule-0`: the policies. Of other configurations, the providers; `otherwise` where there is none. */
+function ruleText(providers: readonly string[], otherwise: string): string {
+  const names = [...new Set(providers.map((name) => name.replace(/#rule-\d+$/, '')))];
+  if (names.length === 0) return otherwise;
+  const more = names.length - mostNamed;
+  return `${names.slice(0, mostNamed).join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
 }
 
 /** Spaces would end the field in logs (Envoy). */

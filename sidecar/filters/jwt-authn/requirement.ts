@@ -38,18 +38,16 @@ export function compileRequirement(
   }
 }
 
-/** For people: `a token of shop or of partner`. */
-export function requirementText(config: JwtRequirementConfig): string {
+/** Whose tokens it asks for, in the order of the configuration. */
+export function providersOf(config: JwtRequirementConfig): readonly string[] {
   switch (config.kind) {
     case 'provider':
-      return `a token of ${config.provider}${config.audiences === null ? '' : ` for ${config.audiences.join(' or ')}`}`;
+      return [config.provider];
     case 'any':
     case 'all':
-      return config.requirements.map(requirementText).join(config.kind === 'any' ? ' or ' : ' and ');
-    case 'allow-missing':
-      return 'no bad token';
+      return [...new Set(config.requirements.flatMap(providersOf))];
     default:
-      return 'nothing';
+      return [];
   }
 }
 

@@ -11,7 +11,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'unit',
-          include: ['{sidecar,control-plane,proto,certs,cli,demo,bench}/**/*.test.ts'],
+          include: ['{sidecar,control-plane,proto,certs,yaml,cli,demo,bench}/**/*.test.ts'],
           testTimeout: 20_000,
           // To load everything anew for each file took longer than the tests. So no test may leave anything behind in a module.
           isolate: false,

@@ -23,7 +23,7 @@ test.each(['', '127.0.0.1', ':80', '80', '127.0.0.1:65536', '127.0.0.1:-1', '::1
   'HOST:PORT refuses %j, with the flag and how to write it',
   (text) => {
     expect(refusal(() => parseHostPort('--listen', text))).toBe(
-      `--listen: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010`,
+      `--listen: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:8080 or [::1]:8080`,
     );
   },
 );

@@ -12,7 +12,7 @@ export function parseHostPort(flag: string, text: string): HostPort {
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
     throw new UserError(
-      `${flag}: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010`,
+      `${flag}: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:8080 or [::1]:8080`,
       2,
     );
   }

@@ -7,6 +7,7 @@ import { heedBrokenPipes } from './broken-pipe.ts';
 import { booleanFromEnvironment, environmentName } from './environment.ts';
 import { addIdentityCommands } from './identity-program.ts';
 import { addProxyIdentityCommands } from './proxy-identity-program.ts';
+import { refuseEmpty } from './refuse-empty.ts';
 import { proofFlags, sidecarHelp } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
@@ -30,6 +31,22 @@ function readSwitches(command: Command): void {
     const on = booleanFromEnvironment(option.name(), process.env);
     command.setOptionValueWithSource(key, option.negate ? !on : on, 'env');
   }
+}
+
+/** Only of flags: of its variable an empty value is none. */
+function refuseEmptyFlags(command: Command): void {
+  for (const option of command.options) {
+    const key = option.attributeName();
+    if (command.getOptionValueSource(key) === 'cli') refuseEmpty(option.name(), command.getOptionValue(key));
+  }
+}
+
+/** An argument that is one of some words; commander would name it by what it is to commander. */
+function oneOf(name: string, description: string, words: readonly string[]): Argument {
+  return new Argument(`<${name}>`, description).choices(words).argParser((word) => {
+    if (words.includes(word)) return word;
+    throw new UserError(`${JSON.stringify(word)} is no ${name}; name one of ${words.join(', ')}`, 2);
+  });
 }
 
 const output = (): Option =>
@@ -67,7 +84,10 @@ function program(): Command {
     .configureOutput({ writeErr: (text) => process.stderr.write(text.replace(/^error: /, 'outrigger: ')) })
     .configureHelp({ helpWidth: Math.min(process.stdout.columns ?? 100, 100), minWidthToWrap: 24 })
     .addHelpText('after', `\n${rules}`)
-    .hook('preAction', (_, action) => readSwitches(action))
+    .hook('preAction', (_, action) => {
+      refuseEmptyFlags(action);
+      readSwitches(action);
+    })
     .showHelpAfterError('(outrigger <command> --help explains each command)');
 
   const command = (name: string, description: string, example: string): Command =>
@@ -182,9 +202,7 @@ function program(): Command {
     });
 
   command('get', 'Lists what the control plane knows.', 'outrigger get endpoints -o json')
-    .addArgument(
-      new Argument('<kind>', 'what to list').choices(['services', 'endpoints', 'routes', 'policies', 'proxies']),
-    )
+    .addArgument(oneOf('kind', 'what to list', ['services', 'endpoints', 'routes', 'policies', 'proxies']))
     .addOption(controlPlaneAdmin())
     .addOption(output())
     .action(async (kind: string, options) => (await import('./commands/get.ts')).get(kind, options));

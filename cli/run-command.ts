@@ -4,6 +4,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { constants } from 'node:os';
+import { startFault } from './start-fault.ts';
 
 export class RunCommand {
   readonly #app: ChildProcess;
@@ -18,9 +19,7 @@ export class RunCommand {
     this.#app = app;
     this.ended = new Promise((resolve) => {
       app.once('error', (error: NodeJS.ErrnoException) => {
-        process.stderr.write(
-          `outrigger: cannot start ${JSON.stringify(command)}: ${error.code === 'ENOENT' ? 'there is no such command' : error.message}\n`,
-        );
+        process.stderr.write(`outrigger: cannot start ${JSON.stringify(command)}: ${startFault(command, error)}\n`);
         resolve(error.code === 'ENOENT' ? 127 : 126);
       });
       app.once('exit', (code, signal) => resolve(code ?? 128 + (signal === null ? 0 : constants.signals[signal])));

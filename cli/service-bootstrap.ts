@@ -9,6 +9,7 @@ import {
   parseServiceName,
   parseWhole,
 } from './host-port.ts';
+import { checkListenPorts, defaultProbeAddress, upstreamPorts } from './listen-ports.ts';
 import type { SidecarFlags } from './sidecar-flags.ts';
 import { parseUpstreams, type Upstream } from './upstream.ts';
 import { UserError } from './user-error.ts';
@@ -53,7 +54,19 @@ export function serviceBootstrap(
   const { namespace, name } = parseServiceName('--service', values.service!);
   const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
   const admin = parseListen('--admin', values.admin ?? '127.0.0.1:15000');
-  const upstreams = upstreamsOf(values, namespace).map(({ namespace, name, port, localPort }) => ({
+  const appPort = parseWhole('--app-port', values['app-port']!, 1, 65535);
+  const outbound = parseListen('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001');
+  const inbound = parseListen('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006');
+  const ownUpstreams = upstreamsOf(values, namespace);
+  checkListenPorts([
+    ['--app-port', `127.0.0.1:${appPort}`],
+    ['--outbound-listen', formatHostPort(outbound)],
+    ['--inbound-listen', formatHostPort(inbound)],
+    ['--admin', formatHostPort(admin)],
+    ['--listen-metrics', values['listen-metrics'] ?? defaultProbeAddress],
+    ...upstreamPorts(ownUpstreams),
+  ]);
+  const upstreams = ownUpstreams.map(({ namespace, name, port, localPort }) => ({
     service: `${namespace}/${name}`,
     port,
     listen: formatHostPort({ host: '127.0.0.1', port: localPort }),
@@ -64,11 +77,9 @@ export function serviceBootstrap(
       cluster: `${namespace}/${name}`,
       ...(values.zone === undefined ? {} : { locality: { zone: values.zone } }),
       metadata: {
-        app_port: parseWhole('--app-port', values['app-port']!, 1, 65535),
-        outbound_listen: formatHostPort(
-          parseListen('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001'),
-        ),
-        inbound_listen: formatHostPort(parseListen('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
+        app_port: appPort,
+        outbound_listen: formatHostPort(outbound),
+        inbound_listen: formatHostPort(inbound),
         interception: 'NONE',
         ...(upstreams.length === 0 ? {} : { upstreams }),
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),

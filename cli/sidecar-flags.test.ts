@@ -38,8 +38,22 @@ test.each([
   [['--service', 'a/b', '--app-port', '0'], '--app-port: "0" is not a whole number from 1 to 65535'],
   [
     [...service, '--inbound-listen', '15006'],
-    '--inbound-listen: "15006" is not HOST:PORT; write it as 127.0.0.1:15010 or [::1]:15010',
+    '--inbound-listen: "15006" is not HOST:PORT; write it as 127.0.0.1:8080 or [::1]:8080',
   ],
+  [
+    [...service, '--inbound-listen', '0.0.0.0:8080'],
+    '--app-port and --inbound-listen both have the port 8080; give each its own',
+  ],
+  [['--service', 'a/b', '--app-port', '15000'], '--app-port and --admin both have the port 15000; give each its own'],
+  [[...service, '--node-id', ''], '--node-id is empty; give it a value, or leave the flag out'],
+  [['--bootstrap='], '--bootstrap is empty; give it a value, or leave the flag out'],
+  [[...service, '--upstream', 'a:1', '--upstream='], '--upstream is empty; give it a value, or leave the flag out'],
+  [['--service'], 'sidecar: --service needs a value; outrigger sidecar --help lists the flags'],
+  [
+    [...service, '--zone', '--xds'],
+    'sidecar: --zone needs a value; one that begins with a dash is written --zone=VALUE; outrigger sidecar --help lists the flags',
+  ],
+  [[...service, '--no-register=1'], 'sidecar: --no-register takes no value; outrigger sidecar --help lists the flags'],
   [[...service, '--labels', 'v2'], '--labels: "v2" is not a label; write it as version=v2'],
   [[...service, '--upstream', 'payments:x'], '--upstream payments:x: port: "x" is not a whole number from 1 to 65535'],
 ] as const)('%j is refused in one line', (words, message) => {
@@ -49,6 +63,11 @@ test.each([
 test('an unknown flag, a flag without its value, and a stray word are refused with where to look', () => {
   for (const words of [['--nonsense'], ['--service'], ['stray'], ['--zone', '--xds']])
     expect(refusal(words)).toMatch(/^sidecar: .*; outrigger sidecar --help lists the flags$/);
+});
+
+test('a number below zero is a value (--drain-time -1): what is wrong with it is said of it', () => {
+  expect(parseSidecarFlags([...service, '--drain-time', '-1'], {}).values['drain-time']).toBe('-1');
+  expect(refusal([...service, '--app-port', '-1'])).toBe('--app-port: "-1" is not a whole number from 1 to 65535');
 });
 
 test('every flag has an environment variable, and the flag wins', () => {

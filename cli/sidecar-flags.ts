@@ -5,6 +5,7 @@
 import { parseArgs } from 'node:util';
 import { booleanFromEnvironment, environmentName, valueFromEnvironment } from './environment.ts';
 import { parseWhole } from './host-port.ts';
+import { refuseEmpty } from './refuse-empty.ts';
 import { UserError } from './user-error.ts';
 
 export const sidecarHelp = `Usage: outrigger sidecar --bootstrap FILE
@@ -135,7 +136,7 @@ type Words = Readonly<Record<string, string | boolean | readonly (string | boole
 
 /** Parses the words after `sidecar`, with the environment behind them. Throws a UserError for wrong usage. */
 export function parseSidecarFlags(texts: readonly string[], environment: NodeJS.ProcessEnv): SidecarFlags {
-  const words = parseWords(texts);
+  const words = parseWords(withNumbers(texts));
   const given = (name: FlagName): string | undefined => {
     // Of a proof that turned out empty the user must hear: he believes there is one.
     const variable = isProof(name) ? environment[environmentName(name)] : valueFromEnvironment(name, environment);
@@ -162,6 +163,7 @@ export function parseSidecarFlags(texts: readonly string[], environment: NodeJS.
   }
   const help = words['help'] === true;
   if (!help) {
+    for (const [name, value] of Object.entries(words)) refuseEmpty(name, value);
     checkForm(words, values);
     checkFlags(values);
   }
@@ -196,11 +198,30 @@ function parseWords(texts: readonly string[]): Words {
       allowPositionals: false,
     }).values;
   } catch (error) {
-    throw new UserError(
-      `sidecar: ${(error as Error).message.split(/\.\s/)[0]!}; outrigger sidecar --help lists the flags`,
-      2,
-    );
+    throw new UserError(`sidecar: ${wordsFault(error as Error)}; outrigger sidecar --help lists the flags`, 2);
   }
+}
+
+/** node:util takes a number below zero for a flag. */
+function withNumbers(texts: readonly string[]): readonly string[] {
+  const joined: string[] = [];
+  for (const text of texts) {
+    const before = joined.at(-1) ?? '';
+    if (/^-\d/.test(text) && stringFlags.some((name) => before === `--${name}`))
+      joined[joined.length - 1] += `=${text}`;
+    else joined.push(text);
+  }
+  return joined;
+}
+
+/** In our words, where node:util's are about its own ways. */
+function wordsFault({ message }: Error): string {
+  const name = /^Option '(?:-\w, )?(--[-\w]+)/.exec(message)?.[1];
+  if (name !== undefined && message.includes('argument missing')) return `${name} needs a value`;
+  if (name !== undefined && message.includes('is ambiguous'))
+    return `${name} needs a value; one that begins with a dash is written ${name}=VALUE`;
+  if (name !== undefined && message.includes('does not take an argument')) return `${name} takes no value`;
+  return message.split(/\.\s/)[0]!;
 }
 
 /** From a bootstrap or of a service. What the environment says for all sidecars of a machine is no fault; what the words say is. */

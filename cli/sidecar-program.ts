@@ -30,6 +30,7 @@ import {
   parseWhole,
 } from './host-port.ts';
 import { InstancePresence } from './instance-presence.ts';
+import { defaultProbeAddress } from './listen-ports.ts';
 import { onParentGone } from './parent-gone.ts';
 import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
@@ -224,7 +225,7 @@ function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {
 }
 
 function probeAddress(flags: SidecarFlags): { readonly host: string; readonly port: number } | null {
-  const given = flags.values['listen-metrics'] ?? (flags.values.service === undefined ? 'off' : '0.0.0.0:15020');
+  const given = flags.values['listen-metrics'] ?? (flags.values.service === undefined ? 'off' : defaultProbeAddress);
   return given === 'off' ? null : parseHostPort('--listen-metrics', given);
 }
 

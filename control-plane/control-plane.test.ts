@@ -36,6 +36,29 @@ async function start(dataDir: string): Promise<RunningControlPlane> {
   return running;
 }
 
+test('a port that is taken is refused with its flag, and with who has it as far as its starter knows', async () => {
+  const { port, adminPort } = await start(join(base, 'data'));
+  const second = (ports: { readonly listen?: number; readonly listenAdmin?: number }): Promise<string> =>
+    startControlPlane({
+      configPaths: [],
+      dataDir: join(base, 'second'),
+      listen: { host: '127.0.0.1', port: ports.listen ?? 0 },
+      identity: null,
+      listenAdmin: { host: '127.0.0.1', port: ports.listenAdmin ?? 0 },
+      log: pino({ level: 'silent' }),
+      portTaken: (taken) => `the port is taken by the holder of ${taken}`,
+    }).then(
+      () => '',
+      (error: Error) => error.message,
+    );
+  expect(await second({ listen: port })).toBe(
+    `cannot listen on 127.0.0.1:${port}: the port is taken by the holder of ${port}; choose another with --listen`,
+  );
+  expect(await second({ listenAdmin: adminPort })).toBe(
+    `cannot listen on 127.0.0.1:${adminPort}: the port is taken by the holder of ${adminPort}; choose another with --listen-admin`,
+  );
+});
+
 describe('a control plane whose configuration is broken at the start', () => {
   test('does not start, and names every fault of every file', async () => {
     writeFileSync(join(base, 'mesh/a.yaml'), service('"x"'));

@@ -67,6 +67,8 @@ export interface ControlPlaneOptions {
   readonly identity: IdentityOptions | null;
   readonly listenAdmin: HostPort;
   readonly log: Logger;
+  /** What is said of a port that another listener has; default: that it is taken. */
+  readonly portTaken?: (port: number) => string;
   /** Default 30 min; 0: streams are never ended by age. */
   readonly maxStreamAgeMs?: number;
   /** Default: real time. */
@@ -219,7 +221,9 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
   let admin: AdminServer;
   let door: OpenTlsDoor | null = null;
   try {
-    port = await bind(plain.server, listen);
+    port = await bind(plain.server, listen).catch((error: Error) => {
+      throw new Error(portFault('--listen', listen, error, options));
+    });
     if (identity !== null)
       door = await openTlsDoor(options.identity!.listen, {
         identity,
@@ -230,7 +234,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
         ],
         after,
       }).catch((error: NodeJS.ErrnoException) => {
-        throw new Error(portFault('--listen-tls', options.identity!.listen, error));
+        throw new Error(portFault('--listen-tls', options.identity!.listen, error, options));
       });
     const identityAdmin = identity === null ? null : new IdentityAdmin(identity, log);
     admin = await AdminServer.start(listenAdmin, {
@@ -267,7 +271,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           ? null
           : { byPath: identityAdmin.actions, isLocalToken: (text) => identity.isLocalToken(text) },
     }).catch((error: NodeJS.ErrnoException) => {
-      throw new Error(portFault('--listen-admin', listenAdmin, error));
+      throw new Error(portFault('--listen-admin', listenAdmin, error, options));
     });
   } catch (error) {
     plain.server.forceShutdown();
@@ -301,14 +305,19 @@ function bind(server: Server, listen: HostPort): Promise<number> {
   return new Promise((resolve, reject) => {
     server.bindAsync(target, ServerCredentials.createInsecure(), (error, port) => {
       if (error === null) resolve(port);
-      else reject(new Error(portFault('--listen', listen, error)));
+      else reject(error);
     });
   });
 }
 
-function portFault(flag: string, { host, port }: HostPort, error: NodeJS.ErrnoException): string {
-  const taken = error.code === 'EADDRINUSE' || error.message.includes('EADDRINUSE');
-  return `cannot listen on ${host}:${port}: ${taken ? 'the port is taken' : error.message}; choose another with ${flag}`;
+function portFault(
+  flag: string,
+  { host, port }: HostPort,
+  { code, message }: NodeJS.ErrnoException,
+  { portTaken = () => 'the port is taken' }: Pick<ControlPlaneOptions, 'portTaken'>,
+): string {
+  const taken = code === 'EADDRINUSE' || message.includes('EADDRINUSE');
+  return `cannot listen on ${host}:${port}: ${taken ? portTaken(port) : message}; choose another with ${flag}`;
 }
 
 function isLoopback(host: string): boolean {

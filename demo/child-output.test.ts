@@ -18,12 +18,15 @@ const start_time = '2026-01-02T12:03:41.512Z';
 const failed = (id: number): string =>
   JSON.stringify({ start_time, method: 'GET', path: '/', authority: 'a', status: 503, flags: 'UF', request_id: id });
 
-test('elsewhere than on a terminal lines are passed on as they are', () => {
+test('elsewhere than on a terminal every line goes, in words, to the stream that it came by', () => {
   const { children, written } = output(false);
-  children.line('orders', 'stderr', failed(1));
-  children.line('orders', 'stdout', '{"message":"x"}');
+  for (const id of [1, 2]) children.line('orders', 'stderr', failed(id));
+  children.line('orders', 'stdout', '{"level":"info","message":"x"}');
   children.tick();
-  expect(written).toEqual({ stdout: '{"message":"x"}\n', stderr: `${failed(1)}\n` });
+  expect(written).toEqual({
+    stdout: '  info  orders: x\n',
+    stderr: [1, 2].map((id) => `  12:03:41.512 orders: GET a/ → 503 UF, request ${id}\n`).join(''),
+  });
 });
 
 test('on a terminal all goes to the screen, in words; requests that fail alike are one line a second', () => {

@@ -1,5 +1,5 @@
 /**
- * Where the demo's children write: on a terminal through the screen, in plain words, with requests that fail alike told once a second; elsewhere as they wrote it.
+ * Where the demo's children write, in plain words: on a terminal through the screen, with requests that fail alike told once a second; elsewhere every line, to the stream that it came by.
  */
 import { readableLine, requestKey } from '../cli/log-line.ts';
 import type { Screen, ScreenOutput } from './screen.ts';
@@ -20,13 +20,14 @@ export class ChildOutput {
   }
 
   line(source: string, stream: 'stdout' | 'stderr', line: string): void {
+    const text = `  ${readableLine(line, source)}`;
     if (!this.#screen.isTerminal || this.#streams[stream].isTTY !== true) {
-      this.#streams[stream].write(`${line}\n`);
+      this.#streams[stream].write(`${text}\n`);
       return;
     }
     const kind = requestKey(line);
     if (kind !== null && !this.#isNew(`${source} ${kind}`)) this.#leftOut++;
-    else this.#screen.print(`  ${readableLine(line, source)}`);
+    else this.#screen.print(text);
   }
 
   /** To be called every second. */

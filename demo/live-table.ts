@@ -59,7 +59,7 @@ export class LiveTable {
 
 /** From the control plane's list of faults; long ones are wrapped. */
 export function faultLines(json: string, columns: number): string[] {
-  let faults: ReadonlyArray<{ readonly text: string }>;
+  let faults: ReadonlyArray<{ readonly text: string; readonly meanwhile: string }>;
   try {
     faults = JSON.parse(json) as typeof faults;
   } catch {
@@ -67,9 +67,12 @@ export function faultLines(json: string, columns: number): string[] {
   }
   if (faults.length === 0) return [];
   const here = `${process.cwd()}/`;
-  const shown = faults.slice(0, maxFaults).flatMap(({ text }) => wrap(escapeControls(text.replace(here, '')), columns));
+  const shown = faults
+    .slice(0, maxFaults)
+    .map(({ text, meanwhile }) => (meanwhile === '' ? text : `${text}; ${meanwhile}`))
+    .flatMap((text) => wrap(escapeControls(text.replace(here, '')), columns));
   const more = faults.length > maxFaults ? [`    … and ${faults.length - maxFaults} more: outrigger validate`] : [];
-  return ['', '  refused, the last good content of the file stays in force:', ...shown, ...more];
+  return ['', '  refused:', ...shown, ...more];
 }
 
 /** At spaces, indented; a longer word is left to be cut. */

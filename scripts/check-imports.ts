@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folders = ['sidecar', 'control-plane', 'proto', 'certs', 'cli'];
+const folders = ['sidecar', 'control-plane', 'proto', 'certs', 'yaml', 'cli'];
 
 interface Report {
   readonly summary: {

@@ -64,7 +64,7 @@ if (command.build) {
   step(
     'built',
     ['package-lock.json'],
-    ['proto', 'certs', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'],
+    ['proto', 'certs', 'yaml', 'sidecar', 'control-plane', 'cli', 'demo', 'scripts'],
     'dist/sidecar.js',
     'building',
     () => run('the build', [node, 'scripts/build.ts']),

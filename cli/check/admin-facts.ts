@@ -6,6 +6,7 @@ import type { WorkloadRow } from '../../control-plane/admin/workload-list.ts';
 import type { KeySetProblem } from '../../control-plane/jwks/key-set-store.ts';
 import type { ModelWarning } from '../../control-plane/model/model.ts';
 import type { PolicyRow } from '../../control-plane/model/policy-list.ts';
+import type { SourceFault } from '../../control-plane/source/configuration-files.ts';
 import { fetchJson } from '../commands/get.ts';
 import type { HostPort } from '../host-port.ts';
 
@@ -13,7 +14,7 @@ export interface AdminFacts {
   readonly info: ControlPlaneInfo;
   /** This machine's clock when it came. */
   readonly infoMs: number;
-  readonly faults: ReadonlyArray<{ readonly text: string }>;
+  readonly faults: ReadonlyArray<Pick<SourceFault, 'meanwhile'> & { readonly text: string }>;
   readonly warnings: readonly ModelWarning[];
   readonly proxies: readonly ProxyRow[];
   readonly workloads: readonly WorkloadRow[];

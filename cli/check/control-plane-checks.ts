@@ -27,11 +27,8 @@ export function configurationFindings({
   warnings,
 }: Pick<AdminFacts, 'info' | 'faults' | 'warnings'>): Finding[] {
   const findings = new Findings('configuration');
-  for (const { text } of faults.slice(0, mostListed))
-    findings.problem(
-      `${text}; the last good content of this file is in force`,
-      'mend the file: it is read again by itself',
-    );
+  for (const { text, meanwhile } of faults.slice(0, mostListed))
+    findings.problem(meanwhile === '' ? text : `${text}; ${meanwhile}`, 'mend the file: it is read again by itself');
   if (faults.length > mostListed)
     findings.problem(`and ${faults.length - mostListed} more`, `outrigger validate ${info.configuration.join(' ')}`);
   for (const { resource, place, message } of warnings.slice(0, mostListed))

@@ -5,6 +5,7 @@ import { pino } from 'pino';
 import { trustDomainFault } from '../../certs/spiffe/spiffe-id.ts';
 import type { ControlPlaneOptions, IdentityOptions, RunningControlPlane } from '../../control-plane/control-plane.ts';
 import type { FederatedFile } from '../../control-plane/identity/federated-bundles.ts';
+import { portHolder, takenBy } from '../../sidecar/listener/port-holder.ts';
 import { defaultDataDir } from '../data-dir.ts';
 import { parseHostPort } from '../host-port.ts';
 import { readableLine } from '../log-line.ts';
@@ -61,6 +62,7 @@ export async function controlPlane(options: ControlPlaneCommandOptions): Promise
       identity: await identityOptions(options),
       listenAdmin: parseHostPort('--listen-admin', options.listenAdmin),
       log,
+      portTaken: (port) => takenBy(portHolder(port)),
     };
     // Takes most of a second to load: who mistyped a flag is told at once.
     const { startControlPlane } = await import('../../control-plane/control-plane.ts');

@@ -8,6 +8,7 @@ import { adminTokenVariable } from '../admin-token.ts';
 import { environmentName } from '../environment.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { KeptSidecar } from '../kept-sidecar.ts';
+import { checkRunPorts } from '../listen-ports.ts';
 import { RunCommand } from '../run-command.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
 import { SidecarEnded, type SidecarReady, startSidecar } from '../sidecar-process.ts';
@@ -42,6 +43,7 @@ export async function run(
   if (proofsInWords.includes('join-token')) process.title = 'outrigger run';
   const upstreams = readUpstreams(options);
   sidecarFlags(options, upstreams, null);
+  checkRunPorts(options, upstreams);
   const environment = identityEnvironment(options, proofsInWords);
   for (const upstream of upstreams) if (upstream.localPort !== 0) await checkUpstreamPort(upstream);
   const port = Number(options.port);

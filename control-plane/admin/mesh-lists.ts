@@ -4,7 +4,8 @@ import type { Model } from '../model/model.ts';
 import { listEndpoints, listRoutes, listServices } from '../model/model-lists.ts';
 import type { Registry } from '../registry/registry.ts';
 import type { ProxySnapshots } from '../snapshot/proxy-snapshots.ts';
-import { type Fault, faultText } from '../source/fault.ts';
+import type { SourceFault } from '../source/configuration-files.ts';
+import { faultText } from '../source/fault.ts';
 import { listProxies } from './proxy-list.ts';
 import { listPoliciesInUse, listWorkloads, type WorkloadSources } from './workload-list.ts';
 
@@ -24,7 +25,7 @@ export interface ControlPlaneInfo {
 export interface MeshListsInit {
   readonly info: () => ControlPlaneInfo;
   readonly model: () => Model;
-  readonly faults: () => readonly Fault[];
+  readonly faults: () => readonly SourceFault[];
   readonly registry: Pick<Registry, 'instances'>;
   readonly snapshots: Pick<ProxySnapshots, 'proxies'>;
   readonly keySets: Pick<KeySetStore, 'problems'>;

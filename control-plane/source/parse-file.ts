@@ -1,5 +1,6 @@
 /** One YAML (or JSON) file with any number of documents → resources, and every fault with its line and column. Reads no disk. */
-import { type Document, isCollection, isMap, isScalar, isSeq, LineCounter, type Node, parseAllDocuments } from 'yaml';
+import { type Document, isCollection, isMap, isScalar, isSeq, type Node } from 'yaml';
+import { documentFaults, documentValue, readDocuments } from '../../yaml/read-documents.ts';
 import { parseDocument } from '../config-kind/kind.ts';
 import { referencePaths } from '../config-kind/reference-paths.ts';
 import type { Place, Resource } from '../config-kind/resource.ts';
@@ -8,8 +9,6 @@ import type { Fault } from './fault.ts';
 
 /** More than this is refused before it is parsed. */
 export const maxFileBytes = 16 * 1024 * 1024;
-/** Aliases are expanded at most this often, so that a small file cannot become a huge one. */
-const maxAliasCount = 100;
 
 export interface ParsedFile {
   readonly resources: readonly Resource[];
@@ -19,7 +18,7 @@ export interface ParsedFile {
 }
 
 export function parseFile(file: string, text: string): ParsedFile {
-  const lines = new LineCounter();
+  const { documents, fault, lines } = readDocuments(text);
   const resources: Resource[] = [];
   const faults: Fault[] = [];
   const broken: string[] = [];
@@ -27,28 +26,21 @@ export function parseFile(file: string, text: string): ParsedFile {
     const { line, col } = lines.linePos(offset);
     return { file, line: Math.max(line, 1), column: Math.max(col, 1) };
   };
-  let documents: readonly Document.Parsed[];
-  try {
-    const parsed = parseAllDocuments(text, { lineCounter: lines, prettyErrors: false, version: '1.2' });
-    documents = Array.isArray(parsed) ? parsed : [];
-  } catch (error) {
-    // Nesting so deep that the parser gives up.
-    return {
-      resources,
-      faults: [{ file, line: 0, column: 0, path: '', message: `cannot be read as YAML: ${(error as Error).message}` }],
-      broken: [''],
-    };
-  }
   for (const document of documents) {
-    if (document.errors.length > 0) {
-      for (const error of document.errors)
-        faults.push({ ...at(error.pos[0]), path: '', message: `is not YAML: ${oneLine(error.message)}` });
+    const wrong = documentFaults(document);
+    if (wrong.length > 0) {
+      for (const { offset, message } of wrong)
+        faults.push({ ...at(offset), path: '', message: `is not YAML: ${message}` });
       broken.push('');
       continue;
     }
     if (document.contents === null || (isScalar(document.contents) && document.contents.value === null)) continue;
     const name = readDocument(document, at, resources, faults);
     if (name !== null) broken.push(name);
+  }
+  if (fault !== null) {
+    faults.push({ ...at(fault.offset), path: '', message: fault.message });
+    broken.push('');
   }
   return { resources, faults, broken };
 }
@@ -63,9 +55,9 @@ function readDocument(
   const start = at(document.contents?.range[0] ?? 0);
   let value: unknown;
   try {
-    value = document.toJS({ maxAliasCount });
+    value = documentValue(document);
   } catch (error) {
-    faults.push({ ...start, path: '', message: `cannot be read: ${oneLine((error as Error).message)}` });
+    faults.push({ ...start, path: '', message: `cannot be read: ${(error as Error).message}` });
     return '';
   }
   const result = parseDocument(value, start);
@@ -121,8 +113,4 @@ function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): numb
     node = next;
   }
   return offset;
-}
-
-function oneLine(text: string): string {
-  return text.replace(/\s+/g, ' ').trim();
 }

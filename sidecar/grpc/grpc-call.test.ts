@@ -127,7 +127,7 @@ describe("the sidecar's own gRPC calls", () => {
     expect(status.code).toBe(14);
   });
 
-  it('ends with UNAVAILABLE when nothing listens', async () => {
+  it('ends with UNAVAILABLE when nothing listens, and words that fit into a line (no full stop)', async () => {
     peer = await GrpcPeer.start({});
     const { port } = peer;
     await peer.close();
@@ -135,7 +135,10 @@ describe("the sidecar's own gRPC calls", () => {
     peer.apply(port);
     const recorded = new RecordedCall(peer);
     recorded.call.start();
-    expect((await recorded.ended).status.code).toBe(14);
+    expect((await recorded.ended).status).toEqual({
+      code: 14,
+      message: `No connection to the service: 127.0.0.1:${port}: connection refused`,
+    });
   });
 
   it('refuses a message over its limit and ends the call', async () => {

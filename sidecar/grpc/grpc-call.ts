@@ -11,9 +11,10 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { frameMessage, MessageReader } from './grpc-message.ts';
 
-/** How a call ended: gRPC status code (0 is OK) and a sentence. */
+/** How a call ended: gRPC status code (0 is OK) and why. */
 export interface GrpcStatus {
   readonly code: number;
+  /** Stands within longer lines of the log: without a full stop, also where it was a sentence. */
   readonly message: string;
 }
 
@@ -199,7 +200,7 @@ export class GrpcCall implements StreamRequest {
     this.#ended = true;
     this.#giveBack(this.#httpStatus);
     try {
-      this.#owner.onEnd(status);
+      this.#owner.onEnd({ code: status.code, message: status.message.replace(/\.$/, '') });
     } catch (error) {
       this.#endAgain((error as Error).message);
     }

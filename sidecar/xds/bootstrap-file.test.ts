@@ -159,10 +159,10 @@ describe('a bootstrap file', () => {
     );
     expect(faults.map((fault) => fault.replace(/^envoy.yaml:\d+:\d+: static_resources\./, ''))).toEqual([
       expect.stringMatching(/^listeners\[0\]\.api_listener: is not supported/),
-      expect.stringMatching(/^listeners\[0\]\.filter_chains.*\.timeout: "2sec" is not a duration/),
-      expect.stringMatching(/^clusters\[1\]\.dns_refresh_rate: is not supported/),
       expect.stringMatching(/^listeners\[0\]\.filter_chains.*\.domains\[0\]: "a\.\*\.example"/),
+      expect.stringMatching(/^listeners\[0\]\.filter_chains.*\.timeout: "2sec" is not a duration/),
       expect.stringMatching(/^clusters\[0\]\.connect_timeout: must be above 0/),
+      expect.stringMatching(/^clusters\[1\]\.dns_refresh_rate: is not supported/),
     ]);
     const lua = listener.replace('filters.http.router.v3.Router }', 'filters.http.lua.v3.Lua }');
     expect(await faultsOf(`static_resources:\n  listeners:${lua}\n  clusters:${cluster}`)).toHaveLength(1);
@@ -173,7 +173,7 @@ describe('a bootstrap file', () => {
       'http_filters:\n',
       'http_filters:\n          - { name: envoy.filters.http.lua, typed_config: { "@type": type.googleapis.com/envoy.extensions.filters.http.lua.v3.Lua } }\n',
     );
-    const [fault] = await faultsOf(`static_resources:\n  listeners:${lua}`);
+    const [fault] = await faultsOf(`static_resources:\n  listeners:${lua}\n  clusters:${cluster}`);
     expect(fault).toMatch(
       /^envoy\.yaml:\d+:\d+: static_resources\.listeners\[0\]\.filter_chains\[0\]\.filters\[0\]\.typed_config\.http_filters\[0\].*lua.* is not supported; see docs\/xds-support\.md$/i,
     );
@@ -212,6 +212,34 @@ static_resources:
     for (let i = 1; i < 9; i++)
       lines.push(`a${i}: &a${i} [${Array.from({ length: 10 }, () => `*a${i - 1}`).join(', ')}]`);
     expect(await faultsOf(lines.join('\n'))).toEqual([expect.stringContaining('envoy.yaml')]);
+  });
+
+  it.each([
+    ['JSON', `${'{"node":'.repeat(5_000)}1${'}'.repeat(5_000)}`, 801],
+    ['lists', '['.repeat(20_000), 101],
+  ])('is refused in one line with its place when it is nested too deep (%s)', async (_form, text, column) => {
+    expect(await faultsOf(text)).toEqual([
+      `envoy.yaml:1:${column}: is nested too deep: more than 100 maps and lists stand within each other`,
+    ]);
+  });
+
+  it('is one document', async () => {
+    expect(await faultsOf('node: { id: a }\n---\nnode: { id: b }')).toEqual([
+      'envoy.yaml:2:1: a second document begins here; one is expected',
+    ]);
+  });
+
+  it('names its faults in the order of the file, whichever step finds them', async () => {
+    const text = `static_resources:
+  clusters:${cluster.replace('connect_timeout: 0.25s', 'connect_timeout: -1s')}
+  - name: late
+    type: STATIC
+    wrong: 1
+node: { id: a, nonsense: 1 }
+admin: { address: { socket_address: { address: 127.0.0.1, port_value: many } } }`;
+    const lines = (await faultsOf(text)).map((fault) => Number(fault.split(':')[1]));
+    expect(lines.length).toBeGreaterThan(3);
+    expect(lines).toEqual(lines.toSorted((a, b) => a - b));
   });
 
   it('is refused when it is no mapping, with one line', async () => {

@@ -1,5 +1,6 @@
 /** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
 import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
+import { isNestedDeeper } from '../../yaml/nesting.ts';
 import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
@@ -39,20 +40,26 @@ export type BootstrapResult =
 export async function parseBootstrap(text: string, file: string, nowWallMs: number): Promise<BootstrapResult> {
   const value = plainJson(text);
   if (value !== undefined) {
-    const result = decodeBootstrap(value, nowWallMs, () => '');
+    const result = decodeBootstrap(value, nowWallMs, () => []);
     if (result.ok) return result;
   }
   const { parseYamlText } = await import('./yaml-text.ts');
   const parsed = parseYamlText(text, file);
   if (!parsed.ok) return parsed;
-  return decodeBootstrap(parsed.value, nowWallMs, (fault) => `${parsed.place(fault.path)}: ${faultText(fault)}`);
+  return decodeBootstrap(parsed.value, nowWallMs, (faults) =>
+    faults
+      .map((fault) => ({ offset: parsed.offset(fault.path), text: faultText(fault) }))
+      .toSorted((a, b) => a.offset - b.offset)
+      .map(({ offset, text }) => `${parsed.place(offset)}: ${text}`),
+  );
 }
 
-/** The value of a text that is JSON; undefined for everything else. */
+/** The value of a text that is JSON; undefined for everything else, and for what is nested too deep: yaml-text.ts says where. */
 function plainJson(text: string): unknown {
   if (!text.trimStart().startsWith('{')) return undefined;
   try {
-    return JSON.parse(text);
+    const value: unknown = JSON.parse(text);
+    return isNestedDeeper(value) ? undefined : value;
   } catch {
     return undefined;
   }
@@ -62,10 +69,10 @@ function plainJson(text: string): unknown {
 export function decodeBootstrap(
   value: unknown,
   nowWallMs: number,
-  named: (fault: Fault) => string = faultText,
+  named: (faults: readonly Fault[]) => readonly string[] = (faults) => faults.map(faultText),
 ): BootstrapResult {
   const faults = new Faults();
-  const refuse = (): BootstrapResult => ({ ok: false, faults: faults.list.map(named) });
+  const refuse = (): BootstrapResult => ({ ok: false, faults: named(faults.list) });
   if (value === null || value === undefined) {
     faults.add('', 'is empty; a bootstrap with node, admin and static_resources is expected');
     return refuse();

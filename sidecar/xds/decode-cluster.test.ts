@@ -174,7 +174,8 @@ describe('a cluster', () => {
         endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address, port_value: 80 } } } }] }],
       },
     });
-    expect(cluster(at('127.0.0.1'))).toMatchObject({ faults: [], value: { discovery: { kind: 'static' } } });
+    for (const address of ['127.0.0.1', 'localhost'])
+      expect(cluster(at(address))).toMatchObject({ faults: [], value: { discovery: { kind: 'static' } } });
     expect(cluster(at('example.org')).faults.join()).toContain('"example.org" is not an IP address');
   });
 
@@ -192,6 +193,11 @@ describe('a cluster', () => {
     ],
     ['LOGICAL_DNS', { type: 'LOGICAL_DNS', eds_cluster_config: undefined }, 'type: LOGICAL_DNS is not supported'],
     ['EDS without its source', { eds_cluster_config: undefined }, 'eds_cluster_config: an EDS cluster needs it'],
+    [
+      'STRICT_DNS without endpoints',
+      { type: 'STRICT_DNS', eds_cluster_config: undefined },
+      'load_assignment: a STRICT_DNS cluster needs its endpoints here',
+    ],
     [
       'STATIC without endpoints',
       { type: 'STATIC', eds_cluster_config: undefined },

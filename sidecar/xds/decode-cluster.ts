@@ -147,7 +147,7 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   // With addresses that are numeric there is nothing to resolve; others are refused where they stand.
   if (kind === Cluster_DiscoveryType.STATIC || kind === Cluster_DiscoveryType.STRICT_DNS) {
     if (message.loadAssignment === undefined) {
-      faults.add(at(path, 'load_assignment'), 'a STATIC cluster needs its endpoints here');
+      faults.add(at(path, 'load_assignment'), `a ${Cluster_DiscoveryType[kind]} cluster needs its endpoints here`);
       return empty;
     }
     return {

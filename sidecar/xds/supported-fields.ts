@@ -481,7 +481,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster`]: {
     name: '',
     alt_stat_name: '',
-    type: 'STATIC or EDS; STRICT_DNS with IP addresses',
+    type: 'STATIC or EDS; STRICT_DNS with IP addresses and localhost',
     eds_cluster_config: '',
     connect_timeout: 'default 5 s; above 0, at most 24 h',
     per_connection_buffer_limit_bytes: 'default 1 MiB',

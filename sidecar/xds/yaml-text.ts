@@ -1,34 +1,37 @@
-/** YAML (and so JSON) text to a plain value, with the places of its parts: for faults that name line and column. */
-import { isMap, isScalar, isSeq, LineCounter, type Node, parseDocument } from 'yaml';
+/** YAML (and so JSON) text of one document to a plain value, with the places of its parts: for faults that name line and column. */
+import { isMap, isScalar, isSeq, type Node } from 'yaml';
+import { documentFaults, documentValue, readDocuments } from '../../yaml/read-documents.ts';
 
 export type YamlText =
   | { readonly ok: false; readonly faults: readonly string[] }
   | {
       readonly ok: true;
       readonly value: unknown;
-      /** `file:line:column` of a field path, or of its nearest parent that is there. */
-      place(path: string): string;
+      /** Where a field path stands, or its nearest parent that is there, from the start of the text; -1: nowhere. */
+      offset(path: string): number;
+      /** `file:line:column` of an offset; the file of none. */
+      place(offset: number): string;
     };
 
 export function parseYamlText(text: string, file: string): YamlText {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: true });
-  const at = (offset: number): string => {
+  const { documents, fault, lines } = readDocuments(text);
+  const place = (offset: number): string => {
+    if (offset < 0) return file;
     const { line, col } = lines.linePos(offset);
     return `${file}:${line}:${col}`;
   };
-  if (document.errors.length > 0)
-    return { ok: false, faults: document.errors.map((error) => `${at(error.pos[0])}: ${error.message}`) };
+  const [document, second] = documents;
+  const faults = [...(document === undefined ? [] : documentFaults(document)), ...(fault === null ? [] : [fault])];
+  if (second !== undefined)
+    faults.push({ offset: second.range[0], message: 'a second document begins here; one is expected' });
+  if (faults.length > 0)
+    return { ok: false, faults: faults.map(({ offset, message }) => `${place(offset)}: ${message}`) };
   try {
-    // Aliases that multiply without end are refused here.
-    const value: unknown = document.toJS({ maxAliasCount: 100 });
     return {
       ok: true,
-      value,
-      place: (path) => {
-        const offset = nodeOffset(document.contents, path);
-        return offset === null ? file : at(offset);
-      },
+      value: document === undefined ? null : documentValue(document),
+      offset: (path) => nodeOffset(document?.contents, path) ?? -1,
+      place,
     };
   } catch (error) {
     return { ok: false, faults: [`${file}: ${(error as Error).message}`] };

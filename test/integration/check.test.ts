@@ -233,7 +233,12 @@ describe('where a good deal is wrong', () => {
     const { code, found } = await findings();
     const wrong = found.filter(({ level }) => level !== 'ok');
     const expected: ReadonlyArray<readonly [Finding['level'], string, RegExp, string]> = [
-      ['problem', 'configuration', /broken\.yaml:.*the last good content of this file is in force/, 'mend the file'],
+      [
+        'problem',
+        'configuration',
+        /broken\.yaml:.*there is no last good content, so nothing of it is in force/,
+        'mend the file',
+      ],
       ['problem', 'data directory', /authority has the mode 0755: others may have read its keys/, 'chmod go-rwx'],
       ['problem', 'proxies', /^crowded refused Listener .*inbound: .*taken/, 'a port that is taken'],
       ['warning', 'identities', /^shop\/bare: bare has no identity/, '--join-token-file'],

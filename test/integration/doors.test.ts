@@ -177,7 +177,9 @@ describe.concurrent('what is wrong ends with one line and 1:', () => {
     const address = `127.0.0.1:${(holder.address() as AddressInfo).port}`;
     await refused(
       ['--data-dir', join(folder, 'taken'), '--listen-tls', address],
-      new RegExp(`^outrigger: cannot listen on ${address}: the port is taken; choose another with --listen-tls`),
+      new RegExp(
+        `^outrigger: cannot listen on ${address}: the port is taken by pid ${process.pid} .*; choose another with --listen-tls`,
+      ),
     );
     holder.close();
   });

@@ -103,7 +103,15 @@ test.concurrent('the sidecar of a service ends with one line when a port of its 
     const other = flag === '--inbound-listen' ? '--outbound-listen' : '--inbound-listen';
     const listen = [flag, `127.0.0.1:${port}`, other, '127.0.0.1:0'];
     const sidecar = start(
-      ...['sidecar', '--service', 'shop/web', '--app-port', String(port), '--control-plane', controlPlane],
+      ...[
+        'sidecar',
+        '--service',
+        'shop/web',
+        '--app-port',
+        String(await unusedPort()),
+        '--control-plane',
+        controlPlane,
+      ],
       ...['--no-identity', '--admin', '127.0.0.1:0', '--listen-metrics', 'off', ...listen],
     );
     expect(await sidecar.exited).toBe(1);

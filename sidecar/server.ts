@@ -110,7 +110,11 @@ export class Sidecar implements AdminContext {
     const { secrets, stats, wheel } = this;
     this.clusters = new ClusterManager({
       ...{ stats, clock, wheel, random, secrets, log },
-      ...(options.onConnectFailed === undefined ? {} : { onConnectFailed: options.onConnectFailed }),
+      onConnectFailed: (cluster, reason) => {
+        if (reason === 'tls' && cluster === options.identity?.clusterName)
+          this.#identity?.doubt('no TLS with the control plane');
+        options.onConnectFailed?.(cluster, reason);
+      },
     });
     this.#secretServices = new SecretServices({
       node: bootstrap.config.node,

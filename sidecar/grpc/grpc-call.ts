@@ -62,6 +62,7 @@ export class GrpcCall implements StreamRequest {
   #startedMs = 0;
   /** From the request to the response head: a stream's whole life says nothing of a host's speed. */
   #headMs = 0;
+  #began = false;
   /** Messages sent before there was a stream. */
   #queue: Buffer[] = [];
   #halfClosed = false;
@@ -94,6 +95,11 @@ export class GrpcCall implements StreamRequest {
     return this.#stream !== null && !this.#ended;
   }
 
+  /** It was on a connection: TLS, if there is any, was done on our side. */
+  get began(): boolean {
+    return this.#began;
+  }
+
   /** Nothing more will be sent. */
   halfClose(): void {
     this.#halfClosed = true;
@@ -111,6 +117,7 @@ export class GrpcCall implements StreamRequest {
 
   onStreamReady(stream: ClientStream, host: Host, _reused: boolean): void {
     this.#pending = null;
+    this.#began = true;
     this.#stream = stream;
     this.#host = host;
     this.#startedMs = this.#clock.nowMs();

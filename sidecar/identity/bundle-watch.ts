@@ -24,7 +24,12 @@ export interface BundleWatchInit {
   readonly certificateAuthorityId: () => string;
   /** Takes what came; gives the sequence of our own bundle that is in use now. Throws when it cannot be used: then nothing is confirmed. */
   readonly take: (response: WatchBundleResponse) => bigint;
+  /** The stream was refused, or broken off before an answer: it may be that the certificate is not good there any more. */
+  readonly onRefused: (why: string) => void;
 }
+
+/** gRPC status UNAUTHENTICATED. */
+const unauthenticated = 16;
 
 const maxMessageBytes = 16 * 1024 * 1024;
 const firstBackoffMs = 500;
@@ -98,9 +103,11 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
   }
 
   onEnd({ code, message }: GrpcStatus): void {
+    const began = this.#call?.began === true;
     this.#call = null;
     if (this.#closed) return;
     const { wheel, random, log } = this.#init;
+    if (code === unauthenticated || (began && !this.#answered)) this.#init.onRefused(message || `gRPC status ${code}`);
     // One that was answered and ended is normal; but not all sidecars come back in the same moment.
     if (this.#answered) {
       wheel.arm(this.#timer, firstBackoffMs * random());

@@ -22,6 +22,7 @@ class Fixture {
   /** `sequence authority` as the watch reported, in order, stream by stream. */
   readonly reports: string[] = [];
   readonly log: string[] = [];
+  readonly refusals: string[] = [];
   readonly wheel: TimerWheel;
   authorityId = 'a';
   nowMs = 0;
@@ -39,6 +40,7 @@ class Fixture {
       random: () => 0.5,
       log: new Log(clock, 'info', false, (line) => this.log.push(line)),
       certificateAuthorityId: () => this.authorityId,
+      onRefused: (why) => this.refusals.push(why),
       take: ({ authorityId }) => {
         if (authorityId === 'bad') throw new Error('no root in it');
         return BigInt(++this.taken);
@@ -124,6 +126,7 @@ describe('the watch of the trust bundles', () => {
       await fixture.until(() => fixture.reports.length === length + 1);
     }
     expect(fixture.log.join()).toContain('cannot watch the trust bundles (not now); trying again');
+    expect(fixture.refusals).toEqual(['not now', 'not now']);
     fixture.watch.close();
     expect(fixture.wheel.armedCount).toBe(0);
   });

@@ -78,6 +78,7 @@ const happening = fc.oneof(
   fc.record({ kind: fc.constant('signed' as const), lifeMs: fc.integer({ min: 1, max: 86_400_000 }), by: authority }),
   fc.record({ kind: fc.constant('failed' as const), refused: fc.boolean() }),
   fc.record({ kind: fc.constant('authority' as const), by: authority }),
+  fc.record({ kind: fc.constant('distrusted' as const) }),
   // An answer to a call that was given up.
   fc.record({ kind: fc.constant('late' as const) }),
 );
@@ -104,6 +105,9 @@ describe('the life of a certificate', () => {
               break;
             case 'authority':
               world.apply({ kind: 'authority', authorityId: each.by });
+              break;
+            case 'distrusted':
+              world.apply({ kind: 'distrusted' });
               break;
             case 'late':
               if (world.underWay === 0) {
@@ -177,6 +181,23 @@ describe('the life of a certificate', () => {
     fail(true);
     for (let i = 0; i < 4; i++) fail(false);
     expect(world.proofs).toEqual(['first', 'certificate', 'first', 'certificate', 'first', 'certificate']);
+  });
+
+  it('shows the first proof at once when it is distrusted, and keeps the certificate meanwhile', () => {
+    const world = new World([0.5]);
+    world.apply({ kind: 'start' });
+    world.answer({ kind: 'signed', certificate: { notAfterMs: world.nowMs + 1e9, authorityId: 'a' } });
+    world.apply({ kind: 'distrusted' });
+    expect([world.state.kind, world.proofs, world.certificate !== null]).toEqual([
+      'renewing',
+      ['first', 'first'],
+      true,
+    ]);
+    world.answer({ kind: 'failed', refused: false });
+    world.apply({ kind: 'distrusted' });
+    expect(world.underWay).toBe(0);
+    world.advanceTo(dueMs(world.state));
+    expect(world.proofs).toEqual(['first', 'first', 'first']);
   });
 
   it('does not wait for long because the clock was set back', () => {

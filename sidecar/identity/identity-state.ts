@@ -8,7 +8,7 @@
  *             failed ↓     ↑ time                  half-life, or another │ authority's turn    │
  *                   ┌─────────┐                                          ↓                     │ signed
  *                   │ waiting │                                     ┌──────────┐ ──────────────┘
- *                   └─────────┘                                     │ renewing │
+ *                   └─────────┘             or it is distrusted     │ renewing │
  *                          ↑                                        └──────────┘
  *                                                              failed ↓      ↑ time
  *       asking ←───── the certificate has expired ───────────────── ┌──────────┐
@@ -65,6 +65,8 @@ export type IdentityEvent<C extends Expiring> =
   | { readonly kind: 'failed'; readonly refused: boolean }
   /** It may be time; nothing happens when it is not. */
   | { readonly kind: 'time' }
+  /** The control plane does not take the certificate any more, or we do not trust it any more: half a certificate's life would be long to wait. */
+  | { readonly kind: 'distrusted' }
   /** Who signs now, as the control plane says. */
   | { readonly kind: 'authority'; readonly authorityId: string }
   | { readonly kind: 'close' };
@@ -155,6 +157,10 @@ export function step<C extends Expiring>(
     }
     case 'time':
       return isDue(state, nowMs, timing) ? onDue(state, nowMs) : unchanged(state);
+    case 'distrusted':
+      if (state.kind === 'valid') return renew(state.certificate, 0, 'first');
+      // What is under way or due anyway goes by its own time, but not by a proof that is not taken.
+      return unchanged(state.kind === 'retrying' ? { ...state, proof: 'first' } : state);
     case 'authority':
       if (event.authorityId === '') return unchanged(state);
       if (state.kind === 'valid')
@@ -181,17 +187,17 @@ function onDue<C extends Expiring>(state: IdentityState<C>, nowMs: number): Step
       const failures = state.kind === 'retrying' ? state.failures : 0;
       // A machine that slept through it.
       if (nowMs >= certificate.notAfterMs) return ask(failures);
-      const proof = state.kind === 'retrying' ? state.proof : 'certificate';
-      return {
-        state: { kind: 'renewing', certificate, failures, proof, announced: '' },
-        command: { do: 'sign', proof },
-      };
+      return renew(certificate, failures, state.kind === 'retrying' ? state.proof : 'certificate');
     }
     case 'renewing':
       return ask(state.failures);
     default:
       return unchanged(state);
   }
+}
+
+function renew<C extends Expiring>(certificate: C, failures: number, proof: Proof): Step<C> {
+  return { state: { kind: 'renewing', certificate, failures, proof, announced: '' }, command: { do: 'sign', proof } };
 }
 
 function ask<C extends Expiring>(failures: number): Step<C> {

@@ -47,6 +47,10 @@ export interface SidecarIdentityInit {
 
 /** Certificates go by the wall clock, timers do not: what is due is looked at this often at least. */
 const longestSleepMs = 30_000;
+/** The control plane may break a connection off for other reasons: so many in a row, without an answer between, are taken as a word on our certificate or its own. */
+const mostDoubts = 3;
+/** Between two attempts to get another certificate because of that. */
+const distrustPauseMs = 60_000;
 
 export class SidecarIdentity implements TimerTarget {
   readonly #init: SidecarIdentityInit;
@@ -64,6 +68,8 @@ export class SidecarIdentity implements TimerTarget {
   #certificate: OwnCertificate | null = null;
   #bundles: readonly TrustBundle[] = [];
   #lastFailure = '';
+  #doubts = 0;
+  #distrustedMs = -Infinity;
 
   constructor(init: SidecarIdentityInit) {
     const { authorityWindowMs, wantedId, clusterName } = init.config;
@@ -76,6 +82,7 @@ export class SidecarIdentity implements TimerTarget {
       clusterName,
       certificateAuthorityId: () => this.#certificate?.authorityId ?? '',
       take: (response) => this.#takeWatched(response),
+      onRefused: (why) => this.doubt(why),
     });
   }
 
@@ -90,6 +97,20 @@ export class SidecarIdentity implements TimerTarget {
 
   onTimer(): void {
     this.#apply({ kind: 'time' });
+  }
+
+  /** Something that the certificate may be the reason of: a stream to the control plane was refused, or no TLS came about with it. */
+  doubt(why: string): void {
+    const { clock, log, config } = this.#init;
+    if (++this.#doubts < mostDoubts || clock.nowMs() - this.#distrustedMs < distrustPauseMs) return;
+    const before = this.#state.kind;
+    if (before !== 'valid' && before !== 'retrying') return;
+    this.#doubts = 0;
+    this.#distrustedMs = clock.nowMs();
+    log.warn(
+      `the control plane and this sidecar do not trust each other any more (${why}): asking for another certificate by ${config.proof.what}`,
+    );
+    this.#apply({ kind: 'distrusted' });
   }
 
   status(): IdentityStatus {
@@ -211,6 +232,7 @@ export class SidecarIdentity implements TimerTarget {
 
   /** Gives the sequence of our own bundle that is in use. Throws when what came cannot be used. */
   #takeWatched({ bundles, authorityId }: WatchBundleResponse): bigint {
+    this.#doubts = 0;
     this.#trust(readBundles(bundles, this.#init.config.trustDomain));
     this.#apply({ kind: 'authority', authorityId });
     return BigInt(this.#bundles[0]!.sequence ?? 0);

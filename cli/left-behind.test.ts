@@ -9,6 +9,7 @@ class Bench {
   readonly signals: string[] = [];
   readonly lines: string[] = [];
   onSignal: (signal: NodeJS.Signals) => void = () => {};
+  leaves: () => void = () => {};
   onTime: () => void = () => {};
 
   constructor(...pids: number[]) {
@@ -21,6 +22,10 @@ class Bench {
       signal: (pid, signal) => {
         this.signals.push(`${this.nowMs} ${pid} ${signal}`);
         this.onSignal(signal);
+      },
+      leave: () => {
+        this.leaves();
+        return Promise.resolve();
       },
       sleep: (ms) => {
         this.nowMs += ms;
@@ -53,6 +58,17 @@ test('what stays gets SIGTERM, also when it is stopped, and the user is told of 
   expect(bench.lines).toEqual([
     'the command has ended and left pid 7 (node), pid 8 (node) behind: SIGTERM, and after 10 s SIGKILL (what is to stay wants a session of its own: setsid)',
   ]);
+});
+
+test('it is told when callers have nothing in hand any more: it may be what serves them', async () => {
+  const bench = new Bench(7);
+  bench.leaves = () => {
+    expect(bench.lines.length).toBe(1);
+    bench.nowMs += 2_000;
+  };
+  bench.onSignal = () => (bench.left = []);
+  await bench.end(false);
+  expect(bench.signals[0]).toBe('2500 7 SIGTERM');
 });
 
 test('who was told to end with the command has 3 s before it is told again', async () => {

@@ -16,14 +16,16 @@ const giveUpMs = 1_000;
 export interface LeftBehindOptions {
   readonly members: () => readonly SessionProcess[];
   readonly signal: (pid: number, signal: NodeJS.Signals) => void;
+  /** Takes the instance out; resolves when callers have nothing in hand: what is left may be what serves them. */
+  readonly leave: () => Promise<void>;
   readonly sleep: (ms: number) => Promise<unknown>;
   /** Lines for the user. */
   readonly tell: (line: string) => void;
 }
 
-/** Resolves when nothing is left, 15 s after at most. `told`: they got the signal that ended the command, and take time by right. */
+/** Resolves when nothing is left, 15 s after at most and what `leave` takes. `told`: they got the signal that ended the command, and take time by right. */
 export async function endLeftBehind(told: boolean, options: LeftBehindOptions): Promise<void> {
-  const { members, signal, sleep, tell } = options;
+  const { members, signal, leave, sleep, tell } = options;
   const waitedFor = async (limitMs: number): Promise<readonly SessionProcess[]> => {
     let left = members();
     for (let waitedMs = 0; left.length > 0 && waitedMs < limitMs; waitedMs += lookMs) {
@@ -37,7 +39,8 @@ export async function endLeftBehind(told: boolean, options: LeftBehindOptions): 
   tell(
     `the command has ended and left ${listed(stay)} behind: SIGTERM, and after ${killAfterMs / 1000} s SIGKILL (what is to stay wants a session of its own: setsid)`,
   );
-  for (const { pid } of stay) {
+  await leave();
+  for (const { pid } of members()) {
     signal(pid, 'SIGTERM');
     // One that is stopped would not hear of it.
     signal(pid, 'SIGCONT');

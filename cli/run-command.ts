@@ -16,6 +16,8 @@ const stopTakesMs = 100;
 export interface RunCommandOptions {
   readonly foreground: boolean;
   readonly drainTimeS: number;
+  /** The command has ended, and left processes behind. Resolves when callers have nothing in hand with them. */
+  readonly leave: () => Promise<void>;
   /** Ctrl-Z: it is about to be stopped, or goes on. */
   readonly onPaused: (paused: boolean) => void;
   /** Lines for the user. */
@@ -77,10 +79,11 @@ export class RunCommand {
   }
 
   async #endLeftBehind(leader: number): Promise<void> {
-    const { tell } = this.#options;
+    const { leave, tell } = this.#options;
     await endLeftBehind(this.#groupTold, {
       members: () => sessionProcesses(leader),
       signal: signalProcess,
+      leave,
       sleep,
       tell,
     });

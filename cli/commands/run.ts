@@ -116,6 +116,7 @@ export async function run(
       {
         foreground: options.foreground === true,
         drainTimeS: Number(options.drainTime),
+        leave: () => sidecar.leave(),
         onPaused: (paused) => sidecar.applicationPaused(paused),
         tell,
       },

@@ -9,6 +9,8 @@ import { call, eventually, StartedProcess, unusedPort } from './started-process.
 const program = join(import.meta.dirname, '../../bin/outrigger');
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-run-signals-'));
 const processes: StartedProcess[] = [];
+/** What to end when a test fails midway: negative pids are groups. */
+const strays: number[] = [];
 let controlPlane = '';
 let theControlPlane: StartedProcess;
 
@@ -65,6 +67,13 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
+  for (const pid of strays) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It has ended.
+    }
+  }
   await Promise.all(processes.map((started) => started.stop()));
   rmSync(folder, { recursive: true, force: true });
 });
@@ -159,8 +168,10 @@ test.concurrent('Ctrl-Z takes the instance out until it goes on; where no shell 
   const job = await new Promise<number>((resolve) =>
     shell.stdout.once('data', (chunk: Buffer) => resolve(Number(chunk.toString()))),
   );
+  strays.push(-shell.pid!, job);
   // A group of its own whose parent is of another session, as in a container.
   const orphan = spawn(program, runArgs('paused', going, [], ...server(going)), { stdio: 'ignore', detached: true });
+  strays.push(orphan.pid!);
   const callerPort = await unusedPort();
   const caller = startRun(
     'web',
@@ -188,7 +199,6 @@ test.concurrent('Ctrl-Z takes the instance out until it goes on; where no shell 
   await ended;
   process.kill(job, 'SIGTERM');
   await eventually('the job is gone', () => gone(stopped));
-  process.kill(-shell.pid!, 'SIGKILL');
 });
 
 async function answerWithin(ms: number, port: number): Promise<string | null> {

@@ -144,6 +144,9 @@ test('a refused connection is looked after: one that still listens stays, one th
   await listen(port);
   expect(await untilChange(bench)).toBeLessThan(500);
   expect(bench.changes).toEqual([true, false, true]);
+  // At the level of the line that says that it went: who saw one sees the other.
+  expect(bench.lines.length).toBe(2);
+  expect(bench.lines[1]).toContain(`the application listens on 127.0.0.1:${port} again`);
   expect(bench.wheel.armedCount).toBe(0);
 });
 

@@ -94,7 +94,11 @@ export class ApplicationGate implements TimerTarget {
   }
 
   #take(nowMs: number): void {
-    if (this.#losses > 0) this.#options.log.info(`the application listens on 127.0.0.1:${this.#port} again`);
+    // As loud as the line before it: who saw the one waits for the other.
+    if (this.#losses > 0)
+      this.#options.log.warn(
+        `the application listens on 127.0.0.1:${this.#port} again; this instance gets calls again`,
+      );
     this.#open = true;
     this.#sinceMs = nowMs;
     this.#options.onChange(true);

@@ -59,6 +59,19 @@ test('is taken out when the application or the inbound listener is gone, and com
   expect(bench.events.slice(3)).toEqual(['out', 'in at 5']);
 });
 
+test('is out while the application is stopped, also when it begins to listen meanwhile', async () => {
+  const bench = new Bench();
+  bench.presence.setApplicationPaused(true);
+  bench.presence.setApplicationListens(true);
+  expect(bench.events).toEqual([]);
+  bench.presence.setApplicationPaused(false);
+  bench.presence.setApplicationPaused(true);
+  await bench.letGo();
+  expect(bench.events).toEqual(['in at 15006', 'out']);
+  bench.presence.setApplicationPaused(false);
+  expect(bench.events).toEqual(['in at 15006', 'out', 'in at 15006']);
+});
+
 test('close takes it out for good, and waits for what is on its way out already', async () => {
   const bench = new Bench();
   bench.presence.setApplicationListens(true);

@@ -1,5 +1,5 @@
 /**
- * Whether this instance is in the registry: while its application listens and callers' sidecars can reach its inbound listener, at the address where that really is; not otherwise.
+ * Whether this instance is in the registry: while its application listens, is not stopped (Ctrl-Z), and callers' sidecars can reach its inbound listener, at the address where that really is; not otherwise.
  * How it is kept there is in sidecar/registration.
  */
 import { formatHostPort, type HostPort } from './host-port.ts';
@@ -14,6 +14,7 @@ export interface PresenceOptions {
 export class InstancePresence {
   readonly #options: PresenceOptions;
   #applicationListens = false;
+  #paused = false;
   /** What is registered, and where. */
   #current: { readonly at: string; readonly registration: { close(): Promise<void> } } | null = null;
   #leaving: Promise<void> | null = null;
@@ -28,11 +29,17 @@ export class InstancePresence {
     this.update();
   }
 
+  /** It is stopped, and would take connections without an answer; or goes on. */
+  setApplicationPaused(paused: boolean): void {
+    this.#paused = paused;
+    this.update();
+  }
+
   /** Listeners may have changed. */
   update(): void {
     // A registration that is on its way out comes first: its end looks again.
     if (this.#leaving !== null) return;
-    const inbound = this.#applicationListens && !this.#closed ? this.#options.inbound() : null;
+    const inbound = this.#applicationListens && !this.#paused && !this.#closed ? this.#options.inbound() : null;
     const at = inbound === null ? '' : formatHostPort(inbound);
     if (this.#current?.at === at) return;
     if (this.#current !== null) void this.#leave(this.#current.registration);

@@ -21,7 +21,6 @@ class Bench {
   delaysMs: number[] = [];
   serves = true;
   ended = 0;
-  readonly applicationPids: number[] = [];
   #kill: () => void = () => {};
   #due: (() => void) | null = null;
   readonly kept = new KeptSidecar({
@@ -51,7 +50,7 @@ class Bench {
       ready: this.serves ? Promise.resolve(ready) : Promise.reject(new Error('the port is taken')),
       ended,
       leave: () => Promise.resolve(),
-      applicationStarted: (pid) => this.applicationPids.push(pid),
+      applicationPaused: () => {},
       applicationEnded: () => {
         this.ended++;
         this.#kill();
@@ -115,14 +114,4 @@ test('is not started again once the command is to end', async () => {
   await bench.due();
   await bench.kept.end();
   expect([bench.starts.length, bench.ended]).toEqual([1, 1]);
-});
-
-test('one that is started again hears which process the command is, too', async () => {
-  const bench = new Bench();
-  await bench.kept.ready();
-  expect(bench.applicationPids).toEqual([]);
-  bench.kept.applicationStarted(7);
-  await bench.kill();
-  await bench.due();
-  expect(bench.applicationPids).toEqual([7, 7]);
 });

@@ -30,8 +30,6 @@ export class KeptSidecar {
   #restarts = 0;
   #cancelRestart: () => void = () => {};
   #stopping = false;
-  /** 0: not started yet. */
-  #applicationPid = 0;
 
   constructor(options: KeptSidecarOptions) {
     this.#options = options;
@@ -47,10 +45,9 @@ export class KeptSidecar {
     return ready;
   }
 
-  /** Of this one and of those that come after it; see SidecarProcess. */
-  applicationStarted(pid: number): void {
-    this.#applicationPid = pid;
-    this.#process.applicationStarted(pid);
+  /** See SidecarProcess. */
+  applicationPaused(paused: boolean): void {
+    this.#process.applicationPaused(paused);
   }
 
   /** The command is about to end; see SidecarProcess. */
@@ -66,7 +63,7 @@ export class KeptSidecar {
     await this.#process.ended;
   }
 
-  /** Before it is ready: nobody waits for it any more. */
+  /** Nobody waits for it any more: before it is ready, or when it ends already, which it then does at once. */
   abandon(): void {
     this.#stop();
     this.#process.child.kill('SIGTERM');
@@ -106,7 +103,6 @@ export class KeptSidecar {
   async #restart(): Promise<void> {
     const sidecar = this.#options.start(this.#first);
     this.#process = sidecar;
-    if (this.#applicationPid !== 0) sidecar.applicationStarted(this.#applicationPid);
     try {
       await sidecar.ready;
     } catch (error) {

@@ -2,6 +2,7 @@
  * The program `outrigger`: names the commands and their flags. Each command's work is in a file of its own under commands/, loaded only when it
  * is asked for. `outrigger sidecar` is a program of its own (sidecar-program.ts), because the sidecar must stay small.
  */
+import './no-debugger.ts';
 import { Argument, Command, CommanderError, Option } from 'commander';
 import { heedBrokenPipes } from './broken-pipe.ts';
 import { booleanFromEnvironment, environmentName } from './environment.ts';

@@ -41,7 +41,7 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --xds sotw|delta             which xDS variant to speak (default delta)
   --no-register                do not register the instance with the control plane
   --concurrency N              event loops; only 1 is built yet
-  --drain-time SECONDS         how long requests in hand may take after SIGTERM (default 45)
+  --drain-time SECONDS         how long requests in hand may take after SIGTERM or Ctrl-C (default 45); a second one ends it at once
   --log-level LEVEL            trace, debug, info, warn, error, off (default info)
 
 With --bootstrap only --admin, --listen-metrics, --concurrency, --drain-time and --log-level count; the file says the rest, and other

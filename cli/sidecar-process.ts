@@ -51,8 +51,8 @@ export interface SidecarProcess {
   leave(): Promise<void>;
   /** The application is gone: the sidecar leaves the registry, finishes what is in hand, and ends; it waits for no idle connection. */
   applicationEnded(): void;
-  /** Its process: when we are gone without a word, the sidecar tells it to end, as calls would no longer be carried. */
-  applicationStarted(pid: number): void;
+  /** The application is stopped (Ctrl-Z), or goes on: it is out of the registry meanwhile. */
+  applicationPaused(paused: boolean): void;
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
@@ -101,8 +101,8 @@ export function startSidecar(
     if (child.connected) child.send({ applicationEnded: true }, () => {});
     else child.kill('SIGTERM');
   };
-  const applicationStarted = (pid: number): void => {
-    if (child.connected) child.send({ applicationPid: pid }, () => {});
+  const applicationPaused = (paused: boolean): void => {
+    if (child.connected) child.send({ applicationPaused: paused }, () => {});
   };
   const leave = async (): Promise<void> => {
     if (!child.connected) return;
@@ -114,5 +114,5 @@ export function startSidecar(
     child.send({ leave: true }, () => {});
     await Promise.race([left, ended]);
   };
-  return { child, ready, ended, leave, applicationEnded, applicationStarted };
+  return { child, ready, ended, leave, applicationEnded, applicationPaused };
 }

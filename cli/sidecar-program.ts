@@ -1,5 +1,6 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
-import { hostname, networkInterfaces } from 'node:os';
+import './no-debugger.ts';
+import { constants, hostname, networkInterfaces } from 'node:os';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
 import type { BindFault } from '../sidecar/listener/bound-socket.ts';
@@ -36,6 +37,7 @@ import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import type { IdentityChoice } from './sidecar-identity.ts';
+import { StopSignals } from './stop-signals.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
 
@@ -84,7 +86,6 @@ async function main(): Promise<void> {
   let waiting: ControlPlaneWait | null = null;
   let gate: ApplicationGate | null = null;
   let leaving = false;
-  let applicationPid = 0;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
@@ -152,23 +153,33 @@ async function main(): Promise<void> {
     stopping = true;
     void leaveRegistry().then(() => sidecar.drain(applicationGone));
   };
-  process.on('SIGTERM', () => stop());
-  process.on('SIGINT', () => stop());
+  const signals = new StopSignals({
+    nowMs: () => systemClock.nowMs(),
+    stopping: () => stopping,
+    stop: (signal) => {
+      log.info(`${signal}: finishes what is in hand, then ends; a second signal${hint(signal)} ends it at once`);
+      stop();
+    },
+    quit: (signal) => {
+      log.warn(`a second signal (${signal}): ends at once, whatever is in hand`);
+      process.exit(128 + constants.signals[signal]);
+    },
+  });
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => signals.onSignal(signal));
   process.on('message', (message) => {
     const said = message as {
       readonly applicationEnded?: boolean;
-      readonly applicationPid?: number;
+      readonly applicationPaused?: boolean;
       readonly leave?: boolean;
     };
     if (said.applicationEnded === true) stop(true);
-    if (said.applicationPid !== undefined) applicationPid = said.applicationPid;
+    if (said.applicationPaused !== undefined) presence.setApplicationPaused(said.applicationPaused);
     if (said.leave === true) void leaveRegistry().then(() => sidecar.leave(() => tellParent({ left: true })));
   });
-  // Who started us is gone without a word: nobody will tell us, nor the application, to end.
+  // Who started us is gone without a word: nobody will tell us to end. The application has a watchdog of its own.
   onParentGone(() => {
     if (stopping) return;
     log.warn('what started this sidecar is gone: it finishes what is in hand, and ends');
-    if (applicationPid !== 0) terminate(applicationPid);
     stop();
   });
   // The channel must not keep the process alive.
@@ -204,12 +215,9 @@ function tellParent(message: object): void {
   process.send?.(message, () => {});
 }
 
-function terminate(pid: number): void {
-  try {
-    process.kill(pid, 'SIGTERM');
-  } catch {
-    // It ended at the same time.
-  }
+/** What sends it, for who sits at a terminal. */
+function hint(signal: NodeJS.Signals): string {
+  return signal === 'SIGINT' && process.stderr.isTTY ? ' (Ctrl-C)' : '';
 }
 
 function bindFaultLines(flags: SidecarFlags, faults: readonly BindFault[]): UserError {

@@ -2,10 +2,12 @@ import { expect, test } from 'vitest';
 import { SignalHandOver } from './signal-hand-over.ts';
 
 class Bench {
+  nowMs = 0;
   readonly events: string[] = [];
   left: () => void = () => {};
   slow: () => void = () => {};
   readonly handOver = new SignalHandOver({
+    nowMs: () => this.nowMs,
     leave: () => {
       this.events.push('leave');
       return new Promise((resolve) => (this.left = resolve));
@@ -36,12 +38,20 @@ test.each(['SIGTERM', 'SIGINT'] as const)('%s reaches the command when the sidec
 test('a second one is handed on at once, and the first not after it', async () => {
   const bench = new Bench();
   bench.handOver.onSignal('SIGTERM');
+  bench.nowMs = 300;
   bench.handOver.onSignal('SIGINT');
   expect(bench.events).toEqual(['leave', 'SIGINT']);
   await bench.leaves();
   expect(bench.events).toEqual(['leave', 'SIGINT']);
   bench.handOver.onSignal('SIGTERM');
   expect(bench.events).toEqual(['leave', 'SIGINT', 'SIGTERM']);
+});
+
+test('one that comes twice at a time, as by `timeout`, is one', async () => {
+  const bench = new Bench();
+  bench.handOver.onSignal('SIGTERM');
+  bench.handOver.onSignal('SIGTERM');
+  expect(bench.events).toEqual(['leave']);
 });
 
 test('says so when leaving takes a while', () => {

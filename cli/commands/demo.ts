@@ -209,7 +209,7 @@ class ShopDemo {
     const app = this.#supervisor.spawn(
       instance.name,
       process.execPath,
-      [join(root, 'demo/services', instance.program)],
+      ['--disable-sigusr1', join(root, 'demo/services', instance.program)],
       { ...appEnvironment(String(instance.appPort), outbound), ...instance.environment },
     );
     await this.#until(() => accepts(instance.appPort), `${instance.name} did not listen on port ${instance.appPort}`);

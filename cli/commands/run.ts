@@ -12,7 +12,7 @@ import { checkRunPorts } from '../listen-ports.ts';
 import { RunCommand } from '../run-command.ts';
 import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
 import { SidecarEnded, type SidecarReady, startSidecar } from '../sidecar-process.ts';
-import { SignalHandOver } from '../signal-hand-over.ts';
+import { handedOnSignals, SignalHandOver } from '../signal-hand-over.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
@@ -32,6 +32,9 @@ export interface RunOptions extends IdentityOptions {
   readonly foreground?: boolean;
   readonly logLevel: string;
 }
+
+/** What ends a program that has no command to hand them on to. */
+const endSignals: readonly NodeJS.Signals[] = ['SIGINT', 'SIGTERM', 'SIGHUP', 'SIGQUIT'];
 
 /** Runs until the command ends. The exit code is the command's; 128 + the signal's number when a signal ended it. */
 export async function run(
@@ -70,6 +73,7 @@ export async function run(
     },
   });
   const handOver = new SignalHandOver({
+    nowMs: () => performance.now(),
     leave: () => sidecar.leave(),
     handOn: (signal) => command?.signal(signal),
     onSlow: (signal) =>
@@ -79,10 +83,11 @@ export async function run(
     after,
   });
   let stoppedBy: NodeJS.Signals | null = null;
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+  let over = false;
+  for (const signal of handedOnSignals) {
     process.on(signal, () => {
-      if (command !== null) handOver.onSignal(signal);
-      else {
+      if (command !== null && !over) handOver.onSignal(signal);
+      else if (endSignals.includes(signal)) {
         stoppedBy ??= signal;
         sidecar.abandon();
       }
@@ -110,12 +115,18 @@ export async function run(
     command = new RunCommand(
       words,
       { ...inherited, ...appEnvironment(options.port, outboundAddress(ready)), ...addresses },
-      options.foreground === true,
+      {
+        foreground: options.foreground === true,
+        drainTimeS: Number(options.drainTime),
+        leave: () => sidecar.leave(),
+        onPaused: (paused) => sidecar.applicationPaused(paused),
+        tell,
+      },
     );
-    if (command.pid !== undefined) sidecar.applicationStarted(command.pid);
     const exitCode = await command.ended;
     return failed ? 1 : exitCode;
   } finally {
+    over = true;
     await sidecar.end();
   }
 }

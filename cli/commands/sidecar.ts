@@ -9,6 +9,8 @@ export function sidecar(words: readonly string[]): void {
     [...sidecarNodeFlags, join(import.meta.dirname, 'sidecar.js'), 'sidecar', ...words],
     {
       stdio: 'inherit',
+      // Ctrl-C reaches us alone: handed on besides, it would come twice, and the second ends the sidecar at once.
+      detached: true,
       env: { ...process.env, ...sidecarEnvironment },
     },
   );

@@ -89,6 +89,22 @@ test('SIGTERM with a request that does not end takes --drain-time, and says what
   expect(sidecar.output).toContain('drain time is over: 1 connection is closed, with 1 request on them');
 });
 
+test('a second signal ends it at once, as the line by the first says; it has no debugger', async () => {
+  const { sidecar, port } = await startSidecar('--drain-time', '30');
+  sidecar.child.kill('SIGUSR1');
+  const before = requests;
+  await keepAlive(port, '/stuck');
+  await eventually('the request is with the application', () => Promise.resolve(requests > before));
+  sidecar.child.kill('SIGINT');
+  await eventually('it says so', () => Promise.resolve(sidecar.output.includes('a second signal')));
+  // One sender may signal twice at a time.
+  await new Promise((resolve) => setTimeout(resolve, 300));
+  const began = performance.now();
+  expect(await sidecar.stop('SIGINT')).toBe(130);
+  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(sidecar.output).not.toContain('Debugger');
+});
+
 test('--drain-time 0 ends at once', async () => {
   const { sidecar, port } = await startSidecar('--drain-time', '0');
   await keepAlive(port, '/');

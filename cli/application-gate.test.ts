@@ -52,7 +52,7 @@ class Bench {
 
   /** Waits until the look that is under way has failed. */
   refused(): Promise<void> {
-    return expect.poll(() => this.wheel.armedCount, soon).toBe(1);
+    return expect.poll(() => this.gate.looking, soon).toBe(false);
   }
 
   pass(ms: number): void {
@@ -118,7 +118,7 @@ async function untilChange(bench: Bench): Promise<number> {
   const began = bench.nowMs;
   while (bench.changes.length === length) {
     bench.pass(50);
-    await expect.poll(() => bench.wheel.armedCount === 1 || bench.changes.length > length, soon).toBe(true);
+    await expect.poll(() => !bench.gate.looking || bench.changes.length > length, soon).toBe(true);
   }
   return bench.nowMs - began;
 }
@@ -176,4 +176,17 @@ test('one that crashes again and again has to listen for longer each time; after
   bench.pass(60_000);
   await lose();
   expect(await untilChange(bench)).toBeLessThan(500);
+});
+
+test('one that takes no connection in time has refused none: it stays', async () => {
+  const port = await listen(0);
+  const bench = new Bench(port);
+  await expect.poll(() => bench.opened, soon).toBe(1);
+  bench.gate.refused();
+  expect(bench.gate.looking).toBe(true);
+  // The kernel's answer is not heard before the time is over.
+  bench.pass(1_100);
+  expect(bench.gate.looking).toBe(false);
+  expect(bench.changes).toEqual([true]);
+  bench.gate.stop();
 });

@@ -8,6 +8,8 @@ import type { Log } from '../sidecar/runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../sidecar/runtime/timer-wheel.ts';
 
 const lookMs = 50;
+/** Who does not answer has not refused: a full queue of connections, say. */
+const lookTimeoutMs = 1_000;
 const warnMs = 10_000;
 /** For one that stays away for long. */
 const slowLookMs = 250;
@@ -52,6 +54,11 @@ export class ApplicationGate implements TimerTarget {
     if (this.#open && this.#socket === null && !this.#stopped) this.onTimer();
   }
 
+  /** A look is under way. */
+  get looking(): boolean {
+    return this.#socket !== null;
+  }
+
   /** Looks no more, and tells nobody. */
   stop(): void {
     this.#stopped = true;
@@ -61,24 +68,33 @@ export class ApplicationGate implements TimerTarget {
   }
 
   onTimer(): void {
+    if (this.#socket !== null) {
+      this.#socket.destroy();
+      this.#looked(null);
+      return;
+    }
     const socket = connect({ host: '127.0.0.1', port: this.#port });
     this.#socket = socket;
+    this.#options.wheel.arm(this.#timer, lookTimeoutMs);
     socket.once('connect', () => {
       // A port that the system gives to outgoing connections may be given to this very one, which then meets itself.
       const itself = socket.localPort === this.#port;
       socket.destroy();
       this.#looked(!itself);
     });
-    socket.once('error', () => this.#looked(false));
+    // Without a descriptor or a port of our own nothing is known of the application.
+    socket.once('error', ({ code }: NodeJS.ErrnoException) => this.#looked(code === 'ECONNREFUSED' ? false : null));
   }
 
-  #looked(listens: boolean): void {
-    if (this.#stopped) return;
+  /** Null: it could not be found out. */
+  #looked(listens: boolean | null): void {
+    if (this.#stopped || this.#socket === null) return;
     this.#socket = null;
+    this.#options.wheel.disarm(this.#timer);
     const now = this.#options.clock.nowMs();
     if (this.#open) {
-      if (!listens) this.#lose(now);
-    } else if (listens) {
+      if (listens === false) this.#lose(now);
+    } else if (listens === true) {
       if (this.#goodSinceMs < 0) this.#goodSinceMs = now;
       if (now - this.#goodSinceMs >= this.#steadyMs) this.#take(now);
     } else {

@@ -78,9 +78,15 @@ export function startSidecar(
       ...sidecarEnvironment,
     },
   });
-  const ended = new Promise<number>((resolve) =>
-    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128))),
-  );
+  let spawnFault: Error | null = null;
+  const ended = new Promise<number>((resolve) => {
+    child.once('exit', (code, signal) => resolve(code ?? (signal === null ? 1 : 128)));
+    // It could not even be started: then no 'exit' follows.
+    child.once('error', (error) => {
+      spawnFault = error;
+      if (child.pid === undefined) resolve(1);
+    });
+  });
   const ready = new Promise<SidecarReady>((resolve, reject) => {
     child.on('message', (message) => {
       const said = message as Partial<SidecarReady & SidecarFault & SidecarWaiting>;
@@ -90,8 +96,12 @@ export function startSidecar(
     });
     void ended.then(async (code) => {
       // What it said last may still be on its way.
-      if (child.connected) await once(child, 'disconnect');
-      reject(new SidecarEnded(code));
+      if (child.connected && child.pid !== undefined) await once(child, 'disconnect');
+      reject(
+        spawnFault === null
+          ? new SidecarEnded(code)
+          : new UserError(`the sidecar could not be started: ${(spawnFault as Error).message}`),
+      );
     });
   });
   ready.catch(() => {

@@ -62,7 +62,11 @@ async function main(): Promise<void> {
     log.warn(
       `${given.withoutEffect.join(', ')} ${given.withoutEffect.length === 1 ? 'has' : 'have'} no effect with ${values.service === undefined ? '--bootstrap' : '--service'}`,
     );
-  const waits = { sleep, tell: (line: string) => log.warn(line) };
+  const waits = {
+    // Nobody waits with us any more when who started us is gone.
+    sleep: (ms: number) => (process.send !== undefined && !process.connected ? process.exit(0) : sleep(ms)),
+    tell: (line: string) => log.warn(line),
+  };
   const flags = values.service === undefined ? given : await withAddresses(given, waits);
   const identity = values.service === undefined ? null : await awaitIdentity(flags, process.env, waits);
   if (identity?.kind === 'none' && identity.why !== '')

@@ -2,6 +2,7 @@
 import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { BulkheadStats } from './bulkhead.ts';
+import type { RetryEvent } from './upstream.ts';
 
 export class ClusterStats implements BulkheadStats {
   readonly connections: Counter;
@@ -32,6 +33,8 @@ export class ClusterStats implements BulkheadStats {
   readonly retryOverflow: Counter;
   readonly timeouts: Counter;
   readonly perTryTimeouts: Counter;
+  readonly perTryIdleTimeouts: Counter;
+  readonly retryEvents: Readonly<Record<RetryEvent, Counter>>;
   readonly resetsReceived: Counter;
   readonly resetsSent: Counter;
   readonly noHealthyHost: Counter;
@@ -88,6 +91,14 @@ export class ClusterStats implements BulkheadStats {
     this.retryOverflow = counter('upstream_rq_retry_overflow');
     this.timeouts = counter('upstream_rq_timeout');
     this.perTryTimeouts = counter('upstream_rq_per_try_timeout');
+    this.perTryIdleTimeouts = counter('upstream_rq_per_try_idle_timeout');
+    this.retryEvents = {
+      success: counter('upstream_rq_retry_success'),
+      limit: counter('upstream_rq_retry_limit_exceeded'),
+      abandoned: counter('retry_or_shadow_abandoned'),
+      backoff: counter('upstream_rq_retry_backoff_exponential'),
+      'backoff-told': counter('upstream_rq_retry_backoff_ratelimited'),
+    };
     this.resetsReceived = counter('upstream_rq_rx_reset');
     this.resetsSent = counter('upstream_rq_tx_reset');
     this.noHealthyHost = counter('upstream_cx_none_healthy');
@@ -113,6 +124,14 @@ export class ClusterStats implements BulkheadStats {
     const statusClass = (status / 100) | 0;
     const byClass = this.#byClass[statusClass] ?? this.#classCounter(statusClass);
     byClass.value++;
+  }
+
+  /** Counts an answer that nobody got, because it was retried. Rare: looked up by name. */
+  countRetried(status: number): void {
+    const prefix = `${this.#prefix}retry.upstream_rq_`;
+    this.#store.counter(`${prefix}completed`).value++;
+    this.#store.counter(`${prefix}${status}`).value++;
+    this.#store.counter(`${prefix}${(status / 100) | 0}xx`).value++;
   }
 
   /** A gauge of our own family for Prometheus, beside Envoy's names: `outrigger_bulkhead_in_use{cluster,limit}` and so on. */

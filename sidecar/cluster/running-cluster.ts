@@ -20,7 +20,15 @@ import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
-import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
+import type {
+  Cluster,
+  CountedAs,
+  Host,
+  LoadBalancerContext,
+  PendingStream,
+  RetryEvent,
+  StreamRequest,
+} from './upstream.ts';
 
 /** Makes the codec of a new connection; see client-codec.ts. */
 export type CreateClientCodec = (
@@ -127,7 +135,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return this.#pool(host, downstreamVersion).request(request);
   }
 
-  onResponse(host: Host, status: number, durationMs: number): void {
+  onResponse(host: Host, status: number, durationMs: number, counted: CountedAs = 'answer'): void {
     const running = host as RunningHost;
     this.bulkhead.requests.giveBack();
     this.stats.requestsActive.value--;
@@ -138,19 +146,32 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
       running.errors++;
       return;
     }
-    this.stats.countStatus(status);
-    this.stats.requestTime.record(durationMs);
+    if (counted === 'answer') {
+      this.stats.countStatus(status);
+      this.stats.requestTime.record(durationMs);
+    } else if (counted === 'retry') this.stats.countRetried(status);
     if (status >= 500) running.errors++;
     else running.successes++;
   }
 
-  onTimeout(host: Host | null, perTry: boolean): void {
-    (perTry ? this.stats.perTryTimeouts : this.stats.timeouts).value++;
+  onOwnAnswer(status: number): void {
+    this.stats.countStatus(status);
+  }
+
+  onTimeout(host: Host | null, kind: 'route' | 'try' | 'try-idle'): void {
+    const { stats } = this;
+    const counter =
+      kind === 'route' ? stats.timeouts : kind === 'try' ? stats.perTryTimeouts : stats.perTryIdleTimeouts;
+    counter.value++;
     if (host !== null) (host as RunningHost).timeouts++;
   }
 
   onLocalReset(): void {
     this.stats.resetsSent.value++;
+  }
+
+  onRetryEvent(event: RetryEvent): void {
+    this.stats.retryEvents[event].value++;
   }
 
   tryBeginRetry(): boolean {
@@ -160,7 +181,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   }
 
   endRetry(): void {
-    this.bulkhead.retries.giveBack();
+    this.bulkhead.endRetry();
   }
 
   tryBeginRepeat(): boolean {
@@ -203,14 +224,17 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     }
   }
 
-  #chooseHost({ triedHosts }: LoadBalancerContext): RunningHost | null {
+  #chooseHost(context: LoadBalancerContext): RunningHost | null {
     let host = this.#chooseOnce();
-    if (host === null || triedHosts === null || !triedHosts.includes(host)) return host;
+    const { triedHosts } = context;
+    if (host === null || triedHosts === null || !isAvoided(host, context)) return host;
     for (let again = 0; again < chooseAgain; again++) {
       host = this.#chooseOnce();
-      if (host !== null && !triedHosts.includes(host)) return host;
+      if (host !== null && !isAvoided(host, context)) return host;
     }
-    return this.hosts.otherThan(triedHosts) ?? host;
+    // One that was not tried rather than one that is no canary.
+    const other = context.avoidCanaries === true ? this.hosts.find((each) => !isAvoided(each, context)) : null;
+    return other ?? this.hosts.find((each) => !triedHosts.includes(each)) ?? host;
   }
 
   #chooseOnce(): RunningHost | null {
@@ -406,6 +430,10 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.receivedBytes.value += received;
     this.stats.sentBytes.value += sent;
   }
+}
+
+function isAvoided(host: RunningHost, { triedHosts, avoidCanaries = false }: LoadBalancerContext): boolean {
+  return (triedHosts !== null && triedHosts.includes(host)) || (avoidCanaries && host.canary);
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);

@@ -56,6 +56,11 @@ export class RunningHost implements Host {
     return health === 'healthy' || health === 'unknown';
   }
 
+  /** Envoy's `envoy.lb` metadata, `canary: true`. */
+  get canary(): boolean {
+    return this.endpoint.metadata['envoy.lb.canary'] === 'true';
+  }
+
   get degraded(): boolean {
     return this.endpoint.health === 'degraded';
   }

@@ -53,6 +53,16 @@ export interface CircuitBreakerThresholds {
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** Instead of `maxRetries`. Absent: none. */
+  readonly retryBudget?: RetryBudgetConfig;
+}
+
+/** Envoy's `retry_budget`: retries that may be in flight, by what is in flight altogether. */
+export interface RetryBudgetConfig {
+  /** Of the requests that are active or wait for a connection; default 20. */
+  readonly percent: number;
+  /** Always allowed; default 3. */
+  readonly minRetries: number;
 }
 
 export interface LoadAssignmentConfig {

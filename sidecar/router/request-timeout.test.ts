@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { formatGrpcTimeout, parseGrpcTimeout, requestTimeoutMs } from './request-timeout.ts';
+import { formatGrpcTimeout, parseGrpcTimeout, requestTimeoutMs, tryTimeoutMs } from './request-timeout.ts';
 
 test.each([
   ['1H', 3_600_000],
@@ -40,6 +40,32 @@ test.each([
 ] as const)(
   'route %d ms, cap %s, gRPC %s with %j, caller %d → %d ms',
   (timeoutMs, grpcTimeoutHeaderMaxMs, grpc, asked, caller, expected) => {
-    expect(requestTimeoutMs({ timeoutMs, grpcTimeoutHeaderMaxMs }, grpc, asked, caller)).toBe(expected);
+    expect(
+      requestTimeoutMs({ timeoutMs, grpcTimeoutHeaderMaxMs, grpcTimeoutHeaderOffsetMs: 0 }, grpc, asked, caller),
+    ).toBe(expected);
+  },
+);
+
+test.each([
+  ['1S', 100, 900],
+  ['20S', 100, 4_900],
+  ['50m', 100, 1],
+])(
+  'grpc-timeout %s less an offset of %d ms, under a cap of 5 s → %d ms',
+  (asked, grpcTimeoutHeaderOffsetMs, expected) => {
+    const action = { timeoutMs: 15_000, grpcTimeoutHeaderMaxMs: 5_000, grpcTimeoutHeaderOffsetMs };
+    expect(requestTimeoutMs(action, true, asked, -1)).toBe(expected);
+  },
+);
+
+test.each([
+  [100, 1_000, 100],
+  [1_000, 1_000, 0],
+  [100, 0, 100],
+  [0, 100, 0],
+])(
+  'a try of %d ms in a request of %d ms may take %d ms (Envoy: one that is not shorter is none)',
+  (perTry, whole, expected) => {
+    expect(tryTimeoutMs(perTry, whole)).toBe(expected);
   },
 );

@@ -4,11 +4,11 @@ import type { ForwardActionConfig } from '../config/route-config.ts';
 /**
  * Milliseconds; 0: no limit.
  *
- * A gRPC call on a route that honours `grpc-timeout` (`grpc_timeout_header_max`; 0: no cap) takes the caller's, capped; without one it takes the cap.
+ * A gRPC call on a route that honours `grpc-timeout` (`grpc_timeout_header_max`; 0: no cap) takes the caller's, capped, less `grpc_timeout_header_offset`; without one it takes the cap.
  * A trusted caller's `x-envoy-expected-rq-timeout-ms` or `x-envoy-upstream-rq-timeout-ms` (`callerTimeoutMs`, -1: none) shortens the rest: a deadline only ever shrinks on its way.
  */
 export function requestTimeoutMs(
-  action: Pick<ForwardActionConfig, 'timeoutMs' | 'grpcTimeoutHeaderMaxMs'>,
+  action: Pick<ForwardActionConfig, 'timeoutMs' | 'grpcTimeoutHeaderMaxMs' | 'grpcTimeoutHeaderOffsetMs'>,
   grpc: boolean,
   grpcTimeout: string,
   callerTimeoutMs: number,
@@ -19,10 +19,15 @@ export function requestTimeoutMs(
     const askedMs = grpcTimeout === '' ? -1 : parseGrpcTimeout(grpcTimeout);
     if (askedMs < 0) timeoutMs = capMs;
     // A deadline that has passed is the shortest time, not none.
-    else timeoutMs = Math.max(1, capMs > 0 ? Math.min(askedMs, capMs) : askedMs);
+    else timeoutMs = Math.max(1, (capMs > 0 ? Math.min(askedMs, capMs) : askedMs) - action.grpcTimeoutHeaderOffsetMs);
   }
   if (callerTimeoutMs > 0 && (timeoutMs === 0 || callerTimeoutMs < timeoutMs)) timeoutMs = callerTimeoutMs;
   return timeoutMs;
+}
+
+/** The limit of one try: one that is not below the whole request's is none (Envoy). */
+export function tryTimeoutMs(perTryTimeoutMs: number, timeoutMs: number): number {
+  return timeoutMs > 0 && perTryTimeoutMs >= timeoutMs ? 0 : perTryTimeoutMs;
 }
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };

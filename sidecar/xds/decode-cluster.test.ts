@@ -62,7 +62,7 @@ describe('a cluster', () => {
       circuit_breakers: {
         thresholds: [
           { priority: 'HIGH', max_requests: 9 },
-          { max_requests: 7, max_connections: 0 },
+          { max_requests: 7, max_connections: 0, retry_budget: { budget_percent: { value: 35 } } },
         ],
       },
       common_lb_config: { healthy_panic_threshold: { value: 0 }, locality_weighted_lb_config: {} },
@@ -72,7 +72,12 @@ describe('a cluster', () => {
       loadBalancing: { kind: 'least-request', choiceCount: 4 },
       connectTimeoutMs: 250,
       discovery: { kind: 'eds', serviceName: 'orders.shop' },
-      limits: { maxRequests: 7, maxConnections: 0, maxPendingRequests: 1024 },
+      limits: {
+        maxRequests: 7,
+        maxConnections: 0,
+        maxPendingRequests: 1024,
+        retryBudget: { percent: 35, minRetries: 3 },
+      },
       panicThresholdPercent: 0,
       localityWeighted: true,
     });

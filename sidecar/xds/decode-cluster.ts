@@ -44,7 +44,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     ...transportMatches(message, at(path, 'transport_socket_matches'), faults),
     protocol: protocol(message, options),
     http2: http2Settings(message, options, path, faults),
-    limits: thresholds(message.circuitBreakers),
+    limits: thresholds(message.circuitBreakers, at(path, 'circuit_breakers'), faults),
     idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxConnectionDurationMs: durationMs(
@@ -286,13 +286,24 @@ function keepAliveMs(duration: Duration | undefined, path: string, faults: Fault
   return ms;
 }
 
-function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresholds {
-  const found = message?.thresholds.find((threshold) => threshold.priority === 0);
+function thresholds(message: CircuitBreakers | undefined, path: string, faults: Faults): CircuitBreakerThresholds {
+  const index = message?.thresholds.findIndex((threshold) => threshold.priority === 0) ?? -1;
+  const found = message?.thresholds[index];
+  const budget = found?.retryBudget;
+  const budgetPath = at(at(at(path, 'thresholds'), index), 'retry_budget');
   return {
     maxConnections: found?.maxConnections ?? 1024,
     maxPendingRequests: found?.maxPendingRequests ?? 1024,
     maxRequests: found?.maxRequests ?? 1024,
     maxRetries: found?.maxRetries ?? 3,
+    ...(budget === undefined
+      ? {}
+      : {
+          retryBudget: {
+            percent: bounded(budget.budgetPercent?.value, 20, 0, 100, at(budgetPath, 'budget_percent.value'), faults),
+            minRetries: budget.minRetryConcurrency ?? 3,
+          },
+        }),
   };
 }
 

@@ -120,7 +120,6 @@ describe('RunningCluster with HTTP/1 hosts', () => {
     expect(cluster.tryBeginRetry()).toBe(false);
     cluster.endRetry();
     expect(cluster.tryBeginRetry()).toBe(true);
-    expect(upstream.counter('cluster.payments.upstream_rq_retry')).toBe(2);
     expect(upstream.counter('cluster.payments.upstream_rq_retry_overflow')).toBe(1);
   });
 

@@ -172,12 +172,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 
   onRetryEvent(event: RetryEvent): void {
     this.stats.retryEvents[event].value++;
+    if (event === 'backoff' || event === 'backoff-told') this.stats.retries.value++;
   }
 
   tryBeginRetry(): boolean {
-    if (!this.bulkhead.tryRetry()) return false;
-    this.stats.retries.value++;
-    return true;
+    return this.bulkhead.tryRetry();
   }
 
   endRetry(): void {

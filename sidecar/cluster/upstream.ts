@@ -48,7 +48,8 @@ export type CountedAs = 'answer' | 'retry' | 'nothing';
 
 /**
  * What became of a retry, for counters: it led to an answer that was not retried, or the policy allows no more, or the body is too long to be kept; and how long the pause before it was:
- * by back-off, or as the service said.
+ * by back-off, or as the
+ * service said; these two are counted when the attempt is sent.
  */
 export type RetryEvent = 'success' | 'limit' | 'abandoned' | 'backoff' | 'backoff-told';
 

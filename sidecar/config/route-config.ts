@@ -76,7 +76,7 @@ export interface ForwardActionConfig {
   readonly kind: 'forward';
   /** One entry for `cluster`, several for `weighted_clusters`. */
   readonly clusters: readonly WeightedClusterConfig[];
-  /** `timeout`: default 15 s; 0: none. */
+  /** `timeout`: default 15 s; 0: none, which is also what a route with `max_stream_duration` has (Envoy). */
   readonly timeoutMs: number;
   /** `idle_timeout` of the stream; null: the connection manager's; 0: none. */
   readonly idleTimeoutMs: number | null;

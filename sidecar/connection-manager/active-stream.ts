@@ -375,9 +375,9 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
-    // As Envoy lists them: what happened, then that there was no other attempt.
+    // As Envoy lists them: that there was no other attempt, then what happened.
     if (this.retryFlag !== '' && this.retryFlag !== this.flag)
-      this.flag = this.flag === '' ? this.retryFlag : `${this.flag},${this.retryFlag}`;
+      this.flag = this.flag === '' ? this.retryFlag : `${this.retryFlag},${this.flag}`;
     const metrics = manager
       .metricsOf(this.route, this.target, connection.info.sourceLabel)
       .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);

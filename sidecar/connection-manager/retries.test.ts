@@ -97,7 +97,7 @@ test('a reset is retried where the policy says so, whatever the method', () => {
   expect(rig.downstream.head!.status).toBe(503);
   expect(rig.cluster.ownAnswers).toEqual([503]);
   ended(rig);
-  expect(rig.logged).toMatchObject({ flags: 'UC,URX', attempts: 2 });
+  expect(rig.logged).toMatchObject({ flags: 'URX,UC', attempts: 2 });
 });
 
 test('a body beyond the limit is not kept: no retry, and the answer says so', () => {
@@ -214,7 +214,7 @@ test('Retry-After decides the pause where the policy names it (rate_limited_retr
 
 // -- tries that take too long --
 
-test('a try that takes too long is given up and retried; the last one is 504 UT,URX', () => {
+test('a try that takes too long is given up and retried; the last one is 504 URX,UT', () => {
   const policy = retryPolicy(['5xx'], 1, { perTryTimeoutMs: 200 });
   const rig = rigWith(policy).request();
   expect(rig.cluster.last.sentFields).toContainEqual(['x-envoy-expected-rq-timeout-ms', '200']);
@@ -229,7 +229,7 @@ test('a try that takes too long is given up and retried; the last one is 504 UT,
   expect(rig.cluster.outcomes).toEqual([504, 504]);
   expect(rig.cluster.counted).toEqual(['nothing', 'answer']);
   ended(rig);
-  expect(rig.logged).toMatchObject({ flags: 'UT,URX', details: 'upstream_per_try_timeout' });
+  expect(rig.logged).toMatchObject({ flags: 'URX,UT', details: 'upstream_per_try_timeout' });
 });
 
 test("a try's time begins when it has a connection and the whole request (Envoy)", () => {

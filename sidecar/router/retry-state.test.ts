@@ -259,7 +259,7 @@ test('whatever happens: one place at most, all places given back in the end, nev
             if (next.pushback === '-1' || next.pushback === 'x') expect(decision).toBe('no');
             if (decision === 'later' && next.pushback !== null) expect(state.delayMs).toBe(Number(next.pushback));
           } else if (next.kind === 'slow') decision = state.onSlow(attempt(cluster), head);
-          else if (next.kind === 'settled') state.onSettled();
+          else if (next.kind === 'settled') state.onSettled(attempt(cluster));
           else state.end();
           if (decision === 'later') {
             retried++;

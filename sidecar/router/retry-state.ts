@@ -29,7 +29,7 @@ export type RetryDecision = 'now' | 'later' | 'limit' | 'overflow' | 'no';
 
 /** Where places are taken: the cluster of an attempt. */
 export interface RetryPlaces {
-  /** True takes a place (give it back with endRetry), and counts a retry; false counts the overflow. */
+  /** True takes a place (give it back with endRetry); false counts the overflow. */
   tryBeginRetry(): boolean;
   endRetry(): void;
   /** The same for free repeats on connections that may have been stale. */
@@ -67,6 +67,10 @@ export class RetryState {
   /** Where a place among the retries is taken. */
   #placeAt: RetryPlaces | null = null;
   #freePlaceAt: RetryPlaces | null = null;
+  /** The service said how long the pause is. */
+  #told = false;
+  /** A retry of the policy was sent. */
+  #begun = false;
 
   constructor(policy: RetryPolicy | null, random: Random) {
     this.#policy = policy ?? noRetryPolicy;
@@ -85,7 +89,7 @@ export class RetryState {
     }
     const policy = this.#policy;
     if (final || !policy.asksForFailure(error, attempt.connected) || !policy.appliesTo(request)) {
-      this.#settlePlace();
+      this.#settle(attempt.cluster);
       return 'no';
     }
     return this.#retry(attempt.cluster, -1);
@@ -106,12 +110,12 @@ export class RetryState {
     this.#noteHost(attempt.host);
     const policy = this.#policy;
     if (!policy.appliesTo(request)) {
-      this.#settlePlace();
+      this.#endPlace();
       return 'no';
     }
     const pushbackMs = retryPushbackMs(head.fields);
     if (pushbackMs !== null && (pushbackMs < 0 || pushbackMs >= leftMs)) {
-      this.#settlePlace();
+      this.#endPlace();
       return 'no';
     }
     return this.#retry(attempt.cluster, pushbackMs ?? policy.resetMs(head, wallMs, this.#random));
@@ -125,10 +129,16 @@ export class RetryState {
     return this.#retry(attempt.cluster, -1);
   }
 
+  /** The pause is over: the attempt is sent now. Counted here, as in Envoy, and not where it was decided: the request's time may end in between. */
+  onBegun(): void {
+    this.#begun = true;
+    this.#placeAt?.onRetryEvent?.(this.#told ? 'backoff-told' : 'backoff');
+  }
+
   /** An answer came that goes to the caller. */
-  onSettled(): void {
+  onSettled(attempt: TriedAttempt): void {
     this.#endFree();
-    this.#settlePlace();
+    this.#settle(attempt.cluster);
   }
 
   /** The request is over, whatever came of it. */
@@ -148,7 +158,7 @@ export class RetryState {
     const retry = this.#policyRetries++;
     if (!cluster.tryBeginRetry()) return 'overflow';
     this.#placeAt = cluster;
-    cluster.onRetryEvent?.(toldMs < 0 ? 'backoff' : 'backoff-told');
+    this.#told = toldMs >= 0;
     this.delayMs = toldMs < 0 ? policy.backoffMs(retry, this.#random) : toldMs;
     return 'later';
   }
@@ -165,9 +175,10 @@ export class RetryState {
     if (host !== null && !this.tried.includes(host)) this.tried.push(host);
   }
 
-  /** What the retry was for has come to an end that asks for no other: a success, as Envoy counts it. */
-  #settlePlace(): void {
-    if (this.#placeAt !== null) this.#placeAt.onRetryEvent?.('success');
+  /** Retries have come to an end that asks for no other: a success, as Envoy counts it. */
+  #settle(cluster: RetryPlaces): void {
+    if (this.#begun) cluster.onRetryEvent?.('success');
+    this.#begun = false;
     this.#endPlace();
   }
 

@@ -24,7 +24,7 @@ export function timedOut(timeoutMs: number, status: number): ProxyError {
   return new ProxyError({
     flag: 'UT',
     source: 'upstream',
-    details: 'upstream_response_timeout',
+    details: 'response_timeout',
     message: `The service did not answer within ${Math.round(timeoutMs)} ms.`,
     status,
     http2Code: cancelCode,

@@ -18,7 +18,7 @@ import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import { rewritePath } from './path-rewrite.ts';
 import { maxReplayBytes, RequestBody } from './request-body.ts';
-import { formatGrpcTimeout, requestTimeoutMs, tryTimeoutMs } from './request-timeout.ts';
+import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs } from './request-timeout.ts';
 import { noRetryPolicy, type RetryPolicy } from './retry-policy.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -91,7 +91,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #responseEnded = false;
   #timeoutMs = 0;
   #perTryTimeoutMs = 0;
-  /** From when the time runs: the request's end (Envoy's route timeout), or its start (`grpc-timeout`: the caller's own clock began there); -1: not yet. */
+  /** From when the time runs: the request's end; -1: not yet. */
   #timeoutFromMs = -1;
   /** Null until an attempt has failed. */
   #retries: RetryState | null = null;
@@ -139,13 +139,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     }
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
-    if (action.maxStreamDurationMs !== null)
-      limits.durationDueMs = action.maxStreamDurationMs > 0 ? stream.startMs + action.maxStreamDurationMs : Infinity;
-    this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
+    const durationMs = streamDurationMs(action, stream.grpcTimeout);
+    if (durationMs >= 0) limits.durationDueMs = durationMs > 0 ? stream.startMs + durationMs : Infinity;
+    this.#timeoutMs = requestTimeoutMs(action.timeoutMs, stream.callerTimeoutMs);
     if (this.#policy !== null) this.#perTryTimeoutMs = tryTimeoutMs(this.#policy.perTryTimeoutMs, this.#timeoutMs);
-    this.#tellDeadline(head.fields, this.#timeoutMs);
+    this.#tellDeadline(head.fields, this.#timeoutMs, nowMs);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
-    if (stream.grpc && action.grpcTimeoutHeaderMaxMs !== null) this.#startTimeout(stream.startMs);
     if (endStream) this.#onRequestEnd(nowMs);
     this.#begin(nowMs);
     // Once, with what the attempt has set too. Nothing happens when the stream is over already.
@@ -225,15 +224,15 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     limits.arm(now);
   }
 
-  /** What is left of the deadline goes with the request, so that nobody works longer than somebody waits: of the whole request's, or of this try's. `leftMs` 0: there is none. */
-  #tellDeadline(fields: HeaderFields, leftMs: number): void {
+  /** What is left of the time goes with the request, so that nobody works longer than somebody waits: of the whole request's, or of this try's. `leftMs` 0: there is no limit. */
+  #tellDeadline(fields: HeaderFields, leftMs: number, nowMs: number): void {
     let ms = leftMs;
     if (this.#perTryTimeoutMs > 0 && !this.#hedges)
       ms = ms > 0 ? Math.min(ms, this.#perTryTimeoutMs) : this.#perTryTimeoutMs;
-    if (ms === 0) return;
-    fields.set(names.expectedTimeout, String(Math.max(1, Math.ceil(ms))));
-    if (this.#stream.grpc && this.#action.grpcTimeoutHeaderMaxMs !== null)
-      fields.set(names.grpcTimeout, formatGrpcTimeout(ms));
+    if (ms > 0) fields.set(names.expectedTimeout, String(Math.ceil(ms)));
+    const { grpcTimeout, limits } = this.#stream;
+    if (this.#action.grpcTimeoutHeaderMaxMs !== null && grpcTimeout !== '' && limits.durationDueMs !== Infinity)
+      fields.set(names.grpcTimeout, formatGrpcTimeout(limits.durationDueMs - nowMs));
   }
 
   // -- attempts --
@@ -342,7 +341,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const leftMs =
       this.#timeoutMs > 0 && this.#timeoutFromMs >= 0 ? this.#timeoutFromMs + this.#timeoutMs - nowMs : this.#timeoutMs;
     // 0 would be no deadline.
-    this.#tellDeadline(fields, this.#timeoutMs > 0 ? Math.max(1, leftMs) : 0);
+    this.#tellDeadline(fields, this.#timeoutMs > 0 ? Math.max(1, leftMs) : 0, nowMs);
     this.#begin(nowMs);
   }
 
@@ -372,7 +371,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const slow = this.#slow;
     this.#attempt = attempt;
     this.#slow = null;
-    if (success) this.#retries?.onSettled();
+    if (success) this.#retries?.onSettled(attempt);
     else this.#retries?.end();
     if (slow === null) return;
     const now = this.#context.clock.nowMs();
@@ -396,11 +395,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
     const policy = this.#policy;
-    if (policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head)) {
-      if (this.#retryAnswer(attempt, head, endStream)) return;
-    }
+    const asks = policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head);
+    if (asks && this.#retryAnswer(attempt, head, endStream)) return;
     const stream = this.#stream;
-    if (this.#retries !== null) this.#settle(attempt, !attempt.hedged);
+    if (this.#retries !== null) this.#settle(attempt, !asks && !attempt.hedged);
     this.#dropBody();
     const { status, fields } = head;
     const request = this.#head!;
@@ -439,7 +437,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { clock } = this.#context;
     const now = clock.nowMs();
     const stream = this.#stream;
-    const leftMs = stream.limits.routeDueMs - now;
+    const leftMs = stream.limits.deadlineMs - now;
     const decision = attempt.hedged
       ? 'limit'
       : this.#retryState().onAnswer(attempt, this.#head!, head, clock.wallMs(), leftMs);
@@ -529,6 +527,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     switch (kind) {
       case 'backoff':
         this.#stream.onRetry(this.#waitsFor!);
+        this.#retries!.onBegun();
         this.#waitsFor = null;
         this.#again(nowMs);
         return;

@@ -48,16 +48,21 @@ export class StreamLimits extends WheelTimer {
     return this.#idleMs;
   }
 
+  get durationDueMs(): number {
+    return this.#durationDueMs;
+  }
+
+  /** When the stream ends at the latest, however busy it is; Infinity: no limit. */
+  get deadlineMs(): number {
+    return Math.min(this.#routeDueMs, this.#durationDueMs);
+  }
+
   set durationDueMs(atMs: number) {
     this.#durationDueMs = atMs;
   }
 
   set routeDueMs(atMs: number) {
     this.#routeDueMs = atMs;
-  }
-
-  get routeDueMs(): number {
-    return this.#routeDueMs;
   }
 
   set backoffDueMs(atMs: number) {

@@ -94,11 +94,8 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
     if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, 'route');
-    this.cluster.onResponse(
-      this.host!,
-      this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome,
-      nowMs - this.#startMs,
-    );
+    if (this.status === 0 && timedOut(error)) this.#countTimeout(error, nowMs, false);
+    else this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : noOutcome, nowMs - this.#startMs);
   }
 
   /** Its own time is over: given up, which counts against the host. `retried`: another attempt follows, and the cluster counts no answer. */
@@ -111,12 +108,17 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    this.cluster.onResponse(
-      this.host!,
-      this.status !== 0 ? this.status : 504,
-      nowMs - this.#startMs,
-      retried ? 'nothing' : 'answer',
-    );
+    if (this.status === 0) this.#countTimeout(error, nowMs, retried);
+    else this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+  }
+
+  /** The host is told that it was too slow; what the caller gets for it may be another status. */
+  #countTimeout(error: ProxyError, nowMs: number, retried: boolean): void {
+    const own = error.status !== 0 && error.status !== 504;
+    // Time limits of the stream are not the router's to count (Envoy).
+    const counted = error.flag === 'UT' && !retried;
+    this.cluster.onResponse(this.host!, 504, nowMs - this.#startMs, counted && !own ? 'answer' : 'nothing');
+    if (counted && own) this.cluster.onOwnAnswer?.(error.status);
   }
 
   /** Its answer goes to nobody: another attempt follows, or is under way. What is left of the answer is not read. */

@@ -153,7 +153,10 @@ function forward(
   return {
     kind: 'forward',
     clusters: targetClusters(message, path, faults),
-    timeoutMs: durationMs(message.timeout, 15_000, at(path, 'timeout'), faults),
+    // A route with a max_stream_duration has no other limit, the default neither (Envoy).
+    timeoutMs:
+      durationMs(message.timeout, 15_000, at(path, 'timeout'), faults) *
+      (message.maxStreamDuration === undefined ? 1 : 0),
     idleTimeoutMs:
       message.idleTimeout === undefined ? null : durationMs(message.idleTimeout, 0, at(path, 'idle_timeout'), faults),
     maxStreamDurationMs:

@@ -459,7 +459,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.route.v3.RouteAction`]: {
     cluster: '',
     weighted_clusters: '',
-    timeout: 'default 15 s',
+    timeout: 'default 15 s; beside max_stream_duration without effect, as in Envoy',
     idle_timeout: '',
     max_stream_duration: '',
     prefix_rewrite: '',
@@ -497,7 +497,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.route.v3.HedgePolicy`]: { initial_requests: 'only 1', hedge_on_per_try_timeout: '' },
   [`${config}.route.v3.RouteAction.MaxStreamDuration`]: {
     max_stream_duration: '',
-    grpc_timeout_header_max: '',
+    grpc_timeout_header_max: 'of calls with a grpc-timeout; the others have max_stream_duration',
     grpc_timeout_header_offset: 'with grpc_timeout_header_max; what is left is 1 ms at least',
   },
   [`${config}.route.v3.WeightedCluster`]: { clusters: '', total_weight: 'ignored: the sum of the weights counts' },

@@ -134,6 +134,20 @@ export class ClusterStats implements BulkheadStats {
     this.#store.counter(`${prefix}${(status / 100) | 0}xx`).value++;
   }
 
+  /** For the limits of priority HIGH: gauges of its own, counters shared. Made when such a request comes. */
+  highBulkhead(): BulkheadStats {
+    const gauge = (name: string): Gauge => this.#store.gauge(`${this.#prefix}circuit_breakers.high.${name}_open`);
+    return {
+      connectionsOpen: gauge('cx'),
+      pendingOpen: gauge('rq_pending'),
+      requestsOpen: gauge('rq'),
+      retriesOpen: gauge('rq_retry'),
+      connectionOverflow: this.connectionOverflow,
+      pendingOverflow: this.pendingOverflow,
+      retryOverflow: this.retryOverflow,
+    };
+  }
+
   /** A gauge of our own family for Prometheus, beside Envoy's names: `outrigger_bulkhead_in_use{cluster,limit}` and so on. */
   ownGauge(family: string, limit: string): Gauge {
     return this.#store.gauge(

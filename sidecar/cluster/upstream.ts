@@ -56,6 +56,8 @@ export type RetryEvent = 'success' | 'limit' | 'abandoned' | 'backoff' | 'backof
 /** A cluster that runs: hosts, balancer, pools, limits, statistics. */
 export interface Cluster {
   readonly config: ClusterConfig;
+  /** The same cluster for requests of routes with priority HIGH: limits, connections and retries of their own (Envoy). Optional for fakes, which have one priority. */
+  highPriority?(): Cluster;
   /**
    * Asks for a stream. May call back synchronously (then returns null). `downstreamVersion` decides the protocol of `same-as-downstream` clusters.
    */

@@ -24,6 +24,8 @@ export interface ClusterConfig {
   readonly protocol: 'http1' | 'http2' | 'same-as-downstream' | 'auto';
   readonly http2: Http2Options;
   readonly limits: CircuitBreakerThresholds;
+  /** `thresholds[HIGH]`, for routes with that priority. Absent: Envoy's defaults. */
+  readonly highLimits?: CircuitBreakerThresholds;
   /** `common_http_protocol_options.idle_timeout`: default 1 h in Envoy; ours 60 s towards apps, set by the control plane. 0: none. */
   readonly idleTimeoutMs: number;
   /** `max_requests_per_connection`; 0: no limit. */
@@ -47,7 +49,7 @@ export interface TransportSocketMatch {
   readonly tls: TlsClientConfig | null;
 }
 
-/** `circuit_breakers.thresholds[DEFAULT]`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
+/** One priority of `circuit_breakers.thresholds`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
 export interface CircuitBreakerThresholds {
   readonly maxConnections: number;
   readonly maxPendingRequests: number;

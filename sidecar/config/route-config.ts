@@ -90,6 +90,8 @@ export interface ForwardActionConfig {
   readonly hostRewrite: string;
   /** The route's, or else its virtual host's. */
   readonly retry: RetryPolicyConfig | null;
+  /** `priority` HIGH: limits and connections of their own. */
+  readonly highPriority: boolean;
   /** `hedge_policy.hedge_on_per_try_timeout` of the route or its virtual host: a try that takes long is not given up, another is sent beside it. */
   readonly hedgeOnPerTryTimeout: boolean;
   /** `per_request_buffer_limit_bytes` of the route or its virtual host: how much of a body is kept to be sent again; null: the listener's buffer limit where retries are configured, else 64 KiB. */

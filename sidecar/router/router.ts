@@ -246,7 +246,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       return;
     }
     stream.attempts++;
-    const attempt = new UpstreamRequest(cluster, this, nowMs);
+    const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
+    const attempt = new UpstreamRequest(shared, this, nowMs);
     this.#attempt = attempt;
     attempt.start(this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries), stream.version);
   }

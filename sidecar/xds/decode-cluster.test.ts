@@ -78,6 +78,7 @@ describe('a cluster', () => {
         maxPendingRequests: 1024,
         retryBudget: { percent: 35, minRetries: 3 },
       },
+      highLimits: { maxRequests: 9, maxConnections: 1024, maxPendingRequests: 1024, maxRetries: 3 },
       panicThresholdPercent: 0,
       localityWeighted: true,
     });

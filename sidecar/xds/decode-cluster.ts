@@ -9,8 +9,9 @@ import type {
   LocalityConfig,
 } from '../config/cluster-config.ts';
 import type { Http2Options } from '../config/listener-config.ts';
-import type { CircuitBreakers } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import type { CircuitBreakers, CircuitBreakers_Thresholds } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
 import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
 import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
 import type { LbEndpoint, LocalityLbEndpoints } from './api/envoy/config/endpoint/v3/endpoint_components_pb.js';
@@ -44,7 +45,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     ...transportMatches(message, at(path, 'transport_socket_matches'), faults),
     protocol: protocol(message, options),
     http2: http2Settings(message, options, path, faults),
-    limits: thresholds(message.circuitBreakers, at(path, 'circuit_breakers'), faults),
+    ...limits(message.circuitBreakers, at(path, 'circuit_breakers'), faults),
     idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxConnectionDurationMs: durationMs(
@@ -286,22 +287,48 @@ function keepAliveMs(duration: Duration | undefined, path: string, faults: Fault
   return ms;
 }
 
-function thresholds(message: CircuitBreakers | undefined, path: string, faults: Faults): CircuitBreakerThresholds {
-  const index = message?.thresholds.findIndex((threshold) => threshold.priority === 0) ?? -1;
-  const found = message?.thresholds[index];
-  const budget = found?.retryBudget;
-  const budgetPath = at(at(at(path, 'thresholds'), index), 'retry_budget');
+function limits(
+  message: CircuitBreakers | undefined,
+  path: string,
+  faults: Faults,
+): Pick<ClusterConfig, 'limits' | 'highLimits'> {
+  const of = (priority: RoutingPriority): CircuitBreakerThresholds | null => {
+    // The first counts, as in Envoy.
+    const index = message?.thresholds.findIndex((threshold) => threshold.priority === priority) ?? -1;
+    return index < 0 ? null : thresholds(message!.thresholds[index]!, at(at(path, 'thresholds'), index), faults);
+  };
+  const high = of(RoutingPriority.HIGH);
+  return { limits: of(RoutingPriority.DEFAULT) ?? defaultLimits, ...(high === null ? {} : { highLimits: high }) };
+}
+
+const defaultLimits: CircuitBreakerThresholds = Object.freeze({
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+});
+
+function thresholds(message: CircuitBreakers_Thresholds, path: string, faults: Faults): CircuitBreakerThresholds {
+  const { retryBudget } = message;
+  const budgetPath = at(path, 'retry_budget');
   return {
-    maxConnections: found?.maxConnections ?? 1024,
-    maxPendingRequests: found?.maxPendingRequests ?? 1024,
-    maxRequests: found?.maxRequests ?? 1024,
-    maxRetries: found?.maxRetries ?? 3,
-    ...(budget === undefined
+    maxConnections: message.maxConnections ?? defaultLimits.maxConnections,
+    maxPendingRequests: message.maxPendingRequests ?? defaultLimits.maxPendingRequests,
+    maxRequests: message.maxRequests ?? defaultLimits.maxRequests,
+    maxRetries: message.maxRetries ?? defaultLimits.maxRetries,
+    ...(retryBudget === undefined
       ? {}
       : {
           retryBudget: {
-            percent: bounded(budget.budgetPercent?.value, 20, 0, 100, at(budgetPath, 'budget_percent.value'), faults),
-            minRetries: budget.minRetryConcurrency ?? 3,
+            percent: bounded(
+              retryBudget.budgetPercent?.value,
+              20,
+              0,
+              100,
+              at(budgetPath, 'budget_percent.value'),
+              faults,
+            ),
+            minRetries: retryBudget.minRetryConcurrency ?? 3,
           },
         }),
   };

@@ -149,6 +149,11 @@ describe('a retry policy', () => {
     expect(decoded({ retry_policy: policy }).faults.join('\n')).toContain(fault);
   });
 
+  it('goes with the priority of its route, whose limits it has', () => {
+    expect(decoded({ priority: 'HIGH' }).action).toMatchObject({ highPriority: true });
+    expect(decoded({}).action).toMatchObject({ highPriority: false });
+  });
+
   it('is refused with hedges from the beginning', () => {
     expect(decoded({ hedge_policy: { initial_requests: 2 } }).faults).toEqual([
       'virtual_hosts[0].routes[0].route.hedge_policy.initial_requests: only 1 is supported; see docs/xds-support.md',

@@ -12,6 +12,7 @@ import {
   type VirtualHostConfig,
   type WeightedClusterConfig,
 } from '../config/route-config.ts';
+import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import type {
   RedirectAction,
   Route,
@@ -149,7 +150,6 @@ function forward(
   replayLimitBytes: number | null,
   faults: Faults,
 ): ForwardActionConfig {
-  if (message.priority !== 0) faults.add(at(path, 'priority'), 'only DEFAULT is supported');
   return {
     kind: 'forward',
     clusters: targetClusters(message, path, faults),
@@ -191,6 +191,7 @@ function forward(
     ),
     // As a whole: what the route's own leaves out is not taken from the virtual host's (Envoy).
     retry: retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults) ?? outer.retry,
+    highPriority: message.priority === RoutingPriority.HIGH,
     hedgeOnPerTryTimeout:
       message.hedgePolicy === undefined
         ? outer.hedgeOnPerTryTimeout

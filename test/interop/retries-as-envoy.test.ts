@@ -155,6 +155,26 @@ const retries: Readonly<Record<string, Case>> = {
     action: retry('5xx'),
     cluster: { circuit_breakers: { thresholds: [{ max_retries: 0, retry_budget: {} }] } },
   },
+  'high-priority-overflow': {
+    script: [answer(503)],
+    action: { ...retry('5xx'), priority: 'HIGH' },
+    cluster: { circuit_breakers: { thresholds: [{ priority: 'HIGH', max_retries: 0 }] } },
+  },
+  'high-priority-place': {
+    script: [answer(503), ok],
+    action: { ...retry('5xx'), priority: 'HIGH' },
+    cluster: withoutPlaces,
+  },
+  'high-priority-full': {
+    script: [ok],
+    action: { ...retry('5xx'), priority: 'HIGH' },
+    cluster: { circuit_breakers: { thresholds: [{ priority: 'HIGH', max_requests: 0, max_pending_requests: 0 }] } },
+  },
+  full: {
+    script: [ok],
+    action: retry('5xx'),
+    cluster: { circuit_breakers: { thresholds: [{ max_requests: 0, max_pending_requests: 0 }] } },
+  },
   'grpc-unavailable': { script: [grpcAnswer(14), grpcAnswer(0)], action: retry('unavailable'), question: grpc },
   'grpc-used-up': { script: [grpcAnswer(14)], action: retry('unavailable'), question: grpc },
   'grpc-each': {

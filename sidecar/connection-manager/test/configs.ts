@@ -22,6 +22,7 @@ export function forward(cluster: string, overrides: Partial<ForwardActionConfig>
     prefixRewrite: '',
     hostRewrite: '',
     retry: null,
+    highPriority: false,
     hedgeOnPerTryTimeout: false,
     replayLimitBytes: null,
     attemptCountInRequest: false,

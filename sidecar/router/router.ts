@@ -16,11 +16,11 @@ import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
-import { rewritePath } from './path-rewrite.ts';
-import { maxReplayBytes, RequestBody } from './request-body.ts';
+import type { AttemptRules } from './attempt-rules.ts';
+import { KeptBody } from './kept-body.ts';
 import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs } from './request-timeout.ts';
-import { noRetryPolicy, type RetryPolicy } from './retry-policy.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
+import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
 import {
   afterStart,
@@ -32,6 +32,7 @@ import {
   tooLongToRetry,
   tryTimedOut,
 } from './router-faults.ts';
+import { SlowAttempts } from './slow-attempts.ts';
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
 import type { RouterTimeLimit } from './stream-limits.ts';
 import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
@@ -50,8 +51,6 @@ const names = {
   attemptCount: headerName('x-envoy-attempt-count'),
   grpcTimeout: headerName('grpc-timeout'),
   upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
-  originalPath: headerName('x-envoy-original-path'),
-  originalHost: headerName('x-envoy-original-host'),
 };
 
 const stateRequesting = 0;
@@ -66,25 +65,20 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   readonly #context: RouterContext;
   #head: RequestHead | null = null;
   #state = stateRequesting;
-  /** What answers and failures are judged by, the caller's wishes included; null: only free repeats. */
-  readonly #policy: RetryPolicy | null;
-  readonly #hedges: boolean;
+  /** The route's, with the caller's wishes. */
+  readonly #rules: AttemptRules;
   /** Bytes of a body that are kept so that it can be sent again. */
   readonly #replayLimitBytes: number;
-  /** Of an answer in place of one that did not come in time; 0: the usual one. */
-  readonly #timeoutStatus: number;
   /** The newest; null while another is waited for. */
   #attempt: UpstreamRequest | null = null;
   /** Attempts before it that take long and may be answered yet; null: there was none. */
-  #slow: UpstreamRequest[] | null = null;
+  #slow: SlowAttempts | null = null;
   /** Why another attempt is waited for. */
   #waitsFor: 'policy' | 'hedge' | null = null;
   /** The caller has been told something (1xx): another attempt must not tell it again. */
   #informed = false;
-  /** What is kept of the request's body; null while there is none, and once it cannot be needed. */
-  #body: RequestBody | null = null;
-  /** The body cannot be sent again: a part of it is gone. */
-  #bodyGone = false;
+  /** Null while there is none. */
+  #body: KeptBody | null = null;
   #requestEnded = false;
   #requestEndedMs = -1;
   /** A tunnel's other direction. */
@@ -104,17 +98,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   constructor(stream: FilteredStream, route: RouteEntry, context: RouterContext) {
     this.#stream = stream;
     this.#route = route;
-    const action = route.forward!;
-    this.#action = action;
+    this.#action = route.forward!;
     this.#context = context;
     const caller = stream.callerRetry;
-    const policy = caller === null ? route.retry : (route.retry ?? noRetryPolicy).withCaller(caller);
-    this.#policy = policy;
-    this.#hedges = caller?.hedge ?? action.hedgeOnPerTryTimeout;
-    this.#timeoutStatus = caller !== null && caller.emptyOnTimeout ? 204 : 0;
-    const mostBytes = policy !== null && policy.retries ? context.bufferLimitBytes : maxReplayBytes;
-    this.#replayLimitBytes =
-      action.replayLimitBytes === null ? mostBytes : Math.min(action.replayLimitBytes, context.bufferLimitBytes);
+    this.#rules = caller === null ? route.rules! : route.rules!.withCaller(caller);
+    this.#replayLimitBytes = this.#rules.replayLimitBytes(context.bufferLimitBytes);
   }
 
   // -- the request --
@@ -127,22 +115,14 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { targets } = route;
     const target = targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random());
     stream.target = target;
-    if (target.requestHeaders !== null) target.requestHeaders.apply(head.fields);
-    for (let i = 0; i < route.requestHeaders.length; i++) route.requestHeaders[i]!.apply(head.fields);
-    if (action.prefixRewrite !== '') {
-      head.fields.set(names.originalPath, head.path);
-      head.path = rewritePath(route.config.match.path, head.path, action.prefixRewrite);
-    }
-    if (action.hostRewrite !== '') {
-      head.fields.set(names.originalHost, head.authority);
-      head.authority = action.hostRewrite;
-    }
+    changeRequest(head, route, target);
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
     const durationMs = streamDurationMs(action, stream.grpcTimeout);
     if (durationMs >= 0) limits.durationDueMs = durationMs > 0 ? stream.startMs + durationMs : Infinity;
     this.#timeoutMs = requestTimeoutMs(action.timeoutMs, stream.callerTimeoutMs);
-    if (this.#policy !== null) this.#perTryTimeoutMs = tryTimeoutMs(this.#policy.perTryTimeoutMs, this.#timeoutMs);
+    const { policy } = this.#rules;
+    if (policy !== null) this.#perTryTimeoutMs = tryTimeoutMs(policy.perTryTimeoutMs, this.#timeoutMs);
     this.#tellDeadline(head.fields, this.#timeoutMs, nowMs);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
     if (endStream) this.#onRequestEnd(nowMs);
@@ -156,7 +136,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const attempt = this.#attempt;
     const stream = attempt === null || attempt.done ? null : attempt.stream;
     if (endStream) this.#onRequestEnd(-1);
-    if (!this.#bodyGone) this.#keep(chunk, endStream, stream === null);
+    this.#keep(chunk, endStream, stream === null);
     if (stream !== null) stream.sendData(chunk, endStream);
     if (endStream) this.#endTunnelIfBothEnded();
   }
@@ -164,7 +144,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   onRequestTrailers(trailers: HeaderFields): void {
     if (this.#state === stateOver) return;
     this.#onRequestEnd(-1);
-    if (!this.#bodyGone) (this.#body ??= new RequestBody()).addTrailers(trailers);
+    if (this.#state === stateRequesting) (this.#body ??= new KeptBody(this.#replayLimitBytes)).addTrailers(trailers);
     const attempt = this.#attempt;
     if (attempt !== null && !attempt.done && attempt.stream !== null) attempt.stream.sendTrailers(trailers);
     this.#endTunnelIfBothEnded();
@@ -172,12 +152,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   /** Keeps a piece of the body: while it may have to be sent again, or because nobody takes it yet. */
   #keep(chunk: Buffer, endStream: boolean, waits: boolean): void {
-    const body = (this.#body ??= new RequestBody());
-    if (!waits && body.bytes + chunk.length > this.#replayLimitBytes) {
-      this.#abandonRetries();
-      return;
-    }
-    body.add(chunk, endStream);
+    if (this.#state !== stateRequesting) return;
+    const body = (this.#body ??= new KeptBody(this.#replayLimitBytes));
+    if (body.gone) return;
+    body.add(chunk, endStream, waits);
+    if (body.gone) this.#abandonRetries();
     if (waits && !this.#bodyPaused && !endStream && body.bytes > this.#context.bufferLimitBytes) {
       this.#bodyPaused = true;
       this.#stream.pauseRequest();
@@ -186,15 +165,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   /** The body is too long to be kept: the request cannot be sent again. */
   #abandonRetries(): void {
-    if (this.#policy !== null && this.#policy.retries) this.#attempt?.cluster.onRetryEvent?.('abandoned');
+    if (this.#rules.retries) this.#attempt?.cluster.onRetryEvent?.('abandoned');
     this.#retries?.end();
-    this.#dropBody();
-  }
-
-  #dropBody(): void {
-    this.#bodyGone = true;
-    this.#body?.drop();
-    this.#body = null;
   }
 
   /** The request is whole: from now on the route's time runs (Envoy). `endMs` -1: now. */
@@ -216,7 +188,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   /** A try's own time runs from when it has a connection and the whole request (Envoy). */
   #startTry(): void {
-    const perTryIdleTimeoutMs = this.#policy === null ? 0 : this.#policy.perTryIdleTimeoutMs;
+    const { perTryIdleTimeoutMs } = this.#rules;
     if (this.#perTryTimeoutMs === 0 && perTryIdleTimeoutMs === 0) return;
     const { limits } = this.#stream;
     const now = this.#context.clock.nowMs();
@@ -227,7 +199,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** What is left of the time goes with the request, so that nobody works longer than somebody waits: of the whole request's, or of this try's. `leftMs` 0: there is no limit. */
   #tellDeadline(fields: HeaderFields, leftMs: number, nowMs: number): void {
     let ms = leftMs;
-    if (this.#perTryTimeoutMs > 0 && !this.#hedges)
+    if (this.#perTryTimeoutMs > 0 && !this.#rules.hedges)
       ms = ms > 0 ? Math.min(ms, this.#perTryTimeoutMs) : this.#perTryTimeoutMs;
     if (ms > 0) fields.set(names.expectedTimeout, String(Math.ceil(ms)));
     const { grpcTimeout, limits } = this.#stream;
@@ -253,7 +225,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   #whatWasTried({ tried }: RetryState): LoadBalancerContext {
-    return { triedHosts: tried, avoidCanaries: this.#policy !== null && this.#policy.omitCanaryHosts };
+    const { policy } = this.#rules;
+    return { triedHosts: tried, avoidCanaries: policy !== null && policy.omitCanaryHosts };
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
@@ -266,7 +239,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     else {
       stream.sendHead(this.#head!, false);
       body.sendTo(stream);
-      if (body.bytes > this.#replayLimitBytes) this.#abandonRetries();
+      if (body.gone) this.#abandonRetries();
       if (this.#bodyPaused) {
         this.#bodyPaused = false;
         this.#stream.resumeRequest();
@@ -295,11 +268,16 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   get #mayRetry(): boolean {
-    return !this.#bodyGone && !this.#informed;
+    return this.#state === stateRequesting && !this.#informed && !this.#tooLong;
+  }
+
+  /** The body was longer than is kept. */
+  get #tooLong(): boolean {
+    return this.#body !== null && this.#body.gone;
   }
 
   #retryState(): RetryState {
-    return (this.#retries ??= new RetryState(this.#policy, this.#context.random));
+    return (this.#retries ??= new RetryState(this.#rules.policy, this.#context.random));
   }
 
   /** An attempt has failed: another follows, or is under way, or the request fails. */
@@ -320,7 +298,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
         told = notRetried(error, stream.retryFlag, stream.attempts);
         break;
       case 'no':
-        if (this.#bodyGone && this.#policy !== null && this.#policy.asksForFailure(error, attempt.connected))
+        if (this.#tooLong && this.#rules.policy?.asksForFailure(error, attempt.connected) === true)
           told = tooLongToRetry(error, this.#replayLimitBytes);
     }
     if (this.#othersThan(attempt)) return;
@@ -351,16 +329,13 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#attempt === attempt) {
       this.#attempt = null;
       this.#stream.limits.endTry();
-    } else if (this.#slow !== null) {
-      const at = this.#slow.indexOf(attempt);
-      if (at >= 0) this.#slow.splice(at, 1);
-    }
+    } else this.#slow?.forget(attempt);
   }
 
   /** Something else than this attempt may bring an answer yet. */
   #othersThan(attempt: UpstreamRequest): boolean {
     if (this.#waitsFor !== null || (this.#attempt !== null && this.#attempt !== attempt)) return true;
-    return this.#slow !== null && this.#slow.some((other) => other !== attempt);
+    return this.#slow !== null && this.#slow.hasOther(attempt);
   }
 
   /** The attempt is the one that is answered: there will be no other, and those that run are cancelled now. `success`: retries led to it. */
@@ -377,7 +352,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (slow === null) return;
     const now = this.#context.clock.nowMs();
     if (newest !== null && newest !== attempt) newest.lose(notWanted, now);
-    for (const other of slow) if (other !== attempt) other.lose(notWanted, now);
+    slow.loseTo(attempt, now);
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.#responseBlocked) attempt.pauseReading();
   }
@@ -395,12 +370,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
-    const policy = this.#policy;
+    const { policy } = this.#rules;
     const asks = policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head);
     if (asks && this.#retryAnswer(attempt, head, endStream)) return;
     const stream = this.#stream;
     if (this.#retries !== null) this.#settle(attempt, !asks && !attempt.hedged);
-    this.#dropBody();
+    this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
     const now = this.#context.clock.nowMs();
@@ -419,10 +394,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
-    const { responseHeaders } = stream.target!;
-    if (responseHeaders !== null) responseHeaders.apply(fields);
-    const route = this.#route;
-    for (let i = 0; i < route.responseHeaders.length; i++) route.responseHeaders[i]!.apply(fields);
+    changeResponse(fields, this.#route, stream.target!);
     if (this.#action.attemptCountInResponse) fields.set(names.attemptCount, String(stream.attempts));
     if (endStream && !tunnel) {
       this.#over(attempt, now);
@@ -533,7 +505,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
         this.#again(nowMs);
         return;
       case 'route':
-        this.#stream.fail(timedOut(this.#timeoutMs, this.#timeoutStatus));
+        this.#stream.fail(timedOut(this.#timeoutMs, this.#rules.timeoutStatus));
         return;
       default:
         this.#onTryOverdue(kind, nowMs);
@@ -546,12 +518,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const requesting = this.#state === stateRequesting && !this.#informed;
     // Who has begun to answer may go on until the whole request's time is over (Envoy).
     if (kind === 'try' && !requesting) return;
-    if (this.#hedges && requesting) {
+    if (this.#rules.hedges && requesting) {
       if (this.#mayRetry) this.#hedge(attempt, nowMs);
       return;
     }
-    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#policy!.perTryIdleTimeoutMs;
-    const error = tryTimedOut(kind, limitMs, this.#timeoutStatus);
+    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
+    const error = tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
     const decision = requesting ? this.#judge(attempt, error) : 'no';
     attempt.timeOut(error, nowMs, kind, decision === 'later');
     this.#releaseUpstreamPause();
@@ -565,17 +537,16 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const decision = this.#retryState().onSlow(attempt, this.#head!);
     if (decision === 'limit' || decision === 'overflow') this.#stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
     if (decision !== 'later') return;
-    attempt.hedged = true;
     this.#forget(attempt);
-    (this.#slow ??= []).push(attempt);
+    (this.#slow ??= new SlowAttempts()).add(attempt);
     this.#await('hedge', nowMs);
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
     this.#state = stateOver;
-    this.#dropBody();
+    this.#body?.drop();
     this.#attempt?.cancel(error, nowMs);
-    if (this.#slow !== null) for (const attempt of this.#slow) attempt.cancel(error, nowMs);
+    this.#slow?.cancel(error, nowMs);
     this.#retries?.end();
     this.#releasePauses();
   }

@@ -2,7 +2,7 @@
 import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { BulkheadStats } from './bulkhead.ts';
-import type { RetryEvent } from './upstream.ts';
+import type { RetryEvent, UpstreamTimeLimit } from './upstream.ts';
 
 export class ClusterStats implements BulkheadStats {
   readonly connections: Counter;
@@ -31,9 +31,7 @@ export class ClusterStats implements BulkheadStats {
   readonly cancelled: Counter;
   readonly retries: Counter;
   readonly retryOverflow: Counter;
-  readonly timeouts: Counter;
-  readonly perTryTimeouts: Counter;
-  readonly perTryIdleTimeouts: Counter;
+  readonly timeLimits: Readonly<Record<UpstreamTimeLimit, Counter>>;
   readonly retryEvents: Readonly<Record<RetryEvent, Counter>>;
   readonly resetsReceived: Counter;
   readonly resetsSent: Counter;
@@ -89,9 +87,12 @@ export class ClusterStats implements BulkheadStats {
     this.cancelled = counter('upstream_rq_cancelled');
     this.retries = counter('upstream_rq_retry');
     this.retryOverflow = counter('upstream_rq_retry_overflow');
-    this.timeouts = counter('upstream_rq_timeout');
-    this.perTryTimeouts = counter('upstream_rq_per_try_timeout');
-    this.perTryIdleTimeouts = counter('upstream_rq_per_try_idle_timeout');
+    this.timeLimits = {
+      route: counter('upstream_rq_timeout'),
+      try: counter('upstream_rq_per_try_timeout'),
+      'try-idle': counter('upstream_rq_per_try_idle_timeout'),
+      'try-duration': counter('upstream_rq_max_duration_reached'),
+    };
     this.retryEvents = {
       success: counter('upstream_rq_retry_success'),
       limit: counter('upstream_rq_retry_limit_exceeded'),

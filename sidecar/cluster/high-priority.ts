@@ -14,6 +14,7 @@ import type {
   PendingStream,
   RetryEvent,
   StreamRequest,
+  UpstreamTimeLimit,
 } from './upstream.ts';
 
 export class HighPriority implements Cluster {
@@ -44,7 +45,7 @@ export class HighPriority implements Cluster {
     this.#cluster.onOwnAnswer(status);
   }
 
-  onTimeout(host: Host | null, kind: 'route' | 'try' | 'try-idle'): void {
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
     this.#cluster.onTimeout(host, kind);
   }
 

@@ -29,6 +29,7 @@ import type {
   PendingStream,
   RetryEvent,
   StreamRequest,
+  UpstreamTimeLimit,
 } from './upstream.ts';
 
 /** Makes the codec of a new connection; see client-codec.ts. */
@@ -191,11 +192,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.countStatus(status);
   }
 
-  onTimeout(host: Host | null, kind: 'route' | 'try' | 'try-idle'): void {
-    const { stats } = this;
-    const counter =
-      kind === 'route' ? stats.timeouts : kind === 'try' ? stats.perTryTimeouts : stats.perTryIdleTimeouts;
-    counter.value++;
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
+    this.stats.timeLimits[kind].value++;
     if (host !== null) (host as RunningHost).timeouts++;
   }
 

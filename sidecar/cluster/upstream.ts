@@ -40,6 +40,9 @@ export interface LoadBalancerContext {
   readonly avoidCanaries?: boolean;
 }
 
+/** The limits of time that a cluster counts: of the whole request, of one try, of its silence, of its stream from beginning to end. */
+export type UpstreamTimeLimit = 'route' | 'try' | 'try-idle' | 'try-duration';
+
 /**
  * How an answer is counted, beside what it says of its host: as the caller's (`upstream_rq_503`), as one that was retried (`retry.upstream_rq_503`), or not at all, because nobody
  * got it.
@@ -73,8 +76,8 @@ export interface Cluster {
   onResponse(host: Host, status: number, durationMs: number, counted?: CountedAs): void;
   /** The caller gets a status of ours instead of an answer of the upstream's: it is among `upstream_rq_…` too (Envoy). Optional for fakes. */
   onOwnAnswer?(status: number): void;
-  /** The router gave a request up for time: `upstream_rq_timeout`, `_per_try_timeout`, `_per_try_idle_timeout`. Beside onResponse, not instead. Optional for fakes. */
-  onTimeout?(host: Host | null, kind: 'route' | 'try' | 'try-idle'): void;
+  /** The router gave a request up for time: `upstream_rq_timeout`, `_per_try_timeout`, `_per_try_idle_timeout`, `_max_duration_reached`. Beside onResponse, not instead. Optional for fakes. */
+  onTimeout?(host: Host | null, kind: UpstreamTimeLimit): void;
   /** The router reset a stream before its response was whole: `upstream_rq_tx_reset`. Beside onResponse. Optional for fakes. */
   onLocalReset?(): void;
   /** What became of retries, for counters. Optional for fakes. */

@@ -31,6 +31,8 @@ export interface ClusterConfig {
   /** `max_requests_per_connection`; 0: no limit. */
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;
+  /** `common_http_protocol_options.max_stream_duration`: of one try, from when it has a connection. Absent: no limit. */
+  readonly maxStreamDurationMs?: number;
   readonly maxHeadBytes: number;
   readonly maxFields: number;
   /** `per_connection_buffer_limit_bytes`. */

@@ -242,6 +242,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     }
     this.status = head.status;
     this.responseHead = head;
+    // The time for the whole request is for those that are not answered yet (Envoy).
+    this.limits.requestDueMs = Infinity;
     responseFields.clean(head.fields, head.status === 101);
     if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
     if (config.alwaysSetRequestIdInResponse && this.requestId !== '') head.fields.set(requestIdName, this.requestId);
@@ -347,7 +349,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     const now = this.#connection.context.clock.nowMs();
     const limit = this.limits.due(now);
     if (limit === null) return;
-    if (limit === 'backoff' || limit === 'try' || limit === 'try-idle') {
+    if (limit === 'backoff' || limit === 'try' || limit === 'try-idle' || limit === 'try-duration') {
       this.#filter!.onTimeLimit(limit, now);
       if (!this.#finished) this.limits.arm();
     } else if (limit === 'route') {

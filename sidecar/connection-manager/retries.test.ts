@@ -273,6 +273,32 @@ test('a silent try is given up, also behind the head of its answer (per_try_idle
   ended(rig);
 });
 
+test('a stream of a cluster with max_stream_duration is cut, and retried where a reset is (Envoy)', () => {
+  const rig = rigWith(retryPolicy(['reset'], 1));
+  rig.cluster.config = { maxStreamDurationMs: 200 } as typeof rig.cluster.config;
+  rig.request();
+  rig.time.advance(210);
+  expect(rig.cluster.last.resetBy?.details).toBe('upstream_max_stream_duration_reached');
+  rig.time.advance(32);
+  rig.cluster.last.receiver.onHead(answer(200), false);
+  rig.time.advance(210);
+  // Also behind the head of an answer.
+  expect(rig.downstream.resetBy?.flag).toBe('UMSDR');
+  expect(rig.cluster.tryTimeouts).toBe(2);
+  ended(rig);
+});
+
+test('a request that is not whole in time is 408, unless it is answered already (Envoy: request_timeout)', () => {
+  const rig = new StreamRig({ config: { requestTimeoutMs: 200 } }).request(post('/'), false);
+  rig.time.advance(210);
+  expect(rig.downstream.head!.status).toBe(408);
+  expect(rig.logged).toMatchObject({ details: 'request_overall_timeout' });
+  const answered = new StreamRig({ config: { requestTimeoutMs: 200 } }).request(post('/'), false);
+  answered.cluster.last.receiver.onHead(answer(200), false);
+  answered.time.advance(300);
+  expect(answered.ends).toBe(0);
+});
+
 test('each attempt is told what is left of the time', () => {
   const rig = rigWith(fiveHundreds, { timeoutMs: 1_000 }).request();
   expect(rig.cluster.last.sentFields).toContainEqual(['x-envoy-expected-rq-timeout-ms', '1000']);

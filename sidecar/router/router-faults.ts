@@ -45,6 +45,18 @@ export function tryTimedOut(kind: 'try' | 'try-idle', limitMs: number, status: n
   });
 }
 
+/** `requestEnded`: who has not sent its request yet is late itself. */
+export function tryTooLong(requestEnded: boolean): ProxyError {
+  return new ProxyError({
+    flag: 'UMSDR',
+    source: 'upstream',
+    details: 'upstream_max_stream_duration_reached',
+    message: 'The request took longer than a stream to this service may (max_stream_duration).',
+    status: requestEnded ? 504 : 408,
+    http2Code: cancelCode,
+  });
+}
+
 /** For an attempt whose answer nobody wants: it is retried, or another attempt was answered first. */
 export const notWanted = new ProxyError({
   flag: 'LR',

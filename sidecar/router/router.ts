@@ -31,11 +31,12 @@ import {
   timedOut,
   tooLongToRetry,
   tryTimedOut,
+  tryTooLong,
 } from './router-faults.ts';
 import { SlowAttempts } from './slow-attempts.ts';
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
 import type { RouterTimeLimit } from './stream-limits.ts';
-import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+import { type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 /** What all routers of a connection manager share. */
 export interface RouterContext {
@@ -245,7 +246,16 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
         this.#stream.resumeRequest();
       }
     }
+    const { maxStreamDurationMs = 0 } = attempt.cluster.config;
+    if (maxStreamDurationMs > 0) this.#endTryIn(maxStreamDurationMs);
     if (this.#requestEnded) this.#startTry();
+  }
+
+  #endTryIn(durationMs: number): void {
+    const { limits } = this.#stream;
+    const now = this.#context.clock.nowMs();
+    limits.endTryIn(now, durationMs);
+    limits.arm(now);
   }
 
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void {
@@ -302,8 +312,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
           told = tooLongToRetry(error, this.#replayLimitBytes);
     }
     if (this.#othersThan(attempt)) return;
-    // Timeouts are counted with the attempt that met them.
-    if (error.flag !== 'UT') attempt.cluster.onOwnAnswer?.(error.status === 0 ? 503 : error.status);
+    // Timeouts are counted with the attempt that met them, if at all.
+    if (error.flag !== 'UT' && error.flag !== 'UMSDR')
+      attempt.cluster.onOwnAnswer?.(error.status === 0 ? 503 : error.status);
     stream.fail(told);
   }
 
@@ -512,24 +523,29 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     }
   }
 
-  #onTryOverdue(kind: 'try' | 'try-idle', nowMs: number): void {
+  #onTryOverdue(kind: TryLimit, nowMs: number): void {
     const attempt = this.#attempt;
     if (attempt === null || attempt.done) return;
     const requesting = this.#state === stateRequesting && !this.#informed;
     // Who has begun to answer may go on until the whole request's time is over (Envoy).
     if (kind === 'try' && !requesting) return;
-    if (this.#rules.hedges && requesting) {
+    if (kind !== 'try-duration' && this.#rules.hedges && requesting) {
       if (this.#mayRetry) this.#hedge(attempt, nowMs);
       return;
     }
-    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
-    const error = tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
+    const error = this.#tryOverdue(kind);
     const decision = requesting ? this.#judge(attempt, error) : 'no';
     attempt.timeOut(error, nowMs, kind, decision === 'later');
     this.#releaseUpstreamPause();
     this.#forget(attempt);
     if (requesting) this.#follow(decision, attempt, error);
     else this.#stream.fail(error);
+  }
+
+  #tryOverdue(kind: TryLimit): ProxyError {
+    if (kind === 'try-duration') return tryTooLong(this.#requestEnded);
+    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
+    return tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
   }
 
   /** Another attempt beside this one, which goes on. */

@@ -7,7 +7,7 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-
 
 export type TimeLimit = RouterTimeLimit | 'duration' | 'request' | 'idle';
 /** Those of the router. */
-export type RouterTimeLimit = 'route' | 'backoff' | 'try' | 'try-idle';
+export type RouterTimeLimit = 'route' | 'backoff' | 'try' | 'try-idle' | 'try-duration';
 
 export class StreamLimits extends WheelTimer {
   readonly #wheel: TimerWheel;
@@ -24,6 +24,7 @@ export class StreamLimits extends WheelTimer {
   /** Milliseconds without a byte since the try began; 0: no limit. */
   #tryIdleMs = 0;
   #tryFromMs = 0;
+  #tryEndDueMs = Infinity;
   #armedForMs = Infinity;
   #stopped = false;
 
@@ -80,6 +81,11 @@ export class StreamLimits extends WheelTimer {
     this.#tryFromMs = nowMs;
   }
 
+  /** The try, its answer included, must be over in so many milliseconds. Arms nothing. */
+  endTryIn(nowMs: number, durationMs: number): void {
+    this.#tryEndDueMs = nowMs + durationMs;
+  }
+
   /** The try's answer has begun: it may take its time, as long as something comes. */
   onTryAnswered(): void {
     this.#tryDueMs = Infinity;
@@ -89,6 +95,7 @@ export class StreamLimits extends WheelTimer {
   endTry(): void {
     this.#tryDueMs = Infinity;
     this.#tryIdleMs = 0;
+    this.#tryEndDueMs = Infinity;
   }
 
   get #tryIdleDueMs(): number {
@@ -104,6 +111,7 @@ export class StreamLimits extends WheelTimer {
     if (this.#backoffDueMs < dueMs) dueMs = this.#backoffDueMs;
     if (this.#requestDueMs < dueMs) dueMs = this.#requestDueMs;
     if (this.#tryDueMs < dueMs) dueMs = this.#tryDueMs;
+    if (this.#tryEndDueMs < dueMs) dueMs = this.#tryEndDueMs;
     if (this.#tryIdleMs > 0) dueMs = Math.min(dueMs, this.#tryIdleDueMs);
     if (dueMs === Infinity || (this.armed && this.#armedForMs <= dueMs)) return;
     this.#armedForMs = dueMs;
@@ -122,6 +130,10 @@ export class StreamLimits extends WheelTimer {
     if (nowMs >= this.#tryDueMs) {
       this.#tryDueMs = Infinity;
       return 'try';
+    }
+    if (nowMs >= this.#tryEndDueMs) {
+      this.#tryEndDueMs = Infinity;
+      return 'try-duration';
     }
     if (this.#tryIdleMs > 0 && nowMs >= this.#tryIdleDueMs) {
       this.#tryIdleMs = 0;

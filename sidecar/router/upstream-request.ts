@@ -16,6 +16,9 @@ import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { TriedAttempt } from './retry-state.ts';
 
+/** Time limits of a single try. */
+export type TryLimit = 'try' | 'try-idle' | 'try-duration';
+
 export interface UpstreamRequestOwner {
   /** Send the request now, within this call. */
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void;
@@ -99,7 +102,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   }
 
   /** Its own time is over: given up, which counts against the host. `retried`: another attempt follows, and the cluster counts no answer. */
-  timeOut(error: ProxyError, nowMs: number, kind: 'try' | 'try-idle', retried: boolean): void {
+  timeOut(error: ProxyError, nowMs: number, kind: TryLimit, retried: boolean): void {
     if (this.done) return;
     this.#end();
     this.#pending?.cancel();

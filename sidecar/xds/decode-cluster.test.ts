@@ -102,12 +102,12 @@ describe('a cluster', () => {
     ['no protocol', {}, 'needs explicit_http_config or use_downstream_protocol_config'],
     ['no explicit protocol', { explicit_http_config: {} }, 'explicit_http_config: needs http_protocol_options or'],
     [
-      'a stream duration',
+      'a negative stream duration',
       {
         explicit_http_config: { http_protocol_options: {} },
-        common_http_protocol_options: { max_stream_duration: '5s' },
+        common_http_protocol_options: { max_stream_duration: '-5s' },
       },
-      'common_http_protocol_options.max_stream_duration: is not supported for clusters',
+      'common_http_protocol_options.max_stream_duration: -5000 ms is not a usable duration',
     ],
   ])('is refused with HTTP options with %s', (_, options, fault) => {
     expect(withOptions(options).faults.join()).toContain(fault);

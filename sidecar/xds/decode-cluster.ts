@@ -54,6 +54,11 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       at(optionsPath, 'max_connection_duration'),
       faults,
     ),
+    ...(common?.maxStreamDuration === undefined
+      ? {}
+      : {
+          maxStreamDurationMs: durationMs(common.maxStreamDuration, 0, at(optionsPath, 'max_stream_duration'), faults),
+        }),
     maxHeadBytes: defaultHttpLimits.maxHeadBytes,
     maxFields: bounded(
       common?.maxHeadersCount,
@@ -129,11 +134,6 @@ function checkCombinations(message: Cluster, options: HttpProtocolOptions | null
     faults.add(at(optionsPath, 'explicit_http_config'), 'needs http_protocol_options or http2_protocol_options');
   if (message.http2ProtocolOptions !== undefined)
     faults.add(at(path, 'http2_protocol_options'), `says the same as ${httpOptionsKey}; leave it out`);
-  if (options.commonHttpProtocolOptions?.maxStreamDuration !== undefined)
-    faults.add(
-      at(optionsPath, 'common_http_protocol_options.max_stream_duration'),
-      'is not supported for clusters; routes and listeners have it (docs/xds-support.md)',
-    );
 }
 
 function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {

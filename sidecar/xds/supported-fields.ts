@@ -138,7 +138,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     idle_timeout: '',
     max_connection_duration: '',
     max_headers_count: 'default 200; 1 to 65535',
-    max_stream_duration: 'of listeners; refused for clusters',
+    max_stream_duration: 'of clusters: of one try',
     max_requests_per_connection: '',
   },
 
@@ -183,7 +183,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     http_protocol_options: '',
     http2_protocol_options: '',
     stream_idle_timeout: 'default 5 min',
-    request_timeout: 'ignored when 0, else refused',
+    request_timeout: 'default none',
     request_headers_timeout: 'default 10 s here',
     drain_timeout: '',
     max_request_headers_kb: 'default 64 here; 1 to 8192',

@@ -64,6 +64,15 @@ const asking = (headers: Readonly<Record<string, string>>): Question => ({
 });
 const textOfTheSystem = { what: ['details'], because: 'Envoy adds what the system says of the connection' } as const;
 const flagOfDuration = { what: ['flags'], because: 'ours says UMSDR, Envoy nothing' } as const;
+const streamDuration: Json = {
+  typed_extension_protocol_options: {
+    'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
+      '@type': 'type.googleapis.com/envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+      explicit_http_config: { http_protocol_options: {} },
+      common_http_protocol_options: { max_stream_duration: '0.3s' },
+    },
+  },
+};
 const withoutPlaces: Json = { circuit_breakers: { thresholds: [{ max_retries: 0 }] } };
 
 const retries: Readonly<Record<string, Case>> = {
@@ -348,6 +357,14 @@ const timeouts: Readonly<Record<string, Case>> = {
     script: [answer(200, {}, 300)],
     action: { max_stream_duration: { max_stream_duration: '0s' } },
   },
+  'duration-of-cluster': { script: [late], cluster: streamDuration },
+  'duration-of-cluster-begun': { script: [{ kind: 'stall', stallMs: 1500 }], cluster: streamDuration },
+  'duration-of-cluster-retried': { script: [late, ok], action: retry('reset'), cluster: streamDuration },
+  'duration-of-cluster-used-up': {
+    script: [late],
+    action: retry('5xx', { num_retries: 1 }),
+    cluster: streamDuration,
+  },
   idle: { script: [late], action: { idle_timeout: '0.2s' } },
   'idle-begun': { script: [{ kind: 'stall', stallMs: 1500 }], action: { idle_timeout: '0.2s' } },
   'whole-begun': { script: [{ kind: 'stall', stallMs: 1500 }], action: { timeout: '0.2s' } },
@@ -410,6 +427,7 @@ const counterNames = [
   'upstream_rq_per_try_timeout',
   'upstream_rq_per_try_idle_timeout',
   'upstream_rq_timeout',
+  'upstream_rq_max_duration_reached',
   'retry_or_shadow_abandoned',
   'upstream_rq_completed',
 ];

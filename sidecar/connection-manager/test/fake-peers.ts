@@ -10,6 +10,7 @@ import type {
   PendingStream,
   RetryEvent,
   StreamRequest,
+  UpstreamTimeLimit,
 } from '../../cluster/upstream.ts';
 import type {
   ClientConnection,
@@ -109,7 +110,7 @@ interface Waiting {
 }
 
 export class FakeCluster implements Cluster {
-  readonly config = null as unknown as ClusterConfig;
+  config = {} as ClusterConfig;
   readonly waiting: Waiting[] = [];
   readonly streams: FakeClientStream[] = [];
   readonly contexts: LoadBalancerContext[] = [];
@@ -179,7 +180,7 @@ export class FakeCluster implements Cluster {
     this.retryEvents.push(event);
   }
 
-  onTimeout(_host: Host | null, kind: 'route' | 'try' | 'try-idle'): void {
+  onTimeout(_host: Host | null, kind: UpstreamTimeLimit): void {
     if (kind === 'route') this.timeouts++;
     else this.tryTimeouts++;
   }

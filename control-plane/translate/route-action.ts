@@ -26,10 +26,15 @@ type ForwardInit = MessageInitShape<typeof RouteActionSchema>;
 /** `timeout: 15s` unless a route says otherwise; none for gRPC, whose callers set deadlines. */
 export const defaultTimeoutMs = 15_000;
 
-/** Timeout of a forwarded request. `grpc`: the caller's grpc-timeout is honoured, up to the timeout when there is one. */
+/**
+ * Timeout of a forwarded request. `grpc`: the caller's grpc-timeout is honoured, up to the timeout when there is one; who sends none has the timeout (Envoy looks at `timeout` no more where there is a
+ * `max_stream_duration`; other clients do).
+ */
 export function timeoutFields(timeoutMs: number, grpc: boolean): ForwardInit {
   const timeout = durationOf(timeoutMs);
-  return grpc ? { timeout, maxStreamDuration: { grpcTimeoutHeaderMax: timeout } } : { timeout };
+  if (!grpc) return { timeout };
+  const most = timeoutMs > 0 ? { maxStreamDuration: timeout } : {};
+  return { timeout, maxStreamDuration: { ...most, grpcTimeoutHeaderMax: timeout } };
 }
 
 /** Forwards to the backends by weight. The share of those that do not exist goes to a cluster that nobody has. */

@@ -2,7 +2,7 @@
  * What may be in flight to one cluster at a time: Envoy's `circuit_breakers.thresholds[DEFAULT]`. Counts places and shows in a gauge when
  * there is none left. Not the circuit breaker of design.md's words.
  */
-import type { CircuitBreakerThresholds } from '../config/cluster-config.ts';
+import type { CircuitBreakerThresholds, RetryBudgetConfig } from '../config/cluster-config.ts';
 import type { Counter, Gauge } from '../stats/stat-store.ts';
 
 /** One limit. */
@@ -55,6 +55,7 @@ export class Bulkhead {
   readonly requests: Places;
   readonly retries: Places;
   readonly #stats: BulkheadStats;
+  readonly #budget: RetryBudgetConfig | null;
   #repeats = 0;
 
   constructor(limits: CircuitBreakerThresholds, stats: BulkheadStats) {
@@ -62,6 +63,8 @@ export class Bulkhead {
     this.pending = new Places(limits.maxPendingRequests, stats.pendingOpen);
     this.requests = new Places(limits.maxRequests, stats.requestsOpen);
     this.retries = new Places(limits.maxRetries, stats.retriesOpen);
+    this.#budget = limits.retryBudget ?? null;
+    if (this.#budget !== null) stats.retriesOpen.value = 0;
     this.#stats = stats;
   }
 
@@ -94,13 +97,30 @@ export class Bulkhead {
     return true;
   }
 
+  /** Retries that may be in flight now: `max_retries`, or what the budget gives. */
+  get mostRetries(): number {
+    const budget = this.#budget;
+    if (budget === null) return this.retries.most;
+    const inFlight = this.requests.taken + this.pending.taken;
+    return Math.max(Math.floor((budget.percent / 100) * inFlight), budget.minRetries);
+  }
+
   tryRetry(): boolean {
-    if (!this.retries.left) {
+    const most = this.mostRetries;
+    const { taken } = this.retries;
+    if (taken >= most) {
+      this.#stats.retriesOpen.value = 1;
       this.#stats.retryOverflow.value++;
       return false;
     }
     this.retries.take();
+    this.#stats.retriesOpen.value = taken + 1 >= most ? 1 : 0;
     return true;
+  }
+
+  endRetry(): void {
+    this.retries.giveBack();
+    if (this.#budget !== null) this.#stats.retriesOpen.value = this.retries.taken >= this.mostRetries ? 1 : 0;
   }
 
   /** For a request that met a stale connection: at most a fifth of the active requests (the share that linkerd's retry budget allows), ten always. */

@@ -2,6 +2,7 @@
 import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { BulkheadStats } from './bulkhead.ts';
+import type { RetryEvent, UpstreamTimeLimit } from './upstream.ts';
 
 export class ClusterStats implements BulkheadStats {
   readonly connections: Counter;
@@ -30,8 +31,8 @@ export class ClusterStats implements BulkheadStats {
   readonly cancelled: Counter;
   readonly retries: Counter;
   readonly retryOverflow: Counter;
-  readonly timeouts: Counter;
-  readonly perTryTimeouts: Counter;
+  readonly timeLimits: Readonly<Record<UpstreamTimeLimit, Counter>>;
+  readonly retryEvents: Readonly<Record<RetryEvent, Counter>>;
   readonly resetsReceived: Counter;
   readonly resetsSent: Counter;
   readonly noHealthyHost: Counter;
@@ -86,8 +87,19 @@ export class ClusterStats implements BulkheadStats {
     this.cancelled = counter('upstream_rq_cancelled');
     this.retries = counter('upstream_rq_retry');
     this.retryOverflow = counter('upstream_rq_retry_overflow');
-    this.timeouts = counter('upstream_rq_timeout');
-    this.perTryTimeouts = counter('upstream_rq_per_try_timeout');
+    this.timeLimits = {
+      route: counter('upstream_rq_timeout'),
+      try: counter('upstream_rq_per_try_timeout'),
+      'try-idle': counter('upstream_rq_per_try_idle_timeout'),
+      'try-duration': counter('upstream_rq_max_duration_reached'),
+    };
+    this.retryEvents = {
+      success: counter('upstream_rq_retry_success'),
+      limit: counter('upstream_rq_retry_limit_exceeded'),
+      abandoned: counter('retry_or_shadow_abandoned'),
+      backoff: counter('upstream_rq_retry_backoff_exponential'),
+      'backoff-told': counter('upstream_rq_retry_backoff_ratelimited'),
+    };
     this.resetsReceived = counter('upstream_rq_rx_reset');
     this.resetsSent = counter('upstream_rq_tx_reset');
     this.noHealthyHost = counter('upstream_cx_none_healthy');
@@ -113,6 +125,28 @@ export class ClusterStats implements BulkheadStats {
     const statusClass = (status / 100) | 0;
     const byClass = this.#byClass[statusClass] ?? this.#classCounter(statusClass);
     byClass.value++;
+  }
+
+  /** Counts an answer that nobody got, because it was retried. Rare: looked up by name. */
+  countRetried(status: number): void {
+    const prefix = `${this.#prefix}retry.upstream_rq_`;
+    this.#store.counter(`${prefix}completed`).value++;
+    this.#store.counter(`${prefix}${status}`).value++;
+    this.#store.counter(`${prefix}${(status / 100) | 0}xx`).value++;
+  }
+
+  /** For the limits of priority HIGH: gauges of its own, counters shared. Made when such a request comes. */
+  highBulkhead(): BulkheadStats {
+    const gauge = (name: string): Gauge => this.#store.gauge(`${this.#prefix}circuit_breakers.high.${name}_open`);
+    return {
+      connectionsOpen: gauge('cx'),
+      pendingOpen: gauge('rq_pending'),
+      requestsOpen: gauge('rq'),
+      retriesOpen: gauge('rq_retry'),
+      connectionOverflow: this.connectionOverflow,
+      pendingOverflow: this.pendingOverflow,
+      retryOverflow: this.retryOverflow,
+    };
   }
 
   /** A gauge of our own family for Prometheus, beside Envoy's names: `outrigger_bulkhead_in_use{cluster,limit}` and so on. */

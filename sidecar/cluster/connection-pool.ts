@@ -11,6 +11,7 @@
 import type { ClientConnection } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { Bulkhead } from './bulkhead.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
 import type { PendingStream, StreamRequest } from './upstream.ts';
@@ -29,14 +30,14 @@ export interface PoolContext {
   readonly maxConnectionDurationMs: number;
   nowMs(): number;
   /** Takes a place among the cluster's connections; `force`: even beyond the limit. */
-  tryOpenConnection(host: RunningHost, force: boolean): boolean;
+  tryOpenConnection(pool: ConnectionPool, force: boolean): boolean;
   /** Begins to connect. What becomes of it is told to the pool, never from inside this call. */
   connect(pool: ConnectionPool): PooledConnection;
   /** Takes a place among the cluster's waiting requests. */
-  tryPend(): boolean;
-  unpend(): void;
+  tryPend(pool: ConnectionPool): boolean;
+  unpend(pool: ConnectionPool): void;
   /** Takes a place among the cluster's requests, for a stream that begins. */
-  tryBeginRequest(host: RunningHost): boolean;
+  tryBeginRequest(pool: ConnectionPool): boolean;
   onIdleTimeout(): void;
   onMaxRequests(): void;
   onMaxDuration(): void;
@@ -72,6 +73,8 @@ const shortestSweepMs = 25;
 export class ConnectionPool implements TimerTarget {
   readonly host: RunningHost;
   readonly protocol: PoolProtocol;
+  /** The cluster's limits for requests of this pool's priority. */
+  readonly places: Bulkhead;
   readonly #context: PoolContext;
   /** Every connection that is not gone, connecting ones too. */
   readonly connections = new Set<PooledConnection>();
@@ -87,9 +90,10 @@ export class ConnectionPool implements TimerTarget {
   readonly #sweep: WheelTimer;
   #sweepDueMs = 0;
 
-  constructor(host: RunningHost, protocol: PoolProtocol, context: PoolContext) {
+  constructor(host: RunningHost, protocol: PoolProtocol, places: Bulkhead, context: PoolContext) {
     this.host = host;
     this.protocol = protocol;
+    this.places = places;
     this.#context = context;
     this.#streamsPerConnection = protocol === 'http1' ? 1 : usualHttp2Streams;
     this.#sweep = new WheelTimer(this);
@@ -110,7 +114,7 @@ export class ConnectionPool implements TimerTarget {
       this.#give(connection, request);
       return null;
     }
-    if (!this.#context.tryPend()) {
+    if (!this.#context.tryPend(this)) {
       request.onStreamFailed(pendingOverflow, this.host);
       return null;
     }
@@ -260,7 +264,7 @@ export class ConnectionPool implements TimerTarget {
 
   /** `connection` can take a stream and is not listed. */
   #give(connection: PooledConnection, request: StreamRequest): void {
-    if (!this.#context.tryBeginRequest(this.host)) {
+    if (!this.#context.tryBeginRequest(this)) {
       this.#putAvailable(connection);
       request.onStreamFailed(requestOverflow, this.host);
       return;
@@ -280,7 +284,7 @@ export class ConnectionPool implements TimerTarget {
   /** Opens as many connections as those that wait will need, as far as the limit goes. */
   #connectForWaiting(): void {
     while (this.#waitingCount > this.#connecting * this.#streamsPerConnection) {
-      if (!this.#context.tryOpenConnection(this.host, this.connections.size === 0)) return;
+      if (!this.#context.tryOpenConnection(this, this.connections.size === 0)) return;
       this.#connecting++;
       this.connections.add(this.#context.connect(this));
     }
@@ -303,7 +307,7 @@ export class ConnectionPool implements TimerTarget {
     waiting.previous = null;
     waiting.done = true;
     this.#waitingCount--;
-    this.#context.unpend();
+    this.#context.unpend(this);
   }
 
   #shiftWaiting(): Waiting | null {

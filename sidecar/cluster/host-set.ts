@@ -73,14 +73,14 @@ export class HostSet {
     return null;
   }
 
-  /** Some host that `avoided` does not hold, healthier ones first; null when there is none. Only for retries: it looks at every group. */
-  otherThan(avoided: ReadonlyArray<unknown>): RunningHost | null {
+  /** Some host that fits, healthier ones first; null when there is none. Only for retries: it looks at every group. */
+  find(fits: (host: RunningHost) => boolean): RunningHost | null {
     for (const { groups } of this.#shares) {
       for (const { hosts } of groups) {
         const start = Math.floor(this.#random() * hosts.length);
         for (let i = 0; i < hosts.length; i++) {
           const host = hosts[(start + i) % hosts.length]!;
-          if (!avoided.includes(host)) return host;
+          if (fits(host)) return host;
         }
       }
     }

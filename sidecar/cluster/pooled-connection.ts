@@ -33,7 +33,7 @@ export interface ConnectionContext {
     error: ProxyError,
   ): void;
   /** A connection that took a place is no more. `remotely`: the peer ended it; `withRequests`: streams were cut. */
-  onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void;
+  onConnectionGone(pool: ConnectionPool, remotely: boolean, withRequests: boolean): void;
   addBytes(received: number, sent: number): void;
 }
 
@@ -191,7 +191,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
       const now = this.#context.nowMs();
       this.pool.host.idle.onClose(now - this.idleSinceMs, now);
     }
-    this.#context.onConnectionGone(this.pool.host, remotely, remotely ? error !== null : this.#cutStreams);
+    this.#context.onConnectionGone(this.pool, remotely, remotely ? error !== null : this.#cutStreams);
     this.pool.onGone(this);
   }
 
@@ -200,7 +200,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     if (this.#gone) return;
     this.#gone = true;
     this.collectBytes();
-    this.#context.onConnectionGone(this.pool.host, reason !== null, false);
+    this.#context.onConnectionGone(this.pool, reason !== null, false);
     if (reason !== null) this.#context.onConnectFailed(this.pool.host, reason, peerReason, error);
     this.pool.onConnectFailed(this, error);
   }

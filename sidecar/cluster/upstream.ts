@@ -36,11 +36,31 @@ export interface PendingStream {
 export interface LoadBalancerContext {
   /** Hosts tried before by this request, to be avoided when there is another. */
   readonly triedHosts: ReadonlyArray<Host> | null;
+  /** Hosts that are canaries (metadata `envoy.lb`, `canary`) are avoided when there is another; default false. */
+  readonly avoidCanaries?: boolean;
 }
+
+/** The limits of time that a cluster counts: of the whole request, of one try, of its silence, of its stream from beginning to end. */
+export type UpstreamTimeLimit = 'route' | 'try' | 'try-idle' | 'try-duration';
+
+/**
+ * How an answer is counted, beside what it says of its host: as the caller's (`upstream_rq_503`), as one that was retried (`retry.upstream_rq_503`), or not at all, because nobody
+ * got it.
+ */
+export type CountedAs = 'answer' | 'retry' | 'nothing';
+
+/**
+ * What became of a retry, for counters: it led to an answer that was not retried, or the policy allows no more, or the body is too long to be kept; and how long the pause before it was:
+ * by back-off, or as the
+ * service said; these two are counted when the attempt is sent.
+ */
+export type RetryEvent = 'success' | 'limit' | 'abandoned' | 'backoff' | 'backoff-told';
 
 /** A cluster that runs: hosts, balancer, pools, limits, statistics. */
 export interface Cluster {
   readonly config: ClusterConfig;
+  /** The same cluster for requests of routes with priority HIGH: limits, connections and retries of their own (Envoy). Optional for fakes, which have one priority. */
+  highPriority?(): Cluster;
   /**
    * Asks for a stream. May call back synchronously (then returns null). `downstreamVersion` decides the protocol of `same-as-downstream` clusters.
    */
@@ -51,14 +71,18 @@ export interface Cluster {
   ): PendingStream | null;
   /**
    * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection.
-   * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away).
+   * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away). `counted`: default `answer`.
    */
-  onResponse(host: Host, status: number, durationMs: number): void;
-  /** The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. Beside onResponse, not instead. Optional for fakes. */
-  onTimeout?(host: Host | null, perTry: boolean): void;
+  onResponse(host: Host, status: number, durationMs: number, counted?: CountedAs): void;
+  /** The caller gets a status of ours instead of an answer of the upstream's: it is among `upstream_rq_…` too (Envoy). Optional for fakes. */
+  onOwnAnswer?(status: number): void;
+  /** The router gave a request up for time: `upstream_rq_timeout`, `_per_try_timeout`, `_per_try_idle_timeout`, `_max_duration_reached`. Beside onResponse, not instead. Optional for fakes. */
+  onTimeout?(host: Host | null, kind: UpstreamTimeLimit): void;
   /** The router reset a stream before its response was whole: `upstream_rq_tx_reset`. Beside onResponse. Optional for fakes. */
   onLocalReset?(): void;
-  /** Active retries are limited by `limits.maxRetries`: true takes a place (give it back with endRetry). */
+  /** What became of retries, for counters. Optional for fakes. */
+  onRetryEvent?(event: RetryEvent): void;
+  /** Active retries are limited by `limits.maxRetries`, or a retry budget: true takes a place (give it back with endRetry). */
   tryBeginRetry(): boolean;
   endRetry(): void;
   /** Repeats that no policy asked for, on connections that were stale, are limited too: true takes a place (give it back with endRepeat). */

@@ -40,7 +40,7 @@ const wellKnownNames: Readonly<Record<string, number>> = Object.assign(Object.cr
 
 /**
  * Names that the connection manager and the router look for beyond the codecs' own: a number each, so that one walk over a head finds them all. 0 is every
- * other name; `envoyControl` every other `x-envoy-…`, `outriggerControl` every `x-outrigger-…`.
+ * other name; `retryControl` what callers ask of retries; `envoyControl` every other `x-envoy-…`, `outriggerControl` every `x-outrigger-…`.
  */
 export const headerRole = {
   none: 0,
@@ -58,6 +58,7 @@ export const headerRole = {
   server: 12,
   upstreamServiceTime: 13,
   grpcStatus: 14,
+  retryControl: 15,
 } as const;
 
 const roleNames: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
@@ -73,6 +74,14 @@ const roleNames: Readonly<Record<string, number>> = Object.assign(Object.create(
   'grpc-timeout': headerRole.grpcTimeout,
   server: headerRole.server,
   'grpc-status': headerRole.grpcStatus,
+  'x-envoy-retry-on': headerRole.retryControl,
+  'x-envoy-retry-grpc-on': headerRole.retryControl,
+  'x-envoy-max-retries': headerRole.retryControl,
+  'x-envoy-retriable-status-codes': headerRole.retryControl,
+  'x-envoy-retriable-header-names': headerRole.retryControl,
+  'x-envoy-upstream-rq-per-try-timeout-ms': headerRole.retryControl,
+  'x-envoy-upstream-rq-timeout-alt-response': headerRole.retryControl,
+  'x-envoy-hedge-on-per-try-timeout': headerRole.retryControl,
 });
 
 function roleOf(lower: string): number {

@@ -24,11 +24,15 @@ export interface ClusterConfig {
   readonly protocol: 'http1' | 'http2' | 'same-as-downstream' | 'auto';
   readonly http2: Http2Options;
   readonly limits: CircuitBreakerThresholds;
+  /** `thresholds[HIGH]`, for routes with that priority. Absent: Envoy's defaults. */
+  readonly highLimits?: CircuitBreakerThresholds;
   /** `common_http_protocol_options.idle_timeout`: default 1 h in Envoy; ours 60 s towards apps, set by the control plane. 0: none. */
   readonly idleTimeoutMs: number;
   /** `max_requests_per_connection`; 0: no limit. */
   readonly maxRequestsPerConnection: number;
   readonly maxConnectionDurationMs: number;
+  /** `common_http_protocol_options.max_stream_duration`: of one try, from when it has a connection. Absent: no limit. */
+  readonly maxStreamDurationMs?: number;
   readonly maxHeadBytes: number;
   readonly maxFields: number;
   /** `per_connection_buffer_limit_bytes`. */
@@ -47,12 +51,22 @@ export interface TransportSocketMatch {
   readonly tls: TlsClientConfig | null;
 }
 
-/** `circuit_breakers.thresholds[DEFAULT]`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
+/** One priority of `circuit_breakers.thresholds`: what may be in flight (bulkhead). Envoy's defaults: 1024, 1024, 1024, 3. */
 export interface CircuitBreakerThresholds {
   readonly maxConnections: number;
   readonly maxPendingRequests: number;
   readonly maxRequests: number;
   readonly maxRetries: number;
+  /** Instead of `maxRetries`. Absent: none. */
+  readonly retryBudget?: RetryBudgetConfig;
+}
+
+/** Envoy's `retry_budget`: retries that may be in flight, by what is in flight altogether. */
+export interface RetryBudgetConfig {
+  /** Of the requests that are active or wait for a connection; default 20. */
+  readonly percent: number;
+  /** Always allowed; default 3. */
+  readonly minRetries: number;
 }
 
 export interface LoadAssignmentConfig {

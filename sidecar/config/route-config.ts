@@ -76,25 +76,61 @@ export interface ForwardActionConfig {
   readonly kind: 'forward';
   /** One entry for `cluster`, several for `weighted_clusters`. */
   readonly clusters: readonly WeightedClusterConfig[];
-  /** `timeout`: default 15 s; 0: none. */
+  /** `timeout`: default 15 s; 0: none, which is also what a route with `max_stream_duration` has (Envoy). */
   readonly timeoutMs: number;
   /** `idle_timeout` of the stream; null: the connection manager's; 0: none. */
   readonly idleTimeoutMs: number | null;
   /** `max_stream_duration`: duration, and the cap on `grpc-timeout` (`grpc_timeout_header_max`); null: not set. 0 as cap: honour the caller's as it is. */
   readonly maxStreamDurationMs: number | null;
   readonly grpcTimeoutHeaderMaxMs: number | null;
+  /** `grpc_timeout_header_offset`: taken off the caller's; 0: none. */
+  readonly grpcTimeoutHeaderOffsetMs: number;
   readonly prefixRewrite: string;
   /** '' : authority kept. */
   readonly hostRewrite: string;
+  /** The route's, or else its virtual host's. */
   readonly retry: RetryPolicyConfig | null;
+  /** `priority` HIGH: limits and connections of their own. */
+  readonly highPriority: boolean;
+  /** `hedge_policy.hedge_on_per_try_timeout` of the route or its virtual host: a try that takes long is not given up, another is sent beside it. */
+  readonly hedgeOnPerTryTimeout: boolean;
+  /** `per_request_buffer_limit_bytes` of the route or its virtual host: how much of a body is kept to be sent again; null: the listener's buffer limit where retries are configured, else 64 KiB. */
+  readonly replayLimitBytes: number | null;
+  /** `include_request_attempt_count` and `include_attempt_count_in_response` of the virtual host. A second attempt always says that it is one. */
+  readonly attemptCountInRequest: boolean;
+  readonly attemptCountInResponse: boolean;
   readonly clusterNotFoundStatus: number;
 }
 
-/** What is honoured so far; the rest of RetryPolicy comes with the resilience work and is refused until then. */
+/** Envoy's RetryPolicy of a route, or of its virtual host where the route has none. */
 export interface RetryPolicyConfig {
+  /** `retry_on`: names of sidecar/router/retry-conditions.ts; empty: nothing is retried beyond the free repeats. */
   readonly retryOn: readonly string[];
+  /** `num_retries`, default 1. */
   readonly maxRetries: number;
+  /** `per_try_timeout` and `per_try_idle_timeout`; 0: none. */
   readonly perTryTimeoutMs: number;
+  readonly perTryIdleTimeoutMs: number;
+  readonly retriableStatusCodes: readonly number[];
+  readonly retriableHeaders: readonly HeaderMatchConfig[];
+  readonly retriableRequestHeaders: readonly HeaderMatchConfig[];
+  /** `retry_back_off`: default 25 ms, and ten times the base. */
+  readonly baseBackoffMs: number;
+  readonly maxBackoffMs: number;
+  /** `rate_limited_retry_back_off`; empty: none. */
+  readonly resetHeaders: readonly ResetHeaderConfig[];
+  /** Its `max_interval`, default 300 s. */
+  readonly maxResetMs: number;
+  /** `retry_host_predicate` has omit_canary_hosts. previous_hosts needs no mention: hosts that were tried are always avoided. */
+  readonly omitCanaryHosts: boolean;
+}
+
+/** A response header that says when to ask again. */
+export interface ResetHeaderConfig {
+  /** Lower case. */
+  readonly name: string;
+  /** Seconds from now, or a moment in seconds since 1970. */
+  readonly format: 'seconds' | 'unix-timestamp';
 }
 
 export interface WeightedClusterConfig {

@@ -3,7 +3,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import { anyPath, forward, pathMatch, route } from './test/configs.ts';
+import { anyPath, forward, pathMatch, retryPolicy, route } from './test/configs.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
 const unsent = new ProxyError({
@@ -305,7 +305,7 @@ test('no healthy host is an answer, not an accident: 503 UH at once', () => {
 });
 
 test('a retry policy allows further attempts after a pause, then says URX', () => {
-  const retry = { retryOn: ['connect-failure'], maxRetries: 2, perTryTimeoutMs: 0 };
+  const retry = retryPolicy(['connect-failure'], 2);
   const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { retry }))] });
   rig.random = 0.5;
   rig.cluster.failNext.push(connectFailed, connectFailed, connectFailed, connectFailed, connectFailed);
@@ -319,7 +319,7 @@ test('a retry policy allows further attempts after a pause, then says URX', () =
   expect(rig.downstream.head!.status).toBe(503);
   expect(rig.cluster.retryPlaces).toBe(3);
   ended(rig);
-  expect(rig.logged).toMatchObject({ flags: 'URX', attempts: 5 });
+  expect(rig.logged).toMatchObject({ flags: 'URX,UF', attempts: 5 });
 });
 
 test('the route timeout runs from the end of the request and answers 504 UT', () => {
@@ -334,7 +334,7 @@ test('the route timeout runs from the end of the request and answers 504 UT', ()
   expect(rig.downstream.head!.status).toBe(504);
   expect(rig.cluster.last.resetBy!.http2Code).toBe(8);
   ended(rig);
-  expect(rig.logged).toMatchObject({ flags: 'UT', details: 'upstream_response_timeout' });
+  expect(rig.logged).toMatchObject({ flags: 'UT', details: 'response_timeout' });
   expect(rig.cluster.outcomes).toEqual([504]);
   expect(rig.cluster.timeouts).toBe(1);
 });
@@ -376,7 +376,7 @@ test('grpc-timeout within its cap is the timeout, and what the next hop is told;
   expect(rig.downstream.head!.status).toBe(200);
   expect(rig.downstream.head!.fields.get('grpc-status')).toBe('4');
   ended(rig);
-  expect(rig.logged).toMatchObject({ grpc_status: 4, flags: 'UT' });
+  expect(rig.logged).toMatchObject({ grpc_status: 4, flags: 'UMSDR', details: 'max_duration_timeout' });
 });
 
 test('grpc-timeout runs from the start of the call, whether its stream of messages has ended or not', () => {

@@ -13,9 +13,10 @@ import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-he
 import { ProxyError } from '../codec/proxy-error.ts';
 import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
 import type { GateVerdict } from '../filters/request-gate.ts';
+import type { CallerRetry } from '../router/caller-retry.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
-import type { FilteredStream, StreamFilter } from '../router/stream-filter.ts';
+import type { FilteredStream, RetryReason, StreamFilter } from '../router/stream-filter.ts';
 import { StreamLimits } from '../router/stream-limits.ts';
 import type { TimerTarget } from '../runtime/timer-wheel.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
@@ -52,12 +53,14 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   grpc = false;
   grpcTimeout = '';
   callerTimeoutMs = -1;
+  callerRetry: CallerRetry | null = null;
   route: RouteEntry | null = null;
   target: WeightedTarget | null = null;
   responseHead: ResponseHead | null = null;
   responseTrailers: HeaderFields | null = null;
   status = 0;
   flag = '';
+  retryFlag: '' | 'URX' | 'UO' = '';
   details = '';
   grpcStatus = '';
   bytesReceived = 0;
@@ -107,6 +110,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.grpc = admission.grpc;
     this.grpcTimeout = admission.grpcTimeout;
     this.callerTimeoutMs = admission.callerTimeoutMs;
+    this.callerRetry = admission.callerRetry;
     const { limits } = this;
     limits.idleMs = config.streamIdleTimeoutMs;
     if (config.maxStreamDurationMs > 0) limits.durationDueMs = this.startMs + config.maxStreamDurationMs;
@@ -218,7 +222,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.#downstream.resumeReading();
   }
 
-  onRetry(reason: 'connection' | 'policy'): void {
+  onRetry(reason: RetryReason): void {
     const { manager, info } = this.#connection;
     manager.metricsOf(this.route, this.target, info.sourceLabel).countRetry(reason);
   }
@@ -238,6 +242,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     }
     this.status = head.status;
     this.responseHead = head;
+    // The time for the whole request is for those that are not answered yet (Envoy).
+    this.limits.requestDueMs = Infinity;
     responseFields.clean(head.fields, head.status === 101);
     if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
     if (config.alwaysSetRequestIdInResponse && this.requestId !== '') head.fields.set(requestIdName, this.requestId);
@@ -343,7 +349,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     const now = this.#connection.context.clock.nowMs();
     const limit = this.limits.due(now);
     if (limit === null) return;
-    if (limit === 'backoff') {
+    if (limit === 'backoff' || limit === 'try' || limit === 'try-idle' || limit === 'try-duration') {
       this.#filter!.onTimeLimit(limit, now);
       if (!this.#finished) this.limits.arm();
     } else if (limit === 'route') {
@@ -371,6 +377,9 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
+    // As Envoy lists them: that there was no other attempt, then what happened.
+    if (this.retryFlag !== '' && this.retryFlag !== this.flag)
+      this.flag = this.flag === '' ? this.retryFlag : `${this.retryFlag},${this.flag}`;
     const metrics = manager
       .metricsOf(this.route, this.target, connection.info.sourceLabel)
       .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ProxyError, type RetrySafety } from '../codec/proxy-error.ts';
-import { anyPath, forward, route } from './test/configs.ts';
+import type { ForwardActionConfig } from '../config/route-config.ts';
+import { anyPath, forward, retryPolicy, route } from './test/configs.ts';
 import type { FakeClientStream } from './test/fake-peers.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
@@ -26,6 +27,9 @@ type Step =
   | { readonly kind: 'connect-fails' | 'up-reset'; readonly retry: RetrySafety }
   | { readonly kind: 'up-head'; readonly status: number; readonly end: boolean }
   | { readonly kind: 'up-data'; readonly size: number }
+  /** Of an attempt that another was sent beside. */
+  | { readonly kind: 'slow-head'; readonly status: number; readonly end: boolean }
+  | { readonly kind: 'slow-reset' }
   | { readonly kind: 'time'; readonly ms: number };
 
 const size = fc.constantFrom(0, 1, 700, 40_000);
@@ -51,6 +55,8 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   fc.record({ kind: fc.constantFrom('connect-fails' as const, 'up-reset' as const), retry }),
   fc.record({ kind: fc.constant('up-head' as const), status: fc.constantFrom(101, 200, 204, 503), end: fc.boolean() }),
   fc.record({ kind: fc.constant('up-data' as const), size }),
+  fc.record({ kind: fc.constant('slow-head' as const), status: fc.constantFrom(200, 503), end: fc.boolean() }),
+  fc.record({ kind: fc.constant('slow-reset' as const) }),
   fc.record({ kind: fc.constant('time' as const), ms: fc.constantFrom(8, 40, 400, 2_000) }),
 );
 
@@ -64,6 +70,8 @@ class Player {
   #upBlocked = false;
   #upHead = false;
   #upOver = false;
+  /** Streams that have had an end of their own, or a head. */
+  readonly #answered = new Set<FakeClientStream>();
   #tunnel = false;
   sent = '';
   /** A POST met an end after which the service may have acted on it. */
@@ -142,6 +150,16 @@ class Player {
         if (!this.#live || this.#requestEnded || (this.#upgrade && !this.#tunnel)) return;
         this.#request(next);
         return;
+      case 'slow-head':
+      case 'slow-reset': {
+        const slow = cluster.streams.slice(0, -1).find((each) => each.resetBy === null && !this.#answered.has(each));
+        if (slow === undefined || this.#upgrade) return;
+        this.#answered.add(slow);
+        if (next.kind === 'slow-reset') slow.receiver.onReset(this.#error('never'));
+        else slow.receiver.onHead(answer(next.status), next.end);
+        if (next.kind === 'slow-reset') slow.pauses = 0;
+        return;
+      }
       default:
         if (up !== null) this.#response(next, up);
     }
@@ -172,6 +190,7 @@ class Player {
         return;
       case 'up-reset':
         this.#upOver = true;
+        this.#answered.add(up);
         // A stream that is dead is not paused any more.
         up.pauses = 0;
         if (this.#posts && next.retry !== 'unsent') this.mayHaveActed = true;
@@ -183,6 +202,7 @@ class Player {
       case 'up-head': {
         if (this.#upHead) return;
         this.#upHead = true;
+        this.#answered.add(up);
         const status = next.status === 101 && !this.#upgrade ? 200 : next.status;
         this.#tunnel = status === 101;
         if (this.#upgrade && !this.#tunnel) this.#requestEnded = true;
@@ -208,49 +228,82 @@ class Player {
   }
 }
 
+function rigFor(connectsAtOnce: boolean, reused: boolean, action: Partial<ForwardActionConfig>): StreamRig {
+  const rig = new StreamRig({
+    routes: [route('r', anyPath, forward('orders', { timeoutMs: 4_000, grpcTimeoutHeaderMaxMs: 0, ...action }))],
+    config: { streamIdleTimeoutMs: 3_000, maxStreamDurationMs: 9_000 },
+    bufferLimitBytes: 30_000,
+  });
+  rig.cluster.connectsAtOnce = connectsAtOnce;
+  rig.cluster.reused = reused;
+  rig.random = 0.5;
+  return rig;
+}
+
+/** Plays to the end, and looks at what must be so however it went. */
+function finishAndCheck(rig: StreamRig, player: Player, steps: readonly Step[]): void {
+  const { downstream, cluster } = rig;
+  // What went upstream is what came, from its beginning, on every attempt.
+  for (const stream of cluster.streams) expect(player.sent.startsWith(stream.body)).toBe(true);
+  player.finish();
+  expect(rig.ends).toBe(1);
+  expect(rig.lines.length).toBe(1);
+  expect(rig.time.wheel.armedCount).toBe(0);
+  expect(downstream.pauses).toBe(0);
+  expect(cluster.waiting.length).toBe(0);
+  expect(cluster.retryPlaces).toBe(3);
+  expect(cluster.repeatPlaces).toBe(10);
+  expect(cluster.outcomes.length).toBe(cluster.streams.length);
+  for (const stream of cluster.streams) expect(stream.pauses).toBe(0);
+  // A second event of any kind changes nothing.
+  for (const next of steps) player.play(next);
+  expect(rig.ends).toBe(1);
+}
+
+const kinds = fc.constantFrom<'get' | 'post' | 'grpc' | 'upgrade'>('get', 'post', 'grpc', 'upgrade');
+const manySteps = fc.array(step, { maxLength: 40 });
+
 test('any interleaving of both sides, time and repeats ends the stream exactly once, and never posts twice', () => {
   fc.assert(
+    fc.property(kinds, fc.boolean(), fc.boolean(), manySteps, (kind, connectsAtOnce, reused, steps) => {
+      const retry = retryPolicy(['reset-before-request', 'connect-failure'], 2);
+      const rig = rigFor(connectsAtOnce, reused, { retry });
+      const player = new Player(rig, kind);
+      for (const next of steps) {
+        const attempts = rig.cluster.contexts.length;
+        const acted = player.mayHaveActed;
+        player.play(next);
+        // Never a second POST.
+        if (acted) expect(rig.cluster.contexts.length).toBe(attempts);
+        else if (player.mayHaveActed) expect(rig.ends).toBe(1);
+      }
+      finishAndCheck(rig, player, steps);
+    }),
+    { numRuns: 1_000 },
+  );
+});
+
+test('the same with every retry, tries that have a time of their own, and hedges', () => {
+  fc.assert(
     fc.property(
-      fc.constantFrom<'get' | 'post' | 'grpc' | 'upgrade'>('get', 'post', 'grpc', 'upgrade'),
+      kinds,
       fc.boolean(),
       fc.boolean(),
-      fc.array(step, { maxLength: 40 }),
-      (kind, connectsAtOnce, reused, steps) => {
-        const retryPolicy = { retryOn: ['reset-before-request', 'connect-failure'], maxRetries: 2, perTryTimeoutMs: 0 };
-        const rig = new StreamRig({
-          routes: [
-            route('r', anyPath, forward('orders', { timeoutMs: 4_000, grpcTimeoutHeaderMaxMs: 0, retry: retryPolicy })),
-          ],
-          config: { streamIdleTimeoutMs: 3_000, maxStreamDurationMs: 9_000 },
-          bufferLimitBytes: 30_000,
-        });
-        rig.cluster.connectsAtOnce = connectsAtOnce;
-        rig.cluster.reused = reused;
-        rig.random = 0.5;
+      fc.constantFrom(0, 100),
+      fc.constantFrom(0, 60),
+      manySteps,
+      (kind, connectsAtOnce, hedgeOnPerTryTimeout, perTryTimeoutMs, perTryIdleTimeoutMs, steps) => {
+        const retry = retryPolicy(['5xx', 'unavailable'], 3, { perTryTimeoutMs, perTryIdleTimeoutMs });
+        const rig = rigFor(connectsAtOnce, true, { retry, hedgeOnPerTryTimeout });
         const player = new Player(rig, kind);
         for (const next of steps) {
-          const attempts = rig.cluster.contexts.length;
-          const acted = player.mayHaveActed;
           player.play(next);
-          // Never a second POST.
-          if (acted) expect(rig.cluster.contexts.length).toBe(attempts);
-          else if (player.mayHaveActed) expect(rig.ends).toBe(1);
+          // One answer, and nothing of another.
+          if (rig.downstream.head !== null && rig.ends === 0)
+            expect(rig.cluster.streams.filter((stream) => stream.resetBy === null).length).toBeGreaterThan(0);
         }
-        const { downstream, cluster } = rig;
-        // What went upstream is what came, from its beginning, on every attempt.
-        for (const stream of cluster.streams) expect(player.sent.startsWith(stream.body)).toBe(true);
-        player.finish();
-        expect(rig.ends).toBe(1);
-        expect(rig.lines.length).toBe(1);
-        expect(rig.time.wheel.armedCount).toBe(0);
-        expect(downstream.pauses).toBe(0);
-        expect(cluster.waiting.length).toBe(0);
-        expect(cluster.retryPlaces).toBe(3);
-        expect(cluster.outcomes.length).toBe(cluster.streams.length);
-        for (const stream of cluster.streams) expect(stream.pauses).toBe(0);
-        // A second event of any kind changes nothing.
-        for (const next of steps) player.play(next);
-        expect(rig.ends).toBe(1);
+        expect(rig.cluster.contexts.length).toBeLessThanOrEqual(1 + 3 + 3);
+        finishAndCheck(rig, player, steps);
       },
     ),
     { numRuns: 1_000 },

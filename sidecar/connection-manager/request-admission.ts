@@ -9,6 +9,7 @@ import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { GateConfig } from '../config/gate-config.ts';
 import type { ForwardClientCertConfig, HttpConnectionManagerConfig } from '../config/listener-config.ts';
+import { CallerRetry } from '../router/caller-retry.ts';
 import { isGrpcContentType } from '../router/grpc-content-type.ts';
 import { parseTimeoutMs } from '../router/request-timeout.ts';
 import { isHopByHop, passedTe, removeListed } from './hop-by-hop.ts';
@@ -33,6 +34,7 @@ const proxyRoles: ReadonlySet<number> = new Set([
   headerRole.internal,
   headerRole.expectedTimeout,
   headerRole.upstreamTimeout,
+  headerRole.retryControl,
   headerRole.envoyControl,
   headerRole.outriggerControl,
 ]);
@@ -55,6 +57,8 @@ export class RequestAdmission {
   /** Milliseconds that a trusted caller waits; -1: it did not say. */
   callerTimeoutMs = -1;
   grpcTimeout = '';
+  /** What a trusted caller asks of retries; null: nothing. */
+  callerRetry: CallerRetry | null = null;
 
   /** `meshInbound`: the listener is for callers of a mesh in which proxies have identities. */
   constructor(config: HttpConnectionManagerConfig, meshInbound = false) {
@@ -109,6 +113,7 @@ export class RequestAdmission {
     let clientCert = '';
     this.grpc = false;
     this.grpcTimeout = '';
+    this.callerRetry = null;
     let to = 0;
     for (let from = 0; from < length; from++) {
       const name = fieldNames[from]!;
@@ -154,6 +159,11 @@ export class RequestAdmission {
           case headerRole.upstreamTimeout:
             drop = true;
             if (!untrusted) upstreamMs = parseTimeoutMs(value);
+            break;
+          case headerRole.retryControl:
+            // For this hop: the next one would retry too (Envoy).
+            drop = true;
+            if (!untrusted) (this.callerRetry ??= new CallerRetry()).note(name.lower, value);
             break;
           case headerRole.envoyControl:
           case headerRole.outriggerControl:

@@ -2,6 +2,7 @@
  * Our Prometheus metrics of requests, with bounded labels: nothing that a caller sends becomes a label value. A label set is resolved to its counters once and found
  * again by comparing a few numbers and short strings.
  */
+import type { RetryReason } from '../router/stream-filter.ts';
 import type { Counter, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 
 /** All families that have a route and a destination; see stale-request-metrics.ts. */
@@ -94,8 +95,8 @@ export class RequestMetrics {
     return made;
   }
 
-  /** A request is sent again: `connection` because its connection was stale or not to be had, `policy` because the route asks for it. */
-  countRetry(reason: 'connection' | 'policy'): void {
+  /** A request is sent again; see RetryReason. */
+  countRetry(reason: RetryReason): void {
     this.#store.counter('outrigger_retries_total', 'outrigger_retries_total', { ...this.#scope, reason }).value++;
   }
 }

@@ -1,20 +1,33 @@
 /** Compiled header and query matchers of a route. A matcher sees the values of one name as one list (RFC 9110 5.3), as Envoy's do. */
-import type { RequestHead } from '../codec/message-head.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
+import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { HeaderMatchConfig, QueryMatchConfig } from '../config/route-config.ts';
 import { isGrpcContentType } from './grpc-content-type.ts';
 import { compileStringMatcher, type StringMatcher } from './string-matcher.ts';
 
 export type HeadTest = (head: RequestHead) => boolean;
+export type ResponseTest = (head: ResponseHead) => boolean;
 
 export function compileHeaderTest(config: HeaderMatchConfig): HeadTest {
-  const { name, test, invert, treatMissingAsEmpty } = config;
-  if (test.kind === 'present') return (head) => ((headerValue(head, name) !== undefined) === test.present) !== invert;
+  return compileTest(config, requestValue);
+}
+
+/** The same of a response; `:status` reaches the status line. */
+export function compileResponseTest(config: HeaderMatchConfig): ResponseTest {
+  return compileTest(config, responseValue);
+}
+
+function compileTest<Head>(
+  { name, test, invert, treatMissingAsEmpty }: HeaderMatchConfig,
+  valueOf: (head: Head, name: string) => string | undefined,
+): (head: Head) => boolean {
+  if (test.kind === 'present') return (head) => ((valueOf(head, name) !== undefined) === test.present) !== invert;
   const matches: StringMatcher =
     test.kind === 'string'
       ? compileStringMatcher(test.match)
       : (value) => /^[+-]?\d+$/.test(value) && Number(value) >= test.start && Number(value) < test.end;
   return (head) => {
-    const value = headerValue(head, name) ?? (treatMissingAsEmpty ? '' : undefined);
+    const value = valueOf(head, name) ?? (treatMissingAsEmpty ? '' : undefined);
     // A missing header matches nothing, inverted or not (Envoy).
     if (value === undefined) return false;
     return matches(value) !== invert;
@@ -22,7 +35,7 @@ export function compileHeaderTest(config: HeaderMatchConfig): HeadTest {
 }
 
 /** The value of a header, or of a pseudo-header. */
-function headerValue(head: RequestHead, name: string): string | undefined {
+function requestValue(head: RequestHead, name: string): string | undefined {
   if (name.charCodeAt(0) === 58) {
     switch (name) {
       case ':method':
@@ -38,7 +51,14 @@ function headerValue(head: RequestHead, name: string): string | undefined {
     }
   }
   if (name === 'host') return head.authority;
-  const { names, values } = head.fields;
+  return fieldValue(head.fields, name);
+}
+
+function responseValue(head: ResponseHead, name: string): string | undefined {
+  return name === ':status' ? String(head.status) : fieldValue(head.fields, name);
+}
+
+function fieldValue({ names, values }: HeaderFields, name: string): string | undefined {
   let value: string | undefined;
   for (let i = 0; i < names.length; i++) {
     if (names[i]!.lower === name) value = value === undefined ? values[i]! : `${value},${values[i]!}`;

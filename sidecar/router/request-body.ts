@@ -8,7 +8,7 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import { holdLoan, type LoanBlock, releaseLoan } from '../transport/read-loan.ts';
 import type { StreamFilter } from './stream-filter.ts';
 
-/** Bytes of a body that are kept so that it can be sent again. */
+/** Bytes of a body that are kept so that it can be sent again, where no retries are configured. */
 export const maxReplayBytes = 64 * 1024;
 
 const emptyChunk = Buffer.alloc(0);

@@ -1,5 +1,11 @@
 import { expect, test } from 'vitest';
-import { formatGrpcTimeout, parseGrpcTimeout, requestTimeoutMs } from './request-timeout.ts';
+import {
+  formatGrpcTimeout,
+  parseGrpcTimeout,
+  requestTimeoutMs,
+  streamDurationMs,
+  tryTimeoutMs,
+} from './request-timeout.ts';
 
 test.each([
   ['1H', 3_600_000],
@@ -23,23 +29,48 @@ test('grpc-timeout is written rounded up, and never as none', () => {
 });
 
 test.each([
-  // timeoutMs, cap, gRPC?, grpc-timeout, caller's → expected
-  [15_000, null, false, '', -1, 15_000],
-  [0, null, false, '', -1, 0],
-  [15_000, null, true, '1S', -1, 15_000],
-  [15_000, 0, true, '20S', -1, 20_000],
-  [15_000, 5_000, true, '20S', -1, 5_000],
-  [15_000, 5_000, true, '', -1, 5_000],
-  [15_000, 0, true, '', -1, 0],
-  [15_000, 0, true, '0m', -1, 1],
-  [15_000, 0, false, '1S', -1, 15_000],
-  [15_000, null, false, '', 300, 300],
-  [0, null, false, '', 300, 300],
-  [100, null, false, '', 300, 100],
-  [100, null, false, '', 0, 100],
+  [15_000, -1, 15_000],
+  [0, -1, 0],
+  [15_000, 300, 300],
+  [0, 300, 300],
+  [100, 300, 100],
+  [100, 0, 100],
+])('a route of %d ms and a caller that waits %d ms → %d ms', (route, caller, expected) => {
+  expect(requestTimeoutMs(route, caller)).toBe(expected);
+});
+
+test.each([
+  // duration, cap, offset, grpc-timeout → expected
+  [null, null, 0, '', -1],
+  [null, null, 0, '1S', -1],
+  [0, null, 0, '', 0],
+  [3_000, null, 0, '1S', 3_000],
+  [3_000, 0, 0, '', 3_000],
+  [3_000, 0, 0, '20S', 20_000],
+  [null, 5_000, 0, '20S', 5_000],
+  [null, 5_000, 0, '1S', 1_000],
+  [null, 5_000, 0, '', -1],
+  [null, 0, 0, '0m', 1],
+  [null, 0, 0, 'soon', -1],
+  [null, 0, 100, '1S', 900],
+  [null, 5_000, 100, '20S', 4_900],
+  [null, 0, 100, '50m', 1],
 ] as const)(
-  'route %d ms, cap %s, gRPC %s with %j, caller %d → %d ms',
-  (timeoutMs, grpcTimeoutHeaderMaxMs, grpc, asked, caller, expected) => {
-    expect(requestTimeoutMs({ timeoutMs, grpcTimeoutHeaderMaxMs }, grpc, asked, caller)).toBe(expected);
+  'max_stream_duration %s, grpc_timeout_header_max %s less %d ms, with %j → %d ms',
+  (maxStreamDurationMs, grpcTimeoutHeaderMaxMs, grpcTimeoutHeaderOffsetMs, asked, expected) => {
+    const action = { maxStreamDurationMs, grpcTimeoutHeaderMaxMs, grpcTimeoutHeaderOffsetMs };
+    expect(streamDurationMs(action, asked)).toBe(expected);
+  },
+);
+
+test.each([
+  [100, 1_000, 100],
+  [1_000, 1_000, 0],
+  [100, 0, 100],
+  [0, 100, 0],
+])(
+  'a try of %d ms in a request of %d ms may take %d ms (Envoy: one that is not shorter is none)',
+  (perTry, whole, expected) => {
+    expect(tryTimeoutMs(perTry, whole)).toBe(expected);
   },
 );

@@ -1,28 +1,39 @@
-/** How long a request may take, from what the route says and what the caller asks for, and how the rest of it is told to the next hop. Envoy's FilterUtility::finalTimeout. */
+/** How long a request may take, from what the route says and what the caller asks for, and how the rest of it is told to the next hop. */
 import type { ForwardActionConfig } from '../config/route-config.ts';
 
 /**
- * Milliseconds; 0: no limit.
- *
- * A gRPC call on a route that honours `grpc-timeout` (`grpc_timeout_header_max`; 0: no cap) takes the caller's, capped; without one it takes the cap.
- * A trusted caller's `x-envoy-expected-rq-timeout-ms` or `x-envoy-upstream-rq-timeout-ms` (`callerTimeoutMs`, -1: none) shortens the rest: a deadline only ever shrinks on its way.
+ * Milliseconds from the end of the request until its answer is whole; 0: no limit. A trusted caller's `x-envoy-expected-rq-timeout-ms` or `x-envoy-upstream-rq-timeout-ms` (`callerTimeoutMs`, -1: none) shortens
+ * the route's: a deadline only ever shrinks on its way.
  */
-export function requestTimeoutMs(
-  action: Pick<ForwardActionConfig, 'timeoutMs' | 'grpcTimeoutHeaderMaxMs'>,
-  grpc: boolean,
+export function requestTimeoutMs(routeTimeoutMs: number, callerTimeoutMs: number): number {
+  if (callerTimeoutMs <= 0) return routeTimeoutMs;
+  return routeTimeoutMs === 0 ? callerTimeoutMs : Math.min(routeTimeoutMs, callerTimeoutMs);
+}
+
+/**
+ * Milliseconds from the beginning of the stream until its end; 0: no limit; -1: the connection manager's. A call with a `grpc-timeout` on a route that honours it (`grpc_timeout_header_max`; 0: no cap) has that, capped, less
+ * `grpc_timeout_header_offset`; everything else has the route's `max_stream_duration` (Envoy's ActiveStream::refreshDurationTimeout).
+ */
+export function streamDurationMs(
+  action: Pick<ForwardActionConfig, 'maxStreamDurationMs' | 'grpcTimeoutHeaderMaxMs' | 'grpcTimeoutHeaderOffsetMs'>,
   grpcTimeout: string,
-  callerTimeoutMs: number,
 ): number {
-  let timeoutMs = action.timeoutMs;
-  const capMs = action.grpcTimeoutHeaderMaxMs;
-  if (grpc && capMs !== null) {
-    const askedMs = grpcTimeout === '' ? -1 : parseGrpcTimeout(grpcTimeout);
-    if (askedMs < 0) timeoutMs = capMs;
-    // A deadline that has passed is the shortest time, not none.
-    else timeoutMs = Math.max(1, capMs > 0 ? Math.min(askedMs, capMs) : askedMs);
-  }
-  if (callerTimeoutMs > 0 && (timeoutMs === 0 || callerTimeoutMs < timeoutMs)) timeoutMs = callerTimeoutMs;
-  return timeoutMs;
+  const askedMs = heededGrpcTimeoutMs(action.grpcTimeoutHeaderMaxMs, grpcTimeout);
+  if (askedMs < 0) return action.maxStreamDurationMs ?? -1;
+  // A deadline that has passed is the shortest time, not none.
+  return Math.max(1, askedMs - action.grpcTimeoutHeaderOffsetMs);
+}
+
+/** The caller's `grpc-timeout`, capped; -1: it has none, or the route does not look at it. */
+function heededGrpcTimeoutMs(capMs: number | null, grpcTimeout: string): number {
+  if (capMs === null || grpcTimeout === '') return -1;
+  const askedMs = parseGrpcTimeout(grpcTimeout);
+  return capMs > 0 ? Math.min(askedMs, capMs) : askedMs;
+}
+
+/** The limit of one try: one that is not below the whole request's is none (Envoy). */
+export function tryTimeoutMs(perTryTimeoutMs: number, timeoutMs: number): number {
+  return timeoutMs > 0 && perTryTimeoutMs >= timeoutMs ? 0 : perTryTimeoutMs;
 }
 
 const unitMs: Readonly<Record<string, number>> = { H: 3_600_000, M: 60_000, S: 1_000, m: 1, u: 0.001, n: 0.000_001 };

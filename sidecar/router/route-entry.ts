@@ -1,6 +1,7 @@
 /** One route, compiled: what it matches, and what it does with a request. */
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ForwardActionConfig, RouteConfig, WeightedClusterConfig } from '../config/route-config.ts';
+import { AttemptRules } from './attempt-rules.ts';
 import { HeaderMutation } from './header-mutation.ts';
 import type { HeadTest } from './header-test.ts';
 import { compileHeadTests, compilePath } from './route-match.ts';
@@ -25,6 +26,8 @@ export class RouteEntry {
   readonly config: RouteConfig;
   readonly name: string;
   readonly forward: ForwardActionConfig | null;
+  /** Of `forward`; null without it. */
+  readonly rules: AttemptRules | null;
   readonly targets: readonly WeightedTarget[];
   readonly requestHeaders: readonly HeaderMutation[];
   readonly responseHeaders: readonly HeaderMutation[];
@@ -37,6 +40,7 @@ export class RouteEntry {
     this.config = config;
     this.name = config.name;
     this.forward = config.action.kind === 'forward' ? config.action : null;
+    this.rules = this.forward === null ? null : AttemptRules.compile(this.forward);
     this.targets = (this.forward?.clusters ?? []).map((cluster) => new WeightedTarget(cluster));
     this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0);
     this.requestHeaders = withOwn(HeaderMutation.compile(config.requestHeaders), outerRequest);

@@ -1,4 +1,4 @@
-/** Faults that the router finds or retells: a missing cluster, no answer in time, no attempts left, an answer that was cut. */
+/** Faults that the router finds or retells: a missing cluster, no answer in time, no attempts left, a body too long to be sent again, an answer that was cut. */
 import { ProxyError } from '../codec/proxy-error.ts';
 
 /** RFC 9113 7. */
@@ -19,23 +19,77 @@ export function noCluster(name: string, status: number): ProxyError {
   return new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message, status });
 }
 
-export function timedOut(timeoutMs: number): ProxyError {
+/** `status`: 0 for what the flag says (504). */
+export function timedOut(timeoutMs: number, status: number): ProxyError {
   return new ProxyError({
     flag: 'UT',
     source: 'upstream',
-    details: 'upstream_response_timeout',
+    details: 'response_timeout',
     message: `The service did not answer within ${Math.round(timeoutMs)} ms.`,
+    status,
     http2Code: cancelCode,
   });
 }
 
-/** `last`: how the last attempt failed. */
-export function retriesExhausted(last: ProxyError, attempts: number): ProxyError {
+export function tryTimedOut(kind: 'try' | 'try-idle', limitMs: number, status: number): ProxyError {
   return new ProxyError({
-    flag: 'URX',
+    flag: 'UT',
+    source: 'upstream',
+    details: kind === 'try' ? 'upstream_per_try_timeout' : 'upstream_per_try_idle_timeout',
+    message:
+      kind === 'try'
+        ? `The service did not answer within the ${Math.round(limitMs)} ms that one try may take.`
+        : `The service sent nothing for the ${Math.round(limitMs)} ms that one try may be silent.`,
+    status,
+    http2Code: cancelCode,
+  });
+}
+
+/** `requestEnded`: who has not sent its request yet is late itself. */
+export function tryTooLong(requestEnded: boolean): ProxyError {
+  return new ProxyError({
+    flag: 'UMSDR',
+    source: 'upstream',
+    details: 'upstream_max_stream_duration_reached',
+    message: 'The request took longer than a stream to this service may (max_stream_duration).',
+    status: requestEnded ? 504 : 408,
+    http2Code: cancelCode,
+  });
+}
+
+/** For an attempt whose answer nobody wants: it is retried, or another attempt was answered first. */
+export const notWanted = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'attempt_not_wanted',
+  message: 'Another attempt took the place of this one.',
+  http2Code: cancelCode,
+});
+
+/** `last`: how the last attempt failed. `flag`: why there is no other. */
+export function notRetried(last: ProxyError, flag: 'URX' | 'UO', attempts: number): ProxyError {
+  const why =
+    flag === 'URX'
+      ? `${attempts} attempts were made.`
+      : 'It was not sent again: too many retries to this service are in flight.';
+  return retold(last, last.details, `${last.message} ${why}`);
+}
+
+/** A retry would have followed if the body were still there. */
+export function tooLongToRetry(last: ProxyError, limitBytes: number): ProxyError {
+  return retold(
+    last,
+    last.details,
+    `${last.message} It was not sent again: its body is longer than the ${limitBytes} bytes that are kept for that.`,
+  );
+}
+
+function retold(last: ProxyError, details: string, message: string): ProxyError {
+  return new ProxyError({
+    flag: last.flag,
     source: last.source,
-    details: last.details,
-    message: `${last.message} ${attempts} attempts were made.`,
+    details,
+    message,
     status: last.status,
     http2Code: last.http2Code,
   });
@@ -46,11 +100,5 @@ const before = 'upstream_reset_before_response_started';
 /** The same fault, told as one that met a response under way. */
 export function afterStart(error: ProxyError): ProxyError {
   if (!error.details.startsWith(before)) return error;
-  return new ProxyError({
-    flag: error.flag,
-    source: error.source,
-    details: `upstream_reset_after_response_started${error.details.slice(before.length)}`,
-    message: error.message,
-    http2Code: error.http2Code,
-  });
+  return retold(error, `upstream_reset_after_response_started${error.details.slice(before.length)}`, error.message);
 }

@@ -1,12 +1,14 @@
 /**
- * The last filter: sends the request where its route says and brings the answer back. Owns the route's timeout and repeats; does not know which connection or host is
- * taken (the cluster does), nor what ends and counts the stream (the stream does).
+ * The last filter: sends the request where its route says and brings the answer back. Owns the route's timeout, that of each try, repeats and hedges; does not know which connection or
+ * host is taken (the cluster does), whether a failure is worth another attempt (retry-state.ts does), nor what ends and counts the stream (the stream does).
  *
- *   head ─▶ mutations ─▶ attempt ─▶ stream ready: head, body so far ─▶ body as it comes ─▶ answer
- *                           ▲            │ failed without an answer
- *                           └── again ◀──┴──▶ fail: local reply or reset
+ *   head ─▶ mutations ─▶ attempt ─▶ stream ready: head, body so far ─▶ body as it comes ─▶ answer ─▶ caller
+ *                           ▲            │ failed, took too long        │ asks for a retry
+ *                           └── again ◀──┴── another is waited for ◀────┴──▶ fail: local reply or reset
+ *
+ * There is one attempt at a time, the newest; with hedging those before it go on (`#slow`), until one is answered: then the others are cancelled at once.
  */
-import type { ClusterLookup } from '../cluster/upstream.ts';
+import type { ClusterLookup, LoadBalancerContext } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
@@ -14,14 +16,27 @@ import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
-import { rewritePath } from './path-rewrite.ts';
-import { maxReplayBytes, RequestBody } from './request-body.ts';
-import { formatGrpcTimeout, requestTimeoutMs } from './request-timeout.ts';
-import { RetryState } from './retry.ts';
+import type { AttemptRules } from './attempt-rules.ts';
+import { KeptBody } from './kept-body.ts';
+import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs } from './request-timeout.ts';
+import { type RetryDecision, RetryState } from './retry-state.ts';
+import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
-import { afterStart, cutShort, noCluster, retriesExhausted, timedOut } from './router-faults.ts';
+import {
+  afterStart,
+  cutShort,
+  noCluster,
+  notRetried,
+  notWanted,
+  timedOut,
+  tooLongToRetry,
+  tryTimedOut,
+  tryTooLong,
+} from './router-faults.ts';
+import { SlowAttempts } from './slow-attempts.ts';
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
-import { UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+import type { RouterTimeLimit } from './stream-limits.ts';
+import { type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
 /** What all routers of a connection manager share. */
 export interface RouterContext {
@@ -37,8 +52,6 @@ const names = {
   attemptCount: headerName('x-envoy-attempt-count'),
   grpcTimeout: headerName('grpc-timeout'),
   upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
-  originalPath: headerName('x-envoy-original-path'),
-  originalHost: headerName('x-envoy-original-host'),
 };
 
 const stateRequesting = 0;
@@ -53,17 +66,27 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   readonly #context: RouterContext;
   #head: RequestHead | null = null;
   #state = stateRequesting;
+  /** The route's, with the caller's wishes. */
+  readonly #rules: AttemptRules;
+  /** Bytes of a body that are kept so that it can be sent again. */
+  readonly #replayLimitBytes: number;
+  /** The newest; null while another is waited for. */
   #attempt: UpstreamRequest | null = null;
-  /** What is kept of the request's body; null while there is none, and once it cannot be needed. */
-  #body: RequestBody | null = null;
-  /** The body cannot be sent again: a part of it is gone. */
-  #bodyGone = false;
+  /** Attempts before it that take long and may be answered yet; null: there was none. */
+  #slow: SlowAttempts | null = null;
+  /** Why another attempt is waited for. */
+  #waitsFor: 'policy' | 'hedge' | null = null;
+  /** The caller has been told something (1xx): another attempt must not tell it again. */
+  #informed = false;
+  /** Null while there is none. */
+  #body: KeptBody | null = null;
   #requestEnded = false;
   #requestEndedMs = -1;
   /** A tunnel's other direction. */
   #responseEnded = false;
   #timeoutMs = 0;
-  /** From when the time runs: the request's end (Envoy's route timeout), or its start (`grpc-timeout`: the caller's own clock began there); -1: not yet. */
+  #perTryTimeoutMs = 0;
+  /** From when the time runs: the request's end; -1: not yet. */
   #timeoutFromMs = -1;
   /** Null until an attempt has failed. */
   #retries: RetryState | null = null;
@@ -78,6 +101,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#route = route;
     this.#action = route.forward!;
     this.#context = context;
+    const caller = stream.callerRetry;
+    this.#rules = caller === null ? route.rules! : route.rules!.withCaller(caller);
+    this.#replayLimitBytes = this.#rules.replayLimitBytes(context.bufferLimitBytes);
   }
 
   // -- the request --
@@ -90,26 +116,20 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { targets } = route;
     const target = targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random());
     stream.target = target;
-    if (target.requestHeaders !== null) target.requestHeaders.apply(head.fields);
-    for (let i = 0; i < route.requestHeaders.length; i++) route.requestHeaders[i]!.apply(head.fields);
-    if (action.prefixRewrite !== '') {
-      head.fields.set(names.originalPath, head.path);
-      head.path = rewritePath(route.config.match.path, head.path, action.prefixRewrite);
-    }
-    if (action.hostRewrite !== '') {
-      head.fields.set(names.originalHost, head.authority);
-      head.authority = action.hostRewrite;
-    }
+    changeRequest(head, route, target);
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
-    if (action.maxStreamDurationMs !== null)
-      limits.durationDueMs = action.maxStreamDurationMs > 0 ? stream.startMs + action.maxStreamDurationMs : Infinity;
-    this.#timeoutMs = requestTimeoutMs(action, stream.grpc, stream.grpcTimeout, stream.callerTimeoutMs);
-    if (this.#timeoutMs > 0) this.#tellDeadline(head.fields, this.#timeoutMs);
-    if (stream.grpc && action.grpcTimeoutHeaderMaxMs !== null) this.#startTimeout(stream.startMs);
+    const durationMs = streamDurationMs(action, stream.grpcTimeout);
+    if (durationMs >= 0) limits.durationDueMs = durationMs > 0 ? stream.startMs + durationMs : Infinity;
+    this.#timeoutMs = requestTimeoutMs(action.timeoutMs, stream.callerTimeoutMs);
+    const { policy } = this.#rules;
+    if (policy !== null) this.#perTryTimeoutMs = tryTimeoutMs(policy.perTryTimeoutMs, this.#timeoutMs);
+    this.#tellDeadline(head.fields, this.#timeoutMs, nowMs);
+    if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
     if (endStream) this.#onRequestEnd(nowMs);
-    limits.arm(nowMs);
     this.#begin(nowMs);
+    // Once, with what the attempt has set too. Nothing happens when the stream is over already.
+    limits.arm(nowMs);
   }
 
   onRequestData(chunk: Buffer, endStream: boolean): void {
@@ -117,7 +137,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const attempt = this.#attempt;
     const stream = attempt === null || attempt.done ? null : attempt.stream;
     if (endStream) this.#onRequestEnd(-1);
-    if (!this.#bodyGone) this.#keep(chunk, endStream, stream === null);
+    this.#keep(chunk, endStream, stream === null);
     if (stream !== null) stream.sendData(chunk, endStream);
     if (endStream) this.#endTunnelIfBothEnded();
   }
@@ -125,7 +145,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   onRequestTrailers(trailers: HeaderFields): void {
     if (this.#state === stateOver) return;
     this.#onRequestEnd(-1);
-    if (!this.#bodyGone) (this.#body ??= new RequestBody()).addTrailers(trailers);
+    if (this.#state === stateRequesting) (this.#body ??= new KeptBody(this.#replayLimitBytes)).addTrailers(trailers);
     const attempt = this.#attempt;
     if (attempt !== null && !attempt.done && attempt.stream !== null) attempt.stream.sendTrailers(trailers);
     this.#endTunnelIfBothEnded();
@@ -133,22 +153,21 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   /** Keeps a piece of the body: while it may have to be sent again, or because nobody takes it yet. */
   #keep(chunk: Buffer, endStream: boolean, waits: boolean): void {
-    const body = (this.#body ??= new RequestBody());
-    if (!waits && body.bytes + chunk.length > maxReplayBytes) {
-      this.#dropBody();
-      return;
-    }
-    body.add(chunk, endStream);
+    if (this.#state !== stateRequesting) return;
+    const body = (this.#body ??= new KeptBody(this.#replayLimitBytes));
+    if (body.gone) return;
+    body.add(chunk, endStream, waits);
+    if (body.gone) this.#abandonRetries();
     if (waits && !this.#bodyPaused && !endStream && body.bytes > this.#context.bufferLimitBytes) {
       this.#bodyPaused = true;
       this.#stream.pauseRequest();
     }
   }
 
-  #dropBody(): void {
-    this.#bodyGone = true;
-    this.#body?.drop();
-    this.#body = null;
+  /** The body is too long to be kept: the request cannot be sent again. */
+  #abandonRetries(): void {
+    if (this.#rules.retries) this.#attempt?.cluster.onRetryEvent?.('abandoned');
+    this.#retries?.end();
   }
 
   /** The request is whole: from now on the route's time runs (Envoy). `endMs` -1: now. */
@@ -157,6 +176,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
     if (this.#timeoutFromMs >= 0 || this.#state === stateTunnel) return;
     this.#startTimeout(this.#requestEndedMs);
+    const attempt = this.#attempt;
+    if (attempt !== null && attempt.stream !== null) this.#startTry();
     // With the head, everything is armed at once.
     if (endMs < 0 && this.#timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
   }
@@ -166,11 +187,25 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#timeoutMs > 0) this.#stream.limits.routeDueMs = fromMs + this.#timeoutMs;
   }
 
-  /** What is left of the deadline goes with the request, so that nobody works longer than somebody waits. */
-  #tellDeadline(fields: HeaderFields, leftMs: number): void {
-    fields.set(names.expectedTimeout, String(Math.max(1, Math.ceil(leftMs))));
-    if (this.#stream.grpc && this.#action.grpcTimeoutHeaderMaxMs !== null)
-      fields.set(names.grpcTimeout, formatGrpcTimeout(leftMs));
+  /** A try's own time runs from when it has a connection and the whole request (Envoy). */
+  #startTry(): void {
+    const { perTryIdleTimeoutMs } = this.#rules;
+    if (this.#perTryTimeoutMs === 0 && perTryIdleTimeoutMs === 0) return;
+    const { limits } = this.#stream;
+    const now = this.#context.clock.nowMs();
+    limits.startTry(now, this.#perTryTimeoutMs, perTryIdleTimeoutMs);
+    limits.arm(now);
+  }
+
+  /** What is left of the time goes with the request, so that nobody works longer than somebody waits: of the whole request's, or of this try's. `leftMs` 0: there is no limit. */
+  #tellDeadline(fields: HeaderFields, leftMs: number, nowMs: number): void {
+    let ms = leftMs;
+    if (this.#perTryTimeoutMs > 0 && !this.#rules.hedges)
+      ms = ms > 0 ? Math.min(ms, this.#perTryTimeoutMs) : this.#perTryTimeoutMs;
+    if (ms > 0) fields.set(names.expectedTimeout, String(Math.ceil(ms)));
+    const { grpcTimeout, limits } = this.#stream;
+    if (this.#action.grpcTimeoutHeaderMaxMs !== null && grpcTimeout !== '' && limits.durationDueMs !== Infinity)
+      fields.set(names.grpcTimeout, formatGrpcTimeout(limits.durationDueMs - nowMs));
   }
 
   // -- attempts --
@@ -184,9 +219,15 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       return;
     }
     stream.attempts++;
-    const attempt = new UpstreamRequest(cluster, this, nowMs);
+    const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
+    const attempt = new UpstreamRequest(shared, this, nowMs);
     this.#attempt = attempt;
-    attempt.start(this.#retries === null ? nothingTried : { triedHosts: this.#retries.tried }, stream.version);
+    attempt.start(this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries), stream.version);
+  }
+
+  #whatWasTried({ tried }: RetryState): LoadBalancerContext {
+    const { policy } = this.#rules;
+    return { triedHosts: tried, avoidCanaries: policy !== null && policy.omitCanaryHosts };
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
@@ -195,17 +236,26 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.#responseBlocked) attempt.pauseReading();
     const body = this.#body;
-    if (body === null) {
-      stream.sendHead(this.#head!, this.#requestEnded);
-      return;
+    if (body === null) stream.sendHead(this.#head!, this.#requestEnded);
+    else {
+      stream.sendHead(this.#head!, false);
+      body.sendTo(stream);
+      if (body.gone) this.#abandonRetries();
+      if (this.#bodyPaused) {
+        this.#bodyPaused = false;
+        this.#stream.resumeRequest();
+      }
     }
-    stream.sendHead(this.#head!, false);
-    body.sendTo(stream);
-    if (body.bytes > maxReplayBytes) this.#dropBody();
-    if (this.#bodyPaused) {
-      this.#bodyPaused = false;
-      this.#stream.resumeRequest();
-    }
+    const { maxStreamDurationMs = 0 } = attempt.cluster.config;
+    if (maxStreamDurationMs > 0) this.#endTryIn(maxStreamDurationMs);
+    if (this.#requestEnded) this.#startTry();
+  }
+
+  #endTryIn(durationMs: number): void {
+    const { limits } = this.#stream;
+    const now = this.#context.clock.nowMs();
+    limits.endTryIn(now, durationMs);
+    limits.arm(now);
   }
 
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void {
@@ -217,53 +267,131 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.fail(afterStart(error));
       return;
     }
-    if (this.#bodyGone) {
-      stream.fail(error);
-      return;
-    }
-    this.#retries ??= new RetryState(this.#action.retry);
-    switch (this.#retries.decide(attempt, this.#head!.method, error)) {
+    this.#forget(attempt);
+    this.#follow(this.#judge(attempt, error), attempt, error);
+  }
+
+  #judge(attempt: UpstreamRequest, error: ProxyError): RetryDecision {
+    // One that was hedged has its successor already.
+    if (attempt.hedged || !this.#mayRetry) return 'no';
+    return this.#retryState().onFailure(attempt, this.#head!, error);
+  }
+
+  get #mayRetry(): boolean {
+    return this.#state === stateRequesting && !this.#informed && !this.#tooLong;
+  }
+
+  /** The body was longer than is kept. */
+  get #tooLong(): boolean {
+    return this.#body !== null && this.#body.gone;
+  }
+
+  #retryState(): RetryState {
+    return (this.#retries ??= new RetryState(this.#rules.policy, this.#context.random));
+  }
+
+  /** An attempt has failed: another follows, or is under way, or the request fails. */
+  #follow(decision: RetryDecision, attempt: UpstreamRequest, error: ProxyError): void {
+    const stream = this.#stream;
+    let told = error;
+    switch (decision) {
       case 'now':
         stream.onRetry('connection');
         this.#again(this.#context.clock.nowMs());
         return;
       case 'later':
-        stream.limits.backoffDueMs = this.#context.clock.nowMs() + this.#retries.backoffMs(this.#context.random);
-        stream.limits.arm();
+        this.#await('policy', this.#context.clock.nowMs());
         return;
-      case 'exhausted':
-        stream.fail(retriesExhausted(error, stream.attempts));
-        return;
+      case 'limit':
+      case 'overflow':
+        stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
+        told = notRetried(error, stream.retryFlag, stream.attempts);
+        break;
       case 'no':
-        stream.fail(error);
+        if (this.#tooLong && this.#rules.policy?.asksForFailure(error, attempt.connected) === true)
+          told = tooLongToRetry(error, this.#replayLimitBytes);
     }
+    if (this.#othersThan(attempt)) return;
+    // Timeouts are counted with the attempt that met them, if at all.
+    if (error.flag !== 'UT' && error.flag !== 'UMSDR')
+      attempt.cluster.onOwnAnswer?.(error.status === 0 ? 503 : error.status);
+    stream.fail(told);
+  }
+
+  #await(why: 'policy' | 'hedge', nowMs: number): void {
+    this.#waitsFor = why;
+    const { limits } = this.#stream;
+    limits.backoffDueMs = nowMs + this.#retries!.delayMs;
+    limits.arm(nowMs);
   }
 
   #again(nowMs: number): void {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-    if (this.#timeoutMs > 0 && this.#timeoutFromMs >= 0) {
-      this.#tellDeadline(fields, this.#timeoutFromMs + this.#timeoutMs - nowMs);
-    }
+    const leftMs =
+      this.#timeoutMs > 0 && this.#timeoutFromMs >= 0 ? this.#timeoutFromMs + this.#timeoutMs - nowMs : this.#timeoutMs;
+    // 0 would be no deadline.
+    this.#tellDeadline(fields, this.#timeoutMs > 0 ? Math.max(1, leftMs) : 0, nowMs);
     this.#begin(nowMs);
+  }
+
+  /** It is over, or nobody waits for it alone any more. */
+  #forget(attempt: UpstreamRequest): void {
+    if (this.#attempt === attempt) {
+      this.#attempt = null;
+      this.#stream.limits.endTry();
+    } else this.#slow?.forget(attempt);
+  }
+
+  /** Something else than this attempt may bring an answer yet. */
+  #othersThan(attempt: UpstreamRequest): boolean {
+    if (this.#waitsFor !== null || (this.#attempt !== null && this.#attempt !== attempt)) return true;
+    return this.#slow !== null && this.#slow.hasOther(attempt);
+  }
+
+  /** The attempt is the one that is answered: there will be no other, and those that run are cancelled now. `success`: retries led to it. */
+  #settle(attempt: UpstreamRequest, success: boolean): void {
+    this.#waitsFor = null;
+    const { limits } = this.#stream;
+    limits.backoffDueMs = Infinity;
+    const newest = this.#attempt;
+    const slow = this.#slow;
+    this.#attempt = attempt;
+    this.#slow = null;
+    if (success) this.#retries?.onSettled(attempt);
+    else this.#retries?.end();
+    if (slow === null) return;
+    const now = this.#context.clock.nowMs();
+    if (newest !== null && newest !== attempt) newest.lose(notWanted, now);
+    slow.loseTo(attempt, now);
+    this.#stream.upstreamHost = attempt.host!.address;
+    if (this.#responseBlocked) attempt.pauseReading();
   }
 
   // -- the response --
 
-  onUpstreamInformational(head: ResponseHead): void {
+  onUpstreamInformational(attempt: UpstreamRequest, head: ResponseHead): void {
     if (this.#state !== stateRequesting) return;
+    if (!this.#informed) {
+      this.#informed = true;
+      this.#settle(attempt, false);
+    }
     this.#stream.limits.touch();
     this.#stream.sendInformational(head);
   }
 
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
+    const { policy } = this.#rules;
+    const asks = policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head);
+    if (asks && this.#retryAnswer(attempt, head, endStream)) return;
     const stream = this.#stream;
-    this.#retries?.end();
-    this.#dropBody();
+    if (this.#retries !== null) this.#settle(attempt, !asks && !attempt.hedged);
+    this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
     const now = this.#context.clock.nowMs();
     stream.limits.touch(now);
+    stream.limits.onTryAnswered();
     const tunnel = request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101;
     if (tunnel) {
       // A tunnel has no request timeout; idleness still ends it.
@@ -277,10 +405,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
-    const { responseHeaders } = stream.target!;
-    if (responseHeaders !== null) responseHeaders.apply(fields);
-    const route = this.#route;
-    for (let i = 0; i < route.responseHeaders.length; i++) route.responseHeaders[i]!.apply(fields);
+    changeResponse(fields, this.#route, stream.target!);
+    if (this.#action.attemptCountInResponse) fields.set(names.attemptCount, String(stream.attempts));
     if (endStream && !tunnel) {
       this.#over(attempt, now);
       stream.sendResponseHead(head, true);
@@ -288,6 +414,28 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.sendResponseHead(head, endStream);
       if (endStream) this.#endResponse();
     }
+  }
+
+  /** The policy asks to retry this answer. True: nothing of it goes to the caller. */
+  #retryAnswer(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): boolean {
+    const { clock } = this.#context;
+    const now = clock.nowMs();
+    const stream = this.#stream;
+    const leftMs = stream.limits.deadlineMs - now;
+    const decision = attempt.hedged
+      ? 'limit'
+      : this.#retryState().onAnswer(attempt, this.#head!, head, clock.wallMs(), leftMs);
+    const later = decision === 'later';
+    if (!later) {
+      if (decision === 'no') return false;
+      if (!attempt.hedged) stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
+      if (!this.#othersThan(attempt)) return false;
+    }
+    attempt.discard(notWanted, now, endStream, this.#requestEnded, later ? 'retry' : 'nothing');
+    this.#releaseUpstreamPause();
+    this.#forget(attempt);
+    if (later) this.#await('policy', now);
+    return true;
   }
 
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
@@ -358,23 +506,66 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   // -- ends --
 
-  onTimeLimit(kind: 'route' | 'backoff', nowMs: number): void {
+  onTimeLimit(kind: RouterTimeLimit, nowMs: number): void {
     if (this.#state === stateOver) return;
-    if (kind === 'backoff') {
-      this.#stream.onRetry('policy');
-      this.#again(nowMs);
+    switch (kind) {
+      case 'backoff':
+        this.#stream.onRetry(this.#waitsFor!);
+        this.#retries!.onBegun();
+        this.#waitsFor = null;
+        this.#again(nowMs);
+        return;
+      case 'route':
+        this.#stream.fail(timedOut(this.#timeoutMs, this.#rules.timeoutStatus));
+        return;
+      default:
+        this.#onTryOverdue(kind, nowMs);
+    }
+  }
+
+  #onTryOverdue(kind: TryLimit, nowMs: number): void {
+    const attempt = this.#attempt;
+    if (attempt === null || attempt.done) return;
+    const requesting = this.#state === stateRequesting && !this.#informed;
+    // Who has begun to answer may go on until the whole request's time is over (Envoy).
+    if (kind === 'try' && !requesting) return;
+    if (kind !== 'try-duration' && this.#rules.hedges && requesting) {
+      if (this.#mayRetry) this.#hedge(attempt, nowMs);
       return;
     }
-    this.#stream.fail(timedOut(this.#timeoutMs));
+    const error = this.#tryOverdue(kind);
+    const decision = requesting ? this.#judge(attempt, error) : 'no';
+    attempt.timeOut(error, nowMs, kind, decision === 'later');
+    this.#releaseUpstreamPause();
+    this.#forget(attempt);
+    if (requesting) this.#follow(decision, attempt, error);
+    else this.#stream.fail(error);
+  }
+
+  #tryOverdue(kind: TryLimit): ProxyError {
+    if (kind === 'try-duration') return tryTooLong(this.#requestEnded);
+    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
+    return tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
+  }
+
+  /** Another attempt beside this one, which goes on. */
+  #hedge(attempt: UpstreamRequest, nowMs: number): void {
+    const decision = this.#retryState().onSlow(attempt, this.#head!);
+    if (decision === 'limit' || decision === 'overflow') this.#stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
+    if (decision !== 'later') return;
+    this.#forget(attempt);
+    (this.#slow ??= new SlowAttempts()).add(attempt);
+    this.#await('hedge', nowMs);
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
     this.#state = stateOver;
-    this.#dropBody();
+    this.#body?.drop();
     this.#attempt?.cancel(error, nowMs);
+    this.#slow?.cancel(error, nowMs);
     this.#retries?.end();
     this.#releasePauses();
   }
 }
 
-const nothingTried = Object.freeze({ triedHosts: null });
+const nothingTried = Object.freeze({ triedHosts: null, avoidCanaries: false });

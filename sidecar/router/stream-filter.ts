@@ -6,8 +6,9 @@
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import type { CallerRetry } from './caller-retry.ts';
 import type { WeightedTarget } from './route-entry.ts';
-import type { StreamLimits } from './stream-limits.ts';
+import type { RouterTimeLimit, StreamLimits } from './stream-limits.ts';
 
 /** What a filter hears. After onStreamEnd nothing comes any more. */
 export interface StreamFilter {
@@ -19,10 +20,13 @@ export interface StreamFilter {
   onResponseBlocked(): void;
   onResponseReady(): void;
   /** A deadline of {@link StreamLimits} that belongs to the filter has come. */
-  onTimeLimit(kind: 'route' | 'backoff', nowMs: number): void;
+  onTimeLimit(kind: RouterTimeLimit, nowMs: number): void;
   /** The stream is over, however it ended: whatever still runs for it is given up with `error`. */
   onStreamEnd(error: ProxyError, nowMs: number): void;
 }
+
+/** `connection`: a free repeat; `policy`: a retry after a failure or an answer; `hedge`: beside a try that takes long. */
+export type RetryReason = 'connection' | 'policy' | 'hedge';
 
 /** What a filter may do with its stream. Once the stream is over none of these does anything. */
 export interface FilteredStream {
@@ -35,6 +39,10 @@ export interface FilteredStream {
   readonly callerTimeoutMs: number;
   /** `grpc-timeout` as received, or ''. */
   readonly grpcTimeout: string;
+  /** What a trusted caller asks of retries; null: nothing. */
+  readonly callerRetry: CallerRetry | null;
+  /** Envoy's second flag: retries were used up (URX), or the cluster had no place for another (UO). Written by the router; '': none. */
+  retryFlag: '' | 'URX' | 'UO';
   /** Of the upstream that serves it, for logs and metrics. Written by the router. */
   target: WeightedTarget | null;
   upstreamHost: string;
@@ -56,5 +64,5 @@ export interface FilteredStream {
   /** Both directions of a tunnel have ended. */
   onTunnelEnd(): void;
   /** A request is sent again. */
-  onRetry(reason: 'connection' | 'policy'): void;
+  onRetry(reason: RetryReason): void;
 }

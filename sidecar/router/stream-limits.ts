@@ -1,11 +1,13 @@
 /**
- * The time limits of one stream, on one timer: idleness, whole duration, the route's timeout, a whole request, a pause before another attempt. The timer is armed for the
+ * The time limits of one stream, on one timer: idleness, whole duration, the route's timeout, one try's timeout and idleness, a whole request, a pause before another attempt. The timer is armed for the
  * earliest; activity only notes the time, and the timer finds out when it fires.
  */
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 
-export type TimeLimit = 'duration' | 'route' | 'backoff' | 'request' | 'idle';
+export type TimeLimit = RouterTimeLimit | 'duration' | 'request' | 'idle';
+/** Those of the router. */
+export type RouterTimeLimit = 'route' | 'backoff' | 'try' | 'try-idle' | 'try-duration';
 
 export class StreamLimits extends WheelTimer {
   readonly #wheel: TimerWheel;
@@ -18,6 +20,11 @@ export class StreamLimits extends WheelTimer {
   #routeDueMs = Infinity;
   #backoffDueMs = Infinity;
   #requestDueMs = Infinity;
+  #tryDueMs = Infinity;
+  /** Milliseconds without a byte since the try began; 0: no limit. */
+  #tryIdleMs = 0;
+  #tryFromMs = 0;
+  #tryEndDueMs = Infinity;
   #armedForMs = Infinity;
   #stopped = false;
 
@@ -31,7 +38,7 @@ export class StreamLimits extends WheelTimer {
 
   /** Something was sent or received; `nowMs` where the caller knows it. */
   touch(nowMs = -1): void {
-    if (this.#idleMs > 0) this.#lastActivityMs = nowMs < 0 ? this.#clock.nowMs() : nowMs;
+    if (this.#idleMs > 0 || this.#tryIdleMs > 0) this.#lastActivityMs = nowMs < 0 ? this.#clock.nowMs() : nowMs;
   }
 
   set idleMs(idleMs: number) {
@@ -42,16 +49,21 @@ export class StreamLimits extends WheelTimer {
     return this.#idleMs;
   }
 
+  get durationDueMs(): number {
+    return this.#durationDueMs;
+  }
+
+  /** When the stream ends at the latest, however busy it is; Infinity: no limit. */
+  get deadlineMs(): number {
+    return Math.min(this.#routeDueMs, this.#durationDueMs);
+  }
+
   set durationDueMs(atMs: number) {
     this.#durationDueMs = atMs;
   }
 
   set routeDueMs(atMs: number) {
     this.#routeDueMs = atMs;
-  }
-
-  get routeDueMs(): number {
-    return this.#routeDueMs;
   }
 
   set backoffDueMs(atMs: number) {
@@ -62,6 +74,34 @@ export class StreamLimits extends WheelTimer {
     this.#requestDueMs = atMs;
   }
 
+  /** A try begins, or has all that it needs to be answered: `timeoutMs` until the answer, `idleMs` without a byte; 0: no limit. Arms nothing. */
+  startTry(nowMs: number, timeoutMs: number, idleMs: number): void {
+    this.#tryDueMs = timeoutMs > 0 ? nowMs + timeoutMs : Infinity;
+    this.#tryIdleMs = idleMs;
+    this.#tryFromMs = nowMs;
+  }
+
+  /** The try, its answer included, must be over in so many milliseconds. Arms nothing. */
+  endTryIn(nowMs: number, durationMs: number): void {
+    this.#tryEndDueMs = nowMs + durationMs;
+  }
+
+  /** The try's answer has begun: it may take its time, as long as something comes. */
+  onTryAnswered(): void {
+    this.#tryDueMs = Infinity;
+  }
+
+  /** There is no try now. */
+  endTry(): void {
+    this.#tryDueMs = Infinity;
+    this.#tryIdleMs = 0;
+    this.#tryEndDueMs = Infinity;
+  }
+
+  get #tryIdleDueMs(): number {
+    return this.#tryIdleMs > 0 ? Math.max(this.#tryFromMs, this.#lastActivityMs) + this.#tryIdleMs : Infinity;
+  }
+
   /** To be called once after limits were set; `nowMs` where the caller knows it. Does nothing when the timer comes early enough already. */
   arm(nowMs = -1): void {
     if (this.#stopped) return;
@@ -70,6 +110,9 @@ export class StreamLimits extends WheelTimer {
     if (this.#durationDueMs < dueMs) dueMs = this.#durationDueMs;
     if (this.#backoffDueMs < dueMs) dueMs = this.#backoffDueMs;
     if (this.#requestDueMs < dueMs) dueMs = this.#requestDueMs;
+    if (this.#tryDueMs < dueMs) dueMs = this.#tryDueMs;
+    if (this.#tryEndDueMs < dueMs) dueMs = this.#tryEndDueMs;
+    if (this.#tryIdleMs > 0) dueMs = Math.min(dueMs, this.#tryIdleDueMs);
     if (dueMs === Infinity || (this.armed && this.#armedForMs <= dueMs)) return;
     this.#armedForMs = dueMs;
     this.#wheel.arm(this, Math.max(0, dueMs - (nowMs < 0 ? this.#clock.nowMs() : nowMs)));
@@ -83,6 +126,18 @@ export class StreamLimits extends WheelTimer {
     if (nowMs >= this.#backoffDueMs) {
       this.#backoffDueMs = Infinity;
       return 'backoff';
+    }
+    if (nowMs >= this.#tryDueMs) {
+      this.#tryDueMs = Infinity;
+      return 'try';
+    }
+    if (nowMs >= this.#tryEndDueMs) {
+      this.#tryEndDueMs = Infinity;
+      return 'try-duration';
+    }
+    if (this.#tryIdleMs > 0 && nowMs >= this.#tryIdleDueMs) {
+      this.#tryIdleMs = 0;
+      return 'try-idle';
     }
     if (this.#idleMs > 0 && nowMs - this.#lastActivityMs >= this.#idleMs) return 'idle';
     this.arm(nowMs);

@@ -2,16 +2,27 @@
  * One attempt to have a request answered by a cluster: waits for a stream, hears the response, and tells the cluster once how it ended. Knows nothing of retries, bodies
  * or routes; its owner decides what an outcome means.
  */
-import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from '../cluster/upstream.ts';
+import type {
+  Cluster,
+  CountedAs,
+  Host,
+  LoadBalancerContext,
+  PendingStream,
+  StreamRequest,
+} from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import type { TriedAttempt } from './retry-state.ts';
+
+/** Time limits of a single try. */
+export type TryLimit = 'try' | 'try-idle' | 'try-duration';
 
 export interface UpstreamRequestOwner {
   /** Send the request now, within this call. */
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void;
-  onUpstreamInformational(head: ResponseHead): void;
+  onUpstreamInformational(attempt: UpstreamRequest, head: ResponseHead): void;
   onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void;
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void;
@@ -29,7 +40,7 @@ function timedOut(error: ProxyError): boolean {
   return error.flag === 'UT' || error.flag === 'UMSDR' || error.flag === 'SI';
 }
 
-export class UpstreamRequest implements StreamRequest {
+export class UpstreamRequest implements StreamRequest, TriedAttempt {
   readonly cluster: Cluster;
   readonly #owner: UpstreamRequestOwner;
   readonly #startMs: number;
@@ -41,6 +52,8 @@ export class UpstreamRequest implements StreamRequest {
   status = 0;
   /** The response is whole, or the attempt failed or was given up: no event comes any more. */
   done = false;
+  /** It takes long, and another was sent beside it: it is not retried any more, only waited for. */
+  hedged = false;
   /** The upstream takes nothing more for now. */
   blocked = false;
   #readingPaused = false;
@@ -55,6 +68,10 @@ export class UpstreamRequest implements StreamRequest {
     const pending = this.cluster.requestStream(this, context, downstreamVersion);
     if (this.stream === null && !this.done) this.#pending = pending;
     else if (this.done && this.stream === null) pending?.cancel();
+  }
+
+  get connected(): boolean {
+    return this.stream !== null;
   }
 
   /** The response is not read meanwhile. Once, until as many resumes. */
@@ -79,12 +96,55 @@ export class UpstreamRequest implements StreamRequest {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, false);
-    this.cluster.onResponse(
-      this.host!,
-      this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome,
-      nowMs - this.#startMs,
-    );
+    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, 'route');
+    if (this.status === 0 && timedOut(error)) this.#countTimeout(error, nowMs, false);
+    else this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : noOutcome, nowMs - this.#startMs);
+  }
+
+  /** Its own time is over: given up, which counts against the host. `retried`: another attempt follows, and the cluster counts no answer. */
+  timeOut(error: ProxyError, nowMs: number, kind: TryLimit, retried: boolean): void {
+    if (this.done) return;
+    this.#end();
+    this.#pending?.cancel();
+    this.#pending = null;
+    this.cluster.onTimeout?.(this.host, kind);
+    if (this.stream === null) return;
+    this.stream.reset(error);
+    this.cluster.onLocalReset?.();
+    if (this.status === 0) this.#countTimeout(error, nowMs, retried);
+    else this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+  }
+
+  /** The host is told that it was too slow; what the caller gets for it may be another status. */
+  #countTimeout(error: ProxyError, nowMs: number, retried: boolean): void {
+    const own = error.status !== 0 && error.status !== 504;
+    // Time limits of the stream are not the router's to count (Envoy).
+    const counted = error.flag === 'UT' && !retried;
+    this.cluster.onResponse(this.host!, 504, nowMs - this.#startMs, counted && !own ? 'answer' : 'nothing');
+    if (counted && own) this.cluster.onOwnAnswer?.(error.status);
+  }
+
+  /** Its answer goes to nobody: another attempt follows, or is under way. What is left of the answer is not read. */
+  discard(error: ProxyError, nowMs: number, answerEnded: boolean, requestEnded: boolean, counted: CountedAs): void {
+    if (this.done) return;
+    this.#end();
+    if (!answerEnded || !requestEnded) {
+      this.stream!.reset(error);
+      this.cluster.onLocalReset?.();
+    }
+    this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs, counted);
+  }
+
+  /** Another attempt was answered first. A host that had been waited for too long is remembered for it. */
+  lose(error: ProxyError, nowMs: number): void {
+    if (this.done) return;
+    this.#end();
+    this.#pending?.cancel();
+    this.#pending = null;
+    if (this.stream === null) return;
+    this.stream.reset(error);
+    this.cluster.onLocalReset?.();
+    this.cluster.onResponse(this.host!, this.hedged ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */
@@ -117,7 +177,7 @@ export class UpstreamRequest implements StreamRequest {
   }
 
   onInformational(head: ResponseHead): void {
-    if (!this.done) this.#owner.onUpstreamInformational(head);
+    if (!this.done) this.#owner.onUpstreamInformational(this, head);
   }
 
   onHead(head: ResponseHead, endStream: boolean): void {

@@ -22,6 +22,8 @@ import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/h
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { OmitCanaryHostsPredicateSchema } from './api/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts_pb.js';
+import { PreviousHostsPredicateSchema } from './api/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
@@ -49,6 +51,8 @@ export const apiRegistry = createRegistry(
   RouterSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,
+  OmitCanaryHostsPredicateSchema,
+  PreviousHostsPredicateSchema,
   RawBufferSchema,
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,

@@ -62,7 +62,7 @@ describe('a cluster', () => {
       circuit_breakers: {
         thresholds: [
           { priority: 'HIGH', max_requests: 9 },
-          { max_requests: 7, max_connections: 0 },
+          { max_requests: 7, max_connections: 0, retry_budget: { budget_percent: { value: 35 } } },
         ],
       },
       common_lb_config: { healthy_panic_threshold: { value: 0 }, locality_weighted_lb_config: {} },
@@ -72,7 +72,13 @@ describe('a cluster', () => {
       loadBalancing: { kind: 'least-request', choiceCount: 4 },
       connectTimeoutMs: 250,
       discovery: { kind: 'eds', serviceName: 'orders.shop' },
-      limits: { maxRequests: 7, maxConnections: 0, maxPendingRequests: 1024 },
+      limits: {
+        maxRequests: 7,
+        maxConnections: 0,
+        maxPendingRequests: 1024,
+        retryBudget: { percent: 35, minRetries: 3 },
+      },
+      highLimits: { maxRequests: 9, maxConnections: 1024, maxPendingRequests: 1024, maxRetries: 3 },
       panicThresholdPercent: 0,
       localityWeighted: true,
     });
@@ -96,12 +102,12 @@ describe('a cluster', () => {
     ['no protocol', {}, 'needs explicit_http_config or use_downstream_protocol_config'],
     ['no explicit protocol', { explicit_http_config: {} }, 'explicit_http_config: needs http_protocol_options or'],
     [
-      'a stream duration',
+      'a negative stream duration',
       {
         explicit_http_config: { http_protocol_options: {} },
-        common_http_protocol_options: { max_stream_duration: '5s' },
+        common_http_protocol_options: { max_stream_duration: '-5s' },
       },
-      'common_http_protocol_options.max_stream_duration: is not supported for clusters',
+      'common_http_protocol_options.max_stream_duration: -5000 ms is not a usable duration',
     ],
   ])('is refused with HTTP options with %s', (_, options, fault) => {
     expect(withOptions(options).faults.join()).toContain(fault);

@@ -9,8 +9,9 @@ import type {
   LocalityConfig,
 } from '../config/cluster-config.ts';
 import type { Http2Options } from '../config/listener-config.ts';
-import type { CircuitBreakers } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
+import type { CircuitBreakers, CircuitBreakers_Thresholds } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
 import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
 import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
 import type { LbEndpoint, LocalityLbEndpoints } from './api/envoy/config/endpoint/v3/endpoint_components_pb.js';
@@ -44,7 +45,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     ...transportMatches(message, at(path, 'transport_socket_matches'), faults),
     protocol: protocol(message, options),
     http2: http2Settings(message, options, path, faults),
-    limits: thresholds(message.circuitBreakers),
+    ...limits(message.circuitBreakers, at(path, 'circuit_breakers'), faults),
     idleTimeoutMs: durationMs(common?.idleTimeout, 3_600_000, at(optionsPath, 'idle_timeout'), faults),
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxConnectionDurationMs: durationMs(
@@ -53,6 +54,11 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       at(optionsPath, 'max_connection_duration'),
       faults,
     ),
+    ...(common?.maxStreamDuration === undefined
+      ? {}
+      : {
+          maxStreamDurationMs: durationMs(common.maxStreamDuration, 0, at(optionsPath, 'max_stream_duration'), faults),
+        }),
     maxHeadBytes: defaultHttpLimits.maxHeadBytes,
     maxFields: bounded(
       common?.maxHeadersCount,
@@ -128,11 +134,6 @@ function checkCombinations(message: Cluster, options: HttpProtocolOptions | null
     faults.add(at(optionsPath, 'explicit_http_config'), 'needs http_protocol_options or http2_protocol_options');
   if (message.http2ProtocolOptions !== undefined)
     faults.add(at(path, 'http2_protocol_options'), `says the same as ${httpOptionsKey}; leave it out`);
-  if (options.commonHttpProtocolOptions?.maxStreamDuration !== undefined)
-    faults.add(
-      at(optionsPath, 'common_http_protocol_options.max_stream_duration'),
-      'is not supported for clusters; routes and listeners have it (docs/xds-support.md)',
-    );
 }
 
 function discovery(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
@@ -286,13 +287,50 @@ function keepAliveMs(duration: Duration | undefined, path: string, faults: Fault
   return ms;
 }
 
-function thresholds(message: CircuitBreakers | undefined): CircuitBreakerThresholds {
-  const found = message?.thresholds.find((threshold) => threshold.priority === 0);
+function limits(
+  message: CircuitBreakers | undefined,
+  path: string,
+  faults: Faults,
+): Pick<ClusterConfig, 'limits' | 'highLimits'> {
+  const of = (priority: RoutingPriority): CircuitBreakerThresholds | null => {
+    // The first counts, as in Envoy.
+    const index = message?.thresholds.findIndex((threshold) => threshold.priority === priority) ?? -1;
+    return index < 0 ? null : thresholds(message!.thresholds[index]!, at(at(path, 'thresholds'), index), faults);
+  };
+  const high = of(RoutingPriority.HIGH);
+  return { limits: of(RoutingPriority.DEFAULT) ?? defaultLimits, ...(high === null ? {} : { highLimits: high }) };
+}
+
+const defaultLimits: CircuitBreakerThresholds = Object.freeze({
+  maxConnections: 1024,
+  maxPendingRequests: 1024,
+  maxRequests: 1024,
+  maxRetries: 3,
+});
+
+function thresholds(message: CircuitBreakers_Thresholds, path: string, faults: Faults): CircuitBreakerThresholds {
+  const { retryBudget } = message;
+  const budgetPath = at(path, 'retry_budget');
   return {
-    maxConnections: found?.maxConnections ?? 1024,
-    maxPendingRequests: found?.maxPendingRequests ?? 1024,
-    maxRequests: found?.maxRequests ?? 1024,
-    maxRetries: found?.maxRetries ?? 3,
+    maxConnections: message.maxConnections ?? defaultLimits.maxConnections,
+    maxPendingRequests: message.maxPendingRequests ?? defaultLimits.maxPendingRequests,
+    maxRequests: message.maxRequests ?? defaultLimits.maxRequests,
+    maxRetries: message.maxRetries ?? defaultLimits.maxRetries,
+    ...(retryBudget === undefined
+      ? {}
+      : {
+          retryBudget: {
+            percent: bounded(
+              retryBudget.budgetPercent?.value,
+              20,
+              0,
+              100,
+              at(budgetPath, 'budget_percent.value'),
+              faults,
+            ),
+            minRetries: retryBudget.minRetryConcurrency ?? 3,
+          },
+        }),
   };
 }
 

@@ -248,7 +248,7 @@ describe('an HTTP connection manager', () => {
       { http_filters: [{ ...router, typed_config: { ...router.typed_config, suppress_envoy_headers: true } }] },
       'http_filters[0].typed_config.suppress_envoy_headers: is not supported',
     ],
-    ['a time for whole requests', { request_timeout: '1s' }, 'request_timeout: is not supported above 0'],
+    ['a time for whole requests below 0', { request_timeout: '-1s' }, 'request_timeout: -1000 ms is not a usable'],
     ['a time below 0', { stream_idle_timeout: '-1s' }, 'stream_idle_timeout: -1000 ms is not a usable duration'],
     ['no room for headers', { max_request_headers_kb: 0 }, 'max_request_headers_kb: 0 is not between 1 and 8192'],
     [

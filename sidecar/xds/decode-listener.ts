@@ -134,8 +134,6 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
   if (message.statPrefix === '') faults.add(at(path, 'stat_prefix'), 'must not be empty');
   if (message.codecType === HttpConnectionManager_CodecType.HTTP3)
     faults.add(at(path, 'codec_type'), 'HTTP3 is not supported; see docs/xds-support.md');
-  if (durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults) !== 0)
-    faults.add(at(path, 'request_timeout'), 'is not supported above 0; see docs/xds-support.md');
   for (const [field, value] of [
     ['server_name', message.serverName],
     ['via', message.via],
@@ -164,7 +162,7 @@ function connectionManager(message: HttpConnectionManager, path: string, faults:
     maxRequestsPerConnection: common?.maxRequestsPerConnection ?? 0,
     maxStreamDurationMs: durationMs(common?.maxStreamDuration, 0, at(commonPath, 'max_stream_duration'), faults),
     streamIdleTimeoutMs: durationMs(message.streamIdleTimeout, 300_000, at(path, 'stream_idle_timeout'), faults),
-    requestTimeoutMs: 0,
+    requestTimeoutMs: durationMs(message.requestTimeout, 0, at(path, 'request_timeout'), faults),
     requestHeadersTimeoutMs: durationMs(
       message.requestHeadersTimeout,
       10_000,

@@ -6,17 +6,15 @@ import {
   type ForwardActionConfig,
   noHeaderMutations,
   type RedirectActionConfig,
-  type RetryPolicyConfig,
   type RouteActionConfig,
   type RouteConfig,
   type RouteTableConfig,
   type VirtualHostConfig,
   type WeightedClusterConfig,
 } from '../config/route-config.ts';
-import { honouredRetryConditions } from '../router/retry.ts';
+import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import type {
   RedirectAction,
-  RetryPolicy,
   Route,
   RouteAction,
   VirtualHost,
@@ -27,6 +25,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
 import { routeMatch } from './decode-route-match.ts';
 import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
@@ -52,6 +51,13 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
   });
 }
 
+/** What a virtual host says for those of its routes that say nothing. */
+type VirtualHostDefaults = Pick<RouteConfig, 'gates'> &
+  Pick<
+    ForwardActionConfig,
+    'retry' | 'hedgeOnPerTryTimeout' | 'replayLimitBytes' | 'attemptCountInRequest' | 'attemptCountInResponse'
+  >;
+
 function virtualHost(
   message: VirtualHost,
   path: string,
@@ -76,29 +82,42 @@ function virtualHost(
       faults.add(here, `${JSON.stringify(domain)} is not a domain; a * may stand at one end`);
     }
   }
-  const gates = routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults);
+  const outer: VirtualHostDefaults = {
+    gates: routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults),
+    retry: retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
+    hedgeOnPerTryTimeout: hedges(message.hedgePolicy, at(path, 'hedge_policy'), faults),
+    replayLimitBytes: message.perRequestBufferLimitBytes ?? null,
+    attemptCountInRequest: message.includeRequestAttemptCount,
+    attemptCountInResponse: message.includeAttemptCountInResponse,
+  };
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),
-    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), gates, faults)),
+    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults)),
     ...headerMutations(message, path, faults),
   };
 }
 
-function decodeRoute(message: Route, path: string, outerGates: RouteGateConfigs | null, faults: Faults): RouteConfig {
+function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, faults: Faults): RouteConfig {
   return {
     name: message.name,
     match: routeMatch(message.match, at(path, 'match'), faults),
-    action: action(message, path, faults),
-    gates: routeGates(message.typedPerFilterConfig, outerGates, at(path, 'typed_per_filter_config'), faults),
+    action: action(message, path, outer, faults),
+    gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
     ...headerMutations(message, path, faults),
   };
 }
 
-function action(message: Route, path: string, faults: Faults): RouteActionConfig {
+function action(message: Route, path: string, outer: VirtualHostDefaults, faults: Faults): RouteActionConfig {
   switch (message.action.case) {
     case 'route':
-      return forward(message.action.value, at(path, 'route'), faults);
+      return forward(
+        message.action.value,
+        at(path, 'route'),
+        outer,
+        message.perRequestBufferLimitBytes ?? null,
+        faults,
+      );
     case 'redirect':
       if (message.action.value.portRedirect > 65_535)
         faults.add(
@@ -124,12 +143,20 @@ function action(message: Route, path: string, faults: Faults): RouteActionConfig
   }
 }
 
-function forward(message: RouteAction, path: string, faults: Faults): ForwardActionConfig {
-  if (message.priority !== 0) faults.add(at(path, 'priority'), 'only DEFAULT is supported');
+function forward(
+  message: RouteAction,
+  path: string,
+  outer: VirtualHostDefaults,
+  replayLimitBytes: number | null,
+  faults: Faults,
+): ForwardActionConfig {
   return {
     kind: 'forward',
     clusters: targetClusters(message, path, faults),
-    timeoutMs: durationMs(message.timeout, 15_000, at(path, 'timeout'), faults),
+    // A route with a max_stream_duration has no other limit, the default neither (Envoy).
+    timeoutMs:
+      durationMs(message.timeout, 15_000, at(path, 'timeout'), faults) *
+      (message.maxStreamDuration === undefined ? 1 : 0),
     idleTimeoutMs:
       message.idleTimeout === undefined ? null : durationMs(message.idleTimeout, 0, at(path, 'idle_timeout'), faults),
     maxStreamDurationMs:
@@ -150,25 +177,30 @@ function forward(message: RouteAction, path: string, faults: Faults): ForwardAct
             at(path, 'max_stream_duration.grpc_timeout_header_max'),
             faults,
           ),
+    grpcTimeoutHeaderOffsetMs: durationMs(
+      message.maxStreamDuration?.grpcTimeoutHeaderOffset,
+      0,
+      at(path, 'max_stream_duration.grpc_timeout_header_offset'),
+      faults,
+    ),
     prefixRewrite: pathText(message.prefixRewrite, at(path, 'prefix_rewrite'), faults),
     hostRewrite: hostText(
       message.hostRewriteSpecifier.case === 'hostRewriteLiteral' ? message.hostRewriteSpecifier.value : '',
       at(path, 'host_rewrite_literal'),
       faults,
     ),
-    retry:
-      message.retryPolicy === undefined ? null : retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
+    // As a whole: what the route's own leaves out is not taken from the virtual host's (Envoy).
+    retry: retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults) ?? outer.retry,
+    highPriority: message.priority === RoutingPriority.HIGH,
+    hedgeOnPerTryTimeout:
+      message.hedgePolicy === undefined
+        ? outer.hedgeOnPerTryTimeout
+        : hedges(message.hedgePolicy, at(path, 'hedge_policy'), faults),
+    replayLimitBytes: replayLimitBytes ?? outer.replayLimitBytes,
+    attemptCountInRequest: outer.attemptCountInRequest,
+    attemptCountInResponse: outer.attemptCountInResponse,
     clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),
   };
-}
-
-function retryPolicy(message: RetryPolicy, path: string, faults: Faults): RetryPolicyConfig {
-  const retryOn = message.retryOn.split(',').map((condition) => condition.trim());
-  for (const condition of retryOn) {
-    if (!honouredRetryConditions.includes(condition))
-      faults.add(at(path, 'retry_on'), `${JSON.stringify(condition)} is not supported; see docs/xds-support.md`);
-  }
-  return { retryOn, maxRetries: message.numRetries ?? 1, perTryTimeoutMs: 0 };
 }
 
 function clusterNotFoundStatus(code: RouteAction_ClusterNotFoundResponseCode): number {

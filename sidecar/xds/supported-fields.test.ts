@@ -23,6 +23,8 @@ import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '../../proto/gen
 import { file_envoy_extensions_filters_http_router_v3_router } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { file_envoy_extensions_retry_host_omit_canary_hosts_v3_omit_canary_hosts } from '../../proto/generated/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts_pb.js';
+import { file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts } from '../../proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
@@ -43,6 +45,8 @@ collect(file_envoy_extensions_filters_http_rbac_v3_rbac);
 collect(file_envoy_extensions_filters_http_router_v3_router);
 collect(file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector);
 collect(file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager);
+collect(file_envoy_extensions_retry_host_omit_canary_hosts_v3_omit_canary_hosts);
+collect(file_envoy_extensions_retry_host_previous_hosts_v3_previous_hosts);
 collect(file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config);

@@ -23,6 +23,9 @@ const authz = 'envoy.extensions.filters.http.ext_authz.v3';
 const rbac = 'envoy.config.rbac.v3';
 const matcher = 'envoy.type.matcher.v3';
 
+const bufferNote =
+  'of a body that may have to be sent again; default and bound is the buffer limit of the listener where retries are configured, else 64 KiB';
+
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.bootstrap.v3.Bootstrap`]: {
     node: '',
@@ -135,7 +138,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     idle_timeout: '',
     max_connection_duration: '',
     max_headers_count: 'default 200; 1 to 65535',
-    max_stream_duration: 'of listeners; refused for clusters',
+    max_stream_duration: 'of clusters: of one try',
     max_requests_per_connection: '',
   },
 
@@ -180,7 +183,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     http_protocol_options: '',
     http2_protocol_options: '',
     stream_idle_timeout: 'default 5 min',
-    request_timeout: 'ignored when 0, else refused',
+    request_timeout: 'default none',
     request_headers_timeout: 'default 10 s here',
     drain_timeout: '',
     max_request_headers_kb: 'default 64 here; 1 to 8192',
@@ -400,9 +403,15 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     routes: '',
     ...headerOptions,
     typed_per_filter_config: perFilter,
+    retry_policy: 'of routes that have none',
+    hedge_policy: 'of routes that have none',
+    include_request_attempt_count: 'a second attempt says that it is one in any case',
+    include_attempt_count_in_response: '',
+    per_request_buffer_limit_bytes: bufferNote,
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.Route`]: {
+    per_request_buffer_limit_bytes: bufferNote,
     name: '',
     match: '',
     route: '',
@@ -450,20 +459,47 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.route.v3.RouteAction`]: {
     cluster: '',
     weighted_clusters: '',
-    timeout: 'default 15 s',
+    timeout: 'default 15 s; beside max_stream_duration without effect, as in Envoy',
     idle_timeout: '',
     max_stream_duration: '',
     prefix_rewrite: '',
     host_rewrite_literal: '',
     cluster_not_found_response_code: '',
-    priority: 'only DEFAULT',
-    retry_policy: 'beside the safe retry that every request has',
+    priority: '',
+    retry_policy: 'beside the free repeats that every request has',
+    hedge_policy: '',
   },
   [`${config}.route.v3.RetryPolicy`]: {
-    retry_on: 'connect-failure, refused-stream, reset-before-request',
-    num_retries: 'default 1',
+    retry_on: 'every condition of Envoy; http3-post-connect-failure never happens here',
+    num_retries: 'default 1; at most 1000',
+    per_try_timeout: '',
+    per_try_idle_timeout: 'of the newest try',
+    retry_host_predicate: 'previous_hosts (always avoided here), omit_canary_hosts',
+    host_selection_retry_max_attempts: 'ignored: another host is taken whenever there is one',
+    retriable_status_codes: '100 to 599',
+    retry_back_off: '',
+    rate_limited_retry_back_off: '',
+    retriable_headers: '',
+    retriable_request_headers: '',
   },
-  [`${config}.route.v3.RouteAction.MaxStreamDuration`]: { max_stream_duration: '', grpc_timeout_header_max: '' },
+  [`${config}.route.v3.RetryPolicy.RetryHostPredicate`]: { name: '', typed_config: '' },
+  [`${config}.route.v3.RetryPolicy.RetryBackOff`]: {
+    base_interval: 'below 1 ms is 1 ms; at most a day',
+    max_interval: 'default ten times the base; at most a day',
+  },
+  [`${config}.route.v3.RetryPolicy.RateLimitedRetryBackOff`]: {
+    reset_headers: '',
+    max_interval: 'default 300 s; at most a day',
+  },
+  [`${config}.route.v3.RetryPolicy.ResetHeader`]: { name: '', format: '' },
+  'envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate': {},
+  'envoy.extensions.retry.host.omit_canary_hosts.v3.OmitCanaryHostsPredicate': {},
+  [`${config}.route.v3.HedgePolicy`]: { initial_requests: 'only 1', hedge_on_per_try_timeout: '' },
+  [`${config}.route.v3.RouteAction.MaxStreamDuration`]: {
+    max_stream_duration: '',
+    grpc_timeout_header_max: 'of calls with a grpc-timeout; the others have max_stream_duration',
+    grpc_timeout_header_offset: 'with grpc_timeout_header_max; what is left is 1 ms at least',
+  },
   [`${config}.route.v3.WeightedCluster`]: { clusters: '', total_weight: 'ignored: the sum of the weights counts' },
   [`${config}.route.v3.WeightedCluster.ClusterWeight`]: { name: '', weight: '', ...headerOptions },
   [`${config}.route.v3.RedirectAction`]: {
@@ -488,7 +524,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     lb_policy: 'ROUND_ROBIN, LEAST_REQUEST, RANDOM',
     least_request_lb_config: '',
     load_assignment: '',
-    circuit_breakers: 'threshold of priority DEFAULT',
+    circuit_breakers: '',
     transport_socket: '',
     transport_socket_matches: '',
     common_lb_config: '',
@@ -504,12 +540,17 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster.CommonLbConfig.LocalityWeightedLbConfig`]: {},
   'envoy.type.v3.Percent': { value: '' },
   [`${config}.cluster.v3.CircuitBreakers`]: { thresholds: '' },
+  [`${config}.cluster.v3.CircuitBreakers.Thresholds.RetryBudget`]: {
+    budget_percent: 'default 20',
+    min_retry_concurrency: 'default 3',
+  },
   [`${config}.cluster.v3.CircuitBreakers.Thresholds`]: {
-    priority: 'HIGH is ignored: every request is DEFAULT',
+    priority: '',
     max_connections: '',
     max_pending_requests: '',
     max_requests: '',
     max_retries: '',
+    retry_budget: 'in the place of max_retries',
     track_remaining: 'ignored: what remains can always be seen',
   },
   'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {

@@ -3,6 +3,7 @@ import type { HttpConnectionManagerConfig } from '../../config/listener-config.t
 import {
   type ForwardActionConfig,
   noHeaderMutations,
+  type RetryPolicyConfig,
   type RouteActionConfig,
   type RouteConfig,
   type RouteMatchConfig,
@@ -17,10 +18,38 @@ export function forward(cluster: string, overrides: Partial<ForwardActionConfig>
     idleTimeoutMs: null,
     maxStreamDurationMs: null,
     grpcTimeoutHeaderMaxMs: null,
+    grpcTimeoutHeaderOffsetMs: 0,
     prefixRewrite: '',
     hostRewrite: '',
     retry: null,
+    highPriority: false,
+    hedgeOnPerTryTimeout: false,
+    replayLimitBytes: null,
+    attemptCountInRequest: false,
+    attemptCountInResponse: false,
     clusterNotFoundStatus: 503,
+    ...overrides,
+  };
+}
+
+export function retryPolicy(
+  retryOn: readonly string[],
+  maxRetries: number,
+  overrides: Partial<RetryPolicyConfig> = {},
+): RetryPolicyConfig {
+  return {
+    retryOn,
+    maxRetries,
+    perTryTimeoutMs: 0,
+    perTryIdleTimeoutMs: 0,
+    retriableStatusCodes: [],
+    retriableHeaders: [],
+    retriableRequestHeaders: [],
+    baseBackoffMs: 25,
+    maxBackoffMs: 250,
+    resetHeaders: [],
+    maxResetMs: 300_000,
+    omitCanaryHosts: false,
     ...overrides,
   };
 }

@@ -2,7 +2,16 @@
  * Both neighbours of a stream, in memory: the caller's stream, and a cluster with the streams it hands out. They keep the codecs' promises (no event from inside a sender
  * call, none after the end) and check what they are told.
  */
-import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from '../../cluster/upstream.ts';
+import type {
+  Cluster,
+  CountedAs,
+  Host,
+  LoadBalancerContext,
+  PendingStream,
+  RetryEvent,
+  StreamRequest,
+  UpstreamTimeLimit,
+} from '../../cluster/upstream.ts';
 import type {
   ClientConnection,
   ClientStream,
@@ -101,13 +110,19 @@ interface Waiting {
 }
 
 export class FakeCluster implements Cluster {
-  readonly config = null as unknown as ClusterConfig;
+  config = {} as ClusterConfig;
   readonly waiting: Waiting[] = [];
   readonly streams: FakeClientStream[] = [];
   readonly contexts: LoadBalancerContext[] = [];
   /** What the router reported: statuses. */
   readonly outcomes: number[] = [];
+  /** How each of them was counted. */
+  readonly counted: CountedAs[] = [];
+  readonly ownAnswers: number[] = [];
+  readonly retryEvents: RetryEvent[] = [];
+  /** Of the whole request; of single tries. */
   timeouts = 0;
+  tryTimeouts = 0;
   retryPlaces = 3;
   repeatPlaces = 10;
   /** Errors to fail the next requests with at once; then whether streams come at once. */
@@ -152,12 +167,22 @@ export class FakeCluster implements Cluster {
     return this.streams.at(-1)!;
   }
 
-  onResponse(_host: Host, status: number): void {
+  onResponse(_host: Host, status: number, _durationMs: number, counted: CountedAs = 'answer'): void {
     this.outcomes.push(status);
+    this.counted.push(counted);
   }
 
-  onTimeout(): void {
-    this.timeouts++;
+  onOwnAnswer(status: number): void {
+    this.ownAnswers.push(status);
+  }
+
+  onRetryEvent(event: RetryEvent): void {
+    this.retryEvents.push(event);
+  }
+
+  onTimeout(_host: Host | null, kind: UpstreamTimeLimit): void {
+    if (kind === 'route') this.timeouts++;
+    else this.tryTimeouts++;
   }
 
   tryBeginRetry(): boolean {

@@ -1,0 +1,75 @@
+/**
+ * A cluster as requests of routes with priority HIGH see it: the same hosts, balancer and counters, but limits, connections and retries of their own, so that what is
+ * important is not held up by what is not (Envoy's `thresholds[HIGH]`).
+ */
+import type { HttpVersion } from '../codec/message-head.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { Bulkhead } from './bulkhead.ts';
+import type { RunningCluster } from './running-cluster.ts';
+import type {
+  Cluster,
+  CountedAs,
+  Host,
+  LoadBalancerContext,
+  PendingStream,
+  RetryEvent,
+  StreamRequest,
+  UpstreamTimeLimit,
+} from './upstream.ts';
+
+export class HighPriority implements Cluster {
+  readonly config: ClusterConfig;
+  readonly places: Bulkhead;
+  readonly #cluster: RunningCluster;
+
+  constructor(cluster: RunningCluster, places: Bulkhead) {
+    this.config = cluster.config;
+    this.places = places;
+    this.#cluster = cluster;
+  }
+
+  requestStream(
+    request: StreamRequest,
+    context: LoadBalancerContext,
+    downstreamVersion: HttpVersion,
+  ): PendingStream | null {
+    return this.#cluster.requestHighStream(this.places, request, context, downstreamVersion);
+  }
+
+  onResponse(host: Host, status: number, durationMs: number, counted: CountedAs = 'answer'): void {
+    this.places.requests.giveBack();
+    this.#cluster.countResponse(host, status, durationMs, counted);
+  }
+
+  onOwnAnswer(status: number): void {
+    this.#cluster.onOwnAnswer(status);
+  }
+
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
+    this.#cluster.onTimeout(host, kind);
+  }
+
+  onLocalReset(): void {
+    this.#cluster.onLocalReset();
+  }
+
+  onRetryEvent(event: RetryEvent): void {
+    this.#cluster.onRetryEvent(event);
+  }
+
+  tryBeginRetry(): boolean {
+    return this.places.tryRetry();
+  }
+
+  endRetry(): void {
+    this.places.endRetry();
+  }
+
+  tryBeginRepeat(): boolean {
+    return this.places.tryRepeat();
+  }
+
+  endRepeat(): void {
+    this.places.endRepeat();
+  }
+}

@@ -10,6 +10,7 @@ import { requestAuthentication, requestAuthenticationResource } from './request-
 import type { Place, Resource } from './resource.ts';
 import { type SchemaFault, schemaFaults } from './schema-fault.ts';
 import { service, serviceResource } from './service.ts';
+import { trafficPolicy, trafficPolicyResource } from './traffic-policy.ts';
 
 interface Kind {
   readonly apiVersion: string;
@@ -49,6 +50,7 @@ export const kinds: readonly Kind[] = [
   kindOf('v1', 'Service', 'core-service.json', coreService, coreServiceResource),
   kindOf('gateway.networking.k8s.io/v1', 'HTTPRoute', 'http-route.json', httpRoute, httpRouteResource),
   kindOf('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpc-route.json', grpcRoute, grpcRouteResource),
+  kindOf('outrigger.dev/v1', 'TrafficPolicy', 'traffic-policy.json', trafficPolicy, trafficPolicyResource),
   kindOf(
     'outrigger.dev/v1',
     'PeerAuthentication',
@@ -73,13 +75,7 @@ export const kinds: readonly Kind[] = [
 ];
 
 /** Kinds of interfaces.md that later versions take. */
-const plannedKinds: ReadonlySet<string> = new Set([
-  'TrafficPolicy',
-  'RateLimitPolicy',
-  'FaultPolicy',
-  'Telemetry',
-  'ProxyExtension',
-]);
+const plannedKinds: ReadonlySet<string> = new Set(['RateLimitPolicy', 'FaultPolicy', 'Telemetry', 'ProxyExtension']);
 
 /** Validates one document: a resource with all defaults, or every fault that it has. */
 export function parseDocument(

@@ -15,6 +15,8 @@ export function referencePaths(resource: Resource): Array<readonly PropertyKey[]
           ...backends.map((_, at) => ['spec', 'rules', rule, 'backendRefs', at]),
         ]),
       ];
+    case 'TrafficPolicy':
+      return resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]);
     case 'PeerAuthentication':
       return targetPaths(resource);
     case 'AuthorizationPolicy':

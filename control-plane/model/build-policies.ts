@@ -6,12 +6,13 @@ import { rootNamespace } from '../config-kind/policy-target.ts';
 import type { Resource, ServiceResource } from '../config-kind/resource.ts';
 import { backendProblem } from './backend-problem.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
-import type { Authorization, PeerPolicy, PolicyScope, PolicySet, RequestPolicy } from './policy-set.ts';
+import type { Authorization, PeerPolicy, PolicyScope, PolicySet, RequestPolicy, TrafficRules } from './policy-set.ts';
+import { TrafficIndex } from './traffic-index.ts';
 
 /** Key sets by the file or URI that they come from; what is not there is not known (yet). */
 export type KeySets = ReadonlyMap<string, string>;
 
-export const noPolicies: PolicySet = { peers: [], authorizations: [], requests: [], labelKeys: [] };
+export const noPolicies: PolicySet = { peers: [], authorizations: [], requests: [], traffic: [], labelKeys: [] };
 
 /** Parts that are as in `before` are the same objects. */
 export function buildPolicies(resources: readonly Resource[], keySets: KeySets, before: PolicySet): PolicySet {
@@ -57,6 +58,7 @@ export function buildPolicies(resources: readonly Resource[], keySets: KeySets, 
     peers: keepEach(before.peers, byLevel),
     authorizations: keepEach(before.authorizations, authorizations.toSorted(byFullName)),
     requests: keepEach(before.requests, requests.toSorted(byFullName)),
+    traffic: keepEach(before.traffic, trafficRules(resources)),
     labelKeys: keepIdentity(before.labelKeys, labelKeys([...byLevel, ...authorizations, ...requests])),
   };
   const same = (Object.keys(now) as Array<keyof PolicySet>).every((key) => now[key] === before[key]);
@@ -76,6 +78,24 @@ function scopeOf({ namespace, targets }: PolicyResource, services: ReadonlyMap<s
     namespace: namespace === rootNamespace ? '' : namespace,
     workloads: targets.labels === null ? null : [{ labels: targets.labels }],
   };
+}
+
+function trafficRules(resources: readonly Resource[]): TrafficRules[] {
+  const byPolicy = Map.groupBy(new TrafficIndex(resources).placed, ({ policy }) => policy);
+  return [...byPolicy].map(([{ namespace, name, route, cluster }, placed]) => ({
+    namespace,
+    name,
+    targets: placed.map(({ target, problem, winner }) => {
+      const section = target.port ?? target.section;
+      const separator = section === '' ? '' : target.kind === 'Service' ? ':' : '#';
+      return {
+        text: `${target.kind} ${namespace}/${target.name}${separator}${section}`,
+        inForce: problem === '' && winner === null,
+      };
+    }),
+    route,
+    cluster,
+  }));
 }
 
 function externalOf(

@@ -19,7 +19,8 @@ export function checkPolicies(
 ): ReferenceWarning[] {
   const warnings: ReferenceWarning[] = [];
   const policies = resources.filter(
-    (resource): resource is PolicyResource => resource.kind !== 'Service' && !isRoute(resource),
+    (resource): resource is PolicyResource =>
+      resource.kind !== 'Service' && resource.kind !== 'TrafficPolicy' && !isRoute(resource),
   );
   const verifiers = policies.filter((policy) => policy.kind === 'RequestAuthentication');
   const peersByScope = new Map<string, PeerAuthenticationResource>();

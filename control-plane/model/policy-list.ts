@@ -1,7 +1,8 @@
 /** Policies of the model as plain rows, for the admin API and `outrigger get policies`. */
 import type { AuthorizationRule, Condition, IpBlock, TextPattern } from '../config-kind/policy-resource.ts';
 import type { Model } from './model.ts';
-import type { Authorization, PeerPolicy, PolicyScope, RequestPolicy } from './policy-set.ts';
+import type { Authorization, PeerPolicy, PolicyScope, RequestPolicy, TrafficRules } from './policy-set.ts';
+import { trafficTexts } from './traffic-text.ts';
 
 export interface PolicyRow {
   readonly namespace: string;
@@ -21,6 +22,7 @@ export function listPolicies({ policies }: Pick<Model, 'policies'>): PolicyRow[]
     ...policies.peers.map(peerRow),
     ...policies.authorizations.map(authorizationRow),
     ...policies.requests.map(requestRow),
+    ...policies.traffic.map(trafficRow),
   ];
 }
 
@@ -65,6 +67,19 @@ function requestRow({ namespace, name, scope, rules }: RequestPolicy): PolicyRow
     says: rules.map(
       ({ issuer, audiences }) => `tokens of ${issuer}${audiences.length === 0 ? '' : ` for ${audiences.join(' or ')}`}`,
     ),
+  };
+}
+
+function trafficRow({ namespace, name, targets, route, cluster }: TrafficRules): PolicyRow {
+  const says = trafficTexts(route, cluster);
+  return {
+    namespace,
+    kind: 'TrafficPolicy',
+    name,
+    holdsFor: targets.map(({ text, inForce }) => (inForce ? text : `${text} (not in force)`)),
+    action: '',
+    rules: says.length,
+    says,
   };
 }
 

@@ -87,9 +87,9 @@ export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & {
   }
   const all = [...workloads.values()];
   const count = (scope: PolicyScope): number => all.filter((workload) => holdsFor(scope, workload)).length;
-  const { peers, authorizations, requests, traffic } = model.policies;
+  const { peers, authorizations, requests, faults, rateLimits, traffic } = model.policies;
   const counts = [
-    ...[...peers, ...authorizations, ...requests].map(({ scope }) => count(scope)),
+    ...[...peers, ...authorizations, ...requests, ...faults, ...rateLimits].map(({ scope }) => count(scope)),
     ...traffic.map(({ targets }) => targets.filter(({ inForce }) => inForce).length),
   ];
   return listPolicies(model).map((row, index) => ({ ...row, workloads: counts[index]! }));

@@ -288,10 +288,10 @@ describe('GRPCRoute', () => {
 
 test('an unknown kind is told with the kinds that there are', () => {
   expect(faults('{apiVersion: outrigger.dev/v1, kind: Servce}')).toEqual([
-    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication; did you mean Service?',
+    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy; did you mean Service?',
   ]);
   expect(faults('{apiVersion: outrigger.dev/v1, kind: Telemetry}')).toEqual([
-    'kind: "Telemetry" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication',
+    'kind: "Telemetry" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy',
   ]);
   expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
     'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',

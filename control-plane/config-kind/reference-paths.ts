@@ -19,6 +19,10 @@ export function referencePaths(resource: Resource): Array<readonly PropertyKey[]
       return resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]);
     case 'PeerAuthentication':
       return targetPaths(resource);
+    case 'FaultPolicy':
+      return [...targetPaths(resource), ['spec', 'faults']];
+    case 'RateLimitPolicy':
+      return [...targetPaths(resource), ['spec', 'global', 'service']];
     case 'AuthorizationPolicy':
       return [
         ...targetPaths(resource),

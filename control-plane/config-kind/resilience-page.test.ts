@@ -16,6 +16,8 @@ test('every example is accepted, and all of them together make no warning', () =
   const examples = [...page.matchAll(/^```yaml\n(.*?)^```$/gms)].map(([, text]) => text!);
   const { resources, faults } = parseFile('resilience.md', [...examples, ...services].join('---\n'));
   expect(faults.map(faultText)).toEqual([]);
-  expect(new Set(resources.map(({ kind }) => kind))).toEqual(new Set(['Service', 'HTTPRoute', 'TrafficPolicy']));
+  expect(new Set(resources.map(({ kind }) => kind))).toEqual(
+    new Set(['Service', 'HTTPRoute', 'TrafficPolicy', 'FaultPolicy', 'RateLimitPolicy']),
+  );
   expect(new ModelBuilder().build({ resources, instances: [] }).warnings).toEqual([]);
 });

@@ -4,11 +4,12 @@ import type {
   Condition,
   PeerAuthenticationResource,
   PolicyResource,
+  RateLimitPolicyResource,
   RequestAuthenticationResource,
 } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
-import { backendProblem, noService } from './backend-problem.ts';
+import { backendProblem, countingProblem, noService } from './backend-problem.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 type Warn = (path: string, message: string) => void;
@@ -39,7 +40,10 @@ export function checkPolicies(
     }
     if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
     else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);
-    else checkPeers(policy, peersByScope, warn);
+    else if (policy.kind === 'PeerAuthentication') checkPeers(policy, peersByScope, warn);
+    else if (policy.kind === 'RateLimitPolicy') checkLimits(policy, services, warn);
+    else if (policy.untilMs === null && policy.forMs === null)
+      warn('spec.faults', 'have no end; say until or for, so that nobody forgets them');
   }
   return warnings;
 }
@@ -90,6 +94,19 @@ function checkTokens(
       );
     else issuers.set(key, policy);
   }
+}
+
+function checkLimits(
+  { service, failOpen }: RateLimitPolicyResource,
+  services: ReadonlyMap<string, ServiceResource>,
+  warn: Warn,
+): void {
+  const problem = service === null ? null : countingProblem(service, services);
+  if (problem !== null)
+    warn(
+      service!.path,
+      `${problem}; ${failOpen ? 'its limits do not hold' : 'requests that they are about are denied'}`,
+    );
 }
 
 function checkPeers(

@@ -1,6 +1,7 @@
 /** Route configurations: `outbound` with a virtual host per service port, `outbound|…` for an address of one port, `inbound|…`, and one per port for proxyless gRPC. */
 import { create } from '@bufbuild/protobuf';
 import {
+  type RateLimit,
   type Route,
   RouteSchema,
   type VirtualHost,
@@ -125,6 +126,7 @@ export function encodeInboundRoutes(
   service: string,
   appPort: number,
   protocol: AppProtocol | null,
+  descriptions: readonly RateLimit[],
 ): EncodedResource {
   const name = inboundName(appPort);
   const route = create(RouteSchema, {
@@ -132,7 +134,11 @@ export function encodeInboundRoutes(
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
     action: {
       case: 'route',
-      value: { ...inboundFields(protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } },
+      value: {
+        ...inboundFields(protocol === 'grpc'),
+        rateLimits: [...descriptions],
+        clusterSpecifier: { case: 'cluster', value: name },
+      },
     },
   });
   return anyHost(name, name, [route]);

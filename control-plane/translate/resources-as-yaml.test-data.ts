@@ -15,6 +15,7 @@ import { RBACSchema } from '../../proto/generated/envoy/extensions/filters/http/
 import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { UriSanInputSchema } from '../../proto/generated/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
 import { PreviousHostsPredicateSchema } from '../../proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { RawBufferSchema } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import {
@@ -33,6 +34,7 @@ const registry = createRegistry(
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,
+  UriSanInputSchema,
   PreviousHostsPredicateSchema,
   RouterSchema,
   TlsInspectorSchema,

@@ -8,7 +8,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { freePorts } from '../peers/free-port.ts';
-import { waitFor } from '../peers/started-program.ts';
+import { type StartedProgram, waitFor } from '../peers/started-program.ts';
 import { adsBootstrap, type Json } from './envoy-resources.ts';
 import { ask, type Exchange, type Question } from './exchange.ts';
 import { httpRoute, mesh, service } from './mesh-configuration.ts';
@@ -21,16 +21,19 @@ describe('Envoy under our control plane', () => {
   let app: Server;
   let answer: (request: IncomingMessage, response: ServerResponse) => void = (_, response) => response.end('fine');
   let outbound: number;
+  let inbound: number;
+  let controlPlane: StartedProgram;
   let version = 0;
 
   beforeAll(async () => {
     const ports = (await freePorts(5)) as [number, number, number, number, number];
-    const [xdsPort, controlPlaneAdmin, proxyAdmin, outboundPort, inbound] = ports;
+    const [xdsPort, controlPlaneAdmin, proxyAdmin, outboundPort, inboundPort] = ports;
     outbound = outboundPort;
+    inbound = inboundPort;
     app = createServer((request, response) => answer(request, response));
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
     write([]);
-    await stage.controlPlane({
+    controlPlane = await stage.controlPlane({
       config: file,
       port: xdsPort,
       adminPort: controlPlaneAdmin,
@@ -43,7 +46,7 @@ describe('Envoy under our control plane', () => {
         app_port: appPort(),
         outbound_listen: `127.0.0.1:${outbound}`,
         inbound_listen: `127.0.0.1:${inbound}`,
-        control_plane_cluster: 'control-plane',
+        control_plane_cluster: 'control_plane',
       },
     };
     envoy = await stage.envoy(adsBootstrap({ node, adminPort: proxyAdmin, xdsPort, variant: 'DELTA_GRPC' }));
@@ -219,5 +222,103 @@ describe('Envoy under our control plane', () => {
     expect((await get('/')).status).toBe(504);
     expect(performance.now() - began).toBeLessThan(3_000);
     answer = (_, response) => response.end('fine');
+  });
+
+  const atInbound = (path: string, question: Question = {}): Promise<Exchange> => ask(inbound, { path, ...question });
+  const statusOf = async (path: string, question: Question = {}): Promise<number> =>
+    (await atInbound(path, question)).status;
+  const faults = (name: string, spec: Json): Json => policy('FaultPolicy', name, spec);
+
+  it('delays and aborts what a FaultPolicy matches, and nothing when its time is over', async () => {
+    await inForce(
+      faults('f', {
+        for: '6s',
+        maxActive: 10,
+        faults: [
+          { match: { paths: ['/broken'], methods: ['GET', 'POST'] }, abort: { httpStatus: 418 } },
+          { match: { headers: [{ name: 'x-slow', value: 'yes' }] }, delay: { duration: '700ms', percent: 100 } },
+          { match: { paths: ['/rpc/*', '/other'] }, abort: { grpcStatus: 'UNAVAILABLE', percent: 100 } },
+          {
+            match: { paths: ['/thin'] },
+            responseRateLimit: { kibPerSecond: 64 },
+            delay: { duration: '1ms', percent: 0.5 },
+          },
+          { match: { callers: ['shop/storefront', 'office/*'] }, abort: { httpStatus: 500 } },
+        ],
+      }),
+    );
+    expect(await statusOf('/broken')).toBe(418);
+    expect(await statusOf('/broken?x=1')).toBe(418);
+    expect(await statusOf('/broken', { method: 'PUT' })).toBe(200);
+    expect(await statusOf('/brokenly')).toBe(200);
+    // Who comes without a certificate is none of the callers, whatever it says of itself.
+    const forged = { 'x-forwarded-client-cert': 'By=x;Hash=y;URI=spiffe://cluster.local/ns/shop/sa/storefront' };
+    expect(await statusOf('/', { headers: forged })).toBe(200);
+    const began = performance.now();
+    expect(await statusOf('/', { headers: { 'x-slow': 'yes' } })).toBe(200);
+    expect(performance.now() - began).toBeGreaterThan(650);
+    const grpc = { method: 'POST', headers: { 'content-type': 'application/grpc', te: 'trailers' } };
+    expect((await atInbound('/other', grpc)).headers['grpc-status']).toBe('14');
+    expect((await atInbound('/rpc/x', grpc)).headers['grpc-status']).toBe('14');
+    expect(await statusOf('/thin')).toBe(200);
+    await waitFor('the policy to be over', 10_000, async () => (await statusOf('/broken')) === 200);
+    expect(await refused()).toEqual([]);
+  });
+
+  it('limits at the workload: one count for all, for each value of a header, and for a path', async () => {
+    await inForce(
+      policy('RateLimitPolicy', 'limits', {
+        local: [
+          { match: { paths: ['/pay'] }, limit: { requests: 2, per: '1h' } },
+          { by: { headers: ['x-user'] }, limit: { requests: 1, per: '1h', burst: 3 } },
+          { by: { caller: true, remoteAddress: true }, limit: { requests: 1_000, per: '1s' } },
+          { match: { callers: ['shop/storefront'] }, limit: { requests: 1, per: '1h' } },
+        ],
+      }),
+    );
+    await waitFor('the limits', 10_000, async () => (await statusOf('/pay')) === 429);
+    const answer = await atInbound('/pay');
+    expect(answer.headers['x-ratelimit-limit']).toContain('2');
+    expect(await statusOf('//pay')).toBe(429);
+    expect(await statusOf('/pay?x=1')).toBe(429);
+    expect(await statusOf('/free')).toBe(200);
+    const user = (name: string): Question => ({ headers: { 'x-user': name } });
+    const statuses = async (name: string): Promise<number[]> => {
+      const found: number[] = [];
+      for (let at = 0; at < 4; at++) found.push(await statusOf('/free', user(name)));
+      return found;
+    };
+    expect(await statuses('alice')).toEqual([200, 200, 200, 429]);
+    expect(await statuses('bob')).toEqual([200, 200, 200, 429]);
+  });
+
+  it('limits over all workloads by the service in the control plane, and fails open or closed without it', async () => {
+    const limits = (failOpen: boolean): Json =>
+      policy('RateLimitPolicy', failOpen ? 'open' : 'closed', {
+        global: {
+          failOpen,
+          timeout: '500ms',
+          limits: [
+            {
+              match: { paths: [failOpen ? '/open/*' : '/closed/*'] },
+              by: { headers: ['x-user'] },
+              limit: { requests: 3, unit: 'day' },
+            },
+          ],
+        },
+      });
+    await inForce(limits(true), limits(false));
+    const alice = { headers: { 'x-user': 'alice' } };
+    await waitFor('the limit', 10_000, async () => (await statusOf('/open/a', alice)) === 429);
+    const answer = await atInbound('/open/b', alice);
+    expect(answer.status).toBe(429);
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    expect(answer.headers['x-ratelimit-limit']).toContain('3');
+    expect(await statusOf('/open/a', { headers: { 'x-user': 'bob' } })).toBe(200);
+    expect(await statusOf('/open/a')).toBe(200);
+    expect(await statusOf('/closed/a', alice)).toBe(200);
+    await controlPlane.stop();
+    expect(await statusOf('/open/b', alice)).toBe(200);
+    expect(await statusOf('/closed/a', alice)).toBe(500);
   });
 });

@@ -210,9 +210,10 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     log,
     onRefused,
   });
+  const counters = new MemoryCounters();
   const rateLimitService = new RateLimitService({
     model: () => model,
-    counters: new MemoryCounters(),
+    counters,
     wallMs,
     isOf: namespaceCallers(() => model, trustDomain),
   });
@@ -261,6 +262,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           identity === null || door === null
             ? null
             : { identity, connections: door.connections, calls: door.calls, nowMs: wallMs() },
+          { answered: rateLimitService.answered, counters: counters.size, evictions: counters.evictions },
         ),
       lists: {
         ...meshLists({

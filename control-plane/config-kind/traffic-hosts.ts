@@ -169,7 +169,7 @@ export function outlierSettings(
   if (written === undefined) return null;
   if (written.enabled === false) return 'off';
   // The panic threshold alone says nothing of ejections.
-  if (Object.keys(written).every((field) => field === 'panicThreshold')) return null;
+  if (written.panicThreshold !== undefined && Object.keys(written).length === 1) return null;
   const { successRate, failurePercentage } = written;
   return {
     consecutive5xx: written.consecutive5xx ?? null,

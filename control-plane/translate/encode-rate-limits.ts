@@ -17,7 +17,7 @@ import {
 import type { HttpFilter } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { UriSanInputSchema } from '../../proto/generated/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
 import type { GlobalLimit, LimitKeys, LocalLimit, RequestMatch } from '../config-kind/policy-resource.ts';
-import { limitName, ruleKey } from '../model/limit-name.ts';
+import { limitName, maxLimitFilters, ruleKey } from '../model/limit-name.ts';
 import type { RateLimits } from '../model/policy-set.ts';
 import { durationOf } from './api-values.ts';
 import { httpFilter } from './encode-http-manager.ts';
@@ -25,8 +25,6 @@ import { encodeRequestMatch } from './encode-request-match.ts';
 import { packAny } from './encoded-resource.ts';
 import { outboundCluster } from './resource-names.ts';
 
-/** Envoy has stages 0 to 10. */
-const maxFilters = 11;
 const builtInDomain = 'outrigger';
 const callerKey = 'caller';
 
@@ -61,7 +59,7 @@ export function encodeRateLimits(policies: readonly RateLimits[], context: RateL
   const local = policies.filter((policy) => policy.local.length > 0);
   for (const group of Map.groupBy(local, ({ status, tellsLimits }) => `${status} ${tellsLimits}`).values()) {
     const stage = filters.length;
-    if (stage >= maxFilters) break;
+    if (stage >= maxLimitFilters) break;
     const limits = group.flatMap((policy) => named(policy, policy.local, 'local'));
     for (const each of limits) describe(stage, each);
     filters.push(localFilter(limits, group[0]!, stage));
@@ -79,7 +77,7 @@ export function encodeRateLimits(policies: readonly RateLimits[], context: RateL
       continue;
     }
     const stage = filters.length;
-    if (stage >= maxFilters) break;
+    if (stage >= maxLimitFilters) break;
     for (const policy of group) for (const each of named(policy, policy.global, 'global')) describe(stage, each);
     filters.push(globalFilter(asked.cluster, first, stage));
   }

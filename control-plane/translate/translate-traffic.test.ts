@@ -231,6 +231,13 @@ describe('a policy', () => {
   });
 });
 
+test('a policy that asks for ejection and says no more gets what the defaults have, before they are switched on', () => {
+  for (const spec of ['outlierDetection: {}', 'outlierDetection: {enabled: true}'])
+    expect(sent('envoy', 'http', policy(spec)).cluster).toMatchObject({
+      outlierDetection: { consecutiveGatewayFailure: 5, baseEjectionTime: '10s', maxEjectionPercent: 50 },
+    });
+});
+
 describe('without a policy (needs-and-defaults.md)', () => {
   /** As after the integrator's switch. */
   const allOn = Object.fromEntries(

@@ -164,7 +164,7 @@ describe('Envoy under our control plane', () => {
       { healthChecks: [{ tcp: { send: 'GET / HTTP/1.0\r\n\r\n', receive: 'HTTP' }, interval: '1s' }] },
       { healthChecks: [{ tls: {}, interval: '1s' }], loadBalancing: { algorithm: 'random' } },
       { healthChecks: [{ grpc: {} }], loadBalancing: { algorithm: 'roundRobin', slowStart: { window: '1s' } } },
-      { retries: { attempts: 0 }, loadBalancing: {} },
+      { retries: { attempts: 0 }, loadBalancing: {}, outlierDetection: {}, tcpKeepAlive: {} },
     ];
     for (const variant of variants) {
       await inForce(traffic(variant));

@@ -70,6 +70,8 @@ export function serviceBootstrap(
         ),
         inbound_listen: formatHostPort(parseListen('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006')),
         interception: 'NONE',
+        // For filters that ask the control plane (limits).
+        control_plane_cluster: controlPlaneCluster,
         ...(upstreams.length === 0 ? {} : { upstreams }),
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),
         ...(values.zone === undefined ? {} : { zone: values.zone }),

@@ -44,8 +44,6 @@ export interface ProxyNode {
 
 const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxIdLength = 253;
-/** As `outrigger sidecar --service` names it (cli/service-bootstrap.ts). */
-const ownBootstrapCluster = 'outrigger-control-plane';
 /** Each costs a listener, on the word of whoever connects. */
 const maxUpstreams = 256;
 
@@ -89,9 +87,7 @@ export function readProxyNode(
       faults,
     ),
     upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
-    controlPlaneCluster:
-      readText('control_plane_cluster', own(metadata, 'control_plane_cluster'), faults) ||
-      (kind === 'outrigger' ? ownBootstrapCluster : ''),
+    controlPlaneCluster: readText('control_plane_cluster', own(metadata, 'control_plane_cluster'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
     identity,

@@ -81,6 +81,8 @@ export function serviceBootstrap(
         outbound_listen: formatHostPort(outbound),
         inbound_listen: formatHostPort(inbound),
         interception: 'NONE',
+        // For filters that ask the control plane (limits).
+        control_plane_cluster: controlPlaneCluster,
         ...(upstreams.length === 0 ? {} : { upstreams }),
         ...(values.labels === undefined ? {} : { labels: { ...parseLabels('--labels', values.labels) } }),
         ...(values.zone === undefined ? {} : { zone: values.zone }),

@@ -180,6 +180,7 @@ test('the bootstrap that --service stands for has the documented defaults', () =
       app_port: 8080,
       outbound_listen: '127.0.0.1:15001',
       inbound_listen: '0.0.0.0:15006',
+      control_plane_cluster: 'outrigger-control-plane',
       interception: 'NONE',
     },
   });

@@ -9,10 +9,12 @@ import type { Logger } from 'pino';
 import type { AuthorityFiles } from '../certs/authority/operator-authority.ts';
 import { serviceAccountId } from '../certs/spiffe/spiffe-id.ts';
 import { AggregatedDiscoveryService } from '../proto/generated/envoy/service/discovery/v3/ads_pb.js';
+import { RateLimitService as RateLimitServiceDescriptor } from '../proto/generated/envoy/service/ratelimit/v3/rls_pb.js';
 import { SecretDiscoveryService } from '../proto/generated/envoy/service/secret/v3/sds_pb.js';
 import { ClientStatusDiscoveryService } from '../proto/generated/envoy/service/status/v3/csds_pb.js';
 import { IdentityService as IdentityServiceDescriptor } from '../proto/generated/outrigger/identity/v1/identity_pb.js';
 import { RegistryService as RegistryServiceDescriptor } from '../proto/generated/outrigger/registry/v1/registry_pb.js';
+import { activeFaults } from './admin/active-faults.ts';
 import { AdminServer } from './admin/admin-server.ts';
 import { IdentityAdmin } from './admin/identity-admin.ts';
 import { meshLists } from './admin/mesh-lists.ts';
@@ -29,6 +31,10 @@ import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
+import { PolicyEnds } from './model/policy-ends.ts';
+import { MemoryCounters } from './ratelimit/counter-store.ts';
+import { namespaceCallers } from './ratelimit/namespace-callers.ts';
+import { RateLimitService } from './ratelimit/rate-limit-service.ts';
 import { InstanceStore } from './registry/instance-store.ts';
 import { registrationWarning } from './registry/registration-warning.ts';
 import { defaultTtlSeconds, Registry } from './registry/registry.ts';
@@ -130,10 +136,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     if (state === null) return;
     const before = model;
     keySets.use(state.resources);
+    policyEnds.use(state.resources);
     model = builder.build({
       resources: state.resources,
       instances: registry.instances,
       keySets: keySets.keySets,
+      endings: policyEnds.endings,
     });
     logWarnings(log, model, before);
     snapshots.setModel(model);
@@ -148,6 +156,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     log,
     onChange: rebuild,
   });
+  const policyEnds = new PolicyEnds({ wallMs, after, onChange: rebuild });
   const registry = new Registry({
     store,
     nowMs,
@@ -172,6 +181,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     source.close();
     snapshots.close();
     registry.close();
+    policyEnds.close();
   };
   state = source.start();
   if (state.faults.some(({ covered }) => !covered)) {
@@ -195,17 +205,28 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     maxStreamAgeMs: options.maxStreamAgeMs ?? 30 * 60_000,
     onRefused,
   });
-  const csds = new CsdsService(() => snapshots.proxies);
+  const csds = new CsdsService(
+    () => snapshots.proxies,
+    ({ proxy }) => (model === null ? [] : activeFaults(model, proxy)),
+  );
   const registryService = new RegistryService(registry, {
     identityOf,
     warningOf: (instance) => (model === null ? '' : registrationWarning(model, instance)),
     log,
     onRefused,
   });
+  const counters = new MemoryCounters();
+  const rateLimitService = new RateLimitService({
+    model: () => model,
+    counters,
+    wallMs,
+    isOf: namespaceCallers(() => model, trustDomain),
+  });
   const services = [
     { descriptor: AggregatedDiscoveryService, implementation: xds.implementation },
     { descriptor: ClientStatusDiscoveryService, implementation: csds.implementation },
     { descriptor: RegistryServiceDescriptor, implementation: registryService.implementation },
+    { descriptor: RateLimitServiceDescriptor, implementation: rateLimitService.implementation },
   ];
   const plain = grpcServer(services, plainLimits, []);
 
@@ -216,6 +237,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     identity?.close();
     dataFolder.close();
     keySets.close();
+    policyEnds.close();
   };
   let port: number;
   let admin: AdminServer;
@@ -247,6 +269,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
           identity === null || door === null
             ? null
             : { identity, connections: door.connections, calls: door.calls, nowMs: wallMs() },
+          { answered: rateLimitService.answered, counters: counters.size, evictions: counters.evictions },
         ),
       lists: {
         ...meshLists({

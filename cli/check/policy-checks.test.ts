@@ -63,3 +63,18 @@ test('keys that were never had are a problem, old ones a warning', () => {
     expect.stringMatching(/^problem: /),
   ]);
 });
+
+test('faults on purpose, as long as they are there and when they are over', () => {
+  const row = { namespace: 'shop', kind: 'FaultPolicy', holdsFor: ['shop/orders'], rules: 1, says: [], workloads: 2 };
+  expect(
+    found({
+      policies: [
+        { ...row, name: 'now', action: 'until 2026-01-31T12:00:00.000Z' },
+        { ...row, name: 'then', action: 'over since 2026-01-31T12:00:00.000Z' },
+      ],
+    }),
+  ).toEqual([
+    'warning: FaultPolicy shop/now makes faults on purpose for 2 workloads (until 2026-01-31T12:00:00.000Z) → take it out of the configuration when nobody needs it any more',
+    'warning: FaultPolicy shop/then is over since 2026-01-31T12:00:00.000Z → take it out of the configuration',
+  ]);
+});

@@ -20,6 +20,16 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
         `${kind} ${namespace}/${name} holds for nothing that is there now (${named(holdsFor)})`,
         'mend its targetRefs or selector, unless what it is for comes later',
       );
+  for (const { namespace, kind, name, action, workloads: count } of policies) {
+    if (kind !== 'FaultPolicy' || count === 0) continue;
+    if (action.startsWith('over since'))
+      findings.warning(`FaultPolicy ${namespace}/${name} is ${action}`, 'take it out of the configuration');
+    else
+      findings.warning(
+        `FaultPolicy ${namespace}/${name} makes faults on purpose for ${counted(count, 'workload', 'workloads')} (${action})`,
+        'take it out of the configuration when nobody needs it any more',
+      );
+  }
   for (const { source, problem, effect, hasKeys } of keySets) {
     const text = `keys of ${source}: ${problem}; ${effect}`;
     const next = 'let the control plane reach it, and let it hold a JSON Web Key Set; it is looked at again by itself';

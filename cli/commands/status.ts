@@ -1,5 +1,6 @@
 /** `outrigger status`: every connected proxy and what became of its configuration, from the control plane's CSDS service. */
 import '../quiet-grpc.ts';
+import { faultsKey } from '../../control-plane/xds-server/faults-key.ts';
 import { ClientResourceStatus } from '../../proto/generated/envoy/admin/v3/config_dump_shared_pb.js';
 import {
   type ClientConfig,
@@ -24,6 +25,8 @@ interface ProxyStatus {
   readonly listeners: string;
   readonly routes: string;
   readonly faults: readonly string[];
+  /** Faults on purpose, by FaultPolicies. */
+  readonly faultsOnPurpose: readonly string[];
 }
 
 const columns: ReadonlyArray<Column<ProxyStatus>> = [
@@ -42,6 +45,9 @@ export async function status(options: StatusOptions): Promise<number> {
   const rows = response.config.map(proxyStatus);
   printData(rows, columns, options.output);
   const faults = rows.flatMap((row) => row.faults.map((fault) => `${row.id}: ${fault}`));
+  for (const row of rows)
+    for (const text of row.faultsOnPurpose)
+      process.stderr.write(`outrigger: ${row.id} has faults on purpose: ${text}\n`);
   for (const fault of faults) process.stderr.write(`outrigger: ${fault}\n`);
   return faults.length === 0 ? 0 : 1;
 }
@@ -68,7 +74,14 @@ function proxyStatus(config: ClientStatusResponse['config'][number]): ProxyStatu
     listeners: ofType('.Listener'),
     routes: ofType('.RouteConfiguration'),
     faults: faultLines(config),
+    faultsOnPurpose: faultsOnPurpose(config),
   };
+}
+
+/** What the control plane says of them in the node's metadata. */
+export function faultsOnPurpose({ node }: Pick<ClientConfig, 'node'>): readonly string[] {
+  const found = node?.metadata?.[faultsKey];
+  return Array.isArray(found) ? found.filter((text) => typeof text === 'string') : [];
 }
 
 /** A NACK is of a whole response: each resource that it names has its text, of a line for each of them. */

@@ -10,11 +10,20 @@ export interface DoorFigures {
   readonly nowMs: number;
 }
 
+/** Of the rate limit service. */
+export interface LimitFigures {
+  readonly answered: { readonly ok: number; readonly overLimit: number; readonly refused: number };
+  readonly counters: number;
+  /** Counters that were given up for others before their window was over. */
+  readonly evictions: number;
+}
+
 export function metricsText(
   snapshots: ProxySnapshots,
   instances: number,
   faults: number,
   door: DoorFigures | null,
+  limits: LimitFigures = { answered: { ok: 0, overLimit: 0, refused: 0 }, counters: 0, evictions: 0 },
 ): string {
   const byKind = new Map<string, number>();
   let refusing = 0;
@@ -44,6 +53,17 @@ export function metricsText(
   lines.push(
     '# TYPE outrigger_xds_snapshots_given_total counter',
     `outrigger_xds_snapshots_given_total ${snapshots.pushes}`,
+  );
+  const { ok, overLimit, refused } = limits.answered;
+  lines.push(
+    '# TYPE outrigger_rate_limit_requests_total counter',
+    `outrigger_rate_limit_requests_total{answer="ok"} ${ok}`,
+    `outrigger_rate_limit_requests_total{answer="over_limit"} ${overLimit}`,
+    `outrigger_rate_limit_requests_total{answer="refused"} ${refused}`,
+    '# TYPE outrigger_rate_limit_counters gauge',
+    `outrigger_rate_limit_counters ${limits.counters}`,
+    '# TYPE outrigger_rate_limit_counter_evictions_total counter',
+    `outrigger_rate_limit_counter_evictions_total ${limits.evictions}`,
   );
   if (door !== null) lines.push(...doorLines(door));
   return `${lines.join('\n')}\n`;

@@ -64,7 +64,7 @@ export function listWorkloads({ model, instances, proxies }: WorkloadSources): W
   return rows;
 }
 
-/** As `get policies` has them, and how many of the workloads that are there now each holds for. */
+/** As `get policies` has them, and how many of the workloads that are there now each holds for; a TrafficPolicy, for how many targets. */
 export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & { readonly workloads: number }> {
   const { model, instances, proxies } = sources;
   const workloads = new Map<string, Workload>();
@@ -87,9 +87,12 @@ export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & {
   }
   const all = [...workloads.values()];
   const count = (scope: PolicyScope): number => all.filter((workload) => holdsFor(scope, workload)).length;
-  const { peers, authorizations, requests } = model.policies;
-  const scopes = [...peers, ...authorizations, ...requests].map(({ scope }) => scope);
-  return listPolicies(model).map((row, index) => ({ ...row, workloads: count(scopes[index]!) }));
+  const { peers, authorizations, requests, faults, rateLimits, traffic } = model.policies;
+  const counts = [
+    ...[...peers, ...authorizations, ...requests, ...faults, ...rateLimits].map(({ scope }) => count(scope)),
+    ...traffic.map(({ targets }) => targets.filter(({ inForce }) => inForce).length),
+  ];
+  return listPolicies(model).map((row, index) => ({ ...row, workloads: counts[index]! }));
 }
 
 function mode(

@@ -4,6 +4,8 @@ import { backendFilters, headerModifiers } from './header-filter.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { GrpcMatch, GrpcRouteResource, GrpcRule, Place } from './resource.ts';
 import { backendReferences, backendRefs, parentReferences, parentRefs } from './route-reference.ts';
+import { grpcRetry, grpcRetrySettings } from './route-retry.ts';
+import { ruleName } from './rule-name.ts';
 import { checkRegexPair, checkRegexPart, headerMatches, matchType, valueMatches } from './value-match.ts';
 
 const serviceShape = /^[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)*$/;
@@ -38,7 +40,7 @@ const methodMatch = z
   });
 
 const rule = z.strictObject({
-  name: z.string().optional().describe('Kept out of route names: those are <namespace>/<route>#rule-<n>'),
+  name: ruleName.optional(),
   matches: z
     .array(z.strictObject({ method: methodMatch.optional(), headers: headerMatches.optional() }))
     .max(64, { error: 'has more than 64 entries' })
@@ -46,6 +48,7 @@ const rule = z.strictObject({
     .describe('Default: everything'),
   filters: backendFilters.optional(),
   backendRefs: backendRefs.optional(),
+  retry: grpcRetry.optional().describe('Default: one more attempt where the service saw nothing of the request'),
 });
 
 export const grpcRoute = z.strictObject({
@@ -86,6 +89,8 @@ function grpcRule(written: WrittenRule, namespace: string, path: string): GrpcRu
     matches: matchesOf(written.matches),
     backends: backendReferences(written.backendRefs, namespace, path),
     ...headerModifiers(written.filters ?? []),
+    name: written.name ?? '',
+    retry: grpcRetrySettings(written.retry),
   };
 }
 

@@ -4,7 +4,7 @@
  */
 import { z } from 'zod';
 import { preciseHostname } from './dns-name.ts';
-import { duration, durationMs } from './duration.ts';
+import { duration, durationMs, optionalMs } from './duration.ts';
 import {
   type HeaderFilter,
   headerModifiers,
@@ -23,6 +23,8 @@ import type {
   RewriteFilter,
 } from './resource.ts';
 import { backendReferences, backendRefs, parentReferences, parentRefs, portNumber } from './route-reference.ts';
+import { httpRetry, httpRetrySettings } from './route-retry.ts';
+import { ruleName } from './rule-name.ts';
 import { checkRegex, headerMatches, queryMatches, valueMatches } from './value-match.ts';
 
 const maxPathLength = 1024;
@@ -106,7 +108,7 @@ const match = z.strictObject({
 
 const rule = z
   .strictObject({
-    name: z.string().optional().describe('Kept out of route names: those are <namespace>/<route>#rule-<n>'),
+    name: ruleName.optional(),
     matches: z.array(match).max(64, { error: 'has more than 64 entries' }).optional().describe('Default: everything'),
     filters: filters.optional(),
     backendRefs: backendRefs.optional(),
@@ -115,9 +117,10 @@ const rule = z
         request: duration
           .optional()
           .describe('From the first byte of the request to the last of the answer. Default: 15s; 0s: none'),
-        backendRequest: duration.optional().describe('One attempt. As there is one attempt, the shorter of both holds'),
+        backendRequest: duration.optional().describe('One attempt; 0s: none. Default: none'),
       })
       .optional(),
+    retry: httpRetry.optional().describe('Default: one more attempt where the service saw nothing of the request'),
   })
   .check((context) => checkRule(context));
 
@@ -217,7 +220,10 @@ function httpRule(written: WrittenRule, namespace: string, path: string): HttpRu
     ...headerModifiers(headerFilters),
     redirect,
     rewrite,
-    timeoutMs: timeoutOf(written.timeouts),
+    name: written.name ?? '',
+    timeoutMs: optionalMs(written.timeouts?.request),
+    backendTimeoutMs: optionalMs(written.timeouts?.backendRequest),
+    retry: httpRetrySettings(written.retry),
   };
 }
 
@@ -248,12 +254,4 @@ function modifierOf(written: z.output<typeof pathModifier> | undefined): PathMod
   return written.type === 'ReplaceFullPath'
     ? { type: written.type, value: written.replaceFullPath }
     : { type: written.type, value: written.replacePrefixMatch };
-}
-
-/** One attempt is made, so the shorter of both limits is the limit. */
-function timeoutOf(written: WrittenRule['timeouts']): number | null {
-  const limits = [written?.request, written?.backendRequest].filter((text) => text !== undefined).map(durationMs);
-  if (limits.length === 0) return null;
-  const finite = limits.filter((ms) => ms > 0);
-  return finite.length === 0 ? 0 : Math.min(...finite);
 }

@@ -165,25 +165,24 @@ describe('HTTPRoute', () => {
     ]);
   });
 
-  test('takes the shorter timeout, and 0s as none', () => {
+  test('takes the timeout of a request, and 0s as none', () => {
     expect(timeout('{request: 1m30s500ms}')).toBe(90_500);
-    expect(timeout('{request: 10s, backendRequest: 2s}')).toBe(2_000);
+    expect(timeout('{request: 10s, backendRequest: 2s}')).toBe(10_000);
     expect(timeout('{request: 0s}')).toBe(0);
-    expect(timeout('{request: 0s, backendRequest: 2s}')).toBe(2_000);
   });
 
   test('refuses what is not built as "not supported yet", by field path', () => {
     expect(
       faults(
         httpRoute(
-          '{retry: {attempts: 2}, filters: [{type: RequestMirror, requestMirror: {}}, {type: ExtensionRef}, {type: UrlRewrite}]}',
+          '{sessionPersistence: {}, filters: [{type: RequestMirror, requestMirror: {}}, {type: ExtensionRef}, {type: UrlRewrite}]}',
         ),
       ),
     ).toEqual([
       'spec.rules[0].filters[0].type: "RequestMirror" is not supported yet; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite',
       'spec.rules[0].filters[1].type: "ExtensionRef" is not supported yet; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite',
       'spec.rules[0].filters[2].type: "UrlRewrite" is not accepted; accepted: RequestHeaderModifier, ResponseHeaderModifier, RequestRedirect, URLRewrite; did you mean URLRewrite?',
-      'spec.rules[0].retry: is not supported yet',
+      'spec.rules[0].sessionPersistence: is not supported yet',
     ]);
     expect(faults(httpRoute('{}').replace('kind: Service', 'kind: Gateway'))).toEqual([
       'spec.parentRefs[0].kind: "Gateway" is not supported yet; only a Service is accepted',
@@ -300,10 +299,10 @@ describe('GRPCRoute', () => {
 
 test('an unknown kind is told with the kinds that there are', () => {
   expect(faults('{apiVersion: outrigger.dev/v1, kind: Servce}')).toEqual([
-    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication; did you mean Service?',
+    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy; did you mean Service?',
   ]);
-  expect(faults('{apiVersion: outrigger.dev/v1, kind: TrafficPolicy}')).toEqual([
-    'kind: "TrafficPolicy" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, PeerAuthentication, AuthorizationPolicy, RequestAuthentication',
+  expect(faults('{apiVersion: outrigger.dev/v1, kind: Telemetry}')).toEqual([
+    'kind: "Telemetry" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy',
   ]);
   expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
     'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',

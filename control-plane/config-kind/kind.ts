@@ -3,13 +3,16 @@ import type { z } from 'zod';
 import { authorizationPolicy, authorizationPolicyResource } from './authorization-policy.ts';
 import { closestWord } from './closest-word.ts';
 import { coreService, coreServiceResource } from './core-service.ts';
+import { faultPolicy, faultPolicyResource } from './fault-policy.ts';
 import { grpcRoute, grpcRouteResource } from './grpc-route.ts';
 import { httpRoute, httpRouteResource } from './http-route.ts';
 import { peerAuthentication, peerAuthenticationResource } from './peer-authentication.ts';
+import { rateLimitPolicy, rateLimitPolicyResource } from './rate-limit-policy.ts';
 import { requestAuthentication, requestAuthenticationResource } from './request-authentication.ts';
 import type { Place, Resource } from './resource.ts';
 import { type SchemaFault, schemaFaults } from './schema-fault.ts';
 import { service, serviceResource } from './service.ts';
+import { trafficPolicy, trafficPolicyResource } from './traffic-policy.ts';
 
 interface Kind {
   readonly apiVersion: string;
@@ -49,6 +52,7 @@ export const kinds: readonly Kind[] = [
   kindOf('v1', 'Service', 'core-service.json', coreService, coreServiceResource),
   kindOf('gateway.networking.k8s.io/v1', 'HTTPRoute', 'http-route.json', httpRoute, httpRouteResource),
   kindOf('gateway.networking.k8s.io/v1', 'GRPCRoute', 'grpc-route.json', grpcRoute, grpcRouteResource),
+  kindOf('outrigger.dev/v1', 'TrafficPolicy', 'traffic-policy.json', trafficPolicy, trafficPolicyResource),
   kindOf(
     'outrigger.dev/v1',
     'PeerAuthentication',
@@ -70,16 +74,12 @@ export const kinds: readonly Kind[] = [
     requestAuthentication,
     requestAuthenticationResource,
   ),
+  kindOf('outrigger.dev/v1', 'FaultPolicy', 'fault-policy.json', faultPolicy, faultPolicyResource),
+  kindOf('outrigger.dev/v1', 'RateLimitPolicy', 'rate-limit-policy.json', rateLimitPolicy, rateLimitPolicyResource),
 ];
 
 /** Kinds of interfaces.md that later versions take. */
-const plannedKinds: ReadonlySet<string> = new Set([
-  'TrafficPolicy',
-  'RateLimitPolicy',
-  'FaultPolicy',
-  'Telemetry',
-  'ProxyExtension',
-]);
+const plannedKinds: ReadonlySet<string> = new Set(['Telemetry', 'ProxyExtension']);
 
 /** Validates one document: a resource with all defaults, or every fault that it has. */
 export function parseDocument(

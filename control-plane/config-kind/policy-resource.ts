@@ -2,7 +2,7 @@
  * Policies after validation: own plain types with every default filled in, as resource.ts has them for Services and routes. The three ways in which a rule is written (`from`, `to`,
  * `when`) are conditions of one kind here, each with what its value may be and what it may not.
  */
-import type { ResourceBase } from './resource.ts';
+import type { ResourceBase, ValueMatch } from './resource.ts';
 
 /** `exact`, `prefix*`, `*suffix`, `*`. */
 export interface TextPattern {
@@ -157,4 +157,95 @@ export type KeySource =
   | { readonly from: 'file'; readonly file: string; readonly path: string }
   | { readonly from: 'uri'; readonly uri: string; readonly path: string };
 
-export type PolicyResource = PeerAuthenticationResource | AuthorizationPolicyResource | RequestAuthenticationResource;
+/** Which requests a rule is about: one of each list that is not empty, and all of the headers. */
+export interface RequestMatch {
+  /** `exact` or `prefix`. */
+  readonly paths: readonly TextPattern[];
+  readonly methods: readonly string[];
+  readonly headers: readonly ValueMatch[];
+  readonly callers: readonly CallerName[];
+}
+
+export interface CallerName {
+  readonly namespace: string;
+  /** '' : any of the namespace. */
+  readonly account: string;
+}
+
+export interface FaultPolicyResource extends PolicyBase {
+  readonly kind: 'FaultPolicy';
+  readonly faults: readonly FaultRule[];
+  /** Milliseconds since 1970; null: not said. */
+  readonly untilMs: number | null;
+  /** From its creation, or from when it was first read; null: not said. */
+  readonly forMs: number | null;
+  /** Of each rule, at one workload. */
+  readonly maxActive: number | null;
+}
+
+export interface FaultRule {
+  readonly match: RequestMatch;
+  readonly delay: { readonly durationMs: number; readonly percent: number } | null;
+  readonly abort: { readonly type: 'http' | 'grpc'; readonly status: number; readonly percent: number } | null;
+  /** KiB a second, of the answer. */
+  readonly responseRate: { readonly kibPerSecond: number; readonly percent: number } | null;
+}
+
+export interface RateLimitPolicyResource extends PolicyBase {
+  readonly kind: 'RateLimitPolicy';
+  /** At each workload by itself. */
+  readonly local: readonly LocalLimit[];
+  /** Over all workloads together. */
+  readonly global: readonly GlobalLimit[];
+  /** Who counts for `global`; null: the control plane. */
+  readonly service: RateLimitServiceReference | null;
+  /** Whether requests pass when who counts does not answer. */
+  readonly failOpen: boolean;
+  readonly timeoutMs: number;
+  /** Of a refusal. */
+  readonly status: number;
+  /** Answers say how much is left (`x-ratelimit-…`). */
+  readonly tellsLimits: boolean;
+}
+
+export interface RateLimitServiceReference {
+  readonly namespace: string;
+  readonly service: string;
+  readonly port: number;
+  /** Of the descriptors. */
+  readonly domain: string;
+  readonly path: string;
+}
+
+interface LimitRule {
+  readonly match: RequestMatch;
+  readonly by: LimitKeys;
+  readonly requests: number;
+}
+
+/** Each value has a count of its own. */
+export interface LimitKeys {
+  readonly caller: boolean;
+  readonly remoteAddress: boolean;
+  /** Lower case. */
+  readonly headers: readonly string[];
+}
+
+export interface LocalLimit extends LimitRule {
+  readonly perMs: number;
+  /** At once, after a rest. */
+  readonly burst: number;
+}
+
+export type LimitUnit = 'second' | 'minute' | 'hour' | 'day';
+
+export interface GlobalLimit extends LimitRule {
+  readonly unit: LimitUnit;
+}
+
+export type PolicyResource =
+  | PeerAuthenticationResource
+  | AuthorizationPolicyResource
+  | RequestAuthenticationResource
+  | FaultPolicyResource
+  | RateLimitPolicyResource;

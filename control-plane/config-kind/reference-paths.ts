@@ -15,8 +15,14 @@ export function referencePaths(resource: Resource): Array<readonly PropertyKey[]
           ...backends.map((_, at) => ['spec', 'rules', rule, 'backendRefs', at]),
         ]),
       ];
+    case 'TrafficPolicy':
+      return resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]);
     case 'PeerAuthentication':
       return targetPaths(resource);
+    case 'FaultPolicy':
+      return [...targetPaths(resource), ['spec', 'faults']];
+    case 'RateLimitPolicy':
+      return [...targetPaths(resource), ['spec', 'global', 'service']];
     case 'AuthorizationPolicy':
       return [
         ...targetPaths(resource),

@@ -4,6 +4,7 @@
  */
 
 import type { PolicyResource } from './policy-resource.ts';
+import type { RetrySettings, TrafficPolicyResource } from './traffic-resource.ts';
 
 /** What a port speaks. `http` is HTTP/1.1 towards the instance, `http2` and `grpc` HTTP/2; `tcp` is not routed yet. */
 export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
@@ -71,7 +72,7 @@ export interface GrpcRouteResource extends ResourceBase {
 }
 
 export type RouteResource = HttpRouteResource | GrpcRouteResource;
-export type Resource = ServiceResource | RouteResource | PolicyResource;
+export type Resource = ServiceResource | RouteResource | TrafficPolicyResource | PolicyResource;
 
 export interface ParentReference {
   readonly namespace: string;
@@ -95,7 +96,14 @@ export interface BackendReference {
   readonly path: string;
 }
 
-export interface HttpRule {
+interface RuleBase {
+  /** By which policies name it; '' : none. */
+  readonly name: string;
+  /** What the rule itself says of retries; null: nothing. */
+  readonly retry: RetrySettings | null;
+}
+
+export interface HttpRule extends RuleBase {
   /** At least one. */
   readonly matches: readonly HttpMatch[];
   readonly backends: readonly BackendReference[];
@@ -105,9 +113,11 @@ export interface HttpRule {
   readonly rewrite: RewriteFilter | null;
   /** Null: the default; 0: none. */
   readonly timeoutMs: number | null;
+  /** Of one attempt; null: not said; 0: none. */
+  readonly backendTimeoutMs: number | null;
 }
 
-export interface GrpcRule {
+export interface GrpcRule extends RuleBase {
   readonly matches: readonly GrpcMatch[];
   readonly backends: readonly BackendReference[];
   readonly requestHeaders: HeaderModifier | null;

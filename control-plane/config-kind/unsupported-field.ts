@@ -1,17 +1,26 @@
-/** Fields and values of accepted kinds that exist in the Gateway API but that we do not take: they get words of their own, so that nobody looks for a spelling mistake. */
+/** Fields and values of accepted kinds that exist in the Gateway API, or that later versions take: they get words of their own, so that nobody looks for a spelling mistake. */
 
-const fields: Readonly<Record<string, string>> = {
+const ofRoutes: Readonly<Record<string, string>> = {
   hostnames: 'has no meaning for a Service as parent; remove it',
-  retry: 'is not supported yet',
   sessionPersistence: 'is not supported yet',
   useDefaultGateways: 'is not supported; routes here have Services as parents',
 };
 
+const ofTrafficPolicies: Readonly<Record<string, string>> = {
+  circuitBreaker: 'is not supported yet',
+  fallback: 'is not supported yet',
+  adaptiveConcurrency: 'is not supported yet',
+  delay: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
+  percentile: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
+  perTryTimeout: 'stands elsewhere: it is timeouts.perTry',
+};
+
 const filterTypes: ReadonlySet<string> = new Set(['RequestMirror', 'ExtensionRef', 'CORS', 'ExternalAuth']);
 
-/** What to say about a field of a route that is not in the schema, or null when it is just unknown. */
+/** What to say about a field that is not in the schema of its kind, or null when it is just unknown. */
 export function unsupportedField(kind: string, name: string): string | null {
-  return kind.endsWith('Route') && Object.hasOwn(fields, name) ? fields[name]! : null;
+  const fields = kind.endsWith('Route') ? ofRoutes : kind === 'TrafficPolicy' ? ofTrafficPolicies : {};
+  return Object.hasOwn(fields, name) ? fields[name]! : null;
 }
 
 /** Whether a filter type is one of the Gateway API's that we lack. */

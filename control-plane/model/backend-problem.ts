@@ -16,6 +16,19 @@ export function backendProblem(
     : null;
 }
 
+/** Why a service that counts for limits cannot be asked, or null. It is asked by gRPC. */
+export function countingProblem(
+  { namespace, service: name, port }: { readonly namespace: string; readonly service: string; readonly port: number },
+  services: ReadonlyMap<string, ServiceResource>,
+): string | null {
+  const problem = backendProblem({ namespace, name, port }, services);
+  if (problem !== null) return problem;
+  const { protocol } = services.get(`${namespace}/${name}`)!.ports.find((each) => each.port === port)!;
+  return protocol === 'http'
+    ? `port ${port} of Service ${namespace}/${name} speaks http; limits are asked by gRPC (appProtocol grpc or http2)`
+    : null;
+}
+
 export function noService(namespace: string, name: string): string {
   return `there is no Service ${namespace}/${name}`;
 }

@@ -1,26 +1,52 @@
 /** Policies from resources alone: to whom each applies, which service it asks, and which keys it verifies with. */
 
 import { refusingKeySet } from '../config-kind/key-set-text.ts';
-import type { KeySource, PolicyResource } from '../config-kind/policy-resource.ts';
+import type { KeySource, PolicyResource, RateLimitServiceReference } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import type { Resource, ServiceResource } from '../config-kind/resource.ts';
-import { backendProblem } from './backend-problem.ts';
+import { backendProblem, countingProblem } from './backend-problem.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
-import type { Authorization, PeerPolicy, PolicyScope, PolicySet, RequestPolicy } from './policy-set.ts';
+import type { PolicyEndings } from './policy-ends.ts';
+import type {
+  Authorization,
+  Faults,
+  PeerPolicy,
+  PolicyScope,
+  PolicySet,
+  RateLimits,
+  RequestPolicy,
+  TrafficRules,
+} from './policy-set.ts';
+import { TrafficIndex } from './traffic-index.ts';
 
 /** Key sets by the file or URI that they come from; what is not there is not known (yet). */
 export type KeySets = ReadonlyMap<string, string>;
 
-export const noPolicies: PolicySet = { peers: [], authorizations: [], requests: [], labelKeys: [] };
+export const noPolicies: PolicySet = {
+  peers: [],
+  authorizations: [],
+  requests: [],
+  faults: [],
+  rateLimits: [],
+  traffic: [],
+  labelKeys: [],
+};
 
 /** Parts that are as in `before` are the same objects. */
-export function buildPolicies(resources: readonly Resource[], keySets: KeySets, before: PolicySet): PolicySet {
+export function buildPolicies(
+  resources: readonly Resource[],
+  keySets: KeySets,
+  before: PolicySet,
+  endings: PolicyEndings = new Map(),
+): PolicySet {
   const services = new Map<string, ServiceResource>();
   for (const resource of resources)
     if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
   const peers: Array<{ readonly policy: PeerPolicy; readonly createdAt: string }> = [];
   const authorizations: Authorization[] = [];
   const requests: RequestPolicy[] = [];
+  const faults: Faults[] = [];
+  const rateLimits: RateLimits[] = [];
   for (const resource of resources) {
     const { namespace, name } = resource;
     switch (resource.kind) {
@@ -42,6 +68,24 @@ export function buildPolicies(resources: readonly Resource[], keySets: KeySets, 
         requests.push({ namespace, name, scope: scopeOf(resource, services), rules });
         break;
       }
+      case 'FaultPolicy': {
+        const end = endings.get(`${namespace}/${name}`);
+        faults.push({
+          ...{ namespace, name, scope: scopeOf(resource, services) },
+          ...{ faults: resource.faults, maxActive: resource.maxActive },
+          ...{ endsAtMs: end?.atMs ?? null, over: end?.over ?? false },
+        });
+        break;
+      }
+      case 'RateLimitPolicy': {
+        const { local, global, failOpen, timeoutMs, status, tellsLimits } = resource;
+        rateLimits.push({
+          ...{ namespace, name, scope: scopeOf(resource, services) },
+          ...{ local, global, failOpen, timeoutMs, status, tellsLimits },
+          service: countingService(resource.service, services),
+        });
+        break;
+      }
     }
   }
   const levels = ['workload', 'namespace', 'mesh'];
@@ -57,7 +101,13 @@ export function buildPolicies(resources: readonly Resource[], keySets: KeySets, 
     peers: keepEach(before.peers, byLevel),
     authorizations: keepEach(before.authorizations, authorizations.toSorted(byFullName)),
     requests: keepEach(before.requests, requests.toSorted(byFullName)),
-    labelKeys: keepIdentity(before.labelKeys, labelKeys([...byLevel, ...authorizations, ...requests])),
+    faults: keepEach(before.faults, faults.toSorted(byFullName)),
+    rateLimits: keepEach(before.rateLimits, rateLimits.toSorted(byFullName)),
+    traffic: keepEach(before.traffic, trafficRules(resources)),
+    labelKeys: keepIdentity(
+      before.labelKeys,
+      labelKeys([...byLevel, ...authorizations, ...requests, ...faults, ...rateLimits]),
+    ),
   };
   const same = (Object.keys(now) as Array<keyof PolicySet>).every((key) => now[key] === before[key]);
   return same ? before : now;
@@ -76,6 +126,33 @@ function scopeOf({ namespace, targets }: PolicyResource, services: ReadonlyMap<s
     namespace: namespace === rootNamespace ? '' : namespace,
     workloads: targets.labels === null ? null : [{ labels: targets.labels }],
   };
+}
+
+function countingService(
+  reference: RateLimitServiceReference | null,
+  services: ReadonlyMap<string, ServiceResource>,
+): RateLimits['service'] {
+  if (reference === null) return null;
+  const { path: _, ...rest } = reference;
+  return { ...rest, problem: countingProblem(reference, services) ?? '' };
+}
+
+function trafficRules(resources: readonly Resource[]): TrafficRules[] {
+  const byPolicy = Map.groupBy(new TrafficIndex(resources).placed, ({ policy }) => policy);
+  return [...byPolicy].map(([{ namespace, name, route, cluster }, placed]) => ({
+    namespace,
+    name,
+    targets: placed.map(({ target, problem, winner }) => {
+      const section = target.port ?? target.section;
+      const separator = section === '' ? '' : target.kind === 'Service' ? ':' : '#';
+      return {
+        text: `${target.kind} ${namespace}/${target.name}${separator}${section}`,
+        inForce: problem === '' && winner === null,
+      };
+    }),
+    route,
+    cluster,
+  }));
 }
 
 function externalOf(

@@ -4,11 +4,13 @@ import type {
   Condition,
   PeerAuthenticationResource,
   PolicyResource,
+  RateLimitPolicyResource,
   RequestAuthenticationResource,
 } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
-import { backendProblem, noService } from './backend-problem.ts';
+import { backendProblem, countingProblem, noService } from './backend-problem.ts';
+import { maxLimitFilters } from './limit-name.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 type Warn = (path: string, message: string) => void;
@@ -19,11 +21,13 @@ export function checkPolicies(
 ): ReferenceWarning[] {
   const warnings: ReferenceWarning[] = [];
   const policies = resources.filter(
-    (resource): resource is PolicyResource => resource.kind !== 'Service' && !isRoute(resource),
+    (resource): resource is PolicyResource =>
+      resource.kind !== 'Service' && resource.kind !== 'TrafficPolicy' && !isRoute(resource),
   );
   const verifiers = policies.filter((policy) => policy.kind === 'RequestAuthentication');
   const peersByScope = new Map<string, PeerAuthenticationResource>();
   const issuers = new Map<string, RequestAuthenticationResource>();
+  const limitSettings = new Map<string, Set<string>>();
   for (const policy of policies) {
     const warn: Warn = (path, message) =>
       void warnings.push({
@@ -38,7 +42,10 @@ export function checkPolicies(
     }
     if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
     else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);
-    else checkPeers(policy, peersByScope, warn);
+    else if (policy.kind === 'PeerAuthentication') checkPeers(policy, peersByScope, warn);
+    else if (policy.kind === 'RateLimitPolicy') checkLimits(policy, services, limitSettings, warn);
+    else if (policy.untilMs === null && policy.forMs === null)
+      warn('spec.faults', 'have no end; say until or for, so that nobody forgets them');
   }
   return warnings;
 }
@@ -89,6 +96,29 @@ function checkTokens(
       );
     else issuers.set(key, policy);
   }
+}
+
+function checkLimits(
+  { namespace, local, global, service, failOpen, timeoutMs, status, tellsLimits }: RateLimitPolicyResource,
+  services: ReadonlyMap<string, ServiceResource>,
+  settings: Map<string, Set<string>>,
+  warn: Warn,
+): void {
+  const mine = settings.get(namespace) ?? new Set();
+  settings.set(namespace, mine);
+  if (local.length > 0) mine.add(`${status} ${tellsLimits}`);
+  if (global.length > 0) mine.add(JSON.stringify([status, tellsLimits, service, failOpen, timeoutMs]));
+  if (mine.size > maxLimitFilters)
+    warn(
+      'metadata.name',
+      `limits of namespace ${namespace} have more than ${maxLimitFilters} different settings (status, tellLimits, service, failOpen, timeout); of those beyond, none may hold for a workload that they are all for`,
+    );
+  const problem = service === null ? null : countingProblem(service, services);
+  if (problem !== null)
+    warn(
+      service!.path,
+      `${problem}; ${failOpen ? 'its limits do not hold' : 'requests that they are about are denied'}`,
+    );
 }
 
 function checkPeers(

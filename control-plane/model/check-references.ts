@@ -10,6 +10,7 @@ import {
 } from '../config-kind/resource.ts';
 import { backendProblem, noService, portList } from './backend-problem.ts';
 import { checkPolicies } from './check-policies.ts';
+import { checkTraffic } from './check-traffic.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 /** Everything that is likely not meant, in the order of the resources. */
@@ -56,7 +57,7 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
       }
     }
   }
-  warnings.push(...mixedKinds(resources, services), ...checkPolicies(resources, services));
+  warnings.push(...mixedKinds(resources, services), ...checkPolicies(resources, services), ...checkTraffic(resources));
   return warnings;
 }
 

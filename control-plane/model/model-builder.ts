@@ -5,6 +5,7 @@ import { checkReferences } from './check-references.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
 import { mergeEndpoints } from './merge-endpoints.ts';
 import type { Model, ModelWarning, PortModel, PortRouting, ServiceModel } from './model.ts';
+import type { PolicyEndings } from './policy-ends.ts';
 import type { PeerPolicy, PolicySet } from './policy-set.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 import type { RegisteredInstance } from './registered-instance.ts';
@@ -16,15 +17,19 @@ export interface ModelInput {
   readonly instances: readonly RegisteredInstance[];
   /** Keys of RequestAuthentications that name a file or a URI. */
   readonly keySets?: KeySets;
+  /** Of policies for a limited time; without them none is over. */
+  readonly endings?: PolicyEndings;
 }
 
 const noKeySets: KeySets = new Map();
+const noEndings: PolicyEndings = new Map();
 const emptyModel: Model = { services: new Map(), routings: [], policies: noPolicies, warnings: [] };
 
 export class ModelBuilder {
   #resources: readonly Resource[] | null = null;
   #instances: readonly RegisteredInstance[] | null = null;
   #keySets: KeySets | null = null;
+  #endings: PolicyEndings | null = null;
   #policies: PolicySet = noPolicies;
   #skeleton: ReadonlyMap<string, ServiceSkeleton> = new Map();
   #referenceWarnings: readonly ReferenceWarning[] = [];
@@ -35,12 +40,13 @@ export class ModelBuilder {
   #model: Model = emptyModel;
 
   /** The same model as before when nothing changed. No input may be changed in place. */
-  build({ resources, instances, keySets = noKeySets }: ModelInput): Model {
-    if (resources === this.#resources && instances === this.#instances && keySets === this.#keySets) return this.#model;
+  build({ resources, instances, keySets = noKeySets, endings = noEndings }: ModelInput): Model {
+    const samePolicies = resources === this.#resources && keySets === this.#keySets && endings === this.#endings;
+    if (samePolicies && instances === this.#instances) return this.#model;
     const { peers } = this.#policies;
-    if (resources !== this.#resources || keySets !== this.#keySets)
-      this.#policies = buildPolicies(resources, keySets, this.#policies);
+    if (!samePolicies) this.#policies = buildPolicies(resources, keySets, this.#policies, endings);
     this.#keySets = keySets;
+    this.#endings = endings;
     const oldSkeleton = this.#skeleton;
     if (resources !== this.#resources) {
       this.#skeleton = buildSkeleton(resources, oldSkeleton);

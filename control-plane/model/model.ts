@@ -10,6 +10,7 @@ import type {
   RedirectFilter,
   RewriteFilter,
 } from '../config-kind/resource.ts';
+import type { ClusterTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 import type { PolicySet } from './policy-set.ts';
 
 export interface Model {
@@ -55,6 +56,8 @@ export interface PortDefinition {
   readonly isDefault: boolean;
   /** Whom callers accept there: accounts of the service's namespace. */
   readonly serviceAccounts: readonly string[];
+  /** What TrafficPolicies say of it. */
+  readonly traffic: ClusterTraffic;
 }
 
 /** What makes a load assignment. */
@@ -90,6 +93,8 @@ export interface PortRouting {
   readonly producer: readonly AttachedRoute[];
   /** Routes of other namespaces, by namespace: for callers from there they hold instead of the producer's (GAMMA, GEP-1426). */
   readonly consumers: ReadonlyMap<string, readonly AttachedRoute[]>;
+  /** What TrafficPolicies say of every route of the port. */
+  readonly traffic: RouteTraffic;
 }
 
 export type AttachedRoute = AttachedHttpRoute | AttachedGrpcRoute;
@@ -116,13 +121,16 @@ interface AttachedRuleBase {
   readonly backends: readonly Backend[];
   readonly requestHeaders: HeaderModifier | null;
   readonly responseHeaders: HeaderModifier | null;
+  /** What the rule itself says, then TrafficPolicies of it and of its route. */
+  readonly traffic: RouteTraffic;
 }
 
 export interface AttachedHttpRule extends AttachedRuleBase {
   readonly matches: readonly HttpMatch[];
   readonly redirect: RedirectFilter | null;
   readonly rewrite: RewriteFilter | null;
-  readonly timeoutMs: number | null;
+  /** `timeouts.backendRequest` of the rule itself, of one attempt; null: not said; 0: none. */
+  readonly backendTimeoutMs: number | null;
 }
 
 export interface AttachedGrpcRule extends AttachedRuleBase {

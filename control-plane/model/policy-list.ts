@@ -1,7 +1,17 @@
 /** Policies of the model as plain rows, for the admin API and `outrigger get policies`. */
 import type { AuthorizationRule, Condition, IpBlock, TextPattern } from '../config-kind/policy-resource.ts';
+import { faultText, limitTexts } from './limit-text.ts';
 import type { Model } from './model.ts';
-import type { Authorization, PeerPolicy, PolicyScope, RequestPolicy } from './policy-set.ts';
+import type {
+  Authorization,
+  Faults,
+  PeerPolicy,
+  PolicyScope,
+  RateLimits,
+  RequestPolicy,
+  TrafficRules,
+} from './policy-set.ts';
+import { trafficTexts } from './traffic-text.ts';
 
 export interface PolicyRow {
   readonly namespace: string;
@@ -21,6 +31,9 @@ export function listPolicies({ policies }: Pick<Model, 'policies'>): PolicyRow[]
     ...policies.peers.map(peerRow),
     ...policies.authorizations.map(authorizationRow),
     ...policies.requests.map(requestRow),
+    ...policies.faults.map(faultRow),
+    ...policies.rateLimits.map(limitRow),
+    ...policies.traffic.map(trafficRow),
   ];
 }
 
@@ -65,6 +78,45 @@ function requestRow({ namespace, name, scope, rules }: RequestPolicy): PolicyRow
     says: rules.map(
       ({ issuer, audiences }) => `tokens of ${issuer}${audiences.length === 0 ? '' : ` for ${audiences.join(' or ')}`}`,
     ),
+  };
+}
+
+function faultRow({ namespace, name, scope, faults, endsAtMs, over }: Faults): PolicyRow {
+  const end = endsAtMs === null ? 'no end' : `${over ? 'over since' : 'until'} ${new Date(endsAtMs).toISOString()}`;
+  return {
+    namespace,
+    kind: 'FaultPolicy',
+    name,
+    holdsFor: scopeTexts(scope),
+    action: end,
+    rules: faults.length,
+    says: faults.map(faultText),
+  };
+}
+
+function limitRow(limits: RateLimits): PolicyRow {
+  const { namespace, name, scope, local, global, failOpen } = limits;
+  return {
+    namespace,
+    kind: 'RateLimitPolicy',
+    name,
+    holdsFor: scopeTexts(scope),
+    action: global.length === 0 ? '' : failOpen ? 'fails open' : 'fails closed',
+    rules: local.length + global.length,
+    says: limitTexts(limits),
+  };
+}
+
+function trafficRow({ namespace, name, targets, route, cluster }: TrafficRules): PolicyRow {
+  const says = trafficTexts(route, cluster);
+  return {
+    namespace,
+    kind: 'TrafficPolicy',
+    name,
+    holdsFor: targets.map(({ text, inForce }) => (inForce ? text : `${text} (not in force)`)),
+    action: '',
+    rules: says.length,
+    says,
   };
 }
 

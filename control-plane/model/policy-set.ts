@@ -2,12 +2,17 @@
  * Policies as the model has them: references resolved, keys at hand, and each the same object as in the model before as long as it says the same. Which of them hold for one proxy is
  * translate/proxy-policies.ts.
  */
+
 import type {
   AuthorizationRule,
   ExternalAuthorization,
+  FaultPolicyResource,
   JwtRule,
   PeerAuthenticationResource,
+  RateLimitPolicyResource,
+  RateLimitServiceReference,
 } from '../config-kind/policy-resource.ts';
+import type { ClusterTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 
 export interface PolicySet {
   /** By level (workload, namespace, mesh), then the oldest first, then by name: of each level the first counts. */
@@ -16,6 +21,12 @@ export interface PolicySet {
   readonly authorizations: readonly Authorization[];
   /** By namespace and name. */
   readonly requests: readonly RequestPolicy[];
+  /** By namespace and name. */
+  readonly faults: readonly Faults[];
+  /** By namespace and name. */
+  readonly rateLimits: readonly RateLimits[];
+  /** By age, then by namespace and name. What comes of them is in the definitions and routings of ports (traffic-index.ts). */
+  readonly traffic: readonly TrafficRules[];
   /** Labels of proxies by which policies choose, sorted: proxies that differ in one of them are not alike. */
   readonly labelKeys: readonly string[];
 }
@@ -59,4 +70,31 @@ export interface RequestPolicy extends PolicyBase {
 export interface TokenRule extends Omit<JwtRule, 'keys'> {
   /** JSON Web Key Set as text. */
   readonly jwks: string;
+}
+
+export interface Faults extends PolicyBase, Pick<FaultPolicyResource, 'faults' | 'maxActive'> {
+  /** Milliseconds since 1970; null: it has no end. */
+  readonly endsAtMs: number | null;
+  /** It holds no more. */
+  readonly over: boolean;
+}
+
+export interface RateLimits
+  extends PolicyBase,
+    Pick<RateLimitPolicyResource, 'local' | 'global' | 'failOpen' | 'timeoutMs' | 'status' | 'tellsLimits'> {
+  /** Null: the control plane counts. */
+  readonly service: (Omit<RateLimitServiceReference, 'path'> & { readonly problem: string }) | null;
+}
+
+export interface TrafficRules {
+  readonly namespace: string;
+  readonly name: string;
+  readonly targets: ReadonlyArray<{
+    /** `Service shop/orders:80`, `HTTPRoute shop/orders#reads` */
+    readonly text: string;
+    /** It exists, and no older policy is for the same. */
+    readonly inForce: boolean;
+  }>;
+  readonly route: RouteTraffic;
+  readonly cluster: ClusterTraffic;
 }

@@ -7,10 +7,13 @@ import {
   type RouteResource,
   type ServiceResource,
 } from '../config-kind/resource.ts';
+import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
 import { backendProblem } from './backend-problem.ts';
 import { parentPorts } from './check-references.ts';
 import { keepIdentity } from './keep-identity.ts';
+
 import type { AttachedRoute, Backend, PortDefinition, PortRouting } from './model.ts';
+import { mergedRouteTraffic, TrafficIndex } from './traffic-index.ts';
 
 export interface ServiceSkeleton {
   readonly resource: ServiceResource;
@@ -25,23 +28,26 @@ export function buildSkeleton(
   const services = new Map<string, ServiceResource>();
   for (const resource of resources)
     if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
-  const attached = attachRoutes(resources, services);
+  const traffic = new TrafficIndex(resources);
+  const attached = attachRoutes(resources, services, traffic);
   const skeleton = new Map<string, ServiceSkeleton>();
   for (const key of [...services.keys()].toSorted()) {
     const resource = services.get(key)!;
     const old = before.get(key);
-    const ports = definitions(resource).map((now) => {
+    const ports = definitions(resource, traffic).map((now) => {
       const oldPort = old?.ports.find(({ definition }) => definition.port === now.port);
       const definition = keepIdentity(oldPort?.definition, now);
       const routes = attached.get(`${key}:${definition.port}`) ?? [];
-      return { definition, routing: keepIdentity(oldPort?.routing, routingOf(definition, routes)) };
+      const routing = routingOf(definition, routes, traffic.ofPort(resource, definition.port));
+      return { definition, routing: keepIdentity(oldPort?.routing, routing) };
     });
     skeleton.set(key, { resource, ports });
   }
   return skeleton;
 }
 
-function definitions({ namespace, name: service, ports, serviceAccounts }: ServiceResource): PortDefinition[] {
+function definitions(resource: ServiceResource, traffic: TrafficIndex): PortDefinition[] {
+  const { namespace, name: service, ports, serviceAccounts } = resource;
   const routed = ports.filter(({ protocol }) => protocol !== 'tcp');
   const byDefault = routed.find(({ port }) => port === 80) ?? routed[0];
   return ports.map((spec) => ({
@@ -53,6 +59,7 @@ function definitions({ namespace, name: service, ports, serviceAccounts }: Servi
     protocol: spec.protocol,
     isDefault: spec === byDefault,
     serviceAccounts,
+    traffic: traffic.ofCluster(resource, spec.port),
   }));
 }
 
@@ -60,11 +67,12 @@ function definitions({ namespace, name: service, ports, serviceAccounts }: Servi
 function attachRoutes(
   resources: readonly Resource[],
   services: ReadonlyMap<string, ServiceResource>,
+  traffic: TrafficIndex,
 ): Map<string, AttachedRoute[]> {
   const attached = new Map<string, AttachedRoute[]>();
   for (const resource of resources) {
     if (!isRoute(resource)) continue;
-    const route = attachedRoute(resource, services);
+    const route = attachedRoute(resource, services, traffic);
     const keys = new Set(resource.parents.flatMap((parent) => portKeys(parent, services)));
     for (const key of keys) {
       const list = attached.get(key);
@@ -81,17 +89,32 @@ function portKeys(parent: ParentReference, services: ReadonlyMap<string, Service
   return service === undefined ? [] : parentPorts(parent, service).map(({ port }) => `${key}:${port}`);
 }
 
-function attachedRoute(resource: RouteResource, services: ReadonlyMap<string, ServiceResource>): AttachedRoute {
+function attachedRoute(
+  resource: RouteResource,
+  services: ReadonlyMap<string, ServiceResource>,
+  traffic: TrafficIndex,
+): AttachedRoute {
   const { namespace, name, createdAt } = resource;
   const backends = (references: readonly BackendReference[]): Backend[] =>
     references.filter(({ weight }) => weight > 0).map((reference) => backendOf(reference, services));
+  const trafficOf = ({ name: rule, retry }: RouteResource['rules'][number], requestTimeoutMs: number | null) =>
+    mergedRouteTraffic({ ...noRouteTraffic, requestTimeoutMs, retries: retry }, traffic.ofRule(resource, rule));
   if (resource.kind === 'HTTPRoute') {
     return {
       kind: 'HTTPRoute',
       namespace,
       name,
       createdAt,
-      rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })),
+      rules: resource.rules.map((rule) => ({
+        matches: rule.matches,
+        backends: backends(rule.backends),
+        requestHeaders: rule.requestHeaders,
+        responseHeaders: rule.responseHeaders,
+        redirect: rule.redirect,
+        rewrite: rule.rewrite,
+        backendTimeoutMs: rule.backendTimeoutMs,
+        traffic: trafficOf(rule, rule.timeoutMs),
+      })),
     };
   }
   return {
@@ -99,7 +122,13 @@ function attachedRoute(resource: RouteResource, services: ReadonlyMap<string, Se
     namespace,
     name,
     createdAt,
-    rules: resource.rules.map((rule) => ({ ...rule, backends: backends(rule.backends) })),
+    rules: resource.rules.map((rule) => ({
+      matches: rule.matches,
+      backends: backends(rule.backends),
+      requestHeaders: rule.requestHeaders,
+      responseHeaders: rule.responseHeaders,
+      traffic: trafficOf(rule, null),
+    })),
   };
 }
 
@@ -117,7 +146,7 @@ function backendOf(reference: BackendReference, services: ReadonlyMap<string, Se
 }
 
 /** Producer and consumer routes apart; where GRPCRoutes are, HTTPRoutes of the same scope are left out (GEP-1426). */
-function routingOf(definition: PortDefinition, routes: readonly AttachedRoute[]): PortRouting {
+function routingOf(definition: PortDefinition, routes: readonly AttachedRoute[], traffic: RouteTraffic): PortRouting {
   const scopes = new Map<string, AttachedRoute[]>();
   for (const route of routes) {
     const list = scopes.get(route.namespace);
@@ -134,5 +163,6 @@ function routingOf(definition: PortDefinition, routes: readonly AttachedRoute[])
   }
   const producer = scopes.get(definition.namespace) ?? [];
   scopes.delete(definition.namespace);
-  return { definition, producer, consumers: new Map([...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1))) };
+  const consumers = new Map([...scopes].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+  return { definition, producer, consumers, traffic };
 }

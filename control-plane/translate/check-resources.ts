@@ -1,5 +1,5 @@
 /** Checks before a push (xds.md C3): a proxy's resources must be consistent among themselves. What this finds is a bug of ours, never a user's. */
-import { anyUnpack } from '@bufbuild/protobuf/wkt';
+import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Cluster, Cluster_DiscoveryType } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { Listener } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
@@ -9,6 +9,7 @@ import {
   type ExtAuthz,
   ExtAuthzSchema,
 } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import { RateLimitSchema } from '../../proto/generated/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js';
 import {
   type HttpConnectionManager,
   HttpConnectionManagerSchema,
@@ -102,12 +103,20 @@ function listenerFacts(name: string, listener: Listener): Facts {
     if (new Set(httpFilters.map((filter) => filter.name)).size < httpFilters.length)
       faults.push(`listener ${name} has two filters of one name`);
     for (const { name: filter, configType } of httpFilters) {
-      const config = configType.case === 'typedConfig' ? anyUnpack(configType.value, ExtAuthzSchema) : undefined;
-      const cluster = config === undefined ? '' : askedCluster(config);
+      const cluster = configType.case === 'typedConfig' ? clusterAskedBy(configType.value) : '';
       if (cluster !== '') asked.set(cluster, filter);
     }
   }
   return { faults, references, asked };
+}
+
+/** '' : none, or one of the proxy's own bootstrap. */
+function clusterAskedBy(config: Any): string {
+  const authorization = anyUnpack(config, ExtAuthzSchema);
+  if (authorization !== undefined) return askedCluster(authorization);
+  const target = anyUnpack(config, RateLimitSchema)?.rateLimitService?.grpcService?.targetSpecifier;
+  const cluster = target?.case === 'envoyGrpc' ? target.value.clusterName : '';
+  return cluster.startsWith('outbound|') ? cluster : '';
 }
 
 function askedCluster({ services }: ExtAuthz): string {

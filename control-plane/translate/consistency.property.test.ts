@@ -113,9 +113,50 @@ const tokenYaml = targets.map((targets) => ({
   kind: 'RequestAuthentication',
   spec: { ...targets, jwtRules: [{ issuer: 'i', jwksUri: 'https://i.example/keys' }] },
 }));
+const trafficYaml = fc
+  .record({
+    target: fc.oneof(
+      fc.constantFrom(...names, 'gone').map((name) => ({ kind: 'Service', name })),
+      fc.constantFrom('HTTPRoute', 'GRPCRoute').map((kind) => ({ kind, name: 'r' })),
+    ),
+    timeouts: fc.constantFrom({ request: '1s' }, { request: '0s', perTry: '1s' }, { maxDuration: '1h' }),
+    retries: fc.constantFrom({ attempts: 0 }, { attempts: 3, on: ['unavailable', '5xx'] }, { statusCodes: [503] }),
+    hosts: fc.constantFrom<object>(
+      {},
+      { healthChecks: [{ grpc: {} }] },
+      { outlierDetection: { successRate: {} }, limits: { maxRequests: 1, highPriority: {} } },
+    ),
+  })
+  .map(({ target, timeouts, retries, hosts }) => ({
+    kind: 'TrafficPolicy',
+    spec: { targetRefs: [target], timeouts, retries, ...(target.kind === 'Service' ? hosts : {}) },
+  }));
+const faultYaml = targets.map((targets) => ({
+  kind: 'FaultPolicy',
+  spec: {
+    ...targets,
+    faults: [{ match: { callers: ['shop/a'] }, abort: { httpStatus: 503 } }, { delay: { duration: '1s' } }],
+  },
+}));
+const limitYaml = fc
+  .record({ targets, asked: fc.option(fc.constantFrom(...names, 'gone')), failOpen: fc.boolean(), local: fc.boolean() })
+  .map(({ targets, asked, failOpen, local }) => ({
+    kind: 'RateLimitPolicy',
+    spec: {
+      ...targets,
+      ...(local
+        ? { local: [{ match: { paths: ['/x*'] }, by: { caller: true }, limit: { requests: 1, per: '1s' } }] }
+        : {}),
+      global: {
+        limits: [{ limit: { requests: 1, unit: 'second' } }],
+        failOpen,
+        ...(asked === null ? {} : { service: { name: asked, namespace: 'shop', port: 80 } }),
+      },
+    },
+  }));
 const policyYaml = fc
   .tuple(
-    fc.oneof(authorizationYaml, peerYaml, tokenYaml),
+    fc.oneof(authorizationYaml, peerYaml, tokenYaml, trafficYaml, faultYaml, limitYaml),
     fc.constantFrom('p', 'q'),
     fc.constantFrom('shop', 'outrigger'),
   )
@@ -256,7 +297,9 @@ describe('for any mesh', () => {
     );
   });
 
-  test('a change of policies changes the inbound listener at most, and which instances callers reach by mTLS, and back again to the same bytes', () => {
+  test('a change of policies about identities and faults changes the inbound listener at most, and which instances callers reach by mTLS, and back again to the same bytes', () => {
+    const atInbound = (list: ReadonlyArray<{ readonly kind: string }>): Array<{ readonly kind: string }> =>
+      list.filter(({ kind }) => kind !== 'TrafficPolicy' && kind !== 'RateLimitPolicy');
     fc.assert(
       fc.property(mesh, policies, ({ documents: [services, routes, before], instances }, after) => {
         const builder = new ModelBuilder();
@@ -269,7 +312,7 @@ describe('for any mesh', () => {
             }),
             node,
           );
-        const [first, second, third] = [of(before), of(after), of(before)];
+        const [first, second, third] = [of(atInbound(before)), of(atInbound(after)), of(atInbound(before))];
         // PeerAuthentication says of endpoints too whether callers come by mTLS, and whether those without identity are reached at all.
         expect(
           changed(first, second).filter((key) => key !== 'listeners inbound' && !key.startsWith('endpoints ')),

@@ -1,9 +1,5 @@
-/** Clusters: `outbound|…` for every port of the mesh, by EDS over ADS, and `inbound|…` for the application beside a proxy. Defaults are those of needs-and-defaults.md. */
+/** Clusters: `outbound|…` for every port of the mesh, by EDS over ADS, and `inbound|…` for the application beside a proxy. What TrafficPolicies say of them is in cluster-traffic.ts. */
 import { create } from '@bufbuild/protobuf';
-import {
-  type CircuitBreakers,
-  CircuitBreakersSchema,
-} from '../../proto/generated/envoy/config/cluster/v3/circuit_breaker_pb.js';
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
@@ -17,16 +13,16 @@ import {
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { PortDefinition } from '../model/model.ts';
 import { durationOf, fromAds, socketAddress } from './api-values.ts';
+import { clusterTraffic, grpcClusterTraffic } from './cluster-traffic.ts';
+import { defaultResilience } from './default-resilience.ts';
+
 import { upstreamSocketMatches } from './encode-transport-security.ts';
 import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import { inboundName, outboundCluster } from './resource-names.ts';
 
-const connectTimeoutMs = 1_000;
-/** Between sidecars a connection may rest long; an application closes earlier than that, and a request must not meet its closing. */
-const proxyIdleTimeoutMs = 3_600_000;
+/** An application closes connections that rest; a request must not meet its closing. */
 const appIdleTimeoutMs = 60_000;
-const limits = { maxConnections: 1_024, maxPendingRequests: 1_024, maxRequests: 10_000 };
 const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 const encoded = new WeakMap<PortDefinition, Map<string, EncodedResource>>();
@@ -65,14 +61,18 @@ export function encodeOutboundCluster(definition: PortDefinition, client: Cluste
       name,
       clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.EDS },
       edsClusterConfig: { edsConfig: fromAds() },
-      connectTimeout: durationOf(connectTimeoutMs),
-      lbPolicy: forGrpc ? Cluster_LbPolicy.ROUND_ROBIN : Cluster_LbPolicy.LEAST_REQUEST,
-      circuitBreakers: circuitBreakers(),
+      ...(forGrpc ? grpcClusterTraffic(definition.traffic) : clusterTraffic(definition)),
       transportSocketMatches: trustDomain === '' ? [] : upstreamSocketMatches(definition, trustDomain),
       typedExtensionProtocolOptions: forGrpc
         ? {}
         : {
-            [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(definition.protocol, proxyIdleTimeoutMs)),
+            [optionsKey]: packAny(
+              HttpProtocolOptionsSchema,
+              protocolOptions(
+                definition.protocol,
+                definition.traffic.connectionIdleTimeoutMs ?? defaultResilience.connectionIdleTimeoutMs,
+              ),
+            ),
           },
     });
     resource = encodeResource(ClusterSchema, name, cluster);
@@ -87,9 +87,9 @@ export function encodeInboundCluster(appPort: number, protocol: AppProtocol | nu
   const cluster = create(ClusterSchema, {
     name,
     clusterDiscoveryType: { case: 'type', value: Cluster_DiscoveryType.STATIC },
-    connectTimeout: durationOf(connectTimeoutMs),
+    connectTimeout: durationOf(defaultResilience.connectTimeoutMs),
     lbPolicy: Cluster_LbPolicy.ROUND_ROBIN,
-    circuitBreakers: circuitBreakers(),
+    circuitBreakers: { thresholds: [defaultResilience.limits] },
     loadAssignment: {
       clusterName: name,
       endpoints: [
@@ -105,10 +105,6 @@ export function encodeInboundCluster(appPort: number, protocol: AppProtocol | nu
     },
   });
   return encodeResource(ClusterSchema, name, cluster);
-}
-
-function circuitBreakers(): CircuitBreakers {
-  return create(CircuitBreakersSchema, { thresholds: [limits] });
 }
 
 function protocolOptions(

@@ -1,7 +1,10 @@
-/** The filters of an inbound chain that leads to the application, in the order in which they decide: token, DENY, outside service, ALLOW. Each only where a policy needs it. */
+/** The filters of an inbound chain that leads to the application, in the order in which they decide: token, DENY, outside service, ALLOW, limits, faults. Each only where a policy needs it: what is not allowed takes nothing from a limit, and what is limited meets no fault. */
+import type { RateLimit } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { HttpFilter } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { conditionsOf, encodeAllowFilter, encodeDenyFilter } from './encode-authorization.ts';
 import { encodeExternalFilters, externalServices } from './encode-external-authorization.ts';
+import { encodeFaultFilters } from './encode-faults.ts';
+import { encodeRateLimits } from './encode-rate-limits.ts';
 import { encodeTokenFilter } from './encode-request-authentication.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { ProxyPolicies } from './proxy-policies.ts';
@@ -12,30 +15,36 @@ const defaultTrustDomain = 'cluster.local';
 
 export interface PolicyFilters {
   readonly filters: readonly HttpFilter[];
-  /** A rule looks at the path, or an outside service may. */
+  /** A rule or a limit looks at the path, or an outside service may. */
   readonly comparesPaths: boolean;
+  /** How the inbound route describes requests to the filters that limit. */
+  readonly descriptions: readonly RateLimit[];
 }
 
 export function encodePolicyFilters(
-  { authorizations, requests }: Pick<ProxyPolicies, 'authorizations' | 'requests'>,
-  { kind, identity }: Pick<ProxyNode, 'kind' | 'identity'>,
+  { authorizations, requests, faults, rateLimits }: Omit<ProxyPolicies, 'mode' | 'modeReason'>,
+  { kind, identity, controlPlaneCluster }: Pick<ProxyNode, 'kind' | 'identity' | 'controlPlaneCluster'>,
   appPort: number,
 ): PolicyFilters {
   const providers = tokenProviders(requests);
-  const context = { kind, trustDomain: identity?.trustDomain ?? defaultTrustDomain, appPort, providers };
+  const trustDomain = identity?.trustDomain ?? defaultTrustDomain;
+  const context = { kind, trustDomain, appPort, providers };
+  const limits = encodeRateLimits(rateLimits, { trustDomain, controlPlaneCluster });
   const { asked, refusals } = externalServices(authorizations);
   const filters = [
     encodeTokenFilter(providers),
-    encodeDenyFilter(authorizations, context, refusals),
+    encodeDenyFilter(authorizations, context, [...refusals, ...limits.refusals]),
     ...encodeExternalFilters(asked),
     encodeAllowFilter(authorizations, context),
+    ...limits.filters,
+    ...encodeFaultFilters(faults, trustDomain),
   ].filter((filter) => filter !== null);
   // A dry run must change nothing, the form of paths neither. What an outside service looks at is its own affair, so the path that it is told must be the application's.
-  const comparesPaths = authorizations.some(
+  const decidesByPath = authorizations.some(
     (policy) =>
       !policy.dryRun &&
       (policy.external !== null ||
         conditionsOf(policy).some(({ attribute }) => attribute === 'path' || attribute === 'cel')),
   );
-  return { filters, comparesPaths };
+  return { filters, comparesPaths: decidesByPath || limits.comparesPaths, descriptions: limits.descriptions };
 }

@@ -1,6 +1,7 @@
 /** Route configurations: `outbound` with a virtual host per service port, `outbound|…` for an address of one port, `inbound|…`, and one per port for proxyless gRPC. */
 import { create } from '@bufbuild/protobuf';
 import {
+  type RateLimit,
   type Route,
   RouteSchema,
   type VirtualHost,
@@ -9,12 +10,14 @@ import {
 import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { AttachedRoute, PortDefinition, PortRouting } from '../model/model.ts';
+import { durationOf } from './api-values.ts';
+import { defaultResilience } from './default-resilience.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
 import type { UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
 import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
-import { timeoutFields } from './route-action.ts';
+import type { RouteFields } from './route-traffic.ts';
 
 /** Derived from one routing, for a caller's namespace where that matters; kept as long as the model's part lives. */
 class Kept<T extends object> {
@@ -68,7 +71,8 @@ function virtualHost(routing: PortRouting, callerNamespace: string): VirtualHost
   return create(VirtualHostSchema, {
     name: `${definition.service}.${definition.namespace}:${definition.port}`,
     domains: domains(definition, callerNamespace),
-    routes: proxyRoutes(definition, routesFor(routing, callerNamespace)),
+    routes: proxyRoutes(routing, routesFor(routing, callerNamespace)),
+    includeRequestAttemptCount: defaultResilience.attemptCount.enabled,
   });
 }
 
@@ -82,12 +86,11 @@ function domains({ namespace, service, port, isDefault }: PortDefinition, caller
 /** The table behind an address of one port: its routes, for any Host. The Host goes on as it came, so that links that an application makes of it lead back here. */
 export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string): EncodedResource {
   return upstreamConfigurations.get(routing, view(routing, callerNamespace, false), () => {
-    const { definition } = routing;
-    const { namespace, service, port } = definition;
+    const { namespace, service, port } = routing.definition;
     return anyHost(
       upstreamName(namespace, service, port),
       `${service}.${namespace}:${port}`,
-      proxyRoutes(definition, routesFor(routing, callerNamespace)),
+      proxyRoutes(routing, routesFor(routing, callerNamespace)),
     );
   });
 }
@@ -123,6 +126,7 @@ export function encodeInboundRoutes(
   service: string,
   appPort: number,
   protocol: AppProtocol | null,
+  descriptions: readonly RateLimit[],
 ): EncodedResource {
   const name = inboundName(appPort);
   const route = create(RouteSchema, {
@@ -130,10 +134,19 @@ export function encodeInboundRoutes(
     match: { pathSpecifier: { case: 'prefix', value: '/' } },
     action: {
       case: 'route',
-      value: { ...timeoutFields(0, protocol === 'grpc'), clusterSpecifier: { case: 'cluster', value: name } },
+      value: {
+        ...inboundFields(protocol === 'grpc'),
+        rateLimits: [...descriptions],
+        clusterSpecifier: { case: 'cluster', value: name },
+      },
     },
   });
   return anyHost(name, name, [route]);
+}
+
+function inboundFields(grpc: boolean): RouteFields {
+  const timeout = durationOf(0);
+  return grpc ? { timeout, maxStreamDuration: { grpcTimeoutHeaderMax: timeout } } : { timeout };
 }
 
 /** The table of one port for proxyless gRPC; the listener's name is the authority, so one virtual host for all. */
@@ -141,7 +154,7 @@ export function encodeGrpcRoutes(routing: PortRouting, callerNamespace: string):
   return grpcConfigurations.get(routing, view(routing, callerNamespace, false), () => {
     const { definition } = routing;
     const name = grpcListenerName(definition.namespace, definition.service, definition.port);
-    const routes = grpcRoutes(definition, routesFor(routing, callerNamespace));
+    const routes = grpcRoutes(routing, routesFor(routing, callerNamespace));
     return encodeResource(
       RouteConfigurationSchema,
       name,

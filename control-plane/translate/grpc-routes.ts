@@ -5,35 +5,44 @@ import {
   RouteMatchSchema,
   RouteSchema,
 } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
-import type { AttachedRoute, Backend, PortDefinition } from '../model/model.ts';
-import { durationOf } from './api-values.ts';
+import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
+import type { AttachedRoute, Backend, PortRouting } from '../model/model.ts';
+import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { missingBackendCluster, outboundCluster } from './resource-names.ts';
 import { forwardAction } from './route-action.ts';
 import { grpcMatchForGrpc, httpMatchForGrpc } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
+import { grpcRouteFields } from './route-traffic.ts';
 
-export function grpcRoutes({ namespace, service, port }: PortDefinition, attached: readonly AttachedRoute[]): Route[] {
-  if (attached.length > 0) return orderedMatches(attached).flatMap(routesOf);
+export function grpcRoutes(
+  { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
+  attached: readonly AttachedRoute[],
+): Route[] {
+  if (attached.length > 0) return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, traffic));
+  const { namespace, service, port } = definition;
   const match = create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } });
   const cluster = outboundCluster(namespace, service, port);
   return [
     create(RouteSchema, {
       name: `${namespace}/${service}#default`,
       match,
-      action: { case: 'route', value: { clusterSpecifier: { case: 'cluster', value: cluster } } },
+      action: {
+        case: 'route',
+        value: { ...grpcRouteFields(traffic), clusterSpecifier: { case: 'cluster', value: cluster } },
+      },
     }),
   ];
 }
 
 /** Header filters and rewrites are left out: a gRPC client has no place for them. */
-function routesOf(ordered: OrderedMatch): Route[] {
+function routesOf(ordered: OrderedMatch, ofPort: RouteTraffic): Route[] {
   const matches = ordered.kind === 'grpc' ? grpcMatchForGrpc(ordered.match) : httpMatchForGrpc(ordered.match);
-  const timeoutMs = ordered.kind === 'http' ? (ordered.rule.timeoutMs ?? 0) : 0;
   const redirects = ordered.kind === 'http' && ordered.rule.redirect !== null;
   const backends = redirects
     ? []
     : ordered.rule.backends.map((backend): Backend => ({ ...backend, requestHeaders: null, responseHeaders: null }));
-  const fields = timeoutMs > 0 ? { maxStreamDuration: { maxStreamDuration: durationOf(timeoutMs) } } : {};
+  const own = ordered.kind === 'http' ? shorter(ordered.rule) : ordered.rule.traffic;
+  const fields = grpcRouteFields(mergedRouteTraffic(own, ofPort));
   const action =
     backends.length > 0
       ? forwardAction(backends, 503, fields)
@@ -42,4 +51,20 @@ function routesOf(ordered: OrderedMatch): Route[] {
           value: { clusterSpecifier: { case: 'cluster' as const, value: missingBackendCluster } },
         };
   return matches.map((match) => create(RouteSchema, { name: ordered.routeName, match, action }));
+}
+
+/** A client knows no timeout of one attempt: the shorter of both holds. */
+function shorter({
+  traffic,
+  backendTimeoutMs,
+}: {
+  readonly traffic: RouteTraffic;
+  readonly backendTimeoutMs: number | null;
+}): RouteTraffic {
+  if (backendTimeoutMs === null) return traffic;
+  const limits = [traffic.requestTimeoutMs ?? 0, backendTimeoutMs].filter((ms) => ms > 0);
+  return mergedRouteTraffic(
+    { ...noRouteTraffic, requestTimeoutMs: limits.length === 0 ? 0 : Math.min(...limits) },
+    traffic,
+  );
 }

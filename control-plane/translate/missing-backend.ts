@@ -1,4 +1,5 @@
 /** For proxyless gRPC clients the missing backend is a real cluster without endpoints: they would wait for one that does not exist, here their calls end UNAVAILABLE at once. */
+import { noClusterTraffic } from '../config-kind/traffic-resource.ts';
 import type { PortDefinition } from '../model/model.ts';
 import { encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
@@ -13,6 +14,7 @@ const definition: PortDefinition = {
   protocol: 'grpc',
   isDefault: false,
   serviceAccounts: [],
+  traffic: noClusterTraffic,
 };
 const nowhere = { namespace: definition.namespace, service: definition.service, port: definition.port, endpoints: [] };
 

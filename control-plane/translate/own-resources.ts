@@ -3,7 +3,7 @@ import type { AppProtocol } from '../config-kind/resource.ts';
 import { encodeInboundCluster } from './encode-cluster.ts';
 import { encodeOutboundListener, encodeUpstreamListener } from './encode-listener.ts';
 import { encodeInboundListener } from './encode-peer-authentication.ts';
-import { encodePolicyFilters } from './encode-policy-filters.ts';
+import { encodePolicyFilters, type PolicyFilters } from './encode-policy-filters.ts';
 import { encodeInboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyNode } from './proxy-node.ts';
@@ -11,23 +11,28 @@ import type { ProxyPolicies } from './proxy-policies.ts';
 
 interface Listeners {
   readonly policies: ProxyPolicies;
+  /** Null: there is no application. */
+  readonly filters: PolicyFilters | null;
   readonly listeners: ReadonlyMap<string, EncodedResource>;
 }
 
 const keptOutbound = new WeakMap<ProxyNode, readonly EncodedResource[]>();
 const keptListeners = new WeakMap<ProxyNode, Listeners>();
 
-export function ownListeners(proxy: ProxyNode, policies: ProxyPolicies): ReadonlyMap<string, EncodedResource> {
+export function ownListeners(
+  proxy: ProxyNode,
+  policies: ProxyPolicies,
+): { readonly listeners: ReadonlyMap<string, EncodedResource>; readonly filters: PolicyFilters | null } {
   const kept = keptListeners.get(proxy);
-  if (kept?.policies === policies) return kept.listeners;
+  if (kept?.policies === policies) return kept;
   const { appPort } = proxy;
+  const filters = appPort === null ? null : encodePolicyFilters(policies, proxy, appPort);
   const inbound =
-    appPort === null
-      ? []
-      : [encodeInboundListener(proxy, appPort, policies, encodePolicyFilters(policies, proxy, appPort))];
+    appPort === null || filters === null ? [] : [encodeInboundListener(proxy, appPort, policies, filters)];
   const listeners = new Map([...outboundListeners(proxy), ...inbound].map((each) => [each.name, each]));
-  keptListeners.set(proxy, { policies, listeners });
-  return listeners;
+  const now = { policies, filters, listeners };
+  keptListeners.set(proxy, now);
+  return now;
 }
 
 function outboundListeners(proxy: ProxyNode): readonly EncodedResource[] {
@@ -44,6 +49,7 @@ function outboundListeners(proxy: ProxyNode): readonly EncodedResource[] {
 
 interface Application {
   readonly protocol: AppProtocol | null;
+  readonly filters: PolicyFilters | null;
   readonly routes: readonly EncodedResource[];
   readonly clusters: ReadonlyMap<string, EncodedResource>;
 }
@@ -51,16 +57,32 @@ interface Application {
 const keptApplications = new WeakMap<ProxyNode, Application>();
 
 /** `protocol` null: nobody said what it speaks. */
-export function applicationResources(proxy: ProxyNode, protocol: AppProtocol | null): Application {
+export function applicationResources(
+  proxy: ProxyNode,
+  protocol: AppProtocol | null,
+  filters: PolicyFilters | null,
+): Application {
   const kept = keptApplications.get(proxy);
-  if (kept !== undefined && kept.protocol === protocol) return kept;
+  if (kept !== undefined && kept.protocol === protocol && kept.filters === filters) return kept;
   const { appPort, namespace, service } = proxy;
+  const sameProtocol = kept !== undefined && kept.protocol === protocol;
   const clusters = appPort === null ? [] : [encodeInboundCluster(appPort, protocol)];
   const application: Application = {
     protocol,
-    routes: appPort === null ? [] : [encodeInboundRoutes(namespace, service, appPort, protocol)],
-    clusters: new Map(clusters.map((each) => [each.name, each])),
+    filters,
+    routes:
+      appPort === null
+        ? []
+        : sameProtocol && sameDescriptions(kept.filters, filters)
+          ? kept.routes
+          : [encodeInboundRoutes(namespace, service, appPort, protocol, filters?.descriptions ?? [])],
+    clusters: sameProtocol ? kept.clusters : new Map(clusters.map((each) => [each.name, each])),
   };
   keptApplications.set(proxy, application);
   return application;
+}
+
+/** None before and none now: most policies say nothing of limits. */
+function sameDescriptions(before: PolicyFilters | null, now: PolicyFilters | null): boolean {
+  return (before?.descriptions.length ?? 0) === 0 && (now?.descriptions.length ?? 0) === 0;
 }

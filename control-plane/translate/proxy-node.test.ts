@@ -151,3 +151,11 @@ test('who a proxy is, is what its stream proves; it and the labels that policies
   expect(proxyKey(two, ['v'])).not.toBe(proxyKey(plain.proxy, ['v']));
   expect(proxyKey({ ...two, kind: 'grpc', identity: id })).toBe(proxyKey({ ...two, kind: 'grpc' }));
 });
+
+test('a proxy may say which cluster of its bootstrap leads to the control plane; proxies that say otherwise are not alike', () => {
+  const said = (cluster: string | number) => ({ metadata: { control_plane_cluster: cluster } });
+  expect(read(said('xds')).controlPlaneCluster).toBe('xds');
+  expect(read({}).controlPlaneCluster).toBe('');
+  expect(proxyKey(read(said('xds')))).not.toBe(proxyKey(read({})));
+  expect(faults(said(1))).toEqual(['node.metadata.control_plane_cluster: 1 is not text']);
+});

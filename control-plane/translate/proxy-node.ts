@@ -34,6 +34,8 @@ export interface ProxyNode {
   readonly inboundListen: HostPort;
   /** Each has a listener of its own, beside `outbound`. */
   readonly upstreams: readonly UpstreamAddress[];
+  /** Cluster of its bootstrap that leads to the control plane, for filters that ask it; '' : not known. */
+  readonly controlPlaneCluster: string;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
   /** Who it is, proven by its stream; null: it came without proof, and is sent configuration without mTLS. */
@@ -85,6 +87,7 @@ export function readProxyNode(
       faults,
     ),
     upstreams: readUpstreams(own(metadata, 'upstreams'), faults),
+    controlPlaneCluster: readText('control_plane_cluster', own(metadata, 'control_plane_cluster'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
     identity,
@@ -94,13 +97,14 @@ export function readProxyNode(
 
 /** Proxies with the same key are sent the same resources. `labelKeys`: the labels that policies choose by. */
 export function proxyKey(proxy: ProxyNode, labelKeys: readonly string[] = []): string {
-  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams, identity } = proxy;
+  const { kind, namespace, service, appPort, outboundListen, inboundListen, upstreams, identity, controlPlaneCluster } =
+    proxy;
   if (kind === 'grpc') return `grpc ${namespace}`;
   const labels = labelKeys.filter((key) => Object.hasOwn(proxy.labels, key)).map((key) => [key, proxy.labels[key]]);
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify(labels)}${addresses.join('')}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify([labels, controlPlaneCluster])}${addresses.join('')}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {

@@ -3,7 +3,7 @@
 import type { PeerMode } from '../config-kind/policy-resource.ts';
 import { equalLists } from '../model/keep-identity.ts';
 import { holdsFor, peerMode, type Workload } from '../model/peer-mode.ts';
-import type { Authorization, PeerPolicy, PolicySet, RequestPolicy } from '../model/policy-set.ts';
+import type { Authorization, Faults, PeerPolicy, PolicySet, RateLimits, RequestPolicy } from '../model/policy-set.ts';
 import type { ProxyNode } from './proxy-node.ts';
 
 export interface ProxyPolicies {
@@ -12,6 +12,9 @@ export interface ProxyPolicies {
   readonly modeReason: string;
   readonly authorizations: readonly Authorization[];
   readonly requests: readonly RequestPolicy[];
+  /** Also those that are over. */
+  readonly faults: readonly Faults[];
+  readonly rateLimits: readonly RateLimits[];
 }
 
 /** Reason of a proxy without identity that no policy speaks of. */
@@ -26,13 +29,17 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
     ...modeOf(policies, proxy),
     authorizations: policies.authorizations.filter(({ scope }) => holdsFor(scope, proxy)),
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
+    faults: policies.faults.filter(({ scope }) => holdsFor(scope, proxy)),
+    rateLimits: policies.rateLimits.filter(({ scope }) => holdsFor(scope, proxy)),
   };
   const before = last?.policies;
   const same =
     before !== undefined &&
     before.modeReason === now.modeReason &&
     equalLists(before.authorizations, now.authorizations, Object.is) &&
-    equalLists(before.requests, now.requests, Object.is);
+    equalLists(before.requests, now.requests, Object.is) &&
+    equalLists(before.faults, now.faults, Object.is) &&
+    equalLists(before.rateLimits, now.rateLimits, Object.is);
   kept.set(proxy, { from: policies, policies: same ? before : now });
   return same ? before : now;
 }

@@ -6,31 +6,30 @@ import {
   RouteMatchSchema,
   RouteSchema,
 } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
-import type { AttachedRoute, Backend, PortDefinition } from '../model/model.ts';
+import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
+import type { AttachedHttpRule, AttachedRoute, Backend, PortDefinition, PortRouting } from '../model/model.ts';
+import { mergedRouteTraffic } from '../model/traffic-index.ts';
+import { defaultResilience } from './default-resilience.ts';
 import { outboundCluster } from './resource-names.ts';
-import {
-  type Action,
-  defaultTimeoutMs,
-  forwardAction,
-  headerFields,
-  noBackendAction,
-  redirectAction,
-  timeoutFields,
-} from './route-action.ts';
+import { type Action, forwardAction, headerFields, noBackendAction, redirectAction } from './route-action.ts';
 import { grpcMatch, httpMatchVariants } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
+import { type RouteFields, routeFields } from './route-traffic.ts';
 
 /** Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
-export function proxyRoutes(definition: PortDefinition, attached: readonly AttachedRoute[]): Route[] {
-  if (attached.length === 0) return defaultRoutes(definition);
-  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition));
+export function proxyRoutes(
+  { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
+  attached: readonly AttachedRoute[],
+): Route[] {
+  if (attached.length === 0) return defaultRoutes(definition, traffic);
+  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic));
 }
 
-function defaultRoutes(definition: PortDefinition): Route[] {
+function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route[] {
   const { namespace, service, port } = definition;
   const cluster = outboundCluster(namespace, service, port);
   const match = create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } });
-  return byTimeout(definition, null, match).map(({ match, fields }) =>
+  return byProtocol(definition, traffic, match).map(({ match, fields }) =>
     create(RouteSchema, {
       name: `${namespace}/${service}#default`,
       match,
@@ -39,7 +38,7 @@ function defaultRoutes(definition: PortDefinition): Route[] {
   );
 }
 
-function routesOf(ordered: OrderedMatch, definition: PortDefinition): Route[] {
+function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic): Route[] {
   const { rule, routeName: name } = ordered;
   const headers = headerFields(rule.requestHeaders, rule.responseHeaders);
   if (ordered.kind === 'grpc') {
@@ -49,11 +48,12 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition): Route[] {
         name,
         match,
         ...headers,
-        action: forwardOrAnswer(name, rule.backends, 503, timeoutFields(0, true)),
+        action: forwardOrAnswer(name, rule.backends, 503, routeFields(mergedRouteTraffic(rule.traffic, ofPort), true)),
       }),
     ];
   }
-  const { redirect, rewrite, timeoutMs } = ordered.rule;
+  const { redirect, rewrite } = ordered.rule;
+  const traffic = httpTraffic(ordered.rule, ofPort);
   return httpMatchVariants(ordered.match, redirect?.path ?? rewrite?.path ?? null).flatMap(
     ({ match, prefixRewrite }) => {
       if (redirect !== null)
@@ -65,7 +65,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition): Route[] {
         hostname === ''
           ? { prefixRewrite }
           : { prefixRewrite, hostRewriteSpecifier: { case: 'hostRewriteLiteral' as const, value: hostname } };
-      return byTimeout(definition, timeoutMs, match).map(({ match, fields }) =>
+      return byProtocol(definition, traffic, match).map(({ match, fields }) =>
         create(RouteSchema, {
           name,
           match,
@@ -77,12 +77,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition): Route[] {
   );
 }
 
-function forwardOrAnswer(
-  name: string,
-  backends: readonly Backend[],
-  status: 500 | 503,
-  fields: ReturnType<typeof timeoutFields>,
-): Action {
+function forwardOrAnswer(name: string, backends: readonly Backend[], status: 500 | 503, fields: RouteFields): Action {
   return backends.some(exists) ? forwardAction(backends, status, fields) : noBackendAction(name, backends, status);
 }
 
@@ -90,18 +85,31 @@ function exists({ problem }: Backend): boolean {
   return problem === '';
 }
 
+/** A rule's timeouts.backendRequest is of one attempt, where proxies take that; else the shorter of both holds for the request. */
+function httpTraffic({ traffic, backendTimeoutMs }: AttachedHttpRule, ofPort: RouteTraffic): RouteTraffic {
+  if (backendTimeoutMs === null) return mergedRouteTraffic(traffic, ofPort);
+  if (defaultResilience.backendRequestIsPerTry.enabled || traffic.retries !== null) {
+    const { requestTimeoutMs, ...rest } = mergedRouteTraffic({ ...traffic, perTryTimeoutMs: backendTimeoutMs }, ofPort);
+    // The default must not cut an attempt short that may take longer.
+    const isLonger = requestTimeoutMs === null && backendTimeoutMs > defaultResilience.requestTimeoutMs;
+    return { ...rest, requestTimeoutMs: isLonger ? backendTimeoutMs : requestTimeoutMs };
+  }
+  const limits = [traffic.requestTimeoutMs ?? 0, backendTimeoutMs].filter((ms) => ms > 0);
+  const own = { ...noRouteTraffic, requestTimeoutMs: limits.length === 0 ? 0 : Math.min(...limits) };
+  return mergedRouteTraffic(own, mergedRouteTraffic(traffic, ofPort));
+}
+
 /**
- * A route's timeout by what the port speaks: gRPC has none by default (deadlines are the caller's, and a stream has no end); HTTP/2 may carry gRPC beside HTTP, so its calls get a
+ * A route's fields by what the port speaks: gRPC has no timeout by default (deadlines are the caller's, and a stream has no end); HTTP/2 may carry gRPC beside HTTP, so its calls get a
  * route of their own before the other.
  */
-function byTimeout(
+function byProtocol(
   { protocol }: PortDefinition,
-  timeoutMs: number | null,
+  traffic: RouteTraffic,
   match: RouteMatch,
-): Array<{ readonly match: RouteMatch; readonly fields: ReturnType<typeof timeoutFields> }> {
-  if (protocol === 'grpc') return [{ match, fields: timeoutFields(timeoutMs ?? 0, true) }];
-  if (timeoutMs !== null || protocol === 'http')
-    return [{ match, fields: timeoutFields(timeoutMs ?? defaultTimeoutMs, false) }];
+): Array<{ readonly match: RouteMatch; readonly fields: RouteFields }> {
+  if (protocol === 'grpc') return [{ match, fields: routeFields(traffic, true) }];
+  if (traffic.requestTimeoutMs !== null || protocol === 'http') return [{ match, fields: routeFields(traffic, false) }];
   const grpcOnly = create(RouteMatchSchema, {
     pathSpecifier: match.pathSpecifier,
     headers: match.headers,
@@ -109,7 +117,7 @@ function byTimeout(
     grpc: {},
   });
   return [
-    { match: grpcOnly, fields: timeoutFields(0, true) },
-    { match, fields: timeoutFields(defaultTimeoutMs, false) },
+    { match: grpcOnly, fields: routeFields(traffic, true) },
+    { match, fields: routeFields(traffic, false) },
   ];
 }

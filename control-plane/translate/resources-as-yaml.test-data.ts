@@ -7,11 +7,16 @@ import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/l
 import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { ExtAuthzSchema } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import { HTTPFaultSchema } from '../../proto/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import { JwtAuthenticationSchema } from '../../proto/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { LocalRateLimitSchema } from '../../proto/generated/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js';
+import { RateLimitSchema } from '../../proto/generated/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js';
 import { RBACSchema } from '../../proto/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { UriSanInputSchema } from '../../proto/generated/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
+import { PreviousHostsPredicateSchema } from '../../proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { RawBufferSchema } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import {
   DownstreamTlsContextSchema,
@@ -26,6 +31,11 @@ const registry = createRegistry(
   ExtAuthzSchema,
   JwtAuthenticationSchema,
   RBACSchema,
+  HTTPFaultSchema,
+  LocalRateLimitSchema,
+  RateLimitSchema,
+  UriSanInputSchema,
+  PreviousHostsPredicateSchema,
   RouterSchema,
   TlsInspectorSchema,
   HttpConnectionManagerSchema,

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { RouteSchema } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { RedirectFilter } from '../config-kind/resource.ts';
 import type { Backend } from '../model/model.ts';
-import { noBackendAction, redirectAction, timeoutFields } from './route-action.ts';
+import { noBackendAction, redirectAction } from './route-action.ts';
 
 describe('a redirect', () => {
   const port = (filter: Partial<RedirectFilter>): number => {
@@ -38,23 +38,4 @@ test('the answer for backends that do not exist is cut: Envoy refuses a body abo
   const long = body(Array.from({ length: 64 }, (_, i) => backend(`a-service-with-a-long-name-number-${i}`)));
   expect(Buffer.byteLength(long)).toBeLessThanOrEqual(1024);
   expect(long).toMatch(/number-0; .*; and \d+ more$/);
-});
-
-const seconds = (duration: unknown) => Number((duration as { seconds: bigint }).seconds);
-
-test('the timeout of a gRPC route is also the longest duration of its streams: Envoy looks at nothing else there', () => {
-  const { timeout, maxStreamDuration } = timeoutFields(5_000, true);
-  expect([timeout, maxStreamDuration?.maxStreamDuration, maxStreamDuration?.grpcTimeoutHeaderMax].map(seconds)).toEqual(
-    [5, 5, 5],
-  );
-});
-
-test('a gRPC route without a timeout heeds the deadlines of its callers, and ends no stream', () => {
-  const { maxStreamDuration } = timeoutFields(0, true);
-  expect(maxStreamDuration?.maxStreamDuration).toBeUndefined();
-  expect(seconds(maxStreamDuration?.grpcTimeoutHeaderMax)).toBe(0);
-});
-
-test('a route for HTTP has its timeout only', () => {
-  expect(timeoutFields(5_000, false).maxStreamDuration).toBeUndefined();
 });

@@ -8,7 +8,6 @@ import {
 import {
   RedirectAction_RedirectResponseCode,
   RouteAction_ClusterNotFoundResponseCode,
-  type RouteActionSchema,
   type RouteSchema,
   type WeightedCluster_ClusterWeight,
   WeightedCluster_ClusterWeightSchema,
@@ -16,29 +15,14 @@ import {
 } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { HeaderEntry, HeaderModifier, RedirectFilter } from '../config-kind/resource.ts';
 import type { Backend } from '../model/model.ts';
-import { durationOf } from './api-values.ts';
 import { missingBackendCluster, outboundCluster } from './resource-names.ts';
+import type { RouteFields } from './route-traffic.ts';
 
 type RouteInit = MessageInitShape<typeof RouteSchema>;
 export type Action = NonNullable<RouteInit['action']>;
-type ForwardInit = MessageInitShape<typeof RouteActionSchema>;
-
-/** `timeout: 15s` unless a route says otherwise; none for gRPC, whose callers set deadlines. */
-export const defaultTimeoutMs = 15_000;
-
-/**
- * Timeout of a forwarded request. `grpc`: the caller's grpc-timeout is honoured, up to the timeout when there is one; who sends none has the timeout (Envoy looks at `timeout` no more where there is a
- * `max_stream_duration`; other clients do).
- */
-export function timeoutFields(timeoutMs: number, grpc: boolean): ForwardInit {
-  const timeout = durationOf(timeoutMs);
-  if (!grpc) return { timeout };
-  const most = timeoutMs > 0 ? { maxStreamDuration: timeout } : {};
-  return { timeout, maxStreamDuration: { ...most, grpcTimeoutHeaderMax: timeout } };
-}
 
 /** Forwards to the backends by weight. The share of those that do not exist goes to a cluster that nobody has. */
-export function forwardAction(backends: readonly Backend[], missingStatus: 500 | 503, fields: ForwardInit): Action {
+export function forwardAction(backends: readonly Backend[], missingStatus: 500 | 503, fields: RouteFields): Action {
   const clusterNotFoundResponseCode =
     missingStatus === 500 && backends.some(({ problem }) => problem !== '')
       ? RouteAction_ClusterNotFoundResponseCode.INTERNAL_SERVER_ERROR

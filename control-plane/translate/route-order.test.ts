@@ -1,9 +1,10 @@
 import { describe, expect, test } from 'vitest';
 import type { GrpcMatch, HttpMatch } from '../config-kind/resource.ts';
+import { noRouteTraffic } from '../config-kind/traffic-resource.ts';
 import type { AttachedRoute } from '../model/model.ts';
 import { orderedMatches } from './route-order.ts';
 
-const plain = { backends: [], requestHeaders: null, responseHeaders: null };
+const plain = { backends: [], requestHeaders: null, responseHeaders: null, traffic: noRouteTraffic };
 
 const wholeHttp = (match: Partial<HttpMatch>): HttpMatch => ({
   path: { type: 'PathPrefix', value: '/' },
@@ -31,7 +32,7 @@ function http(name: string, matches: ReadonlyArray<Partial<HttpMatch>>, createdA
       matches: [wholeHttp(match)],
       redirect: null,
       rewrite: null,
-      timeoutMs: null,
+      backendTimeoutMs: null,
     })),
   };
 }

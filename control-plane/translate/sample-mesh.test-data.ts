@@ -50,6 +50,7 @@ export function proxy(kind: ClientKind, more: Partial<ProxyNode> = {}): ProxyNod
     outboundListen: { host: '127.0.0.1', port: 15_001 },
     inboundListen: { host: '0.0.0.0', port: 15_006 },
     upstreams: [],
+    controlPlaneCluster: kind === 'outrigger' ? 'outrigger-control-plane' : '',
     zone: '',
     labels: {},
     identity: null,

@@ -36,14 +36,13 @@ export function translate(model: Model, proxy: ProxyNode): ProxyResources {
 
 function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
   const routings = routingsOf(model, services);
-  const application = applicationResources(
-    proxy,
-    appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort),
-  );
+  const { listeners, filters } = ownListeners(proxy, proxyPolicies(model.policies, proxy));
+  const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
+  const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
   const outbound = outboundRoutes(routings, proxy.namespace);
   return {
-    listeners: ownListeners(proxy, proxyPolicies(model.policies, proxy)),
+    listeners,
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
     clusters: layered(proxy, clusters, application.clusters),
     endpoints: endpointsOf(services, clusterClient(proxy)),

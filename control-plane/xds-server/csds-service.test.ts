@@ -15,6 +15,7 @@ import type { ProxyNode } from '../translate/proxy-node.ts';
 import { deltaSession, sotwSession } from './ads-session.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
 import { CsdsService } from './csds-service.ts';
+import { faultsKey } from './faults-key.ts';
 import type { ServedSnapshot } from './served-resource.ts';
 import { typeOrder } from './served-resource.ts';
 import type { OutgoingResponse } from './subscription.ts';
@@ -113,6 +114,22 @@ describe('CSDS', () => {
       ['b', 'sotw'],
     ]);
     expect(rows(new Client('a'))).toEqual([]);
+  });
+
+  it('shows faults on purpose with the node, as there is no field for them', () => {
+    const client = new Client('a');
+    const faultsOf = ({ node }: ConnectedProxy): string[] => (node.id === 'a' ? ['FaultPolicy shop/slow'] : []);
+    const service = new CsdsService(() => [client.proxy, new Client('b').proxy], faultsOf);
+    let shown: Array<unknown> = [];
+    service.implementation.fetchClientStatus(
+      {
+        request: create(ClientStatusRequestSchema),
+        getAuthContext: () => ({}) as DoorContext,
+      } as unknown as ServerUnaryCall<ClientStatusRequest, ClientStatusResponse>,
+      (_, response) => (shown = response!.config.map(({ node }) => node?.metadata)),
+    );
+    expect(shown).toEqual([{ [faultsKey]: ['FaultPolicy shop/slow'] }, undefined]);
+    expect(client.proxy.node.metadata).toBeUndefined();
   });
 
   it('shows what was sent and not answered as STALE, what was taken as SYNCED', () => {

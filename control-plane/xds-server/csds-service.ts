@@ -18,15 +18,22 @@ import {
 } from '../../proto/generated/envoy/service/status/v3/csds_pb.js';
 import { type Caller, callerOf } from '../door/caller.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
+import { faultsKey } from './faults-key.ts';
 import { nodeTest } from './node-matchers.ts';
 import { servedTypes } from './served-resource.ts';
 import type { Subscription } from './subscription.ts';
 
 export class CsdsService {
   readonly #proxies: () => Iterable<ConnectedProxy>;
+  readonly #faultsOf: (proxy: ConnectedProxy) => readonly string[];
 
-  constructor(proxies: () => Iterable<ConnectedProxy>) {
+  /** `faultsOf`: faults on purpose that a proxy has, in words. */
+  constructor(
+    proxies: () => Iterable<ConnectedProxy>,
+    faultsOf: (proxy: ConnectedProxy) => readonly string[] = () => [],
+  ) {
     this.#proxies = proxies;
+    this.#faultsOf = faultsOf;
   }
 
   readonly implementation = {
@@ -60,7 +67,9 @@ export class CsdsService {
       ({ node, proxy }) =>
         test.matches(node.id) && (caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity))),
     );
-    return create(ClientStatusResponseSchema, { config: visible.map(clientConfig) });
+    return create(ClientStatusResponseSchema, {
+      config: visible.map((proxy) => clientConfig(proxy, this.#faultsOf(proxy))),
+    });
   }
 }
 
@@ -68,12 +77,14 @@ function invalid(details: string) {
   return { name: 'CsdsError', message: details, code: status.INVALID_ARGUMENT, details };
 }
 
-function clientConfig(proxy: ConnectedProxy): ClientConfig {
+function clientConfig(proxy: ConnectedProxy, faults: readonly string[]): ClientConfig {
   const entries = servedTypes.flatMap((typeUrl) => {
     const subscription: Subscription | undefined = proxy.session.subscriptions.get(typeUrl);
     return subscription === undefined ? [] : typeEntries(proxy, typeUrl, subscription);
   });
-  return create(ClientConfigSchema, { node: proxy.node, genericXdsConfigs: entries, clientScope: proxy.variant });
+  const { node } = proxy;
+  const shown = faults.length === 0 ? node : { ...node, metadata: { ...node.metadata, [faultsKey]: [...faults] } };
+  return create(ClientConfigSchema, { node: shown, genericXdsConfigs: entries, clientScope: proxy.variant });
 }
 
 /** An entry for each resource; of a type without any, one for the type itself, so that "there is nothing" is told from "nothing was sent yet". */

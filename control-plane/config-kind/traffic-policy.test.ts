@@ -1,0 +1,157 @@
+import { describe, expect, test } from 'vitest';
+import { faultText } from '../source/fault.ts';
+import { parseFile } from '../source/parse-file.ts';
+import type { Resource } from './resource.ts';
+import type { TrafficPolicyResource } from './traffic-resource.ts';
+
+const head = 'apiVersion: outrigger.dev/v1\nkind: TrafficPolicy\nmetadata: { name: p, namespace: shop }\n';
+const orders = 'targetRefs: [{ kind: Service, name: orders }]';
+
+function faults(spec: string): string[] {
+  return parseFile('p.yaml', `${head}spec: { ${spec} }\n`).faults.map((fault) => faultText(fault).replace(/^\S+ /, ''));
+}
+
+function policy(spec: string): TrafficPolicyResource {
+  const { resources, faults } = parseFile('p.yaml', `${head}spec: { ${spec} }\n`);
+  expect(faults.map(faultText)).toEqual([]);
+  return resources[0] as Resource as TrafficPolicyResource;
+}
+
+describe('TrafficPolicy', () => {
+  test('names every fault by its field', () => {
+    expect(
+      faults(
+        `targetRefs: [{ kind: Service, name: orders, port: 80, sectionName: http }, { kind: Pod, name: a }],
+         timeouts: { connect: 0s, request: 1s, perTry: 2s, streamIdle: 5 },
+         retries: { attempts: 11, on: [5XX], statusCodes: [200], backoff: { base: 2s, max: 1s }, perTryTimeout: 1s },
+         limits: { maxConnection: 1, maxRequests: -1, highPriority: { maxRetries: 1.5 } },
+         outlierDetection: { enabled: false, interval: 1s, maxEjectionPercent: 101 },
+         healthChecks: [{ tcp: {} }, { tls: {} }],
+         loadBalancing: { algorithm: random, slowStart: { window: 1m } },
+         circuitBreaker: {}, fallback: {}, adaptiveConcurrency: {}`,
+      ),
+    ).toEqual([
+      'spec.targetRefs[0].sectionName: "http" stands beside port; one of them names the port',
+      'spec.targetRefs[1].kind: "Pod" is not accepted; accepted: "Service", "HTTPRoute", "GRPCRoute"',
+      'spec.timeouts.connect: "0s" is not between 1ms and 24h',
+      'spec.timeouts.streamIdle: 5 is not text; put it in quotes',
+      'spec.retries.attempts: 11 is not a whole number from 0 to 10',
+      'spec.retries.on[0]: "5XX" is not accepted; accepted: "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx", "envoy-ratelimited", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"; did you mean 5xx?',
+      'spec.retries.statusCodes[0]: 200 is not a whole number from 400 to 599',
+      'spec.retries.backoff.max: "1s" is shorter than base',
+      'spec.retries.perTryTimeout: stands elsewhere: it is timeouts.perTry',
+      'spec.limits.maxConnection: is not a field here; did you mean maxConnections?',
+      'spec.limits.maxRequests: -1 is not a whole number from 0 to 10000000',
+      'spec.limits.highPriority.maxRetries: 1.5 is not a whole number from 0 to 10000000',
+      'spec.outlierDetection.interval: "1s" has no meaning beside enabled: false; remove one of them',
+      'spec.outlierDetection.maxEjectionPercent: 101 is not a whole number from 0 to 100',
+      'spec.outlierDetection.maxEjectionPercent: 101 has no meaning beside enabled: false; remove one of them',
+      'spec.healthChecks: has more than one entry; several checks of one Service are not supported yet',
+      'spec.loadBalancing.slowStart: is not possible with algorithm random; use leastRequest or roundRobin',
+      'spec.circuitBreaker: is not supported yet',
+      'spec.fallback: is not supported yet',
+      'spec.adaptiveConcurrency: is not supported yet',
+    ]);
+    expect(faults(`${orders}, healthChecks: [{ interval: 1s }]`)).toEqual([
+      'spec.healthChecks[0]: says not how to check; give one of http, grpc, tcp, tls',
+    ]);
+    expect(faults(`${orders}, healthChecks: [{ http: { path: x }, tcp: {} }]`)).toEqual([
+      'spec.healthChecks[0].http.path: "x" is not a path: it begins with /, and has no white space',
+      'spec.healthChecks[0].tcp: stands beside http; give one of them',
+    ]);
+    expect(faults(orders)).toEqual([
+      'spec: says nothing beside targetRefs; give timeouts, retries, limits or the like',
+    ]);
+    expect(faults(`${orders}, timeouts: { request: 1s, perTry: 2s }`)).toEqual([
+      'spec.timeouts.perTry: "2s" is longer than timeouts.request (1s)',
+    ]);
+    expect(faults(`${orders}, hedging: { onPerTryTimeout: true, delay: 1s }`)).toEqual([
+      'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
+      'spec.hedging.delay: is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
+    ]);
+    expect(faults(`${orders}, hedging: { onPerTryTimeout: true }`)).toEqual([
+      'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
+    ]);
+  });
+
+  test('has no place for what is of hosts when a target is a route', () => {
+    const route = 'targetRefs: [{ kind: HTTPRoute, name: orders, sectionName: reads }]';
+    const message = 'is for Services only, and a target is a route (HTTPRoute orders); put it into a policy of its own';
+    expect(
+      faults(`${route}, limits: {}, timeouts: { connect: 1s, request: 1s }, retries: { budget: { percent: 1 } }`),
+    ).toEqual([`spec.limits: ${message}`, `spec.timeouts.connect: "1s" ${message}`, `spec.retries.budget: ${message}`]);
+    expect(
+      faults('targetRefs: [{ kind: GRPCRoute, name: a, port: 80, group: "" }], timeouts: { request: 1s }'),
+    ).toEqual([
+      'spec.targetRefs[0].port: 80 is for Services only; rules are named by sectionName',
+      'spec.targetRefs[0].group: "" is not the group of a GRPCRoute; write gateway.networking.k8s.io, or leave it out',
+    ]);
+  });
+
+  test('says nothing of what it leaves open, and fills in what belongs to what it says', () => {
+    expect(policy(`${orders}, timeouts: { request: 0s }, retries: { budget: {} }`)).toMatchObject({
+      createdAt: '',
+      trafficTargets: [{ kind: 'Service', name: 'orders', section: '', port: null, path: 'spec.targetRefs[0]' }],
+      route: { requestTimeoutMs: 0, perTryTimeoutMs: null, retries: null },
+      cluster: { retryBudget: { percent: 20, minConcurrency: 3 }, outlierDetection: null, healthChecks: [] },
+    });
+    expect(
+      policy(
+        `${orders}, retries: { backoff: { base: 10ms }, waitHeaders: [{ name: Retry-After }] }, healthChecks: [{ grpc: {} }], outlierDetection: { panicThreshold: 0 }, tcpKeepAlive: {}`,
+      ),
+    ).toMatchObject({
+      route: {
+        retries: {
+          attempts: null,
+          on: null,
+          backoff: { baseMs: 10, maxMs: 100 },
+          waitHeaders: [{ name: 'retry-after', format: 'seconds' }],
+        },
+      },
+      cluster: {
+        outlierDetection: null,
+        panicThresholdPercent: 0,
+        healthChecks: [{ probe: { type: 'grpc', service: '' }, intervalMs: 10_000, jitterMs: 1_000, timeoutMs: 1_000 }],
+        tcpKeepAlive: { timeMs: 300_000, intervalMs: 15_000, probes: 3 },
+      },
+    });
+    expect(policy(`${orders}, outlierDetection: { enabled: false }`).cluster.outlierDetection).toBe('off');
+  });
+});
+
+describe('retry of rules (GEP-1731)', () => {
+  const route = (kind: string, rule: string): string =>
+    `{apiVersion: gateway.networking.k8s.io/v1, kind: ${kind}, metadata: {name: r}, spec: {parentRefs: [{group: "", kind: Service, name: a}], rules: [${rule}]}}`;
+  const parsed = (kind: string, rule: string) => parseFile('r.yaml', route(kind, rule));
+
+  test('an HTTPRoute names statuses, a GRPCRoute codes of gRPC, which go beside the safe cases', () => {
+    expect(
+      parsed(
+        'HTTPRoute',
+        '{name: reads, retry: {codes: [500, 503], attempts: 2, backoff: 100ms}, timeouts: {backendRequest: 2s}}',
+      ).resources[0],
+    ).toMatchObject({
+      rules: [
+        {
+          name: 'reads',
+          timeoutMs: null,
+          backendTimeoutMs: 2_000,
+          retry: { attempts: 2, on: null, statusCodes: [500, 503], backoff: { baseMs: 100, maxMs: 1_000 } },
+        },
+      ],
+    });
+    expect(parsed('GRPCRoute', '{retry: {codes: [RESOURCE_EXHAUSTED]}}').resources[0]).toMatchObject({
+      rules: [
+        {
+          retry: {
+            attempts: null,
+            on: ['connect-failure', 'refused-stream', 'reset-before-request', 'resource-exhausted'],
+          },
+        },
+      ],
+    });
+    expect(
+      parsed('HTTPRoute', '{retry: {codes: [302], attempts: -1, backoff: 0s}}').faults.map(({ path }) => path),
+    ).toEqual(['spec.rules[0].retry.codes[0]', 'spec.rules[0].retry.attempts', 'spec.rules[0].retry.backoff']);
+  });
+});

@@ -1,0 +1,209 @@
+/**
+ * What a TrafficPolicy says, after validation: own plain types. Null means that the policy does not say, and that a less specific one or the default holds (translate/default-resilience.ts has the defaults). Split by
+ * where it takes effect: at the routes of callers, or at the cluster that they lead to.
+ */
+import type { ResourceBase } from './resource.ts';
+
+export interface TrafficPolicyResource extends ResourceBase {
+  readonly kind: 'TrafficPolicy';
+  /** RFC 3339, or '' : not known, taken as older than any. */
+  readonly createdAt: string;
+  /** At least one. */
+  readonly trafficTargets: readonly TrafficTarget[];
+  readonly route: RouteTraffic;
+  /** Says nothing when a target is a route. */
+  readonly cluster: ClusterTraffic;
+}
+
+/** Of the policy's own namespace. */
+export interface TrafficTarget {
+  readonly kind: 'Service' | 'HTTPRoute' | 'GRPCRoute';
+  readonly name: string;
+  /** Name of a port or of a rule; '' : all of them. */
+  readonly section: string;
+  /** Of a Service; null: every port, or the one that `section` names. */
+  readonly port: number | null;
+  readonly path: string;
+}
+
+export interface RouteTraffic {
+  /** From the whole request to the whole answer; 0: none. */
+  readonly requestTimeoutMs: number | null;
+  /** One attempt; 0: none. */
+  readonly perTryTimeoutMs: number | null;
+  /** Without a byte in either direction; 0: none. */
+  readonly streamIdleTimeoutMs: number | null;
+  /** Of a stream; 0: none. */
+  readonly maxDurationMs: number | null;
+  readonly retries: RetrySettings | null;
+  /** A second request is sent when an attempt takes longer than perTryTimeoutMs, beside the first. */
+  readonly hedgeOnPerTryTimeout: boolean | null;
+}
+
+export type RetryCondition = (typeof retryConditions)[number];
+
+/** Envoy's, as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` have them. */
+export const retryConditions = [
+  '5xx',
+  'gateway-error',
+  'reset',
+  'reset-before-request',
+  'connect-failure',
+  'refused-stream',
+  'retriable-4xx',
+  'envoy-ratelimited',
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+] as const;
+
+/** The service saw nothing of the request. */
+export const safeRetryConditions: readonly RetryCondition[] = [
+  'connect-failure',
+  'refused-stream',
+  'reset-before-request',
+];
+
+/** What also proxyless gRPC clients take (A44). */
+export const grpcRetryConditions: ReadonlySet<string> = new Set([
+  'cancelled',
+  'deadline-exceeded',
+  'internal',
+  'resource-exhausted',
+  'unavailable',
+]);
+
+export interface RetrySettings {
+  /** Beside the first; 0: none. */
+  readonly attempts: number | null;
+  readonly on: readonly RetryCondition[] | null;
+  readonly statusCodes: readonly number[];
+  readonly backoff: { readonly baseMs: number; readonly maxMs: number } | null;
+  /** Headers of the answer that say how long to wait. */
+  readonly waitHeaders: ReadonlyArray<{ readonly name: string; readonly format: 'seconds' | 'unixTimestamp' }>;
+  /** A longer wait than this that an answer asks for counts as if it asked for none. */
+  readonly maxWaitMs: number;
+  /** Whether a host that was tried is avoided. */
+  readonly otherHost: boolean | null;
+}
+
+export interface ClusterTraffic {
+  readonly connectTimeoutMs: number | null;
+  /** Of connections without a request; 0: none. */
+  readonly connectionIdleTimeoutMs: number | null;
+  readonly limits: LimitSettings | null;
+  /** Of requests of priority HIGH. */
+  readonly highPriorityLimits: LimitSettings | null;
+  readonly retryBudget: RetryBudget | null;
+  /** 'off' : no host is ejected. */
+  readonly outlierDetection: OutlierSettings | 'off' | null;
+  /** Per cent of healthy hosts below which all are used; 0: never. */
+  readonly panicThresholdPercent: number | null;
+  readonly healthChecks: readonly HealthCheckSettings[];
+  readonly loadBalancing: LoadBalancingSettings | null;
+  readonly tcpKeepAlive: KeepAliveSettings | null;
+}
+
+export interface LimitSettings {
+  readonly maxConnections: number | null;
+  readonly maxPendingRequests: number | null;
+  readonly maxRequests: number | null;
+  readonly maxRetries: number | null;
+}
+
+export interface RetryBudget {
+  /** Of the requests that are under way. */
+  readonly percent: number;
+  /** Retries at a time that are allowed in any case. */
+  readonly minConcurrency: number;
+}
+
+/** A number of failures in a row, or a percentage, that is 0 ejects nobody. */
+export interface OutlierSettings {
+  readonly consecutive5xx: number | null;
+  readonly consecutiveGatewayFailures: number | null;
+  readonly consecutiveLocalOriginFailures: number | null;
+  readonly successRate: SuccessRateSettings | null;
+  readonly failurePercentage: FailurePercentageSettings | null;
+  readonly intervalMs: number | null;
+  readonly baseEjectionTimeMs: number | null;
+  readonly maxEjectionTimeMs: number | null;
+  readonly ejectionJitterMs: number | null;
+  readonly maxEjectionPercent: number | null;
+}
+
+interface SuccessRateSettings {
+  readonly minHosts: number | null;
+  readonly requestVolume: number | null;
+  /** Standard deviations below the mean. */
+  readonly deviations: number | null;
+}
+
+interface FailurePercentageSettings {
+  readonly percent: number | null;
+  readonly minHosts: number | null;
+  readonly requestVolume: number | null;
+}
+
+export interface HealthCheckSettings {
+  readonly probe:
+    | { readonly type: 'http'; readonly path: string; readonly host: string; readonly statuses: readonly StatusRange[] }
+    | { readonly type: 'grpc'; readonly service: string }
+    | { readonly type: 'tcp'; readonly send: string; readonly receive: string }
+    | { readonly type: 'tls' };
+  readonly intervalMs: number;
+  readonly jitterMs: number;
+  readonly timeoutMs: number;
+  readonly unhealthyThreshold: number;
+  readonly healthyThreshold: number;
+  /** Of hosts that are not healthy; null: intervalMs. */
+  readonly unhealthyIntervalMs: number | null;
+}
+
+interface StatusRange {
+  readonly from: number;
+  /** Included. */
+  readonly to: number;
+}
+
+export interface LoadBalancingSettings {
+  readonly algorithm: 'roundRobin' | 'leastRequest' | 'random' | null;
+  readonly slowStart: SlowStartSettings | null;
+}
+
+export interface SlowStartSettings {
+  readonly windowMs: number;
+  readonly aggression: number;
+  readonly minWeightPercent: number;
+}
+
+export interface KeepAliveSettings {
+  /** Idle time before the first probe. */
+  readonly timeMs: number;
+  readonly intervalMs: number;
+  readonly probes: number;
+}
+
+export const noRouteTraffic: RouteTraffic = {
+  requestTimeoutMs: null,
+  perTryTimeoutMs: null,
+  streamIdleTimeoutMs: null,
+  maxDurationMs: null,
+  retries: null,
+  hedgeOnPerTryTimeout: null,
+};
+
+export const noClusterTraffic: ClusterTraffic = {
+  connectTimeoutMs: null,
+  connectionIdleTimeoutMs: null,
+  limits: null,
+  highPriorityLimits: null,
+  retryBudget: null,
+  outlierDetection: null,
+  panicThresholdPercent: null,
+  healthChecks: [],
+  loadBalancing: null,
+  tcpKeepAlive: null,
+};

@@ -1,0 +1,123 @@
+/** What holds where several TrafficPolicies speak: the most specific, the oldest; and what is told of the others. */
+import { describe, expect, test } from 'vitest';
+import type { Model, PortModel } from './model.ts';
+import { ModelBuilder } from './model-builder.ts';
+import { checkPolicyRows, trafficResources } from './traffic-index.test-data.ts';
+
+const orders = '{ports: [{name: http, port: 80}, {name: admin, port: 81}]}';
+const policy = (name: string, spec: string, created = ''): string =>
+  `{apiVersion: outrigger.dev/v1, kind: TrafficPolicy, metadata: {name: ${name}, namespace: shop${created === '' ? '' : `, creationTimestamp: "${created}"`}}, spec: ${spec}}`;
+const service = (name: string, spec: string): string =>
+  `{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: ${name}, namespace: shop}, spec: ${spec}}`;
+const route = (rules: string): string =>
+  `{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: r, namespace: shop}, spec: {parentRefs: [{group: "", kind: Service, name: orders}], rules: [${rules}]}}`;
+
+function modelOf(...documents: string[]): Model {
+  return new ModelBuilder().build({
+    resources: trafficResources(service('orders', orders), ...documents),
+    instances: [],
+  });
+}
+const port = (model: Model, at = 0): PortModel => model.services.get('shop/orders')!.ports[at]!;
+const warnings = (model: Model): string[] => model.warnings.map(({ resource, message }) => `${resource}: ${message}`);
+
+describe('a TrafficPolicy', () => {
+  test('for a port goes before one for its Service, field by field', () => {
+    const model = modelOf(
+      policy(
+        'all',
+        '{targetRefs: [{kind: Service, name: orders}], timeouts: {connect: 2s, request: 3s}, limits: {maxRequests: 1}}',
+      ),
+      policy('admin', '{targetRefs: [{kind: Service, name: orders, sectionName: admin}], timeouts: {request: 9s}}'),
+    );
+    expect(warnings(model)).toEqual([]);
+    expect(port(model).routing.traffic.requestTimeoutMs).toBe(3_000);
+    expect(port(model, 1).routing.traffic.requestTimeoutMs).toBe(9_000);
+    expect(port(model, 1).definition.traffic).toMatchObject({ connectTimeoutMs: 2_000, limits: { maxRequests: 1 } });
+  });
+
+  test('for a rule goes before one for its route, and what the rule says itself before both', () => {
+    const model = modelOf(
+      route('{name: reads, timeouts: {request: 1s}}, {name: writes}, {}'),
+      policy('route', '{targetRefs: [{kind: HTTPRoute, name: r}], timeouts: {request: 5s, streamIdle: 7s}}'),
+      policy('writes', '{targetRefs: [{kind: HTTPRoute, name: r, sectionName: writes}], timeouts: {request: 6s}}'),
+    );
+    const traffic = port(model).routing.producer[0]!.rules.map((rule) => rule.traffic);
+    expect(traffic.map(({ requestTimeoutMs }) => requestTimeoutMs)).toEqual([1_000, 6_000, 5_000]);
+    expect(traffic.map(({ streamIdleTimeoutMs }) => streamIdleTimeoutMs)).toEqual([7_000, 7_000, 7_000]);
+  });
+
+  test('that is older counts where two are for the same, however the port is named, and the other is told (Gateway API, conflict resolution)', () => {
+    const model = modelOf(
+      policy(
+        'a',
+        '{targetRefs: [{kind: Service, name: orders, port: 80}], timeouts: {request: 1s}}',
+        '2026-02-01T00:00:00Z',
+      ),
+      policy(
+        'b',
+        '{targetRefs: [{kind: Service, name: orders, sectionName: http}], timeouts: {request: 2s}}',
+        '2026-01-31T23:00:00-02:00',
+      ),
+      policy(
+        'c',
+        '{targetRefs: [{kind: Service, name: orders, port: 80}], timeouts: {request: 3s}}',
+        '2026-01-01T00:00:00Z',
+      ),
+    );
+    expect(port(model).routing.traffic.requestTimeoutMs).toBe(3_000);
+    expect(warnings(model)).toEqual([
+      'TrafficPolicy shop/a: spec.targetRefs[0]: TrafficPolicy shop/c is for the same; the older one counts, or the first by name',
+      'TrafficPolicy shop/b: spec.targetRefs[0]: TrafficPolicy shop/c is for the same; the older one counts, or the first by name',
+    ]);
+    expect(checkPolicyRows(model)).toEqual([
+      ['c', 1, ['Service shop/orders:80']],
+      ['a', 0, ['Service shop/orders:80 (not in force)']],
+      ['b', 0, ['Service shop/orders:http (not in force)']],
+    ]);
+  });
+
+  test('for what is not there is a warning', () => {
+    expect(
+      warnings(
+        modelOf(
+          route('{name: reads}'),
+          policy(
+            'a',
+            '{targetRefs: [{kind: Service, name: order}, {kind: Service, name: orders, sectionName: grpc}, {kind: GRPCRoute, name: r}, {kind: HTTPRoute, name: r, sectionName: read}], timeouts: {request: 1s}}',
+          ),
+        ),
+      ).filter((line) => line.startsWith('TrafficPolicy')),
+    ).toEqual([
+      'TrafficPolicy shop/a: spec.targetRefs[0]: there is no Service shop/order; nothing comes of the policy there',
+      'TrafficPolicy shop/a: spec.targetRefs[1]: Service shop/orders has no port grpc; it has 80 (http), 81 (admin); nothing comes of the policy there',
+      'TrafficPolicy shop/a: spec.targetRefs[2]: there is no GRPCRoute shop/r; nothing comes of the policy there',
+      'TrafficPolicy shop/a: spec.targetRefs[3]: HTTPRoute shop/r has no rule named read; it has reads; nothing comes of the policy there',
+    ]);
+  });
+
+  test('with a health check by gRPC is told where it cannot be made', () => {
+    expect(
+      warnings(modelOf(policy('a', '{targetRefs: [{kind: Service, name: orders}], healthChecks: [{grpc: {}}]}'))),
+    ).toEqual([
+      'TrafficPolicy shop/a: spec.targetRefs[0]: a health check by gRPC needs a port with appProtocol grpc or http2; 80, 81 is not checked',
+    ]);
+  });
+
+  test('that comes and goes leaves every part that it is not for the same object', () => {
+    const builder = new ModelBuilder();
+    const build = (...more: string[]): Model =>
+      builder.build({
+        resources: trafficResources(service('orders', orders), service('other', orders), ...more),
+        instances: [],
+      });
+    const before = build();
+    const during = build(
+      policy('a', '{targetRefs: [{kind: Service, name: orders, port: 80}], limits: {maxRequests: 1}}'),
+    );
+    expect(during.services.get('shop/other')).toBe(before.services.get('shop/other'));
+    expect(port(during, 1)).toBe(port(before, 1));
+    expect(port(during).definition).not.toBe(port(before).definition);
+    expect(build().policies.traffic).toEqual([]);
+  });
+});

@@ -1,0 +1,55 @@
+/** What a TrafficPolicy says, in short, for rows of `outrigger get policies`: a line for each thing. */
+import type { ClusterTraffic, LimitSettings, RouteTraffic } from '../config-kind/traffic-resource.ts';
+
+export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): string[] {
+  const { retries, hedgeOnPerTryTimeout } = route;
+  const { outlierDetection, panicThresholdPercent, healthChecks, loadBalancing, retryBudget, tcpKeepAlive } = cluster;
+  const timeouts = [
+    ...named('request', route.requestTimeoutMs, durationText),
+    ...named('per try', route.perTryTimeoutMs, durationText),
+    ...named('stream idle', route.streamIdleTimeoutMs, durationText),
+    ...named('duration', route.maxDurationMs, durationText),
+    ...named('connect', cluster.connectTimeoutMs, durationText),
+    ...named('connection idle', cluster.connectionIdleTimeoutMs, durationText),
+  ];
+  const causes = retries === null ? [] : [...(retries.on ?? []), ...retries.statusCodes];
+  return [
+    ...(timeouts.length === 0 ? [] : [`timeouts: ${timeouts.join(' ')}`]),
+    ...(retries === null
+      ? []
+      : [`retries: ${retries.attempts ?? 1}${causes.length === 0 ? '' : ` on ${causes.join(' ')}`}`]),
+    ...(retryBudget === null ? [] : [`retry budget: ${retryBudget.percent} %, at least ${retryBudget.minConcurrency}`]),
+    ...(hedgeOnPerTryTimeout === true ? ['hedging: on the per-try timeout'] : []),
+    ...limitTexts('limits', cluster.limits),
+    ...limitTexts('limits of priority high', cluster.highPriorityLimits),
+    ...(outlierDetection === null ? [] : [`outlier detection: ${outlierDetection === 'off' ? 'off' : 'on'}`]),
+    ...(panicThresholdPercent === null ? [] : [`panic threshold: ${panicThresholdPercent} %`]),
+    ...healthChecks.map(({ probe, intervalMs }) => `health check: ${probe.type} every ${durationText(intervalMs)}`),
+    ...(loadBalancing === null
+      ? []
+      : [
+          `load balancing: ${loadBalancing.algorithm ?? 'leastRequest'}${loadBalancing.slowStart === null ? '' : `, slow start ${durationText(loadBalancing.slowStart.windowMs)}`}`,
+        ]),
+    ...(tcpKeepAlive === null ? [] : [`TCP keep-alive: ${durationText(tcpKeepAlive.timeMs)}`]),
+  ];
+}
+
+function named(name: string, value: number | null, text: (value: number) => string): string[] {
+  return value === null ? [] : [`${name} ${text(value)}`];
+}
+
+function limitTexts(heading: string, limits: LimitSettings | null): string[] {
+  if (limits === null) return [];
+  const texts = [
+    ...named('connections', limits.maxConnections, String),
+    ...named('pending', limits.maxPendingRequests, String),
+    ...named('requests', limits.maxRequests, String),
+    ...named('retries', limits.maxRetries, String),
+  ];
+  return texts.length === 0 ? [] : [`${heading}: ${texts.join(' ')}`];
+}
+
+export function durationText(ms: number): string {
+  if (ms % 60_000 === 0 && ms > 0) return `${ms / 60_000}m`;
+  return ms % 1_000 === 0 ? `${ms / 1_000}s` : `${ms}ms`;
+}

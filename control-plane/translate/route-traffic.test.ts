@@ -1,0 +1,34 @@
+/** Timeouts of routes as Envoy's fields; retries are tested with the policies that say them (translate-traffic.test.ts and others). */
+import { expect, test } from 'vitest';
+import type { RouteTraffic } from '../config-kind/traffic-resource.ts';
+import { routeFields } from './route-traffic.ts';
+
+const seconds = (duration: unknown): number => Number((duration as { seconds: bigint } | undefined)?.seconds ?? -1);
+
+/** `timeout`, `max_stream_duration` and the cap on `grpc-timeout`, in seconds; -1: not there. */
+function timeouts(requestTimeoutMs: number | null, maxDurationMs: number | null, grpc: boolean): readonly number[] {
+  const { timeout, maxStreamDuration } = routeFields(
+    {
+      requestTimeoutMs,
+      maxDurationMs,
+      streamIdleTimeoutMs: null,
+      perTryTimeoutMs: null,
+      hedgeOnPerTryTimeout: null,
+      retries: null,
+    } as RouteTraffic,
+    grpc,
+  );
+  return [timeout, maxStreamDuration?.maxStreamDuration, maxStreamDuration?.grpcTimeoutHeaderMax].map(seconds);
+}
+
+test.each([
+  ['HTTP, default', null, null, false, [15, -1, -1]],
+  ['HTTP, its own', 5_000, null, false, [5, -1, -1]],
+  ['HTTP with a longest duration: Envoy looks at nothing else there', 5_000, 60_000, false, [5, 5, -1]],
+  ['HTTP without a timeout and with a longest duration', 0, 60_000, false, [0, 60, -1]],
+  ['gRPC, default: the deadlines of its callers', null, null, true, [0, -1, 0]],
+  ['gRPC, its own: Envoy looks at max_stream_duration only', 5_000, null, true, [5, 5, 5]],
+  ['gRPC with a shorter longest duration', 5_000, 2_000, true, [5, 2, 5]],
+] as const)('timeouts of %s', (_what, requestMs, longestMs, grpc, expected) => {
+  expect(timeouts(requestMs, longestMs, grpc)).toEqual(expected);
+});

@@ -1,0 +1,112 @@
+/** Timeouts, retries and hedging of a route: what a rule and TrafficPolicies say, and the defaults for the rest, as fields of Envoy's RouteAction. */
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import {
+  type RetryPolicy,
+  RetryPolicy_ResetHeaderFormat,
+  RetryPolicySchema,
+  type RouteAction,
+  type RouteActionSchema,
+} from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import { PreviousHostsPredicateSchema } from '../../proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+import { grpcRetryConditions, type RetrySettings, type RouteTraffic } from '../config-kind/traffic-resource.ts';
+import { durationOf } from './api-values.ts';
+import { type DefaultResilience, defaultResilience } from './default-resilience.ts';
+import { packAny } from './encoded-resource.ts';
+
+export type RouteFields = Exclude<MessageInitShape<typeof RouteActionSchema>, RouteAction>;
+
+const previousHosts = {
+  name: 'envoy.retry_host_predicates.previous_hosts',
+  configType: {
+    case: 'typedConfig' as const,
+    value: packAny(PreviousHostsPredicateSchema, create(PreviousHostsPredicateSchema)),
+  },
+};
+
+/**
+ * For Envoy and our sidecar. `grpc`: there is no timeout by default, and the caller's grpc-timeout is honoured, up to the timeout when there is one. Envoy looks at `timeout` no more where there is a
+ * `max_stream_duration`: there the shorter of both stands.
+ */
+export function routeFields(
+  traffic: RouteTraffic,
+  grpc: boolean,
+  defaults: DefaultResilience = defaultResilience,
+): RouteFields {
+  const { streamIdleTimeoutMs, maxDurationMs, hedgeOnPerTryTimeout } = traffic;
+  const timeoutMs = traffic.requestTimeoutMs ?? (grpc ? 0 : defaults.requestTimeoutMs);
+  const timeout = durationOf(timeoutMs);
+  const limitsMs = grpc || maxDurationMs !== null ? [timeoutMs, maxDurationMs ?? 0].filter((ms) => ms > 0) : [];
+  const maxStreamDuration = {
+    ...(grpc ? { grpcTimeoutHeaderMax: timeout } : {}),
+    ...(limitsMs.length === 0 ? {} : { maxStreamDuration: durationOf(Math.min(...limitsMs)) }),
+  };
+  const retryPolicy = retryPolicyOf(traffic, defaults);
+  return {
+    timeout,
+    ...(Object.keys(maxStreamDuration).length === 0 ? {} : { maxStreamDuration }),
+    ...(streamIdleTimeoutMs === null ? {} : { idleTimeout: durationOf(streamIdleTimeoutMs) }),
+    ...(retryPolicy === null ? {} : { retryPolicy }),
+    ...(hedgeOnPerTryTimeout === true ? { hedgePolicy: { hedgeOnPerTryTimeout } } : {}),
+  };
+}
+
+/** Null: nobody says anything, and the defaults are none. */
+function retryPolicyOf({ retries, perTryTimeoutMs }: RouteTraffic, defaults: DefaultResilience): RetryPolicy | null {
+  if (retries === null && perTryTimeoutMs === null && !defaults.retries.enabled) return null;
+  const { retryBackoff, otherHost } = defaults;
+  const backoff = retries?.backoff ?? (retryBackoff.enabled ? retryBackoff : null);
+  return create(RetryPolicySchema, {
+    retryOn: retryOn(retries, defaults),
+    numRetries: retries?.attempts ?? defaults.retries.attempts,
+    retriableStatusCodes: [...(retries?.statusCodes ?? [])],
+    ...(perTryTimeoutMs === null || perTryTimeoutMs === 0 ? {} : { perTryTimeout: durationOf(perTryTimeoutMs) }),
+    ...(backoff === null ? {} : { retryBackOff: backoffOf(backoff) }),
+    ...((retries?.otherHost ?? otherHost.enabled)
+      ? { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: BigInt(otherHost.maxSelections) }
+      : {}),
+    ...(retries === null || retries.waitHeaders.length === 0
+      ? {}
+      : {
+          rateLimitedRetryBackOff: {
+            resetHeaders: retries.waitHeaders.map(({ name, format }) => ({
+              name,
+              format:
+                format === 'seconds'
+                  ? RetryPolicy_ResetHeaderFormat.SECONDS
+                  : RetryPolicy_ResetHeaderFormat.UNIX_TIMESTAMP,
+            })),
+            maxInterval: durationOf(retries.maxWaitMs),
+          },
+        }),
+  });
+}
+
+function retryOn(retries: RetrySettings | null, defaults: DefaultResilience): string {
+  const conditions: string[] = [...(retries?.on ?? defaults.retries.on)];
+  if (retries !== null && retries.statusCodes.length > 0) conditions.push('retriable-status-codes');
+  return conditions.join(',');
+}
+
+function backoffOf({ baseMs, maxMs }: { readonly baseMs: number; readonly maxMs: number }) {
+  return { baseInterval: durationOf(baseMs), maxInterval: durationOf(maxMs) };
+}
+
+/** What a proxyless gRPC client takes of it (A31, A44): the longest duration of a stream, and retries by gRPC's codes; without such a code none, as a client does the safe ones by itself. */
+export function grpcRouteFields(traffic: RouteTraffic): RouteFields {
+  const { requestTimeoutMs, maxDurationMs, retries } = traffic;
+  const limits = [requestTimeoutMs, maxDurationMs].filter((ms) => ms !== null).filter((ms) => ms > 0);
+  const on = (retries?.on ?? []).filter((condition) => grpcRetryConditions.has(condition));
+  const attempts = retries?.attempts ?? defaultResilience.retries.attempts;
+  return {
+    ...(limits.length === 0 ? {} : { maxStreamDuration: { maxStreamDuration: durationOf(Math.min(...limits)) } }),
+    ...(retries === null || on.length === 0 || attempts === 0
+      ? {}
+      : {
+          retryPolicy: {
+            retryOn: on.join(','),
+            numRetries: attempts,
+            ...(retries.backoff === null ? {} : { retryBackOff: backoffOf(retries.backoff) }),
+          },
+        }),
+  };
+}

@@ -141,6 +141,40 @@ describe('CertificateAuthority', () => {
     expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([true, false]);
   });
 
+  it('knows after a restart who holds certificates, and by which ones they are renewed', () => {
+    const before = open();
+    const first = sign(before);
+    const [holder] = [...before.holders];
+    before.sign(publicKey, id, { proof: 'control_plane', peer: 'itself' });
+    before.close();
+    nowMs += 12 * hourMs;
+    const authority = open();
+    expect([...authority.holders].map(({ id, untilMs, report }) => ({ id, untilMs, report }))).toEqual([
+      { id: holder!.id, untilMs: first.notAfterMs, report: null },
+    ]);
+    const renewed = authority.sign(publicKeyDer(forgedKey().publicKey), id, {
+      proof: 'certificate',
+      peer: '',
+      renews: first.serial,
+    });
+    expect(authority.holders.holderOf(renewed.serial)).toBe(holder!.id);
+    expect([...authority.holders]).toHaveLength(1);
+    authority.sign(publicKeyDer(forgedKey().publicKey), id, { proof: 'join_token', peer: '' });
+    expect([...authority.holders]).toHaveLength(2);
+    expect(authority.holders.unknownUntilMs).toBe(0);
+    authority.close();
+    rmSync(join(folder, 'issuing.log'));
+    expect(open().holders.unknownUntilMs).toBe(nowMs + 24 * hourMs);
+  });
+
+  it('waits for nobody whose certificate is of a root that was taken out of trust', () => {
+    const authority = open();
+    sign(authority);
+    authority.rotate();
+    for (let times = 0; times < 2; times++) authority.force();
+    expect([...authority.holders]).toEqual([]);
+  });
+
   it('begins a rotation by itself when its root comes to the last tenth of its life', () => {
     const authority = open();
     const rootEndMs = authority.status().authorities[0]!.notAfterMs;
@@ -216,6 +250,7 @@ describe('CertificateAuthority', () => {
       authority: authority.signingId,
       proof: 'join_token',
       peer: '10.0.0.7:4711',
+      holder: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
     authority.rotate();
     stop();

@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path';
 import { IdentityFault } from '../identity-fault.ts';
+import { LeafHolders } from '../rotation/leaf-holders.ts';
 import { leafLife, longestLeafMs } from '../rotation/leaf-life.ts';
 import {
   advanceRotation,
@@ -20,10 +21,12 @@ import {
 import type { SpiffeId } from '../spiffe/spiffe-id.ts';
 import { makeTrustBundle, type TrustBundle } from '../spiffe/trust-bundle.ts';
 import { type Certificate, isSignedBy, sameBytes } from '../x509/certificate.ts';
+import { subjectKeyIdentifier } from '../x509/public-key.ts';
 import { AuthorityStore, type StoredAuthorities } from './authority-store.ts';
 import { createRoot, defaultRootLifetimeMs } from './create-root.ts';
 import type { IssuingClock } from './issuing-clock.ts';
 import { IssuingLog } from './issuing-log.ts';
+import { readIssued } from './read-issued.ts';
 import { defaultLeafLifetimeMs, type IssuedLeaf, signLeaf } from './sign-leaf.ts';
 import type { SigningAuthority } from './signing-authority.ts';
 
@@ -47,6 +50,10 @@ export interface IssuingReason {
   readonly proof: 'join_token' | 'kubernetes_token' | 'certificate' | 'control_plane';
   /** An address, or what else says where the request came from. */
   readonly peer: string;
+  /** The serial number of the leaf that it takes the place of: then its holder is the same. */
+  readonly renews?: string;
+  /** Whose leaf it is, where that is known by other means; else it is told by the key. */
+  readonly holder?: string;
 }
 
 const maxRetired = 64;
@@ -59,6 +66,8 @@ export class CertificateAuthority {
   readonly #rotationTiming: Omit<RotationTiming, 'leafLifetimeMs'>;
   readonly #store: AuthorityStore;
   readonly #log: IssuingLog;
+  /** Who may use a leaf now; not this control plane, which renews at once by itself. */
+  readonly holders: LeafHolders;
   /** No operator's authority: then nobody else would think of it. */
   readonly #rotatesItself: boolean;
   readonly #listeners = new Set<() => void>();
@@ -78,10 +87,14 @@ export class CertificateAuthority {
     this.#rotationTiming = options.rotationTiming ?? defaultRotationTiming;
     this.#rotatesItself = options.operatorAuthority === null;
     this.#store = new AuthorityStore(options.folder, options.trustDomain);
-    this.#stored = this.#store.load() ?? this.#firstStart(options.operatorAuthority);
+    const loaded = this.#store.load();
+    this.#stored = loaded ?? this.#firstStart(options.operatorAuthority);
     this.#noteLeafLife();
     this.#bundle = this.#makeBundle();
-    this.#log = new IssuingLog(join(options.folder, 'issuing.log'));
+    this.holders = new LeafHolders(() => options.clock.nowMs());
+    const logFile = join(options.folder, 'issuing.log');
+    if (loaded !== null) this.#recallHolders(logFile);
+    this.#log = new IssuingLog(logFile);
     if (options.operatorAuthority !== null) this.use(options.operatorAuthority);
   }
 
@@ -105,15 +118,19 @@ export class CertificateAuthority {
   sign(publicKey: Uint8Array, id: SpiffeId, reason: IssuingReason): IssuedLeaf {
     const { state, authorities } = this.#stored;
     const leaf = signLeaf(authorities.get(state.signing)!, publicKey, id, this.#leafLifetimeMs, this.#clock);
+    const { serial, notAfterMs, authorityId } = leaf;
+    const holder = reason.proof === 'control_plane' ? '' : this.#holderFor(publicKey, reason);
     this.#log.append({
       timeMs: this.#clock.nowMs(),
-      serial: leaf.serial,
+      serial,
       spiffeId: id.text,
-      notAfterMs: leaf.notAfterMs,
-      authorityId: leaf.authorityId,
+      notAfterMs,
+      authorityId,
       proof: reason.proof,
       peer: reason.peer,
+      holder,
     });
+    if (holder !== '') this.holders.issued({ holder, identity: id.text, serial, notAfterMs, authorityId });
     return leaf;
   }
 
@@ -243,6 +260,18 @@ export class CertificateAuthority {
     return stored;
   }
 
+  #holderFor(publicKey: Uint8Array, { holder, renews }: IssuingReason): string {
+    const known = holder ?? (renews === undefined ? null : this.holders.holderOf(renews));
+    return known ?? Buffer.from(subjectKeyIdentifier(publicKey)).toString('hex').slice(0, 32);
+  }
+
+  /** Who got a leaf before this start, as far as the log goes back. */
+  #recallHolders(logFile: string): void {
+    const { issued, complete } = readIssued(logFile, this.#clock.nowMs(), this.#timing.leafLifetimeMs);
+    for (const leaf of issued) this.holders.issued(leaf);
+    if (!complete) this.holders.unknownUntil(this.#clock.nowMs() + this.#timing.leafLifetimeMs);
+  }
+
   #checkTrustDomain(authority: SigningAuthority): void {
     if (authority.trustDomain !== this.#trustDomain)
       throw new IdentityFault(
@@ -288,6 +317,7 @@ export class CertificateAuthority {
     this.#retired = [...this.#retired.filter((old) => !counts(old)), ...gone.map(({ chain }) => chain[0]!)].slice(
       -maxRetired,
     );
+    for (const { id } of gone) this.holders.forgetAuthority(id);
   }
 
   #makeBundle(): TrustBundle {

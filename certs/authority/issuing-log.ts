@@ -25,6 +25,8 @@ export interface IssuingRecord {
   readonly proof: string;
   /** Whose request it was, as an address. */
   readonly peer: string;
+  /** Which of the proxies of this identity has it (rotation/leaf-holders.ts). Empty: the control plane itself. */
+  readonly holder: string;
 }
 
 export interface IssuingLogOptions {
@@ -33,6 +35,8 @@ export interface IssuingLogOptions {
   /** Full ones that are kept. Default 8. */
   readonly keptFiles?: number;
 }
+
+export const defaultKeptFiles = 8;
 
 export class IssuingLog {
   readonly #path: string;
@@ -46,7 +50,7 @@ export class IssuingLog {
   constructor(path: string, options: IssuingLogOptions = {}) {
     this.#path = path;
     this.#maxBytes = options.maxBytes ?? 16 * 1024 * 1024;
-    this.#keptFiles = options.keptFiles ?? 8;
+    this.#keptFiles = options.keptFiles ?? defaultKeptFiles;
     [this.#descriptor, this.#bytes] = openLog(path);
   }
 
@@ -62,6 +66,7 @@ export class IssuingLog {
           authority: record.authorityId,
           proof: record.proof,
           peer: record.peer,
+          holder: record.holder,
         }),
       )}\n`,
     );

@@ -17,6 +17,12 @@ interface AuthorityStatus {
   readonly roots: readonly string[];
   readonly federated: readonly string[];
   readonly ownRoot: boolean;
+  readonly rotation: {
+    readonly holders: number;
+    readonly ready: number;
+    readonly waitingFor: readonly string[];
+    readonly awayUntil: string;
+  } | null;
 }
 
 interface ShowOptions {
@@ -59,8 +65,23 @@ function print(status: AuthorityStatus, format: OutputFormat): void {
       `now            ${state}`,
       `made by        ${ownRoot ? 'this control plane' : 'you (--ca-certificate)'}`,
       ...roots.map((fingerprint) => `trusted root   SHA-256 ${fingerprint}`),
+      ...waitingLines(status.rotation),
       '',
       dataText(authorities, columns, 'table'),
     ].join('\n'),
   );
+}
+
+function waitingLines(rotation: AuthorityStatus['rotation']): readonly string[] {
+  if (rotation === null) return [];
+  const { holders, ready, waitingFor, awayUntil } = rotation;
+  return [
+    `ready          ${ready} of ${holders} that hold certificates`,
+    ...waitingFor.map((who) => `waits for      ${who}`),
+    ...(awayUntil === ''
+      ? []
+      : [
+          `               those that are away may come back until ${awayUntil}; outrigger identity rotate --force goes on without them, and their requests fail then`,
+        ]),
+  ];
 }

@@ -4,6 +4,7 @@ import type { JoinTokenEntry } from '../../certs/join-token/join-tokens.ts';
 import type { RotationState } from '../../certs/rotation/root-rotation.ts';
 import { type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { fingerprint } from '../../certs/x509/certificate.ts';
+import type { Awaited } from '../identity/bundle-watchers.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { ActionFault, type AdminAction } from './admin-actions.ts';
 
@@ -42,8 +43,10 @@ export interface AuthorityStatus {
     readonly holders: number;
     /** Who is ready for the next step. */
     readonly ready: number;
-    /** Some of those who are not. */
+    /** Some of those who are not, those first that are away. */
     readonly waitingFor: readonly string[];
+    /** When the last certificate ends of those who are away; ''. */
+    readonly awayUntil: string;
   } | null;
 }
 
@@ -117,12 +120,15 @@ export class IdentityAdmin {
     const sequence = authority.bundle().sequence ?? 0;
     const { holders, withBundle, moved } = watchers.evidence(sequence, authority.signingId);
     const distributing = state.phase === 'distributing';
+    const awaited = watchers.waitedFor(sequence, authority.signingId, distributing ? 'bundle' : 'moved', mostNamed);
+    const awayUntilMs = awaited[0]?.awayUntilMs ?? null;
     return {
       sinceAt: new Date(state.sinceMs).toISOString(),
       byAt: new Date(state.byMs).toISOString(),
       holders,
       ready: distributing ? withBundle : moved,
-      waitingFor: watchers.waitedFor(sequence, authority.signingId, distributing ? 'bundle' : 'moved', mostNamed),
+      waitingFor: awaited.map(awaitedWords),
+      awayUntil: awayUntilMs === null ? '' : new Date(awayUntilMs).toISOString(),
     };
   }
 
@@ -165,6 +171,12 @@ export class IdentityAdmin {
     this.#log.info(`root rotation${body['force'] === true ? ', forced' : ''}: ${authority.status().words}`);
     return this.#status();
   }
+}
+
+function awaitedWords({ identity, awayUntilMs }: Awaited): string {
+  return awayUntilMs === null
+    ? identity
+    : `${identity} (not connected; its certificate ends ${new Date(awayUntilMs).toISOString()})`;
 }
 
 function tokenRow({ id, identities, usesLeft, expiresAtMs }: JoinTokenEntry): TokenRow {

@@ -77,8 +77,10 @@ export class IdentityService {
         );
         return;
       }
+      const { id, leaf } = identity;
       const watcher = {
-        identity: identity.id.text,
+        identity: id.text,
+        holder: authority.holders.holderOf(leaf.serial) ?? leaf.serial,
         appliedSequence: 0,
         certificateAuthorityId: '',
         send: () => {
@@ -94,7 +96,7 @@ export class IdentityService {
       if (!watchers.add(watcher)) {
         stream.emit(
           'error',
-          refusal(status.RESOURCE_EXHAUSTED, `${identity.id.text} watches trust bundles too many times at once`),
+          refusal(status.RESOURCE_EXHAUSTED, `${id.text} watches trust bundles too many times at once`),
         );
         return;
       }
@@ -117,11 +119,11 @@ export class IdentityService {
     // The key first: a request that is no good must not use up a token.
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
-    const { id, proof } = await this.#prove(request, wanted, context, publicKey, peer);
+    const { id, ...proven } = await this.#prove(request, wanted, context, publicKey, peer);
     if (id.text === controlPlaneId(authority.trustDomain).text)
       throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
-    const leaf = authority.sign(publicKey, id, { proof, peer });
-    log.debug(`signed a certificate for ${id.text} (${proof}, ${peer}), serial ${leaf.serial}`);
+    const leaf = authority.sign(publicKey, id, { ...proven, peer });
+    log.debug(`signed a certificate for ${id.text} (${proven.proof}, ${peer}), serial ${leaf.serial}`);
     return create(SignResponseSchema, {
       chain: [...leaf.chain],
       notAfterSeconds: BigInt(leaf.notAfterMs / 1000),
@@ -136,7 +138,7 @@ export class IdentityService {
     context: ConnectionContext,
     publicKey: Uint8Array,
     peer: string,
-  ): Promise<{ readonly id: SpiffeId; readonly proof: IssuingReason['proof'] }> {
+  ): Promise<{ readonly id: SpiffeId } & Pick<IssuingReason, 'proof' | 'renews'>> {
     const { authority, joinTokens, tokenReview, nowMs } = this.#options;
     switch (request.proof.case) {
       case 'joinToken':
@@ -168,7 +170,8 @@ export class IdentityService {
             'token-refused',
             'this connection has no certificate that this mesh has signed; show the current one, or another proof',
           );
-        return { id: onlyIf(wanted, current.id, 'current certificate'), proof: 'certificate' };
+        const id = onlyIf(wanted, current.id, 'current certificate');
+        return { id, proof: 'certificate', renews: current.leaf.serial };
       }
       case undefined:
         throw new IdentityFault(

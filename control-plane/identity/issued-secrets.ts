@@ -2,6 +2,7 @@
  * Secrets for proxies that get them by SDS, as Envoy does: `default`, its own certificate and key, and `ROOTCA`, what it judges peers by; for the identity of its stream, and nobody else's. In a root rotation a proxy
  * gets its certificate of the new root only after it has said that it uses the new roots; what it says is the rotation's evidence.
  */
+import { createHash } from 'node:crypto';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import type { CertificateLife } from '../door/caller.ts';
 import type { SecretHolder, SecretSource, StreamSecrets } from '../xds-server/secret-source.ts';
@@ -87,26 +88,26 @@ export class IssuedSecrets implements SecretSource {
   forget(secrets: OpenSecrets): void {
     this.#open.delete(secrets);
     this.#options.watchers.delete(secrets);
-    const key = keyOf(secrets.holder);
+    const key = keyOf(secrets.owner);
     const shared = this.#certificates.get(key);
     if (shared === undefined || !shared.users.delete(secrets) || shared.users.size > 0) return;
     shared.stopForgetting = this.#options.after(keptMs, () => {
       shared.certificate.close();
       this.#certificates.delete(key);
-      this.#count(secrets.holder.identity.text, -1);
+      this.#count(secrets.owner.identity.text, -1);
     });
   }
 
   /** Makes it when this is the proxy's first stream that wants it. Null: this identity has too many. */
   certificateOf(secrets: OpenSecrets): ProxyCertificate | null {
-    const { holder } = secrets;
+    const holder = secrets.owner;
     const key = keyOf(holder);
     let shared = this.#certificates.get(key);
     if (shared === undefined) {
       holder.use();
       if (!this.#count(holder.identity.text, 1)) return null;
       const users = new Set<OpenSecrets>();
-      const reason = { proof: holder.proof, peer: holder.peer };
+      const reason = { proof: holder.proof, peer: holder.peer, holder: secrets.holder };
       const certificate = new ProxyCertificate(this.#options, holder.identity, reason, () => {
         for (const user of [...users]) user.changed();
       });
@@ -134,7 +135,8 @@ export class IssuedSecrets implements SecretSource {
 
 /** The secrets of one stream. */
 class OpenSecrets implements StreamSecrets, BundleWatcher {
-  readonly holder: SecretHolder;
+  readonly owner: SecretHolder;
+  readonly holder: string;
   readonly #source: IssuedSecrets;
   #certificate: ProxyCertificate | null = null;
   #wantsRoots = false;
@@ -143,13 +145,14 @@ class OpenSecrets implements StreamSecrets, BundleWatcher {
   #usedAuthority = '';
   #watched = false;
 
-  constructor(source: IssuedSecrets, holder: SecretHolder) {
+  constructor(source: IssuedSecrets, owner: SecretHolder) {
     this.#source = source;
-    this.holder = holder;
+    this.owner = owner;
+    this.holder = `sds-${createHash('sha256').update(keyOf(owner)).digest('hex').slice(0, 32)}`;
   }
 
   get identity(): string {
-    return this.holder.identity.text;
+    return this.owner.identity.text;
   }
 
   /** Who does not ask for the roots has them from somewhere else, and is not waited for; so with the certificate. */
@@ -207,7 +210,7 @@ class OpenSecrets implements StreamSecrets, BundleWatcher {
   }
 
   changed(): void {
-    this.holder.onChange();
+    this.owner.onChange();
   }
 
   close(): void {

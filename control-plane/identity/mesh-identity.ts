@@ -46,8 +46,6 @@ export const localTokenFile = 'local-token';
 export const trustBundleFile = 'trust-bundle.pem';
 
 const checkFilesMs = 5_000;
-/** Who has left is waited for this long, in a root rotation. */
-const maxLingerMs = 10 * 60_000;
 
 export class MeshIdentity {
   readonly authority: CertificateAuthority;
@@ -87,7 +85,7 @@ export class MeshIdentity {
     const local = LocalToken.make(clock);
     this.#localToken = local.token;
     this.joinTokens = new JoinTokens(folder, trustDomain, clock, local.token);
-    this.watchers = new BundleWatchers(nowMs, Math.min(maxLingerMs, certificateLifetimeMs));
+    this.watchers = new BundleWatchers(this.authority.holders, nowMs, certificateLifetimeMs);
     const { authority, bundles, joinTokens, watchers, metrics } = this;
     const { tokenReview } = options;
     const refusalLog = new RefusalLog(log);

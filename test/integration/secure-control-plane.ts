@@ -48,7 +48,7 @@ export class SecureControlPlane {
   readonly authority: CertificateAuthority;
   readonly joinTokens: JoinTokens;
   readonly identity: IdentityService;
-  readonly #watchers = new BundleWatchers(Date.now, 0);
+  readonly #watchers: BundleWatchers;
   /** Serial number of the client certificate of each call, by method, in order; '' for none. */
   readonly calls: Array<readonly [method: string, serial: string]> = [];
   readonly registry: Registry;
@@ -63,6 +63,7 @@ export class SecureControlPlane {
     const clock = issuingClock(Date.now);
     const folder = join(this.folder, 'authority');
     this.authority = new CertificateAuthority({ folder, trustDomain, clock, operatorAuthority: null });
+    this.#watchers = new BundleWatchers(this.authority.holders, Date.now, 0);
     this.joinTokens = new JoinTokens(folder, trustDomain, clock);
     this.identity = new IdentityService({
       authority: this.authority,

@@ -1,3 +1,4 @@
+import crypto from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -8,9 +9,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serviceAccountId } from '../spiffe/spiffe-id.ts';
 import { verifySvid } from '../spiffe/verify-svid.ts';
 import { readCertificate } from '../x509/certificate.ts';
@@ -139,6 +141,49 @@ describe('CertificateAuthority', () => {
     authority.rotate();
     authority.revert();
     expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([true, false]);
+  });
+
+  it('checks no signature for leaves of who signs now, and one for each connection of who does not, whatever roots of the same name are gone', () => {
+    const operators = (): SigningAuthority => {
+      const parts = forgedAuthority('Example Corp mesh CA');
+      const chain = [readCertificate(forge(parts))];
+      return makeSigningAuthority({ chain, roots: [], key: parts.key.privateKey, trustDomain: 'cluster.local' }, nowMs);
+    };
+    const authority = open(operators());
+    const old = readCertificate(sign(authority).chain[0]!);
+    for (let times = 0; times < 3; times++) {
+      authority.use(operators());
+      authority.force();
+      authority.force();
+    }
+    const verified = vi.spyOn(crypto, 'verify');
+    syncBuiltinESMExports();
+    const leaf = readCertificate(sign(authority).chain[0]!);
+    for (let times = 0; times < 5; times++) expect(authority.signedByRetired(leaf)).toBe(false);
+    expect(verified).toHaveBeenCalledTimes(0);
+    for (let times = 0; times < 5; times++) expect(authority.signedByRetired(old)).toBe(true);
+    expect(verified).toHaveBeenCalledTimes(1);
+    verified.mockRestore();
+    syncBuiltinESMExports();
+  });
+
+  it('does not hold leaves for those of a retired root when its key goes on under a new root certificate', () => {
+    const parts = forgedAuthority('Example Corp mesh CA');
+    const make = (changed: object): SigningAuthority =>
+      makeSigningAuthority(
+        {
+          chain: [readCertificate(forge({ ...parts, ...changed }))],
+          roots: [],
+          key: parts.key.privateKey,
+          trustDomain: 'cluster.local',
+        },
+        nowMs,
+      );
+    const authority = open(make({}));
+    authority.use(make({ serial: Uint8Array.of(9) }));
+    authority.force();
+    authority.force();
+    expect(authority.signedByRetired(readCertificate(sign(authority).chain[0]!))).toBe(false);
   });
 
   it('knows after a restart who holds certificates, and by which ones they are renewed', () => {

@@ -73,6 +73,8 @@ export class CertificateAuthority {
   readonly #listeners = new Set<() => void>();
   /** Certificates that signed and count no more, since this started. */
   #retired: readonly Certificate[] = [];
+  /** What signedByRetired said, by the leaf, as long as the above is the same: a call asks for the same leaf every second. */
+  #retiredVerdicts = new WeakMap<Certificate, boolean>();
   /** The operator's, when a rotation has to end first. */
   #waiting: SigningAuthority | null = null;
   #stored: StoredAuthorities;
@@ -136,10 +138,16 @@ export class CertificateAuthority {
 
   /**
    * Whether who signed this leaf has been taken out of trust since this started: a connection from before goes on after its handshake, and must not count for longer than its root. (Handshakes judge by the
-   * bundle themselves.)
+   * bundle themselves.) Costs a signature's check only where names and key identifiers fit, and once for each object.
    */
   signedByRetired(leaf: Certificate): boolean {
-    return this.#retired.some((old) => isSignedBy(leaf, old));
+    if (this.#retired.length === 0) return false;
+    let verdict = this.#retiredVerdicts.get(leaf);
+    if (verdict === undefined) {
+      verdict = this.#retired.some((old) => isKeyedBy(leaf, old) && isSignedBy(leaf, old));
+      this.#retiredVerdicts.set(leaf, verdict);
+    }
+    return verdict;
   }
 
   /** Starts a rotation to a new root of our own. Throws IdentityFault `rotation-state`. */
@@ -310,13 +318,19 @@ export class CertificateAuthority {
 
   #retire(previous: StoredAuthorities, next: Pick<StoredAuthorities, 'authorities'>): void {
     const trusted = [...next.authorities.values()];
-    const counts = (certificate: Certificate): boolean =>
-      trusted.some(({ chain, roots }) => [chain[0]!, ...roots].some(({ der }) => sameBytes(der, certificate.der)));
+    // By name and key: a root that was made anew for the same key is the same signer, and what it signed is good.
+    const counts = ({ subject, publicKeyDer }: Certificate): boolean =>
+      trusted.some(({ chain, roots }) =>
+        [chain[0]!, ...roots].some(
+          (one) => sameBytes(one.subject, subject) && sameBytes(one.publicKeyDer, publicKeyDer),
+        ),
+      );
     // An intermediate that was renewed under the same root is replaced, not distrusted.
     const gone = [...previous.authorities.values()].filter(({ roots }) => !counts(roots[0]!));
     this.#retired = [...this.#retired.filter((old) => !counts(old)), ...gone.map(({ chain }) => chain[0]!)].slice(
       -maxRetired,
     );
+    this.#retiredVerdicts = new WeakMap();
     for (const { id } of gone) this.holders.forgetAuthority(id);
   }
 
@@ -329,6 +343,16 @@ export class CertificateAuthority {
       Math.max(60, Math.floor(this.#leafLifetimeMs / 4000)),
     );
   }
+}
+
+/** False: by the key identifiers it is another key's (RFC 5280 4.2.1.1). Who says none may be anybody. */
+function isKeyedBy(
+  { extensions: { authorityKeyId } }: Certificate,
+  { extensions, publicKeyDer }: Certificate,
+): boolean {
+  return (
+    authorityKeyId === null || sameBytes(authorityKeyId, extensions.subjectKeyId ?? subjectKeyIdentifier(publicKeyDer))
+  );
 }
 
 function sameRoots(a: SigningAuthority, b: SigningAuthority): boolean {

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import type { CertificateLife } from '../door/caller.ts';
+import type { RefusalLog } from '../door/refusal-log.ts';
 import type { SecretHolder, SecretSource, StreamSecrets } from '../xds-server/secret-source.ts';
 import type { ResourceMap, ServedResource } from '../xds-server/served-resource.ts';
 import type { BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
@@ -14,10 +15,10 @@ import { ProxyCertificate, type ProxyCertificateOptions } from './proxy-certific
 export interface IssuedSecretsOptions extends ProxyCertificateOptions {
   readonly bundles: TrustedBundles;
   readonly watchers: BundleWatchers;
+  readonly refusalLog: RefusalLog;
+  /** Of one identity at a time, whatever its proxies call themselves. Default 1,000. */
+  readonly maxProxiesOfOne?: number;
 }
-
-/** Of one identity at a time, whatever its proxies call themselves. */
-const maxProxiesOfOne = 1_000;
 
 /** How long a certificate is kept for a proxy whose streams have ended. */
 const keptMs = 60_000;
@@ -104,8 +105,14 @@ export class IssuedSecrets implements SecretSource {
     const key = keyOf(holder);
     let shared = this.#certificates.get(key);
     if (shared === undefined) {
-      holder.use();
+      // Who is refused must not use up a token.
       if (!this.#count(holder.identity.text, 1)) return null;
+      try {
+        holder.use();
+      } catch (error) {
+        this.#count(holder.identity.text, -1);
+        throw error;
+      }
       const users = new Set<OpenSecrets>();
       const reason = { proof: holder.proof, peer: holder.peer, holder: secrets.holder };
       const certificate = new ProxyCertificate(this.#options, holder.identity, reason, () => {
@@ -120,11 +127,14 @@ export class IssuedSecrets implements SecretSource {
   }
 
   #count(identity: string, change: 1 | -1): boolean {
+    const { maxProxiesOfOne = 1_000, refusalLog } = this.#options;
     const count = (this.#countOf.get(identity) ?? 0) + change;
     if (count > maxProxiesOfOne) {
-      this.#options.log.warn(
-        `${identity} has ${maxProxiesOfOne} proxies with certificates by SDS: one more gets none; does each proxy say another node.id every time?`,
-      );
+      refusalLog
+        .next()
+        ?.warn(
+          `${identity} has ${maxProxiesOfOne} proxies with certificates by SDS: one more gets none; does each proxy say another node.id every time?`,
+        );
       return false;
     }
     if (count <= 0) this.#countOf.delete(identity);

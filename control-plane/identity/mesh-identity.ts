@@ -102,7 +102,17 @@ export class MeshIdentity {
       log,
       refusalLog,
     });
-    this.secrets = new IssuedSecrets({ authority, bundles, watchers, metrics, log, nowMs, after, random });
+    this.secrets = new IssuedSecrets({
+      authority,
+      bundles,
+      watchers,
+      metrics,
+      log,
+      refusalLog,
+      nowMs,
+      after,
+      random,
+    });
     this.credentials = new MeshServerCredentials(authority, controlPlaneId(trustDomain), { nowMs, after }, (error) =>
       log.error(`cannot renew the control plane's own certificate: ${error.message}; trying again`),
     );

@@ -54,6 +54,8 @@ export interface IdentityOptions {
   readonly certificateLifetimeMs: number;
   /** The operator's own root or intermediate; null: a root is made in the data directory. */
   readonly authorityFiles: AuthorityFiles | null;
+  /** A root made here takes the place of the operator's that was used before. Default false. */
+  readonly ownInstead?: boolean;
   readonly federated: readonly FederatedFile[];
   /** Null: Kubernetes' tokens are not taken. */
   readonly tokenReview: TokenReview | null;
@@ -192,6 +194,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     random: Math.random,
     maxStreamAgeMs: options.maxStreamAgeMs ?? 30 * 60_000,
     onRefused,
+    refusalLog: identity?.refusalLog ?? null,
   });
   const csds = new CsdsService(() => snapshots.proxies);
   const registryService = new RegistryService(registry, {

@@ -230,13 +230,102 @@ describe('CertificateAuthority', () => {
     expect(authority.status().state.phase).toBe('distributing');
   });
 
+  it('measures the last tenth by the root’s own life, not by that of the next', () => {
+    open().close();
+    const authority = new CertificateAuthority({
+      folder,
+      trustDomain: 'cluster.local',
+      clock,
+      operatorAuthority: null,
+      rootLifetimeMs: 200 * 365 * 24 * hourMs,
+    });
+    expect(authority.advance(allKnow)).toBe(false);
+  });
+
+  it('does not start without the operator’s authority that it has, nor leaves it, unless told to', () => {
+    const operators = createRoot('cluster.local', clock, 90 * 24 * hourMs);
+    open(operators).close();
+    expect(() => open()).toThrow(`the authority ${operators.id} in ${folder} is your own (--ca-certificate)`);
+    // Not the last tenth of ten years.
+    const again = open(operators);
+    expect(again.advance(allKnow)).toBe(false);
+    again.close();
+    const ownInstead = (): CertificateAuthority =>
+      new CertificateAuthority({
+        folder,
+        trustDomain: 'cluster.local',
+        clock,
+        operatorAuthority: null,
+        ownInstead: true,
+      });
+    const authority = ownInstead();
+    expect(authority.status().state).toMatchObject({ phase: 'distributing', signing: operators.id });
+    expect(() => authority.revert()).toThrow(`there is no way back to ${operators.id}: it is the operator's`);
+    authority.close();
+    // On its way to a root made here it needs the flag no more.
+    const later = open();
+    for (let times = 0; times < 2; times++) later.force();
+    later.close();
+    expect(ownInstead().status().state).toEqual({ phase: 'steady', signing: later.signingId });
+    open().close();
+  });
+
+  it('does not go on to an operator’s authority whose flag is gone: it goes back, when told to', () => {
+    const own = open();
+    own.close();
+    open(createRoot('cluster.local', clock)).close();
+    expect(() => open()).toThrow('and that flag is missing');
+    const authority = new CertificateAuthority({
+      folder,
+      trustDomain: 'cluster.local',
+      clock,
+      operatorAuthority: null,
+      ownInstead: true,
+    });
+    expect(authority.status().state).toEqual({ phase: 'steady', signing: own.signingId });
+  });
+
+  it('knows an operator’s authority for one that was stored without saying whose it is', () => {
+    const operators = createRoot('cluster.local', clock);
+    open(operators).close();
+    const file = join(folder, 'rotation.json');
+    const { operators: _, ...stored } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify(stored));
+    open(operators).close();
+    expect(() => open()).toThrow('and that flag is missing');
+  });
+
   it('backs out of a rotation, and removes the key that is not needed', () => {
     const authority = open();
+    expect(() => authority.revert()).toThrow('no rotation is under way, and the root before this one is gone');
     authority.rotate();
     expect(() => authority.rotate()).toThrow('a rotation is under way');
     authority.revert();
     expect(authority.status().state.phase).toBe('steady');
     expect(readdirSync(folder).filter((name) => name.startsWith('authority-'))).toHaveLength(1);
+  });
+
+  it('backs out after the switch by the way that it came: the old root signs, both are trusted until all have moved back', () => {
+    const authority = open();
+    const before = authority.signingId;
+    authority.rotate();
+    authority.force();
+    const newLeaf = sign(authority);
+    authority.revert();
+    expect(authority.status().state).toMatchObject({ phase: 'draining', signing: before, old: newLeaf.authorityId });
+    expect(verifies(newLeaf, authority)).toBe(true);
+    nowMs += 2 * 60_000;
+    expect(authority.advance(allKnow)).toBe(false);
+    expect(authority.advance(allMoved)).toBe(true);
+    expect(authority.status().state).toEqual({ phase: 'steady', signing: before });
+  });
+
+  it('does not back out of a rotation that would begin again at once', () => {
+    const authority = open();
+    nowMs = authority.status().authorities[0]!.notAfterMs - 24 * hourMs;
+    authority.advance(allKnow);
+    expect(() => authority.revert()).toThrow('it has come to the last tenth of its life');
+    expect(authority.status().state.phase).toBe('distributing');
   });
 
   it('removes an authority that a crash left behind', () => {

@@ -43,6 +43,8 @@ export interface CertificateAuthorityOptions {
   readonly rotationTiming?: Omit<RotationTiming, 'leafLifetimeMs'>;
   /** The operator's own; null: a root is made on first start. It is kept in the folder, as rotation needs the one before. */
   readonly operatorAuthority: SigningAuthority | null;
+  /** An operator's authority from before gives way to a root made here, by a rotation; false: without it nothing starts. Default false. */
+  readonly ownInstead?: boolean;
 }
 
 /** On what ground somebody gets a certificate, for the log. */
@@ -98,6 +100,8 @@ export class CertificateAuthority {
     if (loaded !== null) this.#recallHolders(logFile);
     this.#log = new IssuingLog(logFile);
     if (options.operatorAuthority !== null) this.use(options.operatorAuthority);
+    else if (options.ownInstead === true) this.#leaveOperators();
+    else this.#checkNotOperators(options.folder);
   }
 
   get trustDomain(): string {
@@ -152,7 +156,7 @@ export class CertificateAuthority {
 
   /** Starts a rotation to a new root of our own. Throws IdentityFault `rotation-state`. */
   rotate(): void {
-    this.#begin(createRoot(this.#trustDomain, this.#clock, this.#rootLifetimeMs));
+    this.#begin(createRoot(this.#trustDomain, this.#clock, this.#rootLifetimeMs), false);
   }
 
   /**
@@ -163,7 +167,10 @@ export class CertificateAuthority {
     this.#checkTrustDomain(authority);
     const { state, authorities } = this.#stored;
     this.#waiting = null;
-    if (authority.id === state.signing || (state.phase === 'distributing' && authority.id === state.next)) return;
+    if (authority.id === state.signing || (state.phase === 'distributing' && authority.id === state.next)) {
+      this.#noteOperators(authority.id);
+      return;
+    }
     if (state.phase !== 'steady') {
       this.#waiting = authority;
       return;
@@ -172,22 +179,19 @@ export class CertificateAuthority {
       this.#replace({
         state: { phase: 'steady', signing: authority.id },
         authorities: new Map([[authority.id, authority]]),
+        operators: [authority.id],
       });
-    else this.#begin(authority);
+    else this.#begin(authority, true);
   }
 
   /**
-   * Goes on with a rotation when it is time, and begins one when a root of our own has come to the last tenth of its life. True when something changed. Call it every few seconds, and when proxies have
+   * Goes on with a rotation when it is time, and begins one when a root of our own has come to the last tenth of its life, or the operator's is to give way to it. True when something changed. Call it every few seconds, and when proxies have
    * acknowledged.
    */
   advance(fleet: FleetEvidence): boolean {
     const nowMs = this.#clock.nowMs();
-    const { state, authorities } = this.#stored;
-    if (
-      state.phase === 'steady' &&
-      this.#rotatesItself &&
-      authorities.get(state.signing)!.notAfterMs - nowMs < this.#rootLifetimeMs / 10
-    ) {
+    const { state } = this.#stored;
+    if (state.phase === 'steady' && this.#mustGo(state.signing) !== '') {
       this.rotate();
       return true;
     }
@@ -201,9 +205,16 @@ export class CertificateAuthority {
     this.#move(forceRotation(this.#stored.state, this.#clock.nowMs(), this.#timing));
   }
 
-  /** Backs out of a rotation. Throws IdentityFault `rotation-state`. */
+  /** Backs out of a rotation. Throws IdentityFault `rotation-state` when none is under way, or another would begin at once. */
   revert(): void {
-    this.#move(revertRotation(this.#stored.state, this.#clock.nowMs(), this.#timing));
+    const back = revertRotation(this.#stored.state, this.#clock.nowMs(), this.#timing);
+    const why = this.#mustGo(back.signing);
+    if (why !== '')
+      throw new IdentityFault(
+        'rotation-state',
+        `there is no way back to ${back.signing}: ${why}, and the rotation would begin again at once`,
+      );
+    this.#move(back);
   }
 
   /** For `identity show` and metrics. */
@@ -261,6 +272,7 @@ export class CertificateAuthority {
     const stored: StoredAuthorities = {
       state: { phase: 'steady', signing: authority.id },
       sequence: 1,
+      operators: operatorAuthority === null ? [] : [authority.id],
       leafLife: leafLife(null, this.#leafLifetimeMs, this.#clock.nowMs()),
       authorities: new Map([[authority.id, authority]]),
     };
@@ -288,21 +300,68 @@ export class CertificateAuthority {
       );
   }
 
-  #begin(next: SigningAuthority): void {
-    const { state, authorities } = this.#stored;
+  /** Why an authority can't stay, when nobody but us thinks of it; ''. */
+  #mustGo(id: string): string {
+    if (!this.#rotatesItself) return '';
+    if (this.#stored.operators.includes(id)) return "it is the operator's, and a root made here is to take its place";
+    const { chain, notAfterMs } = this.#stored.authorities.get(id)!;
+    const lifeMs = notAfterMs - chain[0]!.notBeforeMs;
+    return notAfterMs - this.#clock.nowMs() < lifeMs / 10 ? 'it has come to the last tenth of its life' : '';
+  }
+
+  /** The authority that signs, or is about to, when that is the operator's; null. */
+  get #operatorsInUse(): string | null {
+    const { state, operators } = this.#stored;
+    const id = state.phase === 'distributing' ? state.next : state.signing;
+    return operators.includes(id) ? id : null;
+  }
+
+  #checkNotOperators(folder: string): void {
+    const id = this.#operatorsInUse;
+    if (id === null) return;
+    this.#log.close();
+    throw new IdentityFault(
+      'not-allowed',
+      `the authority ${id} in ${folder} is your own (--ca-certificate), and that flag is missing; start with it and --ca-key again, or with --ca-own for a root made here, which takes its place by a rotation`,
+    );
+  }
+
+  #leaveOperators(): void {
+    if (this.#operatorsInUse === null) return;
+    const { state } = this.#stored;
+    if (state.phase === 'distributing') this.#move(revertRotation(state, this.#clock.nowMs(), this.#timing));
+    const { phase, signing } = this.#stored.state;
+    // One that is draining comes to its end first (advance).
+    if (phase === 'steady' && this.#mustGo(signing) !== '') this.rotate();
+  }
+
+  #noteOperators(id: string): void {
+    const { operators } = this.#stored;
+    if (operators.includes(id)) return;
+    this.#stored = { ...this.#stored, operators: [...operators, id] };
+    this.#store.save(this.#stored);
+  }
+
+  #begin(next: SigningAuthority, isOperators: boolean): void {
+    const { state, authorities, operators } = this.#stored;
     const begun = beginRotation(state, next.id, this.#clock.nowMs(), this.#timing);
-    this.#replace({ state: begun, authorities: new Map([...authorities, [next.id, next]]) });
+    this.#replace({
+      state: begun,
+      authorities: new Map([...authorities, [next.id, next]]),
+      operators: isOperators ? [...operators, next.id] : operators,
+    });
   }
 
   #move(state: RotationState): boolean {
     if (state === this.#stored.state) return false;
     const authorities = new Map(trustedAuthorities(state).map((id) => [id, this.#stored.authorities.get(id)!]));
-    this.#replace({ state, authorities });
+    const operators = this.#stored.operators.filter((id) => authorities.has(id));
+    this.#replace({ state, authorities, operators });
     return true;
   }
 
   /** On the disk first: what was told to anybody must still be so after a crash. */
-  #replace(next: Pick<StoredAuthorities, 'state' | 'authorities'>): void {
+  #replace(next: Pick<StoredAuthorities, 'state' | 'authorities' | 'operators'>): void {
     const previous = this.#stored;
     this.#stored = { ...previous, ...next, sequence: previous.sequence + 1 };
     try {

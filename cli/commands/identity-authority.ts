@@ -2,6 +2,7 @@
 import { postJson } from '../admin-call.ts';
 import { parseHostPort } from '../host-port.ts';
 import { type Column, dataText, type OutputFormat } from '../print-data.ts';
+import { UserError } from '../user-error.ts';
 import { fetchJson } from './get.ts';
 
 interface Authority {
@@ -42,12 +43,14 @@ export async function showAuthority(options: ShowOptions): Promise<void> {
 }
 
 export async function rotate(
-  options: ShowOptions & { readonly force?: boolean; readonly dataDir?: string },
+  options: ShowOptions & { readonly force?: boolean; readonly revert?: boolean; readonly dataDir?: string },
 ): Promise<void> {
+  if (options.force === true && options.revert === true)
+    throw new UserError('--force is the next step of a rotation, and --revert the way back; give one of them', 2);
   const status = await postJson(
     parseHostPort('--admin', options.controlPlaneAdmin),
     '/api/v1/authority/rotate',
-    { force: options.force === true },
+    { force: options.force === true, revert: options.revert === true },
     options.dataDir,
   );
   print(status as AuthorityStatus, options.output);

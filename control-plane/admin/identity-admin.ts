@@ -162,13 +162,19 @@ export class IdentityAdmin {
 
   #rotate(body: Readonly<Record<string, unknown>>): AuthorityStatus {
     const { authority, rootIsOperators } = this.#identity;
-    if (body['force'] === true) authority.force();
+    const { force, revert } = body;
+    if (force === true && revert === true)
+      throw new ActionFault('force is the next step of a rotation, and revert the way back; one of them');
+    if (revert === true) this.#identity.revertRotation();
+    else if (force === true) authority.force();
     else if (rootIsOperators)
       throw new ActionFault(
         'the root is your own (--ca-certificate): put the new certificate and key into its files; they are looked at every few seconds, and the rotation begins by itself',
       );
     else authority.rotate();
-    this.#log.info(`root rotation${body['force'] === true ? ', forced' : ''}: ${authority.status().words}`);
+    this.#log.info(
+      `root rotation${force === true ? ', forced' : ''}${revert === true ? ', taken back' : ''}: ${authority.status().words}`,
+    );
     return this.#status();
   }
 }

@@ -44,6 +44,7 @@ import { IdentityMetrics } from './identity-metrics.ts';
 import { IdentityService } from './identity-service.ts';
 import { kubernetesToken } from './kubernetes-token.test-data.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
+import { SigningRate } from './signing-rate.ts';
 import { TokenReview } from './token-review.ts';
 
 const td = 'cluster.local';
@@ -109,6 +110,7 @@ beforeEach(async () => {
     tokenReview,
     watchers,
     metrics,
+    rate: new SigningRate(() => nowMs, 24 * 3_600_000),
     nowMs: () => nowMs,
     log,
     refusalLog: new RefusalLog(log),
@@ -340,6 +342,21 @@ describe('IdentityService/Sign', () => {
     await expect(sign(connect({ chain, key: keys.privateKey }), renewal)).rejects.toMatchObject({
       code: status.PERMISSION_DENIED,
     });
+  });
+
+  it('refuses a proxy that renews again and again, through all its certificates, and counts it', async () => {
+    let { chain } = await sign(connect(null), joinToken());
+    for (let times = 0; times < 20; times++)
+      ({ chain } = await sign(connect({ chain, key: keys.privateKey }), renewal));
+    await expect(sign(connect({ chain, key: keys.privateKey }), renewal)).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: expect.stringContaining('asks for certificates too often'),
+    });
+    expect(metrics.lines()).toContain(
+      'outrigger_identity_certificates_total{proof="certificate",result="exhausted"} 1',
+    );
+    nowMs += 10_000;
+    await sign(connect({ chain, key: keys.privateKey }), renewal);
   });
 
   it('does not use a token up for a request that is no good', async () => {

@@ -24,6 +24,7 @@ import type { RefusalLog } from '../door/refusal-log.ts';
 import type { BundleWatchers } from './bundle-watchers.ts';
 import { type ConnectionContext, type ConnectionIdentity, connectionIdentity } from './connection-identity.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
+import type { SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 
 export interface IdentityServiceOptions {
@@ -35,6 +36,8 @@ export interface IdentityServiceOptions {
   /** Everybody who holds leaves; shared with who else gives some. */
   readonly watchers: BundleWatchers;
   readonly metrics: IdentityMetrics;
+  /** Shared with who else signs for callers. */
+  readonly rate: SigningRate;
   readonly nowMs: () => number;
   readonly log: Logger;
   /** For what anybody can make us refuse. */
@@ -115,13 +118,14 @@ export class IdentityService {
   };
 
   async #sign(request: SignRequest, context: ConnectionContext, peer: string): Promise<SignResponse> {
-    const { authority, log } = this.#options;
+    const { authority, log, rate } = this.#options;
     // The key first: a request that is no good must not use up a token.
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
     const { id, ...proven } = await this.#prove(request, wanted, context, publicKey, peer);
     if (id.text === controlPlaneId(authority.trustDomain).text)
       throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
+    rate.take(id, this.#proxyOf(request, publicKey, proven.renews));
     const leaf = authority.sign(publicKey, id, { ...proven, peer });
     log.debug(`signed a certificate for ${id.text} (${proven.proof}, ${peer}), serial ${leaf.serial}`);
     return create(SignResponseSchema, {
@@ -130,6 +134,12 @@ export class IdentityService {
       authorityId: leaf.authorityId,
       bundles: this.#bundles(),
     });
+  }
+
+  /** What tells the proxy from others of its identity: its certificates, its token, or its key where a token is for many. */
+  #proxyOf({ proof }: SignRequest, publicKey: Uint8Array, renews: string | undefined): string {
+    if (renews !== undefined) return this.#options.authority.holders.holderOf(renews) ?? renews;
+    return proof.case === 'kubernetesToken' ? proof.value : Buffer.from(publicKey).toString('base64');
   }
 
   async #prove(

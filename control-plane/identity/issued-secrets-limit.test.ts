@@ -15,16 +15,21 @@ import { BundleWatchers } from './bundle-watchers.ts';
 import { secretNames } from './encode-secret.ts';
 import { IdentityMetrics } from './identity-metrics.ts';
 import { IssuedSecrets } from './issued-secrets.ts';
+import { SigningRate } from './signing-rate.ts';
 
 let folder = '';
 let authority: CertificateAuthority;
 let secrets: IssuedSecrets;
+let metrics: IdentityMetrics;
+let timers: Array<() => void> = [];
 let logged: string[] = [];
 const uses: string[] = [];
 const nowMs = (): number => Date.parse('2026-06-01T12:00:00Z');
 
 beforeEach(() => {
   logged = [];
+  timers = [];
+  metrics = new IdentityMetrics();
   uses.length = 0;
   folder = mkdtempSync(join(tmpdir(), 'outrigger-secrets-'));
   authority = new CertificateAuthority({
@@ -45,11 +50,15 @@ beforeEach(() => {
     authority,
     bundles: new TrustedBundles(() => authority.bundle()),
     watchers: new BundleWatchers(authority.holders, nowMs, 60_000),
-    metrics: new IdentityMetrics(),
+    metrics,
     log,
     refusalLog: new RefusalLog(log),
+    rate: new SigningRate(nowMs, 60_000, { burstOfIdentity: 3 }),
     nowMs,
-    after: () => () => {},
+    after: (_, callback) => {
+      timers.push(callback);
+      return () => void timers.splice(timers.indexOf(callback), 1);
+    },
     random: () => 0.5,
     maxProxiesOfOne: 2,
   });
@@ -90,11 +99,24 @@ describe('IssuedSecrets', () => {
     expect(logged.filter((line) => line.includes('has 2 proxies with certificates by SDS'))).toHaveLength(20);
   });
 
+  it('signs no more for new node ids than an identity needs, and counts what it refuses', () => {
+    const forget = (nodeId: string): void => {
+      const stream = open(nodeId);
+      ask(stream);
+      stream.close();
+      for (const timer of timers.splice(0)) timer();
+    };
+    for (const nodeId of ['a', 'b', 'c']) forget(nodeId);
+    expect(() => forget('d')).toThrow(expect.objectContaining({ reason: 'exhausted' }));
+    expect(uses).toEqual(['a', 'b', 'c']);
+    expect(metrics.lines()).toContain('outrigger_identity_certificates_total{proof="sds",result="exhausted"} 1');
+  });
+
   it('does not count a proxy whose token is used up', () => {
     const usedUp = (): void => {
       throw new Error('used up');
     };
-    for (let times = 0; times < 3; times++) expect(() => ask(open('a', usedUp))).toThrow('used up');
-    expect(['b', 'c'].map((nodeId) => ask(open(nodeId)))).toEqual([true, true]);
+    for (let times = 0; times < 2; times++) expect(() => ask(open('a', usedUp))).toThrow('used up');
+    expect(ask(open('b'))).toBe(true);
   });
 });

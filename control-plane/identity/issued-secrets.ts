@@ -3,19 +3,24 @@
  * gets its certificate of the new root only after it has said that it uses the new roots; what it says is the rotation's evidence.
  */
 import { createHash } from 'node:crypto';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import type { CertificateLife } from '../door/caller.ts';
+import { refusalReason } from '../door/refusal.ts';
 import type { RefusalLog } from '../door/refusal-log.ts';
 import type { SecretHolder, SecretSource, StreamSecrets } from '../xds-server/secret-source.ts';
 import type { ResourceMap, ServedResource } from '../xds-server/served-resource.ts';
 import type { BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
 import { rootsSecret, secretNames } from './encode-secret.ts';
 import { ProxyCertificate, type ProxyCertificateOptions } from './proxy-certificate.ts';
+import type { SigningRate } from './signing-rate.ts';
 
 export interface IssuedSecretsOptions extends ProxyCertificateOptions {
   readonly bundles: TrustedBundles;
   readonly watchers: BundleWatchers;
   readonly refusalLog: RefusalLog;
+  /** Shared with who else signs for callers. */
+  readonly rate: SigningRate;
   /** Of one identity at a time, whatever its proxies call themselves. Default 1,000. */
   readonly maxProxiesOfOne?: number;
 }
@@ -108,6 +113,7 @@ export class IssuedSecrets implements SecretSource {
       // Who is refused must not use up a token.
       if (!this.#count(holder.identity.text, 1)) return null;
       try {
+        this.#takeRate(holder.identity);
         holder.use();
       } catch (error) {
         this.#count(holder.identity.text, -1);
@@ -124,6 +130,16 @@ export class IssuedSecrets implements SecretSource {
     shared.stopForgetting();
     shared.users.add(secrets);
     return shared.certificate;
+  }
+
+  /** Only new ones: they are renewed at a pace that we set. */
+  #takeRate(identity: SpiffeId): void {
+    try {
+      this.#options.rate.take(identity, null);
+    } catch (error) {
+      this.#options.metrics.signed('sds', refusalReason(error));
+      throw error;
+    }
   }
 
   #count(identity: string, change: 1 | -1): boolean {

@@ -8,6 +8,7 @@ import { CertificateAuthority } from '../../certs/authority/certificate-authorit
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
 import { type AuthorityFiles, readAuthorityFiles } from '../../certs/authority/operator-authority.ts';
 import type { SigningAuthority } from '../../certs/authority/signing-authority.ts';
+import { IdentityFault } from '../../certs/identity-fault.ts';
 import { JoinTokens } from '../../certs/join-token/join-tokens.ts';
 import { LocalToken } from '../../certs/join-token/local-token.ts';
 import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
@@ -24,6 +25,7 @@ import { IdentityService } from './identity-service.ts';
 import { IssuedSecrets } from './issued-secrets.ts';
 import { RotationTimer, rotationTiming } from './rotation-timer.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
+import { SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 import { WatchedText } from './watched-text.ts';
 
@@ -33,6 +35,8 @@ export interface MeshIdentityOptions {
   readonly certificateLifetimeMs: number;
   /** The operator's own; null: a root is made here. */
   readonly authorityFiles: AuthorityFiles | null;
+  /** A root made here takes the place of the operator's. Default false. */
+  readonly ownInstead?: boolean;
   readonly federated: readonly FederatedFile[];
   readonly tokenReview: TokenReview | null;
   readonly log: Logger;
@@ -79,6 +83,7 @@ export class MeshIdentity {
       leafLifetimeMs: certificateLifetimeMs,
       rotationTiming: timing,
       operatorAuthority: this.#readAuthority(),
+      ownInstead: options.ownInstead === true,
     });
     this.bundles = new TrustedBundles(() => this.authority.bundle());
     this.#federated = new FederatedBundles(options.federated, this.bundles, () => this.#trustChanged());
@@ -90,6 +95,7 @@ export class MeshIdentity {
     const { tokenReview } = options;
     const refusalLog = new RefusalLog(log);
     this.refusalLog = refusalLog;
+    const rate = new SigningRate(nowMs, certificateLifetimeMs);
     this.authentication = new Authentication({ authority, joinTokens, tokenReview, nowMs });
     this.service = new IdentityService({
       authority,
@@ -98,6 +104,7 @@ export class MeshIdentity {
       tokenReview,
       watchers,
       metrics,
+      rate,
       nowMs,
       log,
       refusalLog,
@@ -109,6 +116,7 @@ export class MeshIdentity {
       metrics,
       log,
       refusalLog,
+      rate,
       nowMs,
       after,
       random,
@@ -137,6 +145,19 @@ export class MeshIdentity {
   fileFault(trustDomain: string): string {
     if (trustDomain === this.authority.trustDomain) return this.#authorityText?.fault ?? '';
     return this.#federated.fault(trustDomain);
+  }
+
+  /** Backs out of a root rotation. Throws IdentityFault. */
+  revertRotation(): void {
+    const { state } = this.authority.status();
+    const inFiles = this.#readAuthority();
+    const back = state.phase === 'draining' ? state.old : state.signing;
+    if (inFiles !== null && state.phase !== 'steady' && inFiles.id !== back)
+      throw new IdentityFault(
+        'rotation-state',
+        `the files of --ca-certificate hold the authority ${inFiles.id}, and ${back} would sign again; put that one back into them first, else the rotation would begin anew at the next start`,
+      );
+    this.authority.revert();
   }
 
   /** Looks at the operator's and the federated files. */

@@ -17,6 +17,7 @@ import { BundleWatchers } from '../../control-plane/identity/bundle-watchers.ts'
 import { IdentityMetrics } from '../../control-plane/identity/identity-metrics.ts';
 import { IdentityService } from '../../control-plane/identity/identity-service.ts';
 import { MeshServerCredentials } from '../../control-plane/identity/server-credentials.ts';
+import { SigningRate } from '../../control-plane/identity/signing-rate.ts';
 import { ModelBuilder } from '../../control-plane/model/model-builder.ts';
 import { InstanceStore } from '../../control-plane/registry/instance-store.ts';
 import { Registry } from '../../control-plane/registry/registry.ts';
@@ -72,6 +73,7 @@ export class SecureControlPlane {
       tokenReview: null,
       watchers: this.#watchers,
       metrics: new IdentityMetrics(),
+      rate: new SigningRate(Date.now, 24 * 3_600_000),
       refusalLog: new RefusalLog(log),
       nowMs: Date.now,
       log,
@@ -95,6 +97,7 @@ export class SecureControlPlane {
       secrets: null,
       identityOf: () => orders,
       onRefused: () => {},
+      refusalLog: null,
       log,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),

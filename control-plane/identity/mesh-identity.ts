@@ -25,7 +25,7 @@ import { IdentityService } from './identity-service.ts';
 import { IssuedSecrets } from './issued-secrets.ts';
 import { RotationTimer, rotationTiming } from './rotation-timer.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
-import { SigningRate } from './signing-rate.ts';
+import { type SigningLimits, SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 import { WatchedText } from './watched-text.ts';
 
@@ -37,6 +37,8 @@ export interface MeshIdentityOptions {
   readonly authorityFiles: AuthorityFiles | null;
   /** A root made here takes the place of the operator's. Default false. */
   readonly ownInstead?: boolean;
+  /** Default: the ones in signing-rate.ts. */
+  readonly signingLimits?: SigningLimits;
   readonly federated: readonly FederatedFile[];
   readonly tokenReview: TokenReview | null;
   readonly log: Logger;
@@ -95,7 +97,7 @@ export class MeshIdentity {
     const { tokenReview } = options;
     const refusalLog = new RefusalLog(log);
     this.refusalLog = refusalLog;
-    const rate = new SigningRate(nowMs, certificateLifetimeMs);
+    const rate = new SigningRate(nowMs, certificateLifetimeMs, options.signingLimits);
     this.authentication = new Authentication({ authority, joinTokens, tokenReview, nowMs });
     this.service = new IdentityService({
       authority,

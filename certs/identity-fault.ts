@@ -27,6 +27,8 @@ export type IdentityFaultReason =
   // Proofs and permissions.
   | 'token-refused'
   | 'not-allowed'
+  // Good, and too often or too many of them: later it may be different.
+  | 'exhausted'
   // The authority itself.
   | 'rotation-state'
   | 'log-failed';

@@ -61,6 +61,9 @@ export function addIdentityCommands(group: Command, { flag, output, controlPlane
     .addOption(
       flag('--force', 'the next step of a rotation now, whoever is not ready: for a root whose key has leaked'),
     )
+    .addOption(
+      flag('--revert', 'back out of a rotation: the root before signs again, both stay trusted until all have moved'),
+    )
     .addOption(dataDir(readsToken))
     .addOption(controlPlaneAdmin())
     .addOption(output())

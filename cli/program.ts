@@ -116,6 +116,7 @@ function program(): Command {
     )
     .addOption(flag('--ca-key <FILE>', 'its key (PEM)'))
     .addOption(flag('--ca-roots <FILE>', 'its root, when the chain does not end in it'))
+    .addOption(flag('--ca-own', 'a root made here takes the place of your own from before, by a rotation'))
     .addOption(
       flag(
         '--federate <TRUST-DOMAIN=FILE>',

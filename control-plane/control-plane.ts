@@ -26,6 +26,7 @@ import { type OpenTlsDoor, openTlsDoor } from './door/open-tls-door.ts';
 import { accountNamedLikeTheService, identityAs, type ServiceAccounts } from './door/service-accounts.ts';
 import type { FederatedFile } from './identity/federated-bundles.ts';
 import { MeshIdentity } from './identity/mesh-identity.ts';
+import type { SigningLimits } from './identity/signing-rate.ts';
 import type { TokenReview } from './identity/token-review.ts';
 import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
@@ -60,6 +61,10 @@ export interface IdentityOptions {
   readonly certificateLifetimeMs: number;
   /** The operator's own root or intermediate; null: a root is made in the data directory. */
   readonly authorityFiles: AuthorityFiles | null;
+  /** A root made here takes the place of the operator's that was used before. Default false. */
+  readonly ownInstead?: boolean;
+  /** How often certificates are signed. Default: as docs/authority.md says. */
+  readonly signingLimits?: SigningLimits;
   readonly federated: readonly FederatedFile[];
   /** Null: Kubernetes' tokens are not taken. */
   readonly tokenReview: TokenReview | null;
@@ -204,6 +209,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     random: Math.random,
     maxStreamAgeMs: options.maxStreamAgeMs ?? 30 * 60_000,
     onRefused,
+    refusalLog: identity?.refusalLog ?? null,
   });
   const csds = new CsdsService(
     () => snapshots.proxies,

@@ -105,6 +105,8 @@ async function main(): Promise<void> {
       trustDomain: 'cluster.local',
       certificateLifetimeMs: 24 * 3_600_000,
       authorityFiles: null,
+      // One caller stands for a fleet here.
+      signingLimits: { burstOfProxy: 1e9, burstOfIdentity: 1e9 },
       federated: [],
       tokenReview: null,
     },

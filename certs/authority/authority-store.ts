@@ -16,6 +16,8 @@ export interface StoredAuthorities {
   readonly state: RotationState;
   /** Rises with each change of what is trusted. */
   readonly sequence: number;
+  /** Which of the authorities are the operator's; the others were made here. */
+  readonly operators: readonly string[];
   /** Null: not known. */
   readonly leafLife: LeafLife | null;
   /** All that the state names. */
@@ -42,6 +44,7 @@ export class AuthorityStore {
     let sequence = 1;
     let state: RotationState;
     let leafLife: LeafLife | null = null;
+    let operators: readonly string[] = [];
     if (text === null) {
       // A first start that was cut short, or a state that was lost: one authority alone can be meant, of several nobody knows which signs.
       if (ids.length === 0) return null;
@@ -51,10 +54,10 @@ export class AuthorityStore {
           `${this.#folder} holds ${ids.length} authorities and no rotation.json that says which one signs; restore it, or leave the one that signs`,
         );
       state = { phase: 'steady', signing: ids[0]! };
-    } else ({ state, sequence, leafLife } = this.#readState(text));
+    } else ({ state, sequence, leafLife, operators } = this.#readState(text));
     const authorities = new Map(trustedAuthorities(state).map((id) => [id, this.#readAuthority(id)]));
     this.#removeAllBut(ids, authorities);
-    return { state, sequence, leafLife, authorities };
+    return { state, sequence, operators, leafLife, authorities };
   }
 
   save(stored: StoredAuthorities): void {
@@ -69,21 +72,25 @@ export class AuthorityStore {
       };
       writeOwnerOnly(this.#path(id), `${JSON.stringify(pem, null, 2)}\n`);
     }
-    const { state, sequence, leafLife } = stored;
+    const { state, sequence, operators, leafLife } = stored;
     writeOwnerOnly(
       join(this.#folder, 'rotation.json'),
-      `${JSON.stringify({ trustDomain: this.#trustDomain, sequence, leafLife, state }, null, 2)}\n`,
+      `${JSON.stringify({ trustDomain: this.#trustDomain, sequence, leafLife, operators, state }, null, 2)}\n`,
     );
     this.#removeAllBut(ids, stored.authorities);
   }
 
-  #readState(text: string): Pick<StoredAuthorities, 'state' | 'sequence' | 'leafLife'> {
-    const { trustDomain, sequence, leafLife, state } = parseObject(text, join(this.#folder, 'rotation.json'));
+  #readState(text: string): Pick<StoredAuthorities, 'state' | 'sequence' | 'leafLife' | 'operators'> {
+    const { trustDomain, sequence, leafLife, operators, state } = parseObject(
+      text,
+      join(this.#folder, 'rotation.json'),
+    );
     this.#checkTrustDomain(trustDomain);
     return {
       state: readRotationState(state),
       sequence: typeof sequence === 'number' && Number.isSafeInteger(sequence) ? sequence : 1,
       leafLife: readLeafLife(leafLife),
+      operators: Array.isArray(operators) ? operators.filter((id) => typeof id === 'string') : [],
     };
   }
 

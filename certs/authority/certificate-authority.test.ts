@@ -1,3 +1,4 @@
+import crypto from 'node:crypto';
 import {
   chmodSync,
   existsSync,
@@ -8,9 +9,10 @@ import {
   statSync,
   writeFileSync,
 } from 'node:fs';
+import { syncBuiltinESMExports } from 'node:module';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { serviceAccountId } from '../spiffe/spiffe-id.ts';
 import { verifySvid } from '../spiffe/verify-svid.ts';
 import { readCertificate } from '../x509/certificate.ts';
@@ -141,6 +143,83 @@ describe('CertificateAuthority', () => {
     expect([authority.signedByRetired(oldLeaf), authority.signedByRetired(newLeaf)]).toEqual([true, false]);
   });
 
+  it('checks no signature for leaves of who signs now, and one for each connection of who does not, whatever roots of the same name are gone', () => {
+    const operators = (): SigningAuthority => {
+      const parts = forgedAuthority('Example Corp mesh CA');
+      const chain = [readCertificate(forge(parts))];
+      return makeSigningAuthority({ chain, roots: [], key: parts.key.privateKey, trustDomain: 'cluster.local' }, nowMs);
+    };
+    const authority = open(operators());
+    const old = readCertificate(sign(authority).chain[0]!);
+    for (let times = 0; times < 3; times++) {
+      authority.use(operators());
+      authority.force();
+      authority.force();
+    }
+    const verified = vi.spyOn(crypto, 'verify');
+    syncBuiltinESMExports();
+    const leaf = readCertificate(sign(authority).chain[0]!);
+    for (let times = 0; times < 5; times++) expect(authority.signedByRetired(leaf)).toBe(false);
+    expect(verified).toHaveBeenCalledTimes(0);
+    for (let times = 0; times < 5; times++) expect(authority.signedByRetired(old)).toBe(true);
+    expect(verified).toHaveBeenCalledTimes(1);
+    verified.mockRestore();
+    syncBuiltinESMExports();
+  });
+
+  it('does not hold leaves for those of a retired root when its key goes on under a new root certificate', () => {
+    const parts = forgedAuthority('Example Corp mesh CA');
+    const make = (changed: object): SigningAuthority =>
+      makeSigningAuthority(
+        {
+          chain: [readCertificate(forge({ ...parts, ...changed }))],
+          roots: [],
+          key: parts.key.privateKey,
+          trustDomain: 'cluster.local',
+        },
+        nowMs,
+      );
+    const authority = open(make({}));
+    authority.use(make({ serial: Uint8Array.of(9) }));
+    authority.force();
+    authority.force();
+    expect(authority.signedByRetired(readCertificate(sign(authority).chain[0]!))).toBe(false);
+  });
+
+  it('knows after a restart who holds certificates, and by which ones they are renewed', () => {
+    const before = open();
+    const first = sign(before);
+    const [holder] = [...before.holders];
+    before.sign(publicKey, id, { proof: 'control_plane', peer: 'itself' });
+    before.close();
+    nowMs += 12 * hourMs;
+    const authority = open();
+    expect([...authority.holders].map(({ id, untilMs, report }) => ({ id, untilMs, report }))).toEqual([
+      { id: holder!.id, untilMs: first.notAfterMs, report: null },
+    ]);
+    const renewed = authority.sign(publicKeyDer(forgedKey().publicKey), id, {
+      proof: 'certificate',
+      peer: '',
+      renews: first.serial,
+    });
+    expect(authority.holders.holderOf(renewed.serial)).toBe(holder!.id);
+    expect([...authority.holders]).toHaveLength(1);
+    authority.sign(publicKeyDer(forgedKey().publicKey), id, { proof: 'join_token', peer: '' });
+    expect([...authority.holders]).toHaveLength(2);
+    expect(authority.holders.unknownUntilMs).toBe(0);
+    authority.close();
+    rmSync(join(folder, 'issuing.log'));
+    expect(open().holders.unknownUntilMs).toBe(nowMs + 24 * hourMs);
+  });
+
+  it('waits for nobody whose certificate is of a root that was taken out of trust', () => {
+    const authority = open();
+    sign(authority);
+    authority.rotate();
+    for (let times = 0; times < 2; times++) authority.force();
+    expect([...authority.holders]).toEqual([]);
+  });
+
   it('begins a rotation by itself when its root comes to the last tenth of its life', () => {
     const authority = open();
     const rootEndMs = authority.status().authorities[0]!.notAfterMs;
@@ -151,13 +230,102 @@ describe('CertificateAuthority', () => {
     expect(authority.status().state.phase).toBe('distributing');
   });
 
+  it('measures the last tenth by the root’s own life, not by that of the next', () => {
+    open().close();
+    const authority = new CertificateAuthority({
+      folder,
+      trustDomain: 'cluster.local',
+      clock,
+      operatorAuthority: null,
+      rootLifetimeMs: 200 * 365 * 24 * hourMs,
+    });
+    expect(authority.advance(allKnow)).toBe(false);
+  });
+
+  it('does not start without the operator’s authority that it has, nor leaves it, unless told to', () => {
+    const operators = createRoot('cluster.local', clock, 90 * 24 * hourMs);
+    open(operators).close();
+    expect(() => open()).toThrow(`the authority ${operators.id} in ${folder} is your own (--ca-certificate)`);
+    // Not the last tenth of ten years.
+    const again = open(operators);
+    expect(again.advance(allKnow)).toBe(false);
+    again.close();
+    const ownInstead = (): CertificateAuthority =>
+      new CertificateAuthority({
+        folder,
+        trustDomain: 'cluster.local',
+        clock,
+        operatorAuthority: null,
+        ownInstead: true,
+      });
+    const authority = ownInstead();
+    expect(authority.status().state).toMatchObject({ phase: 'distributing', signing: operators.id });
+    expect(() => authority.revert()).toThrow(`there is no way back to ${operators.id}: it is the operator's`);
+    authority.close();
+    // On its way to a root made here it needs the flag no more.
+    const later = open();
+    for (let times = 0; times < 2; times++) later.force();
+    later.close();
+    expect(ownInstead().status().state).toEqual({ phase: 'steady', signing: later.signingId });
+    open().close();
+  });
+
+  it('does not go on to an operator’s authority whose flag is gone: it goes back, when told to', () => {
+    const own = open();
+    own.close();
+    open(createRoot('cluster.local', clock)).close();
+    expect(() => open()).toThrow('and that flag is missing');
+    const authority = new CertificateAuthority({
+      folder,
+      trustDomain: 'cluster.local',
+      clock,
+      operatorAuthority: null,
+      ownInstead: true,
+    });
+    expect(authority.status().state).toEqual({ phase: 'steady', signing: own.signingId });
+  });
+
+  it('knows an operator’s authority for one that was stored without saying whose it is', () => {
+    const operators = createRoot('cluster.local', clock);
+    open(operators).close();
+    const file = join(folder, 'rotation.json');
+    const { operators: _, ...stored } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>;
+    writeFileSync(file, JSON.stringify(stored));
+    open(operators).close();
+    expect(() => open()).toThrow('and that flag is missing');
+  });
+
   it('backs out of a rotation, and removes the key that is not needed', () => {
     const authority = open();
+    expect(() => authority.revert()).toThrow('no rotation is under way, and the root before this one is gone');
     authority.rotate();
     expect(() => authority.rotate()).toThrow('a rotation is under way');
     authority.revert();
     expect(authority.status().state.phase).toBe('steady');
     expect(readdirSync(folder).filter((name) => name.startsWith('authority-'))).toHaveLength(1);
+  });
+
+  it('backs out after the switch by the way that it came: the old root signs, both are trusted until all have moved back', () => {
+    const authority = open();
+    const before = authority.signingId;
+    authority.rotate();
+    authority.force();
+    const newLeaf = sign(authority);
+    authority.revert();
+    expect(authority.status().state).toMatchObject({ phase: 'draining', signing: before, old: newLeaf.authorityId });
+    expect(verifies(newLeaf, authority)).toBe(true);
+    nowMs += 2 * 60_000;
+    expect(authority.advance(allKnow)).toBe(false);
+    expect(authority.advance(allMoved)).toBe(true);
+    expect(authority.status().state).toEqual({ phase: 'steady', signing: before });
+  });
+
+  it('does not back out of a rotation that would begin again at once', () => {
+    const authority = open();
+    nowMs = authority.status().authorities[0]!.notAfterMs - 24 * hourMs;
+    authority.advance(allKnow);
+    expect(() => authority.revert()).toThrow('it has come to the last tenth of its life');
+    expect(authority.status().state.phase).toBe('distributing');
   });
 
   it('removes an authority that a crash left behind', () => {
@@ -216,6 +384,7 @@ describe('CertificateAuthority', () => {
       authority: authority.signingId,
       proof: 'join_token',
       peer: '10.0.0.7:4711',
+      holder: expect.stringMatching(/^[0-9a-f]{32}$/),
     });
     authority.rotate();
     stop();

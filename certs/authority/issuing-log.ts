@@ -25,6 +25,8 @@ export interface IssuingRecord {
   readonly proof: string;
   /** Whose request it was, as an address. */
   readonly peer: string;
+  /** Which of the proxies of this identity has it (rotation/leaf-holders.ts). Empty: the control plane itself. */
+  readonly holder: string;
 }
 
 export interface IssuingLogOptions {
@@ -32,7 +34,11 @@ export interface IssuingLogOptions {
   readonly maxBytes?: number;
   /** Full ones that are kept. Default 8. */
   readonly keptFiles?: number;
+  /** Default: the system's. */
+  readonly sync?: (descriptor: number, done: () => void) => void;
 }
+
+export const defaultKeptFiles = 8;
 
 export class IssuingLog {
   readonly #path: string;
@@ -40,20 +46,27 @@ export class IssuingLog {
   readonly #keptFiles: number;
   #descriptor: number;
   #bytes: number;
-  #syncing = false;
+  readonly #sync: (descriptor: number, done: () => void) => void;
+  /** Which file a sync is under way of; -1: none is. */
+  #syncing = -1;
+  /** Lines were written that no sync has begun for. */
+  #dirty = false;
+  /** A line could not be written to its end. */
+  #torn = false;
 
   /** Throws IdentityFault `unsafe-file` when the file is open to others or not ours, and the system's errors. */
   constructor(path: string, options: IssuingLogOptions = {}) {
     this.#path = path;
     this.#maxBytes = options.maxBytes ?? 16 * 1024 * 1024;
-    this.#keptFiles = options.keptFiles ?? 8;
+    this.#keptFiles = options.keptFiles ?? defaultKeptFiles;
+    this.#sync = options.sync ?? fdatasync;
     [this.#descriptor, this.#bytes] = openLog(path);
   }
 
   /** Throws IdentityFault `log-failed`: what can't be logged must not be issued. */
   append(record: IssuingRecord): void {
     const line = Buffer.from(
-      `${escapeControls(
+      `${this.#torn ? '\n' : ''}${escapeControls(
         JSON.stringify({
           time: new Date(record.timeMs).toISOString(),
           serial: record.serial,
@@ -62,12 +75,17 @@ export class IssuingLog {
           authority: record.authorityId,
           proof: record.proof,
           peer: record.peer,
+          holder: record.holder,
         }),
       )}\n`,
     );
     try {
       if (this.#bytes > 0 && this.#bytes + line.length > this.#maxBytes) this.#startNewFile();
-      for (let written = 0; written < line.length; ) written += writeSync(this.#descriptor, line, written);
+      for (let written = 0; written < line.length; ) {
+        written += writeSync(this.#descriptor, line, written);
+        // Until it is whole: what comes next must not go on in this line.
+        this.#torn = written < line.length;
+      }
       this.#bytes += line.length;
     } catch (error) {
       throw new IdentityFault(
@@ -80,8 +98,7 @@ export class IssuingLog {
 
   close(): void {
     if (this.#descriptor === -1) return;
-    fdatasyncSync(this.#descriptor);
-    closeSync(this.#descriptor);
+    this.#closeFile(this.#descriptor);
     this.#descriptor = -1;
   }
 
@@ -95,16 +112,28 @@ export class IssuingLog {
     }
     const full = this.#descriptor;
     [this.#descriptor, this.#bytes] = openLog(this.#path);
-    fdatasyncSync(full);
-    closeSync(full);
+    this.#closeFile(full);
+    this.#torn = false;
   }
 
-  /** One sync at a time, for all lines since the last: signing does not wait for the disk. */
+  /** Its lines are on the disk after this. */
+  #closeFile(descriptor: number): void {
+    fdatasyncSync(descriptor);
+    // One that a sync is under way of is closed behind it: its number could be another file's by then.
+    if (this.#syncing !== descriptor) closeSync(descriptor);
+  }
+
+  /** One sync at a time, and another behind it for the lines that came meanwhile: signing does not wait for the disk. */
   #syncSoon(): void {
-    if (this.#syncing) return;
-    this.#syncing = true;
-    fdatasync(this.#descriptor, () => {
-      this.#syncing = false;
+    this.#dirty = true;
+    if (this.#syncing !== -1) return;
+    const descriptor = this.#descriptor;
+    this.#syncing = descriptor;
+    this.#dirty = false;
+    this.#sync(descriptor, () => {
+      this.#syncing = -1;
+      if (descriptor !== this.#descriptor) closeSync(descriptor);
+      if (this.#dirty && this.#descriptor !== -1) this.#syncSoon();
     });
   }
 }

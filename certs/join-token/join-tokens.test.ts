@@ -168,6 +168,33 @@ describe('JoinTokens', () => {
     expect(() => tokens.create(options)).toThrow(notAllowed);
   });
 
+  it('writes no file that the next start would refuse: new tokens take half of it, their uses the rest, and what is refused changes nothing', () => {
+    const limited = (): JoinTokens => new JoinTokens(folder, 'td', clock, null, 2_000);
+    tokens = limited();
+    const identities = Array.from({ length: 12 }, (_, index) => serviceAccountId('td', 'shop', `orders-${index}`));
+    const first = tokens.create({ identities, uses: 100 });
+    expect(() => tokens.create({ identities, uses: 100 })).toThrow(notAllowed);
+    expect(() => tokens.create({ identities })).toThrow('the file of the join tokens is full (2 tokens');
+    let used = 0;
+    const use = (): void => {
+      for (; ; used++) tokens.holder(first.token).useFor(`node-${used}`);
+    };
+    expect(use).toThrow(expect.objectContaining({ name: 'IdentityFault', reason: 'exhausted' }));
+    expect(used).toBeGreaterThan(10);
+    tokens = limited();
+    expect(tokens.list()).toEqual([{ ...first.entry, usesLeft: 100 - used }]);
+    expect(tokens.revoke(first.entry.id)).toBe(true);
+    tokens.create({ identities });
+  });
+
+  it('leaves out expired tokens at each use of another', () => {
+    tokens.create({ identities: [payments], lifetimeMs: 60_000 });
+    const { token } = tokens.create({ identities: [orders] });
+    nowMs += 60_000;
+    tokens.redeem(token, null, keys[0]!);
+    expect(readFileSync(join(folder, 'join-tokens.json'), 'utf8')).not.toContain('payments');
+  });
+
   it('does not start on a file that others may read, or that is damaged', () => {
     tokens.create({ identities: [orders] });
     const path = join(folder, 'join-tokens.json');

@@ -8,7 +8,7 @@ import type { IssuingClock } from '../authority/issuing-clock.ts';
 import { IdentityFault } from '../identity-fault.ts';
 import { controlPlaneId } from '../spiffe/control-plane-id.ts';
 import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../spiffe/spiffe-id.ts';
-import { ensureOwnerOnlyFolder, readOwnerOnly, writeOwnerOnly } from '../storage/owner-only.ts';
+import { ensureOwnerOnlyFolder, maxFileBytes, readOwnerOnly, writeOwnerOnly } from '../storage/owner-only.ts';
 import type { LocalToken } from './local-token.ts';
 
 export interface JoinTokenOptions {
@@ -66,15 +66,28 @@ export class JoinTokens {
   readonly #trustDomain: string;
   readonly #clock: IssuingClock;
   readonly #local: LocalToken | null;
+  readonly #maxBytes: number;
+  /** A token's line in the file, made once: of many tokens a use changes one. */
+  readonly #lines = new WeakMap<StoredToken, string>();
   #tokens: ReadonlyMap<string, StoredToken>;
 
-  /** Makes the folder. `local`: the control plane's own, null for none. Throws IdentityFault `unsafe-file` or `malformed`, and the system's errors. */
-  constructor(folder: string, trustDomain: string, clock: IssuingClock, local: LocalToken | null = null) {
+  /**
+   * Makes the folder. `local`: the control plane's own, null for none. `maxBytes`: of the file, by default what can be read back; new tokens may take half of it, the rest is for their uses. Throws IdentityFault
+   * `unsafe-file` or `malformed`, and the system's errors.
+   */
+  constructor(
+    folder: string,
+    trustDomain: string,
+    clock: IssuingClock,
+    local: LocalToken | null = null,
+    maxBytes: number = maxFileBytes,
+  ) {
     ensureOwnerOnlyFolder(folder);
     this.#path = join(folder, 'join-tokens.json');
     this.#trustDomain = trustDomain;
     this.#clock = clock;
     this.#local = local;
+    this.#maxBytes = maxBytes;
     this.#tokens = new Map(readTokens(this.#path).map((token) => [token.id, token]));
   }
 
@@ -109,13 +122,17 @@ export class JoinTokens {
       usesLeft: uses,
       expiresAtMs: this.#clock.nowMs() + lifetimeMs,
     };
-    this.#save(live.set(id, { ...entry, secretHash: sha256(secret).toString('hex'), recent: [] }));
+    this.#save(
+      live.set(id, { ...entry, secretHash: sha256(secret).toString('hex'), recent: [] }),
+      this.#maxBytes / 2,
+      'not-allowed',
+    );
     return { token: `ojt_${id}_${secret}`, entry };
   }
 
   /**
    * Uses a token for a key: the identity that its bearer gets, which is the one wanted, or the token's only one. Throws IdentityFault `token-refused` or `not-allowed`; more than "refused" is said only to
-   * who knows the secret.
+   * who knows the secret. `exhausted`: the file is full.
    */
   redeem(token: string, wanted: SpiffeId | null, publicKey: Uint8Array): SpiffeId {
     if (this.#isLocal(token)) return this.#localIdentity(wanted);
@@ -242,10 +259,31 @@ export class JoinTokens {
     return new Map([...this.#tokens].filter(([, token]) => nowMs < token.expiresAtMs));
   }
 
-  /** On the disk, then in memory. */
-  #save(tokens: ReadonlyMap<string, StoredToken>): void {
-    writeOwnerOnly(this.#path, `${JSON.stringify([...tokens.values()], null, 1)}\n`);
-    this.#tokens = tokens;
+  /** On the disk, then in memory, without those that have expired. Throws IdentityFault of this reason when it would be larger than this. */
+  #save(
+    tokens: ReadonlyMap<string, StoredToken>,
+    maxBytes: number = this.#maxBytes,
+    reason: 'exhausted' | 'not-allowed' = 'exhausted',
+  ): void {
+    const nowMs = this.#clock.nowMs();
+    const live = new Map([...tokens].filter(([, token]) => nowMs < token.expiresAtMs));
+    const text = `[\n${[...live.values()].map((token) => this.#lineOf(token)).join(',\n')}\n]\n`;
+    if (Buffer.byteLength(text) > maxBytes)
+      throw new IdentityFault(
+        reason,
+        `the file of the join tokens is full (${live.size} tokens, what they are for and who has used them, in ${maxBytes} bytes); revoke those that are not needed (outrigger identity token list)`,
+      );
+    writeOwnerOnly(this.#path, text);
+    this.#tokens = live;
+  }
+
+  #lineOf(token: StoredToken): string {
+    let line = this.#lines.get(token);
+    if (line === undefined) {
+      line = JSON.stringify(token);
+      this.#lines.set(token, line);
+    }
+    return line;
   }
 }
 

@@ -9,7 +9,8 @@
  *   └──────────┘  abandon │ trusts: A B │                  │ trusts: A B                     └──────────┘
  *                         └─────────────┘                  └──────────┘ ⟲ revert: the same with A and B exchanged
  *
- * "All" is what the control plane sees of its proxies; those that it does not see are waited for until their certificates have expired, after which no step can hurt them.
+ * "All" is whoever holds a certificate that has not expired: those that are connected say how far they are, and those that are not are waited for until they come back and say so, or their certificates have
+ * expired, after which no step can hurt them (leaf-holders.ts).
  */
 import { IdentityFault } from '../identity-fault.ts';
 
@@ -34,7 +35,7 @@ export type RotationState =
 
 /** What the control plane knows about its proxies. */
 export interface FleetEvidence {
-  /** Proxies and other holders of our leaves that are known and may be alive. */
+  /** Who holds a leaf of ours that has not expired, connected or not. */
   readonly holders: number;
   /** Of these, who has confirmed a bundle with both roots. */
   readonly withBundle: number;

@@ -42,6 +42,13 @@ describe('owner-only files', () => {
     expect(() => ensureOwnerOnlyFolder(inner)).toThrow('open to other users (mode 0755)');
   });
 
+  it('are not written larger than they may be read, and stay as they were', () => {
+    const path = join(folder, 'grown');
+    writeOwnerOnly(path, 'x');
+    expect(() => writeOwnerOnly(path, 'é'.repeat(8 * 1024 * 1024 + 1))).toThrow('would be larger than 16777216 bytes');
+    expect(readOwnerOnly(path)).toBe('x');
+  });
+
   it('that belong to somebody else are refused', () => {
     const stats = Object.assign(statSync(folder), { uid: 4_000_000 });
     expect(() => checkOwner(folder, stats, '700')).toThrow('belongs to the user 4000000');

@@ -17,7 +17,8 @@ import {
 import { dirname } from 'node:path';
 import { IdentityFault } from '../identity-fault.ts';
 
-const maxFileBytes = 16 * 1024 * 1024;
+/** Of what is read here, and so of what is written: 16 MiB. */
+export const maxFileBytes: number = 16 * 1024 * 1024;
 
 /** Makes the folder (mode 0700, with its parents) when it is missing. Throws IdentityFault `unsafe-file` when it is somebody else's, open to others, or no folder. */
 export function ensureOwnerOnlyFolder(path: string): void {
@@ -50,8 +51,14 @@ export function readOwnerOnly(path: string): string | null {
   }
 }
 
-/** Writes a file (mode 0600) so that after a crash either the old or the new one is there, whole, and on the disk. */
+/**
+ * Writes a file (mode 0600) so that after a crash either the old or the new one is there, whole, and on the disk. Throws IdentityFault `too-large` for what {@link readOwnerOnly} would refuse, and the system's
+ * errors.
+ */
 export function writeOwnerOnly(path: string, text: string): void {
+  const bytes = Buffer.from(text);
+  if (bytes.length > maxFileBytes)
+    throw new IdentityFault('too-large', `${path} would be larger than ${maxFileBytes} bytes; it stays as it was`);
   const beside = `${path}.${randomBytes(6).toString('hex')}.new`;
   const descriptor = openSync(
     beside,
@@ -60,7 +67,6 @@ export function writeOwnerOnly(path: string, text: string): void {
   );
   try {
     try {
-      const bytes = Buffer.from(text);
       for (let written = 0; written < bytes.length; ) written += writeSync(descriptor, bytes, written);
       fsyncSync(descriptor);
     } finally {

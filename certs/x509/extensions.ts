@@ -1,4 +1,4 @@
-/** Certificate extensions (RFC 5280 4.2): those that we decide by are read, those that we do not know are listed when they are critical. Writing is in `extension-writer.ts`. */
+/** Certificate extensions (RFC 5280 4.2): those that we decide by are read, those that we do not know are listed when they are critical. Writing is in `build-certificate.ts`. */
 import { contextTag, DerReader, derTag } from '../der/der-reader.ts';
 import { IdentityFault } from '../identity-fault.ts';
 import { oid } from './object-identifiers.ts';
@@ -19,14 +19,10 @@ export interface Extensions {
   readonly pathLength: number | null;
   /** Bits of keyUsage; null: the extension is not there. */
   readonly keyUsage: number | null;
-  readonly keyUsageIsCritical: boolean;
   /** Object identifiers; null: the extension is not there. */
   readonly extendedKeyUsage: readonly string[] | null;
   /** Names of type URI in subjectAltName, as they are: any 7-bit character may be in them. */
   readonly uris: readonly string[];
-  /** How many names of other types subjectAltName has. */
-  readonly otherNames: number;
-  readonly subjectAltNameIsCritical: boolean;
   readonly subjectKeyId: Uint8Array | null;
   readonly authorityKeyId: Uint8Array | null;
   /** Extensions that are critical and that nobody here understands: such a certificate must not be trusted (RFC 5280 4.2). */
@@ -42,11 +38,8 @@ export function readExtensions(reader: DerReader | null): Extensions {
     isCa: false,
     pathLength: null as number | null,
     keyUsage: null as number | null,
-    keyUsageIsCritical: false,
     extendedKeyUsage: null as readonly string[] | null,
-    uris: [] as string[],
-    otherNames: 0,
-    subjectAltNameIsCritical: false,
+    uris: [] as readonly string[],
     subjectKeyId: null as Uint8Array | null,
     authorityKeyId: null as Uint8Array | null,
     unknownCritical: [] as string[],
@@ -76,18 +69,13 @@ export function readExtensions(reader: DerReader | null): Extensions {
       }
       case oid.keyUsage:
         found.keyUsage = value.namedBits();
-        found.keyUsageIsCritical = critical;
         break;
       case oid.extendedKeyUsage:
         found.extendedKeyUsage = readOids(value.sequence());
         break;
-      case oid.subjectAltName: {
-        const names = readNames(value.sequence());
-        found.uris = names.uris;
-        found.otherNames = names.others;
-        found.subjectAltNameIsCritical = critical;
+      case oid.subjectAltName:
+        found.uris = readUris(value.sequence());
         break;
-      }
       case oid.subjectKeyIdentifier:
         found.subjectKeyId = value.octetString();
         break;
@@ -115,7 +103,7 @@ function readOids(reader: DerReader): readonly string[] {
 
 const uriTag = contextTag(6, false);
 
-function readNames(reader: DerReader): { readonly uris: string[]; readonly others: number } {
+function readUris(reader: DerReader): readonly string[] {
   const uris: string[] = [];
   let others = 0;
   while (!reader.atEnd) {
@@ -130,5 +118,5 @@ function readNames(reader: DerReader): { readonly uris: string[]; readonly other
       throw new IdentityFault('malformed', 'a URI name with bytes that are not ASCII (RFC 5280 4.2.1.6)');
     uris.push(Buffer.from(contents).toString('latin1'));
   }
-  return { uris, others };
+  return uris;
 }

@@ -49,7 +49,14 @@ test('the end of what signs: seen to in its last month or quarter, mended in its
 });
 
 test('a rotation that waits for somebody, or does not go on', () => {
-  const rotation = { sinceAt: at(-0.001), byAt: at(1), holders: 3, ready: 1, waitingFor: ['spiffe://a', 'spiffe://b'] };
+  const rotation = {
+    sinceAt: at(-0.001),
+    byAt: at(1),
+    holders: 3,
+    ready: 1,
+    waitingFor: ['spiffe://a', 'spiffe://b'],
+    awayUntil: '',
+  };
   expect(found({ rotation })[1]).toBe('ok: a root rotation is under way: aa signs');
   expect(found({ rotation: { ...rotation, sinceAt: at(-0.5) } })[1]).toMatch(
     /^warning: a root rotation has been waiting for 12 h, 1 of 3 are ready, not yet spiffe:\/\/a, spiffe:\/\/b → .*goes on by itself at .*--force/,

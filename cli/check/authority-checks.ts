@@ -58,7 +58,7 @@ function ending(
   else findings.ok(`${what} is good until ${expiresAt}`);
 }
 
-/** How long a step of a rotation takes when all goes well: a moment for the bundle, a minute over which renewals are spread, and who has just left. */
+/** How long a step of a rotation takes when all goes well: a moment for the bundle, a minute over which renewals are spread, and who is away for a moment. */
 function usualStepMs(lifetimeMs: number): number {
   return Math.min(60_000, lifetimeMs / 2) + Math.min(10 * 60_000, lifetimeMs) + 2 * 60_000;
 }

@@ -23,6 +23,7 @@ export interface ControlPlaneCommandOptions {
   readonly caCertificate?: string;
   readonly caKey?: string;
   readonly caRoots?: string;
+  readonly caOwn?: boolean;
   readonly federate?: readonly string[];
   readonly kubernetesApi?: string;
   readonly kubernetesAudience: string;
@@ -96,6 +97,8 @@ async function identityOptions(options: ControlPlaneCommandOptions): Promise<Ide
     throw new UserError('--ca-certificate and --ca-key go together: the certificate to sign with, and its key', 2);
   if (caRoots !== undefined && caCertificate === undefined)
     throw new UserError('--ca-roots goes with --ca-certificate, whose root it holds', 2);
+  if (options.caOwn === true && caCertificate !== undefined)
+    throw new UserError('--ca-own is for a root made here, and --ca-certificate for your own; give one of them', 2);
   const identity: IdentityOptions = {
     listen: options.listenTls === 'off' ? { host: '', port: 0 } : parseHostPort('--listen-tls', options.listenTls),
     trustDomain,
@@ -106,6 +109,7 @@ async function identityOptions(options: ControlPlaneCommandOptions): Promise<Ide
       30 * 24 * 60 * minuteMs,
     ),
     authorityFiles: caCertificate === undefined ? null : { chain: caCertificate, key: caKey!, roots: caRoots ?? null },
+    ownInstead: options.caOwn === true,
     federated: (options.federate ?? []).map(parseFederated),
     tokenReview: await tokenReview(options),
   };

@@ -2,6 +2,7 @@
 import { postJson } from '../admin-call.ts';
 import { parseHostPort } from '../host-port.ts';
 import { type Column, dataText, type OutputFormat } from '../print-data.ts';
+import { UserError } from '../user-error.ts';
 import { fetchJson } from './get.ts';
 
 interface Authority {
@@ -17,6 +18,12 @@ interface AuthorityStatus {
   readonly roots: readonly string[];
   readonly federated: readonly string[];
   readonly ownRoot: boolean;
+  readonly rotation: {
+    readonly holders: number;
+    readonly ready: number;
+    readonly waitingFor: readonly string[];
+    readonly awayUntil: string;
+  } | null;
 }
 
 interface ShowOptions {
@@ -36,12 +43,14 @@ export async function showAuthority(options: ShowOptions): Promise<void> {
 }
 
 export async function rotate(
-  options: ShowOptions & { readonly force?: boolean; readonly dataDir?: string },
+  options: ShowOptions & { readonly force?: boolean; readonly revert?: boolean; readonly dataDir?: string },
 ): Promise<void> {
+  if (options.force === true && options.revert === true)
+    throw new UserError('--force is the next step of a rotation, and --revert the way back; give one of them', 2);
   const status = await postJson(
     parseHostPort('--admin', options.controlPlaneAdmin),
     '/api/v1/authority/rotate',
-    { force: options.force === true },
+    { force: options.force === true, revert: options.revert === true },
     options.dataDir,
   );
   print(status as AuthorityStatus, options.output);
@@ -59,8 +68,23 @@ function print(status: AuthorityStatus, format: OutputFormat): void {
       `now            ${state}`,
       `made by        ${ownRoot ? 'this control plane' : 'you (--ca-certificate)'}`,
       ...roots.map((fingerprint) => `trusted root   SHA-256 ${fingerprint}`),
+      ...waitingLines(status.rotation),
       '',
       dataText(authorities, columns, 'table'),
     ].join('\n'),
   );
+}
+
+function waitingLines(rotation: AuthorityStatus['rotation']): readonly string[] {
+  if (rotation === null) return [];
+  const { holders, ready, waitingFor, awayUntil } = rotation;
+  return [
+    `ready          ${ready} of ${holders} that hold certificates`,
+    ...waitingFor.map((who) => `waits for      ${who}`),
+    ...(awayUntil === ''
+      ? []
+      : [
+          `               those that are away may come back until ${awayUntil}; outrigger identity rotate --force goes on without them, and their requests fail then`,
+        ]),
+  ];
 }

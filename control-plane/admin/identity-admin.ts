@@ -4,6 +4,7 @@ import type { JoinTokenEntry } from '../../certs/join-token/join-tokens.ts';
 import type { RotationState } from '../../certs/rotation/root-rotation.ts';
 import { type SpiffeId, serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { fingerprint } from '../../certs/x509/certificate.ts';
+import type { Awaited } from '../identity/bundle-watchers.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import { ActionFault, type AdminAction } from './admin-actions.ts';
 
@@ -42,8 +43,10 @@ export interface AuthorityStatus {
     readonly holders: number;
     /** Who is ready for the next step. */
     readonly ready: number;
-    /** Some of those who are not. */
+    /** Some of those who are not, those first that are away. */
     readonly waitingFor: readonly string[];
+    /** When the last certificate ends of those who are away; ''. */
+    readonly awayUntil: string;
   } | null;
 }
 
@@ -117,12 +120,15 @@ export class IdentityAdmin {
     const sequence = authority.bundle().sequence ?? 0;
     const { holders, withBundle, moved } = watchers.evidence(sequence, authority.signingId);
     const distributing = state.phase === 'distributing';
+    const awaited = watchers.waitedFor(sequence, authority.signingId, distributing ? 'bundle' : 'moved', mostNamed);
+    const awayUntilMs = awaited[0]?.awayUntilMs ?? null;
     return {
       sinceAt: new Date(state.sinceMs).toISOString(),
       byAt: new Date(state.byMs).toISOString(),
       holders,
       ready: distributing ? withBundle : moved,
-      waitingFor: watchers.waitedFor(sequence, authority.signingId, distributing ? 'bundle' : 'moved', mostNamed),
+      waitingFor: awaited.map(awaitedWords),
+      awayUntil: awayUntilMs === null ? '' : new Date(awayUntilMs).toISOString(),
     };
   }
 
@@ -156,15 +162,27 @@ export class IdentityAdmin {
 
   #rotate(body: Readonly<Record<string, unknown>>): AuthorityStatus {
     const { authority, rootIsOperators } = this.#identity;
-    if (body['force'] === true) authority.force();
+    const { force, revert } = body;
+    if (force === true && revert === true)
+      throw new ActionFault('force is the next step of a rotation, and revert the way back; one of them');
+    if (revert === true) this.#identity.revertRotation();
+    else if (force === true) authority.force();
     else if (rootIsOperators)
       throw new ActionFault(
         'the root is your own (--ca-certificate): put the new certificate and key into its files; they are looked at every few seconds, and the rotation begins by itself',
       );
     else authority.rotate();
-    this.#log.info(`root rotation${body['force'] === true ? ', forced' : ''}: ${authority.status().words}`);
+    this.#log.info(
+      `root rotation${force === true ? ', forced' : ''}${revert === true ? ', taken back' : ''}: ${authority.status().words}`,
+    );
     return this.#status();
   }
+}
+
+function awaitedWords({ identity, awayUntilMs }: Awaited): string {
+  return awayUntilMs === null
+    ? identity
+    : `${identity} (not connected; its certificate ends ${new Date(awayUntilMs).toISOString()})`;
 }
 
 function tokenRow({ id, identities, usesLeft, expiresAtMs }: JoinTokenEntry): TokenRow {

@@ -15,6 +15,7 @@ const statusOf: Partial<Record<IdentityFaultReason, status>> = {
   'token-refused': status.UNAUTHENTICATED,
   'not-allowed': status.PERMISSION_DENIED,
   'wrong-trust-domain': status.PERMISSION_DENIED,
+  exhausted: status.RESOURCE_EXHAUSTED,
   // Of the authority itself: the caller can only wait for somebody to mend it.
   expired: status.UNAVAILABLE,
   'not-yet-valid': status.UNAVAILABLE,

@@ -86,18 +86,21 @@ describe('TlsDoor', () => {
     expect(good.socket.destroyed).toBe(false);
   });
 
-  it('takes so many connections of who has proven itself from one address, and one more when one has gone', async () => {
+  it('takes so many connections of one caller, and one more when one has gone; of others as many, though all come from one address', async () => {
     await open({ maxProvenOfOne: 1 });
     const first = await come();
     door.proven(first.address, caller('a'));
     door.proven(first.address, caller('b'));
+    const other = await come();
+    door.proven(other.address, caller('b'));
     const second = await come();
     const closed = once(second.socket, 'close');
-    door.proven(second.address, caller('c'));
+    door.proven(second.address, caller('a'));
     await closed;
     expect(refused).toEqual(['too-many-connections-of-one']);
+    expect(other.socket.destroyed).toBe(false);
     first.socket.destroy();
-    while (door.connections > 0) await new Promise(setImmediate);
+    while (door.connections > 1) await new Promise(setImmediate);
     const third = await come();
     door.proven(third.address, caller('a'));
     expect(refused).toHaveLength(1);

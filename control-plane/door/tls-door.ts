@@ -17,7 +17,7 @@ export interface TlsDoorOptions {
   readonly maxConnections?: number;
   /** Of these, without proof yet, from one address. Default 512. */
   readonly maxUnprovenOfOne?: number;
-  /** With proof: of one identity, and from one address. Default 1,024 each. */
+  /** With proof, of one identity: addresses count no more then, as behind a balancer all come from one. Default 1,024. */
   readonly maxProvenOfOne?: number;
   /** How long a connection may stay without proof. Default 30 s. */
   readonly unprovenMs?: number;
@@ -31,7 +31,6 @@ export interface DoorCaller {
 
 interface Proven {
   readonly socket: Socket;
-  readonly host: string;
   /** Its first caller: the place is counted as that one's. */
   readonly words: string;
   /** The last one. */
@@ -57,7 +56,7 @@ export class TlsDoor {
   readonly #unprovenOf = new Map<string, number>();
   /** By address and port of the caller. */
   readonly #proven = new Map<string, Proven>();
-  /** By `host …` and `caller …`. */
+  /** By their words. */
   readonly #provenOf = new Map<string, number>();
 
   private constructor(options: TlsDoorOptions) {
@@ -101,16 +100,17 @@ export class TlsDoor {
     const unproven = this.#unproven.get(address);
     if (unproven === undefined) return;
     this.#endUnproven(address);
-    const { socket, host } = unproven;
-    const proven: Proven = { socket, host, words: caller.words, caller, lapsedSweeps: 0 };
+    const { socket } = unproven;
+    const { words } = caller;
     const { maxProvenOfOne = 1_024, onRefused } = this.#options;
-    if (placesOf(proven).some((place) => (this.#provenOf.get(place) ?? 0) >= maxProvenOfOne)) {
+    const count = this.#provenOf.get(words) ?? 0;
+    if (count >= maxProvenOfOne) {
       onRefused('too-many-connections-of-one');
       socket.destroy();
       return;
     }
-    for (const place of placesOf(proven)) this.#provenOf.set(place, (this.#provenOf.get(place) ?? 0) + 1);
-    this.#proven.set(address, proven);
+    this.#provenOf.set(words, count + 1);
+    this.#proven.set(address, { socket, words, caller, lapsedSweeps: 0 });
   }
 
   /** Ends connections whose callers count no more and have not come with a new proof for a while. Called every second or so. */
@@ -174,11 +174,10 @@ export class TlsDoor {
     const proven = this.#proven.get(address);
     if (proven === undefined) return;
     this.#proven.delete(address);
-    for (const place of placesOf(proven)) {
-      const rest = (this.#provenOf.get(place) ?? 1) - 1;
-      if (rest <= 0) this.#provenOf.delete(place);
-      else this.#provenOf.set(place, rest);
-    }
+    const { words } = proven;
+    const rest = (this.#provenOf.get(words) ?? 1) - 1;
+    if (rest <= 0) this.#provenOf.delete(words);
+    else this.#provenOf.set(words, rest);
   }
 
   #endUnproven(address: string): void {
@@ -190,8 +189,4 @@ export class TlsDoor {
     if (rest <= 0) this.#unprovenOf.delete(unproven.host);
     else this.#unprovenOf.set(unproven.host, rest);
   }
-}
-
-function placesOf({ host, words }: Proven): readonly string[] {
-  return [`host ${host}`, `caller ${words}`];
 }

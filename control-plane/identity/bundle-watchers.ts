@@ -1,61 +1,70 @@
 /**
- * Who holds leaves of ours and which trust bundle each has: what a root rotation waits for. Who leaves is waited for a while longer, as it may be a proxy that comes back in a moment and has not heard of the next root;
- * one who comes under the same identity takes its place.
+ * What holders of our leaves say on their streams: which trust bundle each has, and whose certificate it uses. With who is not here and has a certificate that has not expired (certs/rotation/leaf-holders.ts), that
+ * is what a root rotation waits for: a proxy that is away may come back any moment, and must not have missed a root by then.
  */
+import type { HolderReport, LeafHolders } from '../../certs/rotation/leaf-holders.ts';
 import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
 
-export interface BundleWatcher {
+export interface BundleWatcher extends HolderReport {
   readonly identity: string;
-  /** 0: none yet. */
-  readonly appliedSequence: number;
-  /** Of the certificate in use. Empty: not said. */
-  readonly certificateAuthorityId: string;
+  /** Which of the proxies of this identity it is, as LeafHolders has it. */
+  readonly holder: string;
   /** Sends the bundles as they are now. */
   send(): void;
 }
 
-interface Departed {
-  readonly watcher: BundleWatcher;
-  readonly untilMs: number;
+/** Somebody whom a rotation waits for. */
+export interface Awaited {
+  readonly identity: string;
+  /** When its certificate ends, and so the waiting for it; null: it is here. */
+  readonly awayUntilMs: number | null;
 }
 
-/** Identities that are waited for at most; a flood of them must not fill the memory. */
-const maxDeparted = 20_000;
 /** Of one identity at a time: more would be one proxy that comes again and again. */
 const maxWatchersOfOne = 1_000;
 
 export class BundleWatchers {
-  readonly #watchers = new Set<BundleWatcher>();
-  readonly #countOf = new Map<string, number>();
-  /** One of each identity, whatever number of its watchers left: else who comes and goes could hold up a rotation. */
-  readonly #departed = new Map<string, Departed>();
+  readonly #holders: LeafHolders;
   readonly #nowMs: () => number;
   readonly #lingerMs: number;
+  readonly #watchers = new Set<BundleWatcher>();
+  readonly #byHolder = new Map<string, Set<BundleWatcher>>();
+  readonly #countOf = new Map<string, number>();
 
-  /** `lingerMs`: how long who has left is waited for. */
-  constructor(nowMs: () => number, lingerMs: number) {
+  /** `lingerMs`: how long who has left is waited for when nothing is known of its leaves: as long as one lives. */
+  constructor(holders: LeafHolders, nowMs: () => number, lingerMs: number) {
+    this.#holders = holders;
     this.#nowMs = nowMs;
     this.#lingerMs = lingerMs;
   }
 
-  /** False: this identity has too many, and this one is not counted. */
+  /** False: this identity has too many, and this one is not counted as being here. */
   add(watcher: BundleWatcher): boolean {
-    const count = this.#countOf.get(watcher.identity) ?? 0;
+    const { identity, holder } = watcher;
+    const count = this.#countOf.get(identity) ?? 0;
     if (count >= maxWatchersOfOne) return false;
-    this.#countOf.set(watcher.identity, count + 1);
+    this.#countOf.set(identity, count + 1);
     this.#watchers.add(watcher);
-    this.#departed.delete(watcher.identity);
+    const ofHolder = this.#byHolder.get(holder);
+    if (ofHolder === undefined) this.#byHolder.set(holder, new Set([watcher]));
+    else ofHolder.add(watcher);
     return true;
   }
 
   delete(watcher: BundleWatcher): void {
     if (!this.#watchers.delete(watcher)) return;
-    const { identity } = watcher;
+    const { identity, holder, appliedSequence, certificateAuthorityId } = watcher;
     const count = (this.#countOf.get(identity) ?? 0) - 1;
     if (count <= 0) this.#countOf.delete(identity);
     else this.#countOf.set(identity, count);
-    if (this.#departed.has(identity) || this.#departed.size < maxDeparted)
-      this.#departed.set(identity, { watcher, untilMs: this.#nowMs() + this.#lingerMs });
+    const ofHolder = this.#byHolder.get(holder)!;
+    ofHolder.delete(watcher);
+    if (ofHolder.size > 0) return;
+    this.#byHolder.delete(holder);
+    if (!this.#holders.has(holder)) this.#holders.keep(holder, identity, '', this.#nowMs() + this.#lingerMs);
+    // A stream that ended before its first word takes nothing back.
+    if (appliedSequence !== 0 || certificateAuthorityId !== '')
+      this.#holders.reported(holder, { appliedSequence, certificateAuthorityId });
   }
 
   sendAll(): void {
@@ -64,34 +73,44 @@ export class BundleWatchers {
 
   /** For CertificateAuthority.advance. */
   evidence(sequence: number, signingId: string): FleetEvidence {
-    this.#forget();
     let holders = 0;
     let withBundle = 0;
     let moved = 0;
-    const count = ({ appliedSequence, certificateAuthorityId }: BundleWatcher): void => {
+    this.#look(sequence, signingId, (_, hasBundle, hasMoved) => {
       holders++;
-      if (appliedSequence >= sequence) withBundle++;
-      if (certificateAuthorityId === signingId) moved++;
-    };
-    for (const watcher of this.#watchers) count(watcher);
-    for (const { watcher } of this.#departed.values()) count(watcher);
+      if (hasBundle) withBundle++;
+      if (hasMoved) moved++;
+    });
     return { holders, withBundle, moved };
   }
 
-  /** Identities that a rotation waits for, some of them: who has not the newest bundle, or (`moved`) not a certificate of who signs now. */
-  waitedFor(sequence: number, signingId: string, phase: 'bundle' | 'moved', most: number): string[] {
-    this.#forget();
-    const found = new Set<string>();
-    const look = ({ identity, appliedSequence, certificateAuthorityId }: BundleWatcher): void => {
-      if (phase === 'bundle' ? appliedSequence < sequence : certificateAuthorityId !== signingId) found.add(identity);
-    };
-    for (const watcher of this.#watchers) look(watcher);
-    for (const { watcher } of this.#departed.values()) look(watcher);
-    return [...found].slice(0, most);
+  /** Some of whom a rotation waits for: who has not the newest bundle, or (`moved`) not a certificate of who signs now. Each identity once, those that are away first, as they take longest. */
+  waitedFor(sequence: number, signingId: string, phase: 'bundle' | 'moved', most: number): Awaited[] {
+    const found = new Map<string, Awaited>();
+    this.#look(sequence, signingId, (awaited, hasBundle, hasMoved) => {
+      if (phase === 'bundle' ? hasBundle : hasMoved) return;
+      const known = found.get(awaited.identity);
+      if (known === undefined || (awaited.awayUntilMs ?? 0) > (known.awayUntilMs ?? 0))
+        found.set(awaited.identity, awaited);
+    });
+    return [...found.values()].sort((a, b) => (b.awayUntilMs ?? 0) - (a.awayUntilMs ?? 0)).slice(0, most);
   }
 
-  #forget(): void {
-    const nowMs = this.#nowMs();
-    for (const [identity, { untilMs }] of this.#departed) if (nowMs >= untilMs) this.#departed.delete(identity);
+  #look(
+    sequence: number,
+    signingId: string,
+    tell: (awaited: Awaited, hasBundle: boolean, hasMoved: boolean) => void,
+  ): void {
+    for (const { identity, appliedSequence, certificateAuthorityId } of this.#watchers)
+      tell({ identity, awayUntilMs: null }, appliedSequence >= sequence, certificateAuthorityId === signingId);
+    for (const { id, identity, untilMs, report, mayUseOther } of this.#holders) {
+      if (this.#byHolder.has(id)) continue;
+      const hasBundle = report !== null && report.appliedSequence >= sequence;
+      const hasMoved = report?.certificateAuthorityId === signingId || !mayUseOther(signingId);
+      tell({ identity, awayUntilMs: untilMs }, hasBundle, hasMoved);
+    }
+    const { unknownUntilMs } = this.#holders;
+    if (unknownUntilMs > this.#nowMs())
+      tell({ identity: 'certificates from before that are not known here', awayUntilMs: unknownUntilMs }, false, false);
   }
 }

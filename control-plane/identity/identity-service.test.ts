@@ -44,6 +44,7 @@ import { IdentityMetrics } from './identity-metrics.ts';
 import { IdentityService } from './identity-service.ts';
 import { kubernetesToken } from './kubernetes-token.test-data.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
+import { SigningRate } from './signing-rate.ts';
 import { TokenReview } from './token-review.ts';
 
 const td = 'cluster.local';
@@ -99,7 +100,7 @@ beforeEach(async () => {
         }),
     }),
   });
-  watchers = new BundleWatchers(() => nowMs, 60_000);
+  watchers = new BundleWatchers(authority.holders, () => nowMs, 60_000);
   authority.onChange(() => watchers.sendAll());
   metrics = new IdentityMetrics();
   service = new IdentityService({
@@ -109,6 +110,7 @@ beforeEach(async () => {
     tokenReview,
     watchers,
     metrics,
+    rate: new SigningRate(() => nowMs, 24 * 3_600_000),
     nowMs: () => nowMs,
     log,
     refusalLog: new RefusalLog(log),
@@ -243,6 +245,8 @@ describe('IdentityService/Sign', () => {
       'join_token',
       'certificate',
     ]);
+    // One holder of two certificates: a root rotation waits for it once.
+    expect([...authority.holders]).toHaveLength(1);
   });
 
   it.each<readonly [string, status, string, () => SignRequest['proof'], string]>([
@@ -340,6 +344,21 @@ describe('IdentityService/Sign', () => {
     });
   });
 
+  it('refuses a proxy that renews again and again, through all its certificates, and counts it', async () => {
+    let { chain } = await sign(connect(null), joinToken());
+    for (let times = 0; times < 20; times++)
+      ({ chain } = await sign(connect({ chain, key: keys.privateKey }), renewal));
+    await expect(sign(connect({ chain, key: keys.privateKey }), renewal)).rejects.toMatchObject({
+      code: status.RESOURCE_EXHAUSTED,
+      details: expect.stringContaining('asks for certificates too often'),
+    });
+    expect(metrics.lines()).toContain(
+      'outrigger_identity_certificates_total{proof="certificate",result="exhausted"} 1',
+    );
+    nowMs += 10_000;
+    await sign(connect({ chain, key: keys.privateKey }), renewal);
+  });
+
   it('does not use a token up for a request that is no good', async () => {
     const proof = joinToken();
     await expect(sign(connect(null), proof, '', Uint8Array.of(1, 2, 3))).rejects.toMatchObject({
@@ -380,7 +399,7 @@ describe('IdentityService/WatchBundle', () => {
     // Who leaves is waited for: it may be back in a moment, and has not moved.
     expect(evidence().holders).toBe(1);
     await until(() => {
-      nowMs += 1000;
+      nowMs += 3_600_000;
       return evidence().holders === 0;
     });
   });

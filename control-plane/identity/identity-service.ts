@@ -24,6 +24,7 @@ import type { RefusalLog } from '../door/refusal-log.ts';
 import type { BundleWatchers } from './bundle-watchers.ts';
 import { type ConnectionContext, type ConnectionIdentity, connectionIdentity } from './connection-identity.ts';
 import type { IdentityMetrics } from './identity-metrics.ts';
+import type { SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 
 export interface IdentityServiceOptions {
@@ -35,6 +36,8 @@ export interface IdentityServiceOptions {
   /** Everybody who holds leaves; shared with who else gives some. */
   readonly watchers: BundleWatchers;
   readonly metrics: IdentityMetrics;
+  /** Shared with who else signs for callers. */
+  readonly rate: SigningRate;
   readonly nowMs: () => number;
   readonly log: Logger;
   /** For what anybody can make us refuse. */
@@ -77,8 +80,10 @@ export class IdentityService {
         );
         return;
       }
+      const { id, leaf } = identity;
       const watcher = {
-        identity: identity.id.text,
+        identity: id.text,
+        holder: authority.holders.holderOf(leaf.serial) ?? leaf.serial,
         appliedSequence: 0,
         certificateAuthorityId: '',
         send: () => {
@@ -94,7 +99,7 @@ export class IdentityService {
       if (!watchers.add(watcher)) {
         stream.emit(
           'error',
-          refusal(status.RESOURCE_EXHAUSTED, `${identity.id.text} watches trust bundles too many times at once`),
+          refusal(status.RESOURCE_EXHAUSTED, `${id.text} watches trust bundles too many times at once`),
         );
         return;
       }
@@ -113,15 +118,16 @@ export class IdentityService {
   };
 
   async #sign(request: SignRequest, context: ConnectionContext, peer: string): Promise<SignResponse> {
-    const { authority, log } = this.#options;
+    const { authority, log, rate } = this.#options;
     // The key first: a request that is no good must not use up a token.
     const publicKey = readCertificationRequest(request.certificationRequest);
     const wanted = request.spiffeId === '' ? null : parseSpiffeId(request.spiffeId);
-    const { id, proof } = await this.#prove(request, wanted, context, publicKey, peer);
+    const { id, ...proven } = await this.#prove(request, wanted, context, publicKey, peer);
     if (id.text === controlPlaneId(authority.trustDomain).text)
       throw new IdentityFault('not-allowed', `${id.text} is the control plane's own identity; nobody else gets it`);
-    const leaf = authority.sign(publicKey, id, { proof, peer });
-    log.debug(`signed a certificate for ${id.text} (${proof}, ${peer}), serial ${leaf.serial}`);
+    rate.take(id, this.#proxyOf(request, publicKey, proven.renews));
+    const leaf = authority.sign(publicKey, id, { ...proven, peer });
+    log.debug(`signed a certificate for ${id.text} (${proven.proof}, ${peer}), serial ${leaf.serial}`);
     return create(SignResponseSchema, {
       chain: [...leaf.chain],
       notAfterSeconds: BigInt(leaf.notAfterMs / 1000),
@@ -130,13 +136,19 @@ export class IdentityService {
     });
   }
 
+  /** What tells the proxy from others of its identity: its certificates, its token, or its key where a token is for many. */
+  #proxyOf({ proof }: SignRequest, publicKey: Uint8Array, renews: string | undefined): string {
+    if (renews !== undefined) return this.#options.authority.holders.holderOf(renews) ?? renews;
+    return proof.case === 'kubernetesToken' ? proof.value : Buffer.from(publicKey).toString('base64');
+  }
+
   async #prove(
     request: SignRequest,
     wanted: SpiffeId | null,
     context: ConnectionContext,
     publicKey: Uint8Array,
     peer: string,
-  ): Promise<{ readonly id: SpiffeId; readonly proof: IssuingReason['proof'] }> {
+  ): Promise<{ readonly id: SpiffeId } & Pick<IssuingReason, 'proof' | 'renews'>> {
     const { authority, joinTokens, tokenReview, nowMs } = this.#options;
     switch (request.proof.case) {
       case 'joinToken':
@@ -168,7 +180,8 @@ export class IdentityService {
             'token-refused',
             'this connection has no certificate that this mesh has signed; show the current one, or another proof',
           );
-        return { id: onlyIf(wanted, current.id, 'current certificate'), proof: 'certificate' };
+        const id = onlyIf(wanted, current.id, 'current certificate');
+        return { id, proof: 'certificate', renews: current.leaf.serial };
       }
       case undefined:
         throw new IdentityFault(

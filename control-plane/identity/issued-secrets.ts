@@ -2,21 +2,28 @@
  * Secrets for proxies that get them by SDS, as Envoy does: `default`, its own certificate and key, and `ROOTCA`, what it judges peers by; for the identity of its stream, and nobody else's. In a root rotation a proxy
  * gets its certificate of the new root only after it has said that it uses the new roots; what it says is the rotation's evidence.
  */
+import { createHash } from 'node:crypto';
+import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import type { TrustedBundles } from '../../certs/spiffe/trusted-bundles.ts';
 import type { CertificateLife } from '../door/caller.ts';
+import { refusalReason } from '../door/refusal.ts';
+import type { RefusalLog } from '../door/refusal-log.ts';
 import type { SecretHolder, SecretSource, StreamSecrets } from '../xds-server/secret-source.ts';
 import type { ResourceMap, ServedResource } from '../xds-server/served-resource.ts';
 import type { BundleWatcher, BundleWatchers } from './bundle-watchers.ts';
 import { rootsSecret, secretNames } from './encode-secret.ts';
 import { ProxyCertificate, type ProxyCertificateOptions } from './proxy-certificate.ts';
+import type { SigningRate } from './signing-rate.ts';
 
 export interface IssuedSecretsOptions extends ProxyCertificateOptions {
   readonly bundles: TrustedBundles;
   readonly watchers: BundleWatchers;
+  readonly refusalLog: RefusalLog;
+  /** Shared with who else signs for callers. */
+  readonly rate: SigningRate;
+  /** Of one identity at a time, whatever its proxies call themselves. Default 1,000. */
+  readonly maxProxiesOfOne?: number;
 }
-
-/** Of one identity at a time, whatever its proxies call themselves. */
-const maxProxiesOfOne = 1_000;
 
 /** How long a certificate is kept for a proxy whose streams have ended. */
 const keptMs = 60_000;
@@ -87,26 +94,33 @@ export class IssuedSecrets implements SecretSource {
   forget(secrets: OpenSecrets): void {
     this.#open.delete(secrets);
     this.#options.watchers.delete(secrets);
-    const key = keyOf(secrets.holder);
+    const key = keyOf(secrets.owner);
     const shared = this.#certificates.get(key);
     if (shared === undefined || !shared.users.delete(secrets) || shared.users.size > 0) return;
     shared.stopForgetting = this.#options.after(keptMs, () => {
       shared.certificate.close();
       this.#certificates.delete(key);
-      this.#count(secrets.holder.identity.text, -1);
+      this.#count(secrets.owner.identity.text, -1);
     });
   }
 
   /** Makes it when this is the proxy's first stream that wants it. Null: this identity has too many. */
   certificateOf(secrets: OpenSecrets): ProxyCertificate | null {
-    const { holder } = secrets;
+    const holder = secrets.owner;
     const key = keyOf(holder);
     let shared = this.#certificates.get(key);
     if (shared === undefined) {
-      holder.use();
+      // Who is refused must not use up a token.
       if (!this.#count(holder.identity.text, 1)) return null;
+      try {
+        this.#takeRate(holder.identity);
+        holder.use();
+      } catch (error) {
+        this.#count(holder.identity.text, -1);
+        throw error;
+      }
       const users = new Set<OpenSecrets>();
-      const reason = { proof: holder.proof, peer: holder.peer };
+      const reason = { proof: holder.proof, peer: holder.peer, holder: secrets.holder };
       const certificate = new ProxyCertificate(this.#options, holder.identity, reason, () => {
         for (const user of [...users]) user.changed();
       });
@@ -118,12 +132,25 @@ export class IssuedSecrets implements SecretSource {
     return shared.certificate;
   }
 
+  /** Only new ones: they are renewed at a pace that we set. */
+  #takeRate(identity: SpiffeId): void {
+    try {
+      this.#options.rate.take(identity, null);
+    } catch (error) {
+      this.#options.metrics.signed('sds', refusalReason(error));
+      throw error;
+    }
+  }
+
   #count(identity: string, change: 1 | -1): boolean {
+    const { maxProxiesOfOne = 1_000, refusalLog } = this.#options;
     const count = (this.#countOf.get(identity) ?? 0) + change;
     if (count > maxProxiesOfOne) {
-      this.#options.log.warn(
-        `${identity} has ${maxProxiesOfOne} proxies with certificates by SDS: one more gets none; does each proxy say another node.id every time?`,
-      );
+      refusalLog
+        .next()
+        ?.warn(
+          `${identity} has ${maxProxiesOfOne} proxies with certificates by SDS: one more gets none; does each proxy say another node.id every time?`,
+        );
       return false;
     }
     if (count <= 0) this.#countOf.delete(identity);
@@ -134,7 +161,8 @@ export class IssuedSecrets implements SecretSource {
 
 /** The secrets of one stream. */
 class OpenSecrets implements StreamSecrets, BundleWatcher {
-  readonly holder: SecretHolder;
+  readonly owner: SecretHolder;
+  readonly holder: string;
   readonly #source: IssuedSecrets;
   #certificate: ProxyCertificate | null = null;
   #wantsRoots = false;
@@ -143,13 +171,14 @@ class OpenSecrets implements StreamSecrets, BundleWatcher {
   #usedAuthority = '';
   #watched = false;
 
-  constructor(source: IssuedSecrets, holder: SecretHolder) {
+  constructor(source: IssuedSecrets, owner: SecretHolder) {
     this.#source = source;
-    this.holder = holder;
+    this.owner = owner;
+    this.holder = `sds-${createHash('sha256').update(keyOf(owner)).digest('hex').slice(0, 32)}`;
   }
 
   get identity(): string {
-    return this.holder.identity.text;
+    return this.owner.identity.text;
   }
 
   /** Who does not ask for the roots has them from somewhere else, and is not waited for; so with the certificate. */
@@ -207,7 +236,7 @@ class OpenSecrets implements StreamSecrets, BundleWatcher {
   }
 
   changed(): void {
-    this.holder.onChange();
+    this.owner.onChange();
   }
 
   close(): void {

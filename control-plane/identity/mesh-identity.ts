@@ -8,6 +8,7 @@ import { CertificateAuthority } from '../../certs/authority/certificate-authorit
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
 import { type AuthorityFiles, readAuthorityFiles } from '../../certs/authority/operator-authority.ts';
 import type { SigningAuthority } from '../../certs/authority/signing-authority.ts';
+import { IdentityFault } from '../../certs/identity-fault.ts';
 import { JoinTokens } from '../../certs/join-token/join-tokens.ts';
 import { LocalToken } from '../../certs/join-token/local-token.ts';
 import { controlPlaneId } from '../../certs/spiffe/control-plane-id.ts';
@@ -24,6 +25,7 @@ import { IdentityService } from './identity-service.ts';
 import { IssuedSecrets } from './issued-secrets.ts';
 import { RotationTimer, rotationTiming } from './rotation-timer.ts';
 import { MeshServerCredentials } from './server-credentials.ts';
+import { type SigningLimits, SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 import { WatchedText } from './watched-text.ts';
 
@@ -33,6 +35,10 @@ export interface MeshIdentityOptions {
   readonly certificateLifetimeMs: number;
   /** The operator's own; null: a root is made here. */
   readonly authorityFiles: AuthorityFiles | null;
+  /** A root made here takes the place of the operator's. Default false. */
+  readonly ownInstead?: boolean;
+  /** Default: the ones in signing-rate.ts. */
+  readonly signingLimits?: SigningLimits;
   readonly federated: readonly FederatedFile[];
   readonly tokenReview: TokenReview | null;
   readonly log: Logger;
@@ -46,8 +52,6 @@ export const localTokenFile = 'local-token';
 export const trustBundleFile = 'trust-bundle.pem';
 
 const checkFilesMs = 5_000;
-/** Who has left is waited for this long, in a root rotation. */
-const maxLingerMs = 10 * 60_000;
 
 export class MeshIdentity {
   readonly authority: CertificateAuthority;
@@ -81,17 +85,19 @@ export class MeshIdentity {
       leafLifetimeMs: certificateLifetimeMs,
       rotationTiming: timing,
       operatorAuthority: this.#readAuthority(),
+      ownInstead: options.ownInstead === true,
     });
     this.bundles = new TrustedBundles(() => this.authority.bundle());
     this.#federated = new FederatedBundles(options.federated, this.bundles, () => this.#trustChanged());
     const local = LocalToken.make(clock);
     this.#localToken = local.token;
     this.joinTokens = new JoinTokens(folder, trustDomain, clock, local.token);
-    this.watchers = new BundleWatchers(nowMs, Math.min(maxLingerMs, certificateLifetimeMs));
+    this.watchers = new BundleWatchers(this.authority.holders, nowMs, certificateLifetimeMs);
     const { authority, bundles, joinTokens, watchers, metrics } = this;
     const { tokenReview } = options;
     const refusalLog = new RefusalLog(log);
     this.refusalLog = refusalLog;
+    const rate = new SigningRate(nowMs, certificateLifetimeMs, options.signingLimits);
     this.authentication = new Authentication({ authority, joinTokens, tokenReview, nowMs });
     this.service = new IdentityService({
       authority,
@@ -100,11 +106,23 @@ export class MeshIdentity {
       tokenReview,
       watchers,
       metrics,
+      rate,
       nowMs,
       log,
       refusalLog,
     });
-    this.secrets = new IssuedSecrets({ authority, bundles, watchers, metrics, log, nowMs, after, random });
+    this.secrets = new IssuedSecrets({
+      authority,
+      bundles,
+      watchers,
+      metrics,
+      log,
+      refusalLog,
+      rate,
+      nowMs,
+      after,
+      random,
+    });
     this.credentials = new MeshServerCredentials(authority, controlPlaneId(trustDomain), { nowMs, after }, (error) =>
       log.error(`cannot renew the control plane's own certificate: ${error.message}; trying again`),
     );
@@ -129,6 +147,19 @@ export class MeshIdentity {
   fileFault(trustDomain: string): string {
     if (trustDomain === this.authority.trustDomain) return this.#authorityText?.fault ?? '';
     return this.#federated.fault(trustDomain);
+  }
+
+  /** Backs out of a root rotation. Throws IdentityFault. */
+  revertRotation(): void {
+    const { state } = this.authority.status();
+    const inFiles = this.#readAuthority();
+    const back = state.phase === 'draining' ? state.old : state.signing;
+    if (inFiles !== null && state.phase !== 'steady' && inFiles.id !== back)
+      throw new IdentityFault(
+        'rotation-state',
+        `the files of --ca-certificate hold the authority ${inFiles.id}, and ${back} would sign again; put that one back into them first, else the rotation would begin anew at the next start`,
+      );
+    this.authority.revert();
   }
 
   /** Looks at the operator's and the federated files. */

@@ -55,6 +55,31 @@ describe('an operator’s root', () => {
     });
   });
 
+  it('is gone back to in a rotation once its files hold it again, and not before', async () => {
+    const first = createRoot('cluster.local', clock);
+    const next = createRoot('cluster.local', clock);
+    doors = await MeshDoors.start({ authorityFiles: write(first) });
+    const revert = () => doors!.admin('POST', '/api/v1/authority/rotate', { revert: true });
+    expect(await revert()).toMatchObject({ status: 409, text: expect.stringContaining('no rotation is under way') });
+    write(next);
+    doors.clock.leap(filesLookedAtMs);
+    expect(await revert()).toMatchObject({
+      status: 409,
+      text: expect.stringContaining(
+        `hold the authority ${next.id}, and ${first.id} would sign again; put that one back`,
+      ),
+    });
+    write(first);
+    expect(JSON.parse((await revert()).text)).toMatchObject({ phase: 'steady', state: `${first.id} signs` });
+    expect(doors.logged).toContain('root rotation, taken back');
+    doors.clock.leap(filesLookedAtMs);
+    expect(trusted()).toBe(1);
+    expect(await doors.admin('POST', '/api/v1/authority/rotate', { revert: true, force: true })).toMatchObject({
+      status: 400,
+      text: expect.stringContaining('one of them'),
+    });
+  });
+
   it('whose files become bad signs on as it was', async () => {
     const files = write(createRoot('cluster.local', clock));
     doors = await MeshDoors.start({ authorityFiles: files });

@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -5,6 +6,8 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { CertificateAuthority } from '../../certs/authority/certificate-authority.ts';
 import { issuingClock } from '../../certs/authority/issuing-clock.ts';
+import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
+import { publicKeyDer } from '../../certs/x509/public-key.ts';
 import { BundleWatchers } from './bundle-watchers.ts';
 import { RotationTimer, rotationTiming } from './rotation-timer.ts';
 
@@ -12,12 +15,20 @@ const dayMs = 24 * 3_600_000;
 let folder = '';
 let nowMs = 0;
 let authority: CertificateAuthority;
-const watchers = new BundleWatchers(() => nowMs, 60_000);
+let watchers: BundleWatchers;
 const timing = rotationTiming(dayMs);
 
 beforeEach(() => {
   folder = mkdtempSync(join(tmpdir(), 'outrigger-rotation-'));
   nowMs = Date.parse('2026-06-01T12:00:00Z');
+  open();
+});
+afterEach(() => {
+  authority.close();
+  rmSync(folder, { recursive: true });
+});
+
+function open(): void {
   authority = new CertificateAuthority({
     folder: join(folder, 'authority'),
     trustDomain: 'td',
@@ -25,11 +36,8 @@ beforeEach(() => {
     rotationTiming: timing,
     operatorAuthority: null,
   });
-});
-afterEach(() => {
-  authority.close();
-  rmSync(folder, { recursive: true });
-});
+  watchers = new BundleWatchers(authority.holders, () => nowMs, dayMs);
+}
 
 function timer(): RotationTimer {
   return new RotationTimer({
@@ -59,6 +67,25 @@ describe('RotationTimer', () => {
     rotation.look();
     expect(authority.status().state.phase).toBe('distributing');
     nowMs += timing.minPhaseMs;
+    rotation.look();
+    expect(authority.status().state.phase).toBe('draining');
+  });
+
+  it('waits after a start for who got a certificate before it, and is not here, until that has expired', () => {
+    const { publicKey } = generateKeyPairSync('ec', { namedCurve: 'prime256v1' });
+    const id = serviceAccountId('td', 'shop', 'orders');
+    const leaf = authority.sign(publicKeyDer(publicKey), id, { proof: 'join_token', peer: '' });
+    authority.rotate();
+    authority.close();
+    open();
+    const rotation = timer();
+    nowMs += 12 * 3_600_000;
+    rotation.look();
+    expect(authority.status().state.phase).toBe('distributing');
+    nowMs = leaf.notAfterMs - 1;
+    rotation.look();
+    expect(authority.status().state.phase).toBe('distributing');
+    nowMs = leaf.notAfterMs;
     rotation.look();
     expect(authority.status().state.phase).toBe('draining');
   });

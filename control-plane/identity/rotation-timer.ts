@@ -50,7 +50,9 @@ export class RotationTimer {
 
   #evidence(): FleetEvidence {
     const { authority, watchers, nowMs, timing } = this.#options;
-    if (nowMs() - this.#startedMs < timing.minPhaseMs) return { holders: 1, withBundle: 0, moved: 0 };
+    // To look at all of them is for rotations only.
+    if (authority.status().state.phase === 'steady' || nowMs() - this.#startedMs < timing.minPhaseMs)
+      return { holders: 1, withBundle: 0, moved: 0 };
     return watchers.evidence(authority.bundle().sequence ?? 0, authority.signingId);
   }
 

@@ -1,6 +1,7 @@
 import { create } from '@bufbuild/protobuf';
 import { pino } from 'pino';
 import { describe, expect, it } from 'vitest';
+import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import { metricsText } from '../admin/metrics-text.ts';
 import type { Model } from '../model/model.ts';
@@ -40,12 +41,18 @@ class Fixture {
   }
 
   connect(node: ProxyNode): ConnectedProxy {
+    const connected = this.connected(node);
+    expect(this.snapshots.add(connected)).toBe('');
+    return connected;
+  }
+
+  connected(node: ProxyNode): ConnectedProxy {
     const session: AdsSession<SotwSubscription> = sotwSession({
       send: () => {},
       nowMs: () => 0,
       flushLater: () => {},
     });
-    const connected: ConnectedProxy = {
+    return {
       node: create(NodeSchema, { id: node.id }),
       proxy: node,
       peer: '',
@@ -55,8 +62,6 @@ class Fixture {
       session,
       snapshot: null,
     };
-    this.snapshots.add(connected);
-    return connected;
   }
 
   /** What waits for its time has it. */
@@ -206,6 +211,27 @@ describe('the snapshots of connected proxies', () => {
       fixture.snapshots.remove(other);
     }
     expect(fixture.snapshots.snapshotCount).toBe(0);
+  });
+
+  it('takes 256 kinds of proxies of one identity, more of these kinds, and another kind when one is gone; and any of others', () => {
+    const fixture = new Fixture();
+    fixture.snapshots.setModel(fixture.model());
+    const identity = serviceAccountId('td', 'shop', 'payments');
+    const kind = (port: number, more: Partial<ProxyNode> = {}): ProxyNode =>
+      proxy('outrigger', { identity, outboundListen: { host: '127.0.0.1', port }, ...more });
+    const all = Array.from({ length: 256 }, (_, index) => fixture.connect(kind(1_000 + index)));
+    const before = fixture.snapshots.proxyCount;
+    const last = fixture.connected(kind(2_000));
+    expect(fixture.snapshots.add(last)).toContain('spiffe://td/ns/shop/sa/payments has 256 proxies here that differ');
+    expect([fixture.snapshots.proxyCount, last.snapshot]).toEqual([before, null]);
+    expect(fixture.snapshots.add(fixture.connected(kind(1_000)))).toBe('');
+    expect(fixture.snapshots.add(fixture.connected(kind(2_000, { identity: null })))).toBe('');
+    fixture.snapshots.setModel(fixture.model([]));
+    fixture.pass();
+    expect(fixture.snapshots.add(last)).not.toBe('');
+    fixture.snapshots.remove(all[1]!);
+    expect(fixture.snapshots.add(last)).toBe('');
+    expect(last.snapshot).not.toBeNull();
   });
 
   it('has nothing of types that it does not serve', () => {

@@ -15,6 +15,9 @@ import { uncertainEndpoints } from './uncertain-endpoints.ts';
 /** Long enough to gather a burst, short enough that nobody waits. */
 const debounceMs = 20;
 
+/** Of one identity: proxies that are not alike, each kind with a snapshot of its own. Replicas are alike unless they listen on different ports. */
+const maxKindsOfOne = 256;
+
 const noResources: ResourceMap = new Map();
 const noNames: ReadonlySet<string> = new Set();
 
@@ -49,6 +52,11 @@ function takesPlaintext({ policies }: Model, proxy: ProxyNode): boolean {
   );
 }
 
+/** Whose kinds are counted; '': of who is not known, and of gRPC clients, which are of one kind in a namespace whoever they are. */
+function kindsOwner({ kind, identity }: ProxyNode): string {
+  return kind === 'grpc' ? '' : (identity?.text ?? '');
+}
+
 /** What proxies of one key are given. */
 interface Shared {
   /** Null: the resources contradict each other, and there are none from before. */
@@ -71,6 +79,8 @@ export class ProxySnapshots implements ProxyRegistry {
   readonly #proxies = new Set<ConnectedProxy>();
   /** By proxyKey, of the current model. */
   #byKey = new Map<string, Shared>();
+  /** How many keys each identity has. */
+  #kindsOf = new Map<string, number>();
   readonly #keyOf = new WeakMap<ConnectedProxy, string>();
   /** Of the current model, while they are held. */
   #uncertain: ReadonlySet<string> | null = null;
@@ -105,9 +115,18 @@ export class ProxySnapshots implements ProxyRegistry {
       .map(({ faults, proxies }) => ({ reason: faults.join('; '), proxies: proxies.size }));
   }
 
-  add(proxy: ConnectedProxy): void {
+  add(proxy: ConnectedProxy): string {
+    const identity = kindsOwner(proxy.proxy);
+    if (
+      this.#model !== null &&
+      (this.#kindsOf.get(identity) ?? 0) >= maxKindsOfOne &&
+      identity !== '' &&
+      !this.#byKey.has(proxyKey(proxy.proxy, this.#model.policies.labelKeys))
+    )
+      return `${identity} has ${maxKindsOfOne} proxies here that differ in what they listen on, call or are labelled with; one more that is like none of them is not taken`;
     this.#proxies.add(proxy);
     if (this.#model !== null) this.#give(proxy);
+    return '';
   }
 
   remove(proxy: ConnectedProxy): void {
@@ -115,7 +134,9 @@ export class ProxySnapshots implements ProxyRegistry {
     const key = this.#keyOf.get(proxy);
     const shared = key === undefined ? undefined : this.#byKey.get(key);
     shared?.proxies.delete(proxy);
-    if (shared?.proxies.size === 0) this.#byKey.delete(key!);
+    if (shared?.proxies.size !== 0) return;
+    this.#byKey.delete(key!);
+    this.#countKind(proxy.proxy, -1);
   }
 
   /** A new model; proxies hear of it after a moment, together with what else changes by then. */
@@ -146,8 +167,16 @@ export class ProxySnapshots implements ProxyRegistry {
     this.#cancelDebounce = null;
     const before = this.#byKey;
     this.#byKey = new Map();
+    this.#kindsOf = new Map();
     this.#uncertain = null;
     for (const proxy of this.#proxies) this.#give(proxy, before);
+  }
+
+  #countKind(proxy: ProxyNode, change: 1 | -1): void {
+    const identity = kindsOwner(proxy);
+    const count = (this.#kindsOf.get(identity) ?? 0) + change;
+    if (count <= 0) this.#kindsOf.delete(identity);
+    else this.#kindsOf.set(identity, count);
   }
 
   #uncertainNow(): ReadonlySet<string> {
@@ -163,6 +192,7 @@ export class ProxySnapshots implements ProxyRegistry {
     if (shared === undefined) {
       shared = this.#share(proxy, before?.get(key));
       this.#byKey.set(key, shared);
+      this.#countKind(proxy.proxy, 1);
     }
     shared.proxies.add(proxy);
     this.#keyOf.set(proxy, key);

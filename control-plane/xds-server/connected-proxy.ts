@@ -22,6 +22,7 @@ export interface ConnectedProxy {
 
 /** Who is told of clients that come and go; gives them their snapshots. */
 export interface ProxyRegistry {
-  add(proxy: ConnectedProxy): void;
+  /** '' when it is taken; else why not, and it is not removed then. */
+  add(proxy: ConnectedProxy): string;
   remove(proxy: ConnectedProxy): void;
 }

@@ -12,11 +12,13 @@ import type {
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
 import { type Caller, callerOf } from '../door/caller.ts';
 import { refusalOf, refusalReason } from '../door/refusal.ts';
+import type { RefusalLog } from '../door/refusal-log.ts';
 import { type ProxyNode, readProxyNode } from '../translate/proxy-node.ts';
 import type { SessionOwner } from './ads-session.ts';
 import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
 import type { SecretSource, StreamSecrets } from './secret-source.ts';
 import { typeOrder } from './served-resource.ts';
+import type { StreamsOfOne } from './streams-of-one.ts';
 import type { OutgoingResponse, Subscription } from './subscription.ts';
 import { UnservedTypes } from './unserved-types.ts';
 
@@ -35,6 +37,8 @@ export interface XdsServiceOptions {
   readonly maxStreamAgeMs: number;
   /** A stream was refused; `reason` is one of our words. */
   readonly onRefused: (reason: string) => void;
+  /** For what one identity can make us refuse again and again. Null: no TLS door, so no identities. */
+  readonly refusalLog: RefusalLog | null;
 }
 
 export type Stream =
@@ -58,6 +62,9 @@ export class StreamHandler implements SessionOwner {
       `proxy ${this.connected!.proxy.id} asks for ${JSON.stringify(typeUrl.slice(0, 200))}, which is not served here: it is told that there is nothing`,
     ),
   );
+  readonly #streams: StreamsOfOne;
+  /** Whose stream it is counted as; '': nobody's. */
+  #countedAs = '';
   #secrets: StreamSecrets | null = null;
   #stopLater: () => void = () => {};
   #ended = false;
@@ -68,8 +75,10 @@ export class StreamHandler implements SessionOwner {
     stream: Stream,
     options: XdsServiceOptions,
     scope: StreamScope,
+    streams: StreamsOfOne,
     encode: (response: OutgoingResponse) => unknown,
   ) {
+    this.#streams = streams;
     this.stream = stream;
     this.#options = options;
     this.#scope = scope;
@@ -125,9 +134,12 @@ export class StreamHandler implements SessionOwner {
         this.#options.onRefused(error.reason);
         return this.refuse(error.message, status.PERMISSION_DENIED);
       }
+      if (!this.#streams.enter(identity.text))
+        return this.#refuseOneMore(`${identity.text} has too many streams at once`);
+      this.#countedAs = identity.text;
       this.#openSecrets(caller, identity, read.proxy.id, peer);
     }
-    this.connected = {
+    const connected: ConnectedProxy = {
       node,
       proxy: { ...read.proxy, identity },
       peer,
@@ -137,12 +149,20 @@ export class StreamHandler implements SessionOwner {
       session: this.session,
       snapshot: null,
     };
+    const fault = this.#scope === 'secrets' ? '' : proxies.add(connected);
+    if (fault !== '') return this.#refuseOneMore(fault);
+    this.connected = connected;
     if (this.#scope === 'secrets') return true;
     log.info(
       `proxy ${read.proxy.id} (${read.proxy.cluster}) connected from ${peer} (${variant}${identity === null ? '' : `, ${identity.text}`})`,
     );
-    proxies.add(this.connected);
     return true;
+  }
+
+  #refuseOneMore(details: string): false {
+    const { onRefused, refusalLog, log } = this.#options;
+    onRefused('too-many-streams-of-one');
+    return this.refuse(details, status.RESOURCE_EXHAUSTED, refusalLog === null ? log : refusalLog.next());
   }
 
   /** Ends the stream when its caller may no more be this proxy. */
@@ -171,8 +191,12 @@ export class StreamHandler implements SessionOwner {
     if (response !== null) this.send(response);
   }
 
-  refuse(details: string, code: status = status.INVALID_ARGUMENT): false {
-    this.#options.log.warn(`ended an xDS stream from ${this.stream.getPeer()}: ${details}`);
+  refuse(
+    details: string,
+    code: status = status.INVALID_ARGUMENT,
+    log: Pick<Logger, 'warn'> | null = this.#options.log,
+  ): false {
+    log?.warn(`ended an xDS stream from ${this.stream.getPeer()}: ${details}`);
     this.stream.emit('error', { code, details });
     this.close();
     return false;
@@ -217,6 +241,7 @@ export class StreamHandler implements SessionOwner {
     this.#stopAge();
     this.#stopLater();
     this.#secrets?.close();
+    if (this.#countedAs !== '') this.#streams.leave(this.#countedAs);
     if (this.connected === null || this.#scope === 'secrets') return;
     this.#options.proxies.remove(this.connected);
     this.#options.log.info(`proxy ${this.connected.proxy.id} disconnected`);

@@ -47,10 +47,12 @@ class FakeStream<Request, Response> extends EventEmitter {
   }
 }
 
-function service() {
+function service(refusal: (id: string) => string = () => '') {
+  const removed: string[] = [];
+  const refused: string[] = [];
   const logged: string[] = [];
   const xds = new XdsService({
-    proxies: { add: () => {}, remove: () => {} },
+    proxies: { add: (proxy) => refusal(proxy.proxy.id), remove: (proxy) => void removed.push(proxy.proxy.id) },
     log: pino({ level: 'warn' }, { write: (line) => void logged.push(line) }),
     nowMs: () => 0,
     wallMs: () => 0,
@@ -61,13 +63,14 @@ function service() {
     identityOf: () => {
       throw new Error('nobody calls by the TLS door here');
     },
-    onRefused: () => {},
+    onRefused: (reason) => void refused.push(reason),
+    refusalLog: null,
   });
   const sotw = new FakeStream<DiscoveryRequest, DiscoveryResponse>();
   const delta = new FakeStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>();
   xds.implementation.streamAggregatedResources(sotw as never);
   xds.implementation.deltaAggregatedResources(delta as never);
-  return { sotw, delta, logged };
+  return { sotw, delta, logged, removed, refused };
 }
 
 describe('a request without a type', () => {
@@ -77,6 +80,17 @@ describe('a request without a type', () => {
     delta.request(create(DeltaDiscoveryRequestSchema, { node }));
     for (const { errors } of [sotw, delta])
       expect(errors).toEqual([{ code: 3, details: expect.stringContaining('type_url: is missing') }]);
+  });
+});
+
+describe('a proxy that is not taken, as its identity has too many', () => {
+  test('is told so with RESOURCE_EXHAUSTED, counted, and not removed', () => {
+    const { sotw, delta, removed, refused } = service((id) => (id === 'a' ? 'one too many' : ''));
+    sotw.request(create(DiscoveryRequestSchema, { node, typeUrl: runtime }));
+    delta.request(create(DeltaDiscoveryRequestSchema, { node: { ...node, id: 'b' }, typeUrl: runtime }));
+    delta.emit('cancelled');
+    expect(sotw.errors).toEqual([{ code: 8, details: 'one too many' }]);
+    expect([delta.errors, removed, refused]).toEqual([[], ['b'], ['too-many-streams-of-one']]);
   });
 });
 

@@ -23,6 +23,7 @@ import {
 import { deltaSession, sotwSession } from './ads-session.ts';
 import type { ServedResource } from './served-resource.ts';
 import { type Stream, StreamHandler, type StreamScope, type XdsServiceOptions } from './stream-handler.ts';
+import { StreamsOfOne } from './streams-of-one.ts';
 import type { OutgoingResponse } from './subscription.ts';
 
 type SotwStream = ServerDuplexStream<DiscoveryRequest, DiscoveryResponse>;
@@ -31,6 +32,7 @@ type DeltaStream = ServerDuplexStream<DeltaDiscoveryRequest, DeltaDiscoveryRespo
 export class XdsService {
   readonly #options: XdsServiceOptions;
   readonly #handlers = new Set<StreamHandler>();
+  readonly #streams = new StreamsOfOne();
 
   constructor(options: XdsServiceOptions) {
     this.#options = options;
@@ -63,7 +65,7 @@ export class XdsService {
   }
 
   #begin(stream: Stream, scope: StreamScope, encode: (response: OutgoingResponse) => unknown): StreamHandler {
-    const handler = new StreamHandler(stream, this.#options, scope, encode);
+    const handler = new StreamHandler(stream, this.#options, scope, this.#streams, encode);
     this.#handlers.add(handler);
     for (const event of ['end', 'cancelled', 'close'] as const) stream.on(event, () => this.#handlers.delete(handler));
     return handler;

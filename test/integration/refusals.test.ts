@@ -71,6 +71,14 @@ describe.concurrent('wrong usage and bad input', () => {
     [['control-plane', '--trust-domain', 'A'], '--trust-domain: "A": the trust domain has characters other than'],
     [['control-plane', '--certificate-lifetime', '1s'], '--certificate-lifetime: 1s is not from 2s to 30d'],
     [['control-plane', '--ca-key', 'x'], '--ca-certificate and --ca-key go together'],
+    [
+      ['control-plane', '--ca-own', '--ca-certificate', 'x', '--ca-key', 'x'],
+      '--ca-own is for a root made here, and --ca-certificate for your own',
+    ],
+    [
+      ['identity', 'rotate', '--force', '--revert'],
+      '--force is the next step of a rotation, and --revert the way back',
+    ],
     [['control-plane', '--federate', 'x'], '--federate: "x" is not TRUST-DOMAIN=FILE'],
     [['control-plane', '--kubernetes-api', 'http://x'], '--kubernetes-api: "http://x" is not https://HOST'],
     [['identity', 'token', 'create', '--service', 'x'], '--service: "x" is not NAMESPACE/NAME'],

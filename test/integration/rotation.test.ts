@@ -217,6 +217,7 @@ describe.concurrent.each(['http1', 'http2'] as const)('rotation under load, %s',
     // Connections had successors, and most of the time nobody shook hands.
     const handshakes = stats.counters.get('cluster.orders.ssl.handshake')!.value;
     expect(handshakes).toBeGreaterThan(protocol === 'http1' ? 8 : 1);
-    expect(handshakes).toBeLessThan(answered / 5);
+    // Some for each certificate, none for each request: how many requests there were depends on the machine.
+    expect(handshakes).toBeLessThan(60);
   });
 });

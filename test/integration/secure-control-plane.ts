@@ -17,6 +17,7 @@ import { BundleWatchers } from '../../control-plane/identity/bundle-watchers.ts'
 import { IdentityMetrics } from '../../control-plane/identity/identity-metrics.ts';
 import { IdentityService } from '../../control-plane/identity/identity-service.ts';
 import { MeshServerCredentials } from '../../control-plane/identity/server-credentials.ts';
+import { SigningRate } from '../../control-plane/identity/signing-rate.ts';
 import { ModelBuilder } from '../../control-plane/model/model-builder.ts';
 import { InstanceStore } from '../../control-plane/registry/instance-store.ts';
 import { Registry } from '../../control-plane/registry/registry.ts';
@@ -48,7 +49,7 @@ export class SecureControlPlane {
   readonly authority: CertificateAuthority;
   readonly joinTokens: JoinTokens;
   readonly identity: IdentityService;
-  readonly #watchers = new BundleWatchers(Date.now, 0);
+  readonly #watchers: BundleWatchers;
   /** Serial number of the client certificate of each call, by method, in order; '' for none. */
   readonly calls: Array<readonly [method: string, serial: string]> = [];
   readonly registry: Registry;
@@ -63,6 +64,7 @@ export class SecureControlPlane {
     const clock = issuingClock(Date.now);
     const folder = join(this.folder, 'authority');
     this.authority = new CertificateAuthority({ folder, trustDomain, clock, operatorAuthority: null });
+    this.#watchers = new BundleWatchers(this.authority.holders, Date.now, 0);
     this.joinTokens = new JoinTokens(folder, trustDomain, clock);
     this.identity = new IdentityService({
       authority: this.authority,
@@ -71,6 +73,7 @@ export class SecureControlPlane {
       tokenReview: null,
       watchers: this.#watchers,
       metrics: new IdentityMetrics(),
+      rate: new SigningRate(Date.now, 24 * 3_600_000),
       refusalLog: new RefusalLog(log),
       nowMs: Date.now,
       log,
@@ -94,6 +97,7 @@ export class SecureControlPlane {
       secrets: null,
       identityOf: () => orders,
       onRefused: () => {},
+      refusalLog: null,
       log,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),

@@ -1,9 +1,10 @@
 /** A running cluster: hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do, and then until its last stream ends. */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
-import type { HttpVersion } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
+import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
@@ -13,11 +14,13 @@ import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '..
 import { remakeAfterMs } from '../transport/connection-life.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import { Bulkhead } from './bulkhead.ts';
+import { ClusterHealth, type ClusterHealthOwner } from './cluster-health.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
-import { HostSet } from './host-set.ts';
+import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
+import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
@@ -51,7 +54,7 @@ export interface ClusterContext {
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
 const chooseAgain = 3;
 
-export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
+export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner {
   readonly config: ClusterConfig;
   readonly hosts: HostSet;
   readonly stats: ClusterStats;
@@ -64,6 +67,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly #clock: Clock;
   readonly #choose: LoadBalancer;
   readonly #transports: HostTransports;
+  readonly #health: ClusterHealth;
+  /** Null: off. */
+  readonly #outlier: OutlierDetector | null;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
@@ -84,7 +90,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.maxConnectionDurationMs = config.maxConnectionDurationMs;
     this.stats = new ClusterStats(context.stats, config.statName);
     this.bulkhead = new Bulkhead(config.limits, this.stats);
-    this.hosts = new HostSet(config.panicThresholdPercent, config.localityWeighted ?? false, context.random);
+    this.#health = new ClusterHealth(config, context, this);
+    this.hosts = this.#health.hosts;
+    this.#outlier = this.#health.outlier;
     this.#choose = createLoadBalancer(config.loadBalancing, context.random);
     this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
@@ -99,18 +107,35 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   setAssignment(assignment: LoadAssignmentConfig | null): void {
     if (assignment === this.#assignment) return;
     this.#assignment = assignment;
-    const { added, removed } = this.hosts.update(assignment);
-    for (const host of removed) {
-      this.#sessions.delete(host.address);
-      host.eachPool((pool) => pool.drain());
-      if (!host.unused) this.#leaving.add(host);
-    }
+    const { added, removed } = this.#health.update(assignment);
+    for (const host of removed) this.#drainHost(host);
     if (!this.#transports.uniform) for (const host of this.hosts.byAddress.values()) this.#chooseTransport(host);
+    if (added.length + removed.length > 0) this.stats.membershipChanges.value++;
+    this.#countHosts();
+  }
+
+  /** The host is gone: its connections finish what they have. */
+  #drainHost(host: RunningHost): void {
+    this.#sessions.delete(host.address);
+    host.eachPool((pool) => pool.drain());
+    if (!host.unused) this.#leaving.add(host);
+  }
+
+  #countHosts(): void {
     const { stats, hosts } = this;
-    if (added.length + removed.length > 0) stats.membershipChanges.value++;
+    hosts.refresh();
     stats.membership.value = hosts.byAddress.size;
     stats.membershipHealthy.value = hosts.healthyCount;
     stats.membershipDegraded.value = hosts.degradedCount;
+    stats.membershipExcluded.value = hosts.excludedCount;
+  }
+
+  // -- told by ClusterHealth --
+
+  onHostRemoved(host: RunningHost): void {
+    this.#drainHost(host);
+    this.stats.membershipChanges.value++;
+    this.#countHosts();
   }
 
   requestStream(
@@ -127,6 +152,13 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return this.#pool(host, downstreamVersion).request(request);
   }
 
+  onResponseHead(host: Host, head: ResponseHead, endStream: boolean): void {
+    const outlier = this.#outlier;
+    if (outlier === null) return;
+    const { outlier: record } = host as RunningHost;
+    if (record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
+  }
+
   onResponse(host: Host, status: number, durationMs: number): void {
     const running = host as RunningHost;
     this.bulkhead.requests.giveBack();
@@ -136,6 +168,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     if (status === 0) {
       this.stats.resetsReceived.value++;
       running.errors++;
+      if (this.#outlier !== null && running.outlier !== null) this.#outlier.onLocalFailure(running.outlier, 503);
       return;
     }
     this.stats.countStatus(status);
@@ -144,9 +177,13 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     else running.successes++;
   }
 
-  onTimeout(host: Host | null, perTry: boolean): void {
+  onTimeout(host: Host | null, perTry: boolean, answered = false): void {
     (perTry ? this.stats.perTryTimeouts : this.stats.timeouts).value++;
-    if (host !== null) (host as RunningHost).timeouts++;
+    if (host === null) return;
+    const running = host as RunningHost;
+    running.timeouts++;
+    if (!answered && this.#outlier !== null && running.outlier !== null)
+      this.#outlier.onLocalFailure(running.outlier, 504);
   }
 
   onLocalReset(): void {
@@ -180,18 +217,21 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    this.#health.close();
     this.#eachPool((pool) => pool.drain());
     if (this.unused) this.#onUnused(this);
   }
 
   destroy(error: ProxyError): void {
     this.#draining = true;
+    this.#health.close();
     this.#eachPool((pool) => pool.destroy(error));
   }
 
   /** Brings gauges and byte counters up to date that are not kept per request. Before statistics are shown, and now and then. */
   collect(): void {
     const { bulkhead, stats } = this;
+    if (!this.#draining) this.#countHosts();
     this.#eachPool((pool) => {
       for (const connection of pool.connections) connection.collectBytes();
     });
@@ -215,6 +255,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 
   #chooseOnce(): RunningHost | null {
     const group = this.hosts.chooseGroup();
+    if (this.hosts.panic) this.stats.healthyPanic.value++;
     return group === null ? null : this.#choose(group);
   }
 
@@ -295,6 +336,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.requestsActive.value++;
     host.activeRequests++;
     host.totalRequests++;
+    if (this.#outlier !== null && host.outlier !== null) this.#outlier.onConnected(host.outlier);
     return true;
   }
 
@@ -316,8 +358,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.maxDurationReached.value++;
   }
 
-  onWaitingFailed(count: number): void {
+  onWaitingFailed(host: RunningHost, count: number, byHost: boolean): void {
     this.stats.pendingFailures.value += count;
+    const outlier = this.#outlier;
+    if (!byHost || outlier === null || host.outlier === null) return;
+    for (let i = 0; i < count; i++) outlier.onLocalFailure(host.outlier, 503);
   }
 
   onWaitingCancelled(): void {
@@ -406,6 +451,12 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.receivedBytes.value += received;
     this.stats.sentBytes.value += sent;
   }
+}
+
+/** A gRPC answer that is over with its head carries its status there: that is what came of it (Envoy). */
+function statusOfWhole(head: ResponseHead): number {
+  const grpcStatus = head.fields.get('grpc-status');
+  return grpcStatus === undefined ? head.status : httpStatusOfGrpc(grpcStatus);
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);

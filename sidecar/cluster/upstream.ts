@@ -3,7 +3,7 @@
  * The router never sees pools, hosts' connections or load balancers.
  */
 import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
-import type { HttpVersion } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 
@@ -50,12 +50,17 @@ export interface Cluster {
     downstreamVersion: HttpVersion,
   ): PendingStream | null;
   /**
-   * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection.
+   * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters; of a reset (0) outlier detection hears too.
    * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away).
    */
   onResponse(host: Host, status: number, durationMs: number): void;
-  /** The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. Beside onResponse, not instead. Optional for fakes. */
-  onTimeout?(host: Host | null, perTry: boolean): void;
+  /** The head of a response came (not an informational one): at this moment the host's health is judged by it, as in Envoy. Before onResponse, not instead. Optional for fakes. */
+  onResponseHead?(host: Host, head: ResponseHead, endStream: boolean): void;
+  /**
+   * The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. `answered`: the head of a response had come, so that it says nothing about the host's health.
+   * Beside onResponse, not instead. Optional for fakes.
+   */
+  onTimeout?(host: Host | null, perTry: boolean, answered?: boolean): void;
   /** The router reset a stream before its response was whole: `upstream_rq_tx_reset`. Beside onResponse. Optional for fakes. */
   onLocalReset?(): void;
   /** Active retries are limited by `limits.maxRetries`: true takes a place (give it back with endRetry). */

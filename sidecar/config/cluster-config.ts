@@ -1,5 +1,6 @@
 /** Our frozen forms of Envoy's Cluster and ClusterLoadAssignment. */
 import type { Http2Options, SocketAddress } from './listener-config.ts';
+import type { OutlierDetectionConfig } from './outlier-config.ts';
 import type { TlsClientConfig } from './tls-config.ts';
 
 export interface ClusterConfig {
@@ -11,8 +12,8 @@ export interface ClusterConfig {
     /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
     | { readonly kind: 'eds'; readonly serviceName: string };
   readonly loadBalancing:
-    | { readonly kind: 'round-robin' }
-    | { readonly kind: 'least-request'; readonly choiceCount: number }
+    | { readonly kind: 'round-robin'; readonly slowStart?: SlowStartConfig }
+    | { readonly kind: 'least-request'; readonly choiceCount: number; readonly slowStart?: SlowStartConfig }
     | { readonly kind: 'random' };
   /** `connect_timeout`, default 5 s in Envoy. */
   readonly connectTimeoutMs: number;
@@ -37,6 +38,22 @@ export interface ClusterConfig {
   readonly panicThresholdPercent: number;
   /** `common_lb_config.locality_weighted_lb_config` is there: localities get traffic by their weights. Absent: weights of localities are not looked at (Envoy). */
   readonly localityWeighted?: boolean;
+  /** `common_lb_config.zone_aware_lb_config.fail_traffic_on_panic`: in panic requests fail (UH), rather than go to any host. Default false. */
+  readonly failTrafficOnPanic?: boolean;
+  /** Absent or null: outlier detection is off. */
+  readonly outlierDetection?: OutlierDetectionConfig | null;
+  /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */
+  readonly closeConnectionsOnHealthFailure?: boolean;
+}
+
+/** Envoy's SlowStartConfig. */
+export interface SlowStartConfig {
+  /** Above 0. */
+  readonly windowMs: number;
+  /** Above 0; default 1: the share grows evenly. */
+  readonly aggression: number;
+  /** Least share of the own weight in per cent; default 10. */
+  readonly minWeightPercent: number;
 }
 
 export interface TransportSocketMatch {

@@ -79,7 +79,7 @@ export class UpstreamRequest implements StreamRequest {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, false);
+    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, false, this.status !== 0);
     this.cluster.onResponse(
       this.host!,
       this.status !== 0 ? this.status : timedOut(error) ? 504 : noOutcome,
@@ -123,6 +123,7 @@ export class UpstreamRequest implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.done) return;
     this.status = head.status;
+    this.cluster.onResponseHead?.(this.host!, head, endStream);
     this.#owner.onUpstreamHead(this, head, endStream);
   }
 

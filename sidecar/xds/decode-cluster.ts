@@ -18,6 +18,8 @@ import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpo
 import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
+import { outlierDetection } from './decode-outlier-detection.ts';
+import { slowStart } from './decode-slow-start.ts';
 import { upstreamTls } from './decode-tls.ts';
 import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
@@ -72,6 +74,11 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       faults,
     ),
     localityWeighted: message.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig',
+    failTrafficOnPanic:
+      message.commonLbConfig?.localityConfigSpecifier.case === 'zoneAwareLbConfig' &&
+      message.commonLbConfig.localityConfigSpecifier.value.failTrafficOnPanic,
+    outlierDetection: outlierDetection(message.outlierDetection, at(path, 'outlier_detection'), faults),
+    closeConnectionsOnHealthFailure: message.closeConnectionsOnHostHealthFailure,
   });
 }
 
@@ -120,6 +127,8 @@ function checkCombinations(message: Cluster, options: HttpProtocolOptions | null
     faults.add(at(path, 'eds_cluster_config'), 'belongs to clusters of type EDS, and this one is STATIC');
   if (message.lbConfig.case === 'leastRequestLbConfig' && message.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST)
     faults.add(at(path, 'least_request_lb_config'), 'belongs to lb_policy LEAST_REQUEST, which is not the one here');
+  if (message.lbConfig.case === 'roundRobinLbConfig' && message.lbPolicy !== Cluster_LbPolicy.ROUND_ROBIN)
+    faults.add(at(path, 'round_robin_lb_config'), 'belongs to lb_policy ROUND_ROBIN, which is not the one here');
   if (options === null) return;
   const upstream = options.upstreamProtocolOptions;
   if (upstream.case === undefined)
@@ -168,12 +177,25 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
 function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterConfig['loadBalancing'] {
   switch (message.lbPolicy) {
     case Cluster_LbPolicy.ROUND_ROBIN:
-      return { kind: 'round-robin' };
+      return {
+        kind: 'round-robin',
+        ...(message.lbConfig.case === 'roundRobinLbConfig'
+          ? slowStart(
+              message.lbConfig.value.slowStartConfig,
+              at(path, 'round_robin_lb_config.slow_start_config'),
+              faults,
+            )
+          : {}),
+      };
     case Cluster_LbPolicy.LEAST_REQUEST: {
-      const choiceCount =
-        message.lbConfig.case === 'leastRequestLbConfig' ? (message.lbConfig.value.choiceCount ?? 2) : 2;
+      const options = message.lbConfig.case === 'leastRequestLbConfig' ? message.lbConfig.value : undefined;
+      const choiceCount = options?.choiceCount ?? 2;
       if (choiceCount < 2) faults.add(at(path, 'least_request_lb_config.choice_count'), 'must be at least 2');
-      return { kind: 'least-request', choiceCount };
+      return {
+        kind: 'least-request',
+        choiceCount,
+        ...slowStart(options?.slowStartConfig, at(path, 'least_request_lb_config.slow_start_config'), faults),
+      };
     }
     case Cluster_LbPolicy.RANDOM:
       return { kind: 'random' };

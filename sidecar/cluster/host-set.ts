@@ -79,6 +79,7 @@ export class HostSet {
       }
     }
     const removed: RunningHost[] = [];
+    // After all are known: a host that moved is none that is gone.
     for (const [address, host] of this.byAddress) {
       if (seen.has(address) || keep(host)) continue;
       this.byAddress.delete(address);

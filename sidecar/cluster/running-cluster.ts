@@ -17,6 +17,7 @@ import { Bulkhead } from './bulkhead.ts';
 import { ClusterHealth, type ClusterHealthOwner } from './cluster-health.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
+import type { HealthChecker } from './health-check/health-checker.ts';
 import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
@@ -70,6 +71,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   readonly #health: ClusterHealth;
   /** Null: off. */
   readonly #outlier: OutlierDetector | null;
+  readonly #checker: HealthChecker | null;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
@@ -93,6 +95,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.#health = new ClusterHealth(config, context, this);
     this.hosts = this.#health.hosts;
     this.#outlier = this.#health.outlier;
+    this.#checker = this.#health.checker;
     this.#choose = createLoadBalancer(config.loadBalancing, context.random);
     this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
@@ -130,7 +133,51 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     stats.membershipExcluded.value = hosts.excludedCount;
   }
 
-  // -- told by ClusterHealth --
+  /** Hosts are known, and each was checked once where the cluster has health checks. */
+  get warm(): boolean {
+    return this.#health.warm;
+  }
+
+  /** Called once it is warm; at once where it is. */
+  whenWarm(onWarm: () => void): void {
+    this.#health.whenWarm(onWarm);
+  }
+
+  // -- asked and told by ClusterHealth, and asked by health checks (ProbeContext) --
+
+  get clusterName(): string {
+    return this.config.name;
+  }
+
+  get used(): boolean {
+    return this.stats.connections.value > 0;
+  }
+
+  probeTarget(host: RunningHost, protocol: 'http1' | 'http2' | 'tcp'): ConnectTarget {
+    const { alpn, transportMatch } = this.config.healthCheck!;
+    const { tls: wanted } =
+      transportMatch === null ? this.#transportOf(host) : this.#transports.of({ ...host.endpoint, transportMatch });
+    const tls = wanted === null ? null : wanted.current();
+    const { address = null, port = 0 } = host.endpoint.healthCheck ?? {};
+    const at = address ?? host;
+    const offered = alpn.length > 0 ? alpn : protocol === 'tcp' ? tls?.alpn : alpnOf(tls?.alpn ?? noAlpn, protocol);
+    return {
+      host: at.host,
+      port: port !== 0 ? port : at.port !== 0 ? at.port : host.port,
+      pipePath: at.pipePath ?? '',
+      tls,
+      alpn: tls === null ? noAlpn : (offered ?? noAlpn),
+      session: null,
+      unavailable: wanted !== null && tls === null ? wanted.missing() : '',
+      timeoutMs: 0,
+      clock: this.#clock,
+      wheel: this.wheel,
+    };
+  }
+
+  createProbeCodec(protocol: 'http1' | 'http2', socket: Socket, owner: ClientConnectionOwner): ClientConnection {
+    return this.#context.createCodec(protocol, socket, owner, this.config);
+  }
 
   onHostRemoved(host: RunningHost): void {
     this.#drainHost(host);
@@ -154,9 +201,10 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
 
   onResponseHead(host: Host, head: ResponseHead, endStream: boolean): void {
     const outlier = this.#outlier;
-    if (outlier === null) return;
     const { outlier: record } = host as RunningHost;
-    if (record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
+    if (outlier !== null && record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
+    if (this.#checker !== null && head.fields.has('x-envoy-immediate-health-check-fail'))
+      this.#checker.failNow(host as RunningHost);
   }
 
   onResponse(host: Host, status: number, durationMs: number): void {
@@ -392,6 +440,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
       alpn: tls === null ? noAlpn : alpnOf(tls.alpn, pool.protocol),
       session: this.#sessions.get(address) ?? null,
       unavailable: wanted !== null && tls === null ? wanted.missing() : '',
+      keepAlive: this.config.tcpKeepAlive ?? null,
       timeoutMs: this.config.connectTimeoutMs,
       clock: this.#clock,
       wheel: this.wheel,

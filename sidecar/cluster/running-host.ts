@@ -2,7 +2,7 @@
 import type { EndpointConfig, LocalityConfig } from '../config/cluster-config.ts';
 import type { SocketAddress } from '../config/listener-config.ts';
 import type { ConnectionPool } from './connection-pool.ts';
-import { isDegraded, isExcluded, isHealthy, withEdsHealth } from './host-health.ts';
+import { isDegraded, isExcluded, isHealthy, pendingRemoval, withEdsHealth } from './host-health.ts';
 import type { HostTransport } from './host-transport.ts';
 import { IdleLearning } from './idle-learning.ts';
 import type { HostRecord } from './outlier/host-record.ts';
@@ -58,7 +58,7 @@ export class RunningHost implements Host {
     this.endpoint = endpoint;
     this.locality = locality;
     this.weight = Math.max(1, endpoint.weight);
-    this.health = withEdsHealth(this.health, endpoint.health);
+    this.health = withEdsHealth(this.health & ~pendingRemoval, endpoint.health);
   }
 
   get healthy(): boolean {

@@ -1,4 +1,5 @@
 /** Our frozen forms of Envoy's Cluster and ClusterLoadAssignment. */
+import type { HealthCheckConfig } from './health-check-config.ts';
 import type { Http2Options, SocketAddress } from './listener-config.ts';
 import type { OutlierDetectionConfig } from './outlier-config.ts';
 import type { TlsClientConfig } from './tls-config.ts';
@@ -42,8 +43,36 @@ export interface ClusterConfig {
   readonly failTrafficOnPanic?: boolean;
   /** Absent or null: outlier detection is off. */
   readonly outlierDetection?: OutlierDetectionConfig | null;
+  /** Absent or null: hosts are not checked. */
+  readonly healthCheck?: HealthCheckConfig | null;
+  /** `common_lb_config.ignore_new_hosts_until_first_hc`: they do not count as unhealthy until then. Default false. */
+  readonly ignoreNewHostsUntilChecked?: boolean;
+  /** `ignore_health_on_host_removal`: a host that is gone from the assignment goes at once. Default: one that passes its health checks stays until it fails one (Envoy). */
+  readonly ignoreHealthOnRemoval?: boolean;
+  /** `upstream_connection_options.tcp_keepalive`; absent or null: off. */
+  readonly tcpKeepAlive?: TcpKeepAliveConfig | null;
   /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */
   readonly closeConnectionsOnHealthFailure?: boolean;
+}
+
+/** Envoy's TcpKeepalive. 0: Linux's default (7200 s, 75 s, 9). */
+export interface TcpKeepAliveConfig {
+  /** Idle for so long before the first probe. */
+  readonly idleMs: number;
+  readonly intervalMs: number;
+  /** Probes without an answer until the connection counts as dead. */
+  readonly probes: number;
+}
+
+/** `health_check_config` of an endpoint. */
+export interface EndpointCheckConfig {
+  /** Where it is checked; null: where it serves. Port 0: the serving port. */
+  readonly address: SocketAddress | null;
+  readonly port: number;
+  /** '': what the check says. */
+  readonly hostname: string;
+  /** It is not checked, and counts as healthy by checks. */
+  readonly disabled: boolean;
 }
 
 /** Envoy's SlowStartConfig. */
@@ -94,6 +123,8 @@ export interface EndpointConfig {
   readonly hostname: string;
   /** Flat `envoy.lb` and other metadata are not used for routing yet; kept for dumps as `namespace.key` → text. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Absent: it is checked as the cluster says. */
+  readonly healthCheck?: EndpointCheckConfig;
   /** Metadata `envoy.transport_socket_match`: JSON text by key. Absent: there is none. */
   readonly transportMatch?: Readonly<Record<string, string>>;
 }

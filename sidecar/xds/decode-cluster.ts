@@ -18,8 +18,11 @@ import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpo
 import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
+import { endpointCheck, healthCheck } from './decode-health-check.ts';
+import { jsonTexts } from './decode-metadata-text.ts';
 import { outlierDetection } from './decode-outlier-detection.ts';
 import { slowStart } from './decode-slow-start.ts';
+import { tcpKeepAlive } from './decode-tcp-keepalive.ts';
 import { upstreamTls } from './decode-tls.ts';
 import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
@@ -78,6 +81,14 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       message.commonLbConfig?.localityConfigSpecifier.case === 'zoneAwareLbConfig' &&
       message.commonLbConfig.localityConfigSpecifier.value.failTrafficOnPanic,
     outlierDetection: outlierDetection(message.outlierDetection, at(path, 'outlier_detection'), faults),
+    healthCheck: healthCheck(message.healthChecks, at(path, 'health_checks'), faults),
+    ignoreNewHostsUntilChecked: message.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
+    ignoreHealthOnRemoval: message.ignoreHealthOnHostRemoval,
+    tcpKeepAlive: tcpKeepAlive(
+      message.upstreamConnectionOptions?.tcpKeepalive,
+      at(path, 'upstream_connection_options.tcp_keepalive'),
+      faults,
+    ),
     closeConnectionsOnHealthFailure: message.closeConnectionsOnHostHealthFailure,
   });
 }
@@ -100,24 +111,6 @@ function transportMatches(
       return { name, match: jsonTexts(match), tls: upstreamTls(transportSocket, at(here, 'transport_socket'), faults) };
     }),
   };
-}
-
-/** A Struct as JSON text by key: equal texts are equal values. */
-function jsonTexts(values: Readonly<Record<string, unknown>> | undefined): Record<string, string> {
-  const texts = Object.create(null) as Record<string, string>;
-  for (const [key, value] of Object.entries(values ?? {})) texts[key] = JSON.stringify(sorted(value));
-  return texts;
-}
-
-/** Keys of objects in one order. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
 }
 
 /** What is right by itself and says nothing here, or contradicts something beside it: refused rather than passed over. */
@@ -375,6 +368,7 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, pipes
     health: health(message.healthStatus),
     hostname: endpoint?.hostname ?? '',
     metadata,
+    ...endpointCheck(endpoint?.healthCheckConfig, at(path, 'endpoint.health_check_config'), faults),
     ...(transportMatch === undefined ? {} : { transportMatch: jsonTexts(transportMatch) }),
   };
 }

@@ -182,6 +182,10 @@ export class ClusterHealth implements OutlierOwner, HealthCheckerOwner, TimerTar
     wheel.disarm(this.#slowEnd);
     this.outlier?.close();
     this.checker?.close();
+    // Nobody waits for what will not come.
+    const told = this.#onWarm;
+    this.#onWarm = [];
+    for (const onWarm of told) onWarm();
   }
 
   onTimer(timer: WheelTimer): void {

@@ -126,7 +126,10 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
 
   /** Resolves once every host of the clusters that are there now was checked, where they have health checks and hosts. At once when none has. */
   async hostsChecked(): Promise<void> {
-    const checked = [...this.#clusters.values()].filter(({ config }) => (config.healthCheck ?? null) !== null);
+    // Those whose hosts are yet to come have nobody to check.
+    const checked = [...this.#clusters.values()].filter(
+      ({ config }) => (config.healthCheck ?? null) !== null && config.discovery.kind === 'static',
+    );
     await Promise.all(checked.map((cluster) => new Promise<void>((resolve) => cluster.whenWarm(resolve))));
   }
 
@@ -137,14 +140,17 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
 
   /** The process is ending: connections close as they become idle. Streams can still be asked for. */
   drain(): void {
-    for (const cluster of [...this.#clusters.values(), ...this.#warming.values()]) cluster.drain();
+    const clusters = [...this.#clusters.values(), ...this.#warming.values()];
+    this.#warming = new Map();
+    for (const cluster of clusters) cluster.drain();
   }
 
   /** Ends every connection; streams get `error`. */
   destroyAll(error: ProxyError = shuttingDown): void {
     this.#context.wheel.disarm(this.#timer);
-    for (const cluster of [...this.#clusters.values(), ...this.#warming.values(), ...this.#leaving])
-      cluster.destroy(error);
+    const clusters = [...this.#clusters.values(), ...this.#warming.values(), ...this.#leaving];
+    this.#warming = new Map();
+    for (const cluster of clusters) cluster.destroy(error);
   }
 
   /** Brings byte counters and our own gauges up to date: call it before statistics are shown. */

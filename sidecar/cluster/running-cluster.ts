@@ -22,6 +22,7 @@ import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
+import { PeakEwma } from './peak-ewma.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
 import type { Cluster, Host, LoadBalancerContext, PendingStream, StreamRequest } from './upstream.ts';
@@ -67,6 +68,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   readonly #context: ClusterContext;
   readonly #clock: Clock;
   readonly #choose: LoadBalancer;
+  readonly #peakEwma: PeakEwma | null;
   readonly #transports: HostTransports;
   readonly #health: ClusterHealth;
   /** Null: off. */
@@ -96,7 +98,10 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.hosts = this.#health.hosts;
     this.#outlier = this.#health.outlier;
     this.#checker = this.#health.checker;
-    this.#choose = createLoadBalancer(config.loadBalancing, context.random);
+    const { loadBalancing } = config;
+    this.#peakEwma =
+      loadBalancing.kind === 'peak-ewma' ? new PeakEwma(loadBalancing, context.clock, context.random) : null;
+    this.#choose = createLoadBalancer(loadBalancing, context.random, this.#peakEwma);
     this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
   }
@@ -199,7 +204,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     return this.#pool(host, downstreamVersion).request(request);
   }
 
-  onResponseHead(host: Host, head: ResponseHead, endStream: boolean): void {
+  onResponseHead(host: Host, head: ResponseHead, endStream: boolean, askedMs = -1): void {
+    if (this.#peakEwma !== null && askedMs >= 0) {
+      const status = endStream ? statusOfWhole(head) : head.status;
+      this.#peakEwma.observe(host as RunningHost, status, this.#clock.nowMs() - askedMs);
+    }
     const outlier = this.#outlier;
     const { outlier: record } = host as RunningHost;
     if (outlier !== null && record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
@@ -216,6 +225,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     if (status === 0) {
       this.stats.resetsReceived.value++;
       running.errors++;
+      this.#peakEwma?.observe(running, 0, -1);
       if (this.#outlier !== null && running.outlier !== null) this.#outlier.onLocalFailure(running.outlier, 503);
       return;
     }
@@ -230,6 +240,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     if (host === null) return;
     const running = host as RunningHost;
     running.timeouts++;
+    if (!answered) this.#peakEwma?.observe(running, 0, -1);
     if (!answered && this.#outlier !== null && running.outlier !== null)
       this.#outlier.onLocalFailure(running.outlier, 504);
   }
@@ -409,6 +420,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   onWaitingFailed(host: RunningHost, count: number, byHost: boolean): void {
     this.stats.pendingFailures.value += count;
     const outlier = this.#outlier;
+    if (byHost) this.#peakEwma?.observe(host, 0, -1);
     if (!byHost || outlier === null || host.outlier === null) return;
     for (let i = 0; i < count; i++) outlier.onLocalFailure(host.outlier, 503);
   }

@@ -31,6 +31,9 @@ export class RunningHost implements Host {
   outlier: HostRecord | null = null;
   /** When its slow start began; -Infinity: it had none. */
   slowSinceMs = -Infinity;
+  /** Average of the latency that its answers had, and when that was; 0: not known. Kept by peak-ewma.ts. */
+  latencyMs = 0;
+  latencyAtMs = 0;
   /** For /clusters. */
   activeRequests = 0;
   totalRequests = 0;

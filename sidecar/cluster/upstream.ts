@@ -54,8 +54,8 @@ export interface Cluster {
    * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away).
    */
   onResponse(host: Host, status: number, durationMs: number): void;
-  /** The head of a response came (not an informational one): at this moment the host's health is judged by it, as in Envoy. Before onResponse, not instead. Optional for fakes. */
-  onResponseHead?(host: Host, head: ResponseHead, endStream: boolean): void;
+  /** The head of a response came (not an informational one): at this moment the host's health is judged by it, as in Envoy. `askedMs`: when it was asked for, for balancers by latency; absent: not known. Before onResponse, not instead. Optional for fakes. */
+  onResponseHead?(host: Host, head: ResponseHead, endStream: boolean, askedMs?: number): void;
   /**
    * The router gave a request up for time: `upstream_rq_timeout`, or `_per_try_timeout`. `answered`: the head of a response had come, so that it says nothing about the host's health.
    * Beside onResponse, not instead. Optional for fakes.

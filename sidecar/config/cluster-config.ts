@@ -15,7 +15,8 @@ export interface ClusterConfig {
   readonly loadBalancing:
     | { readonly kind: 'round-robin'; readonly slowStart?: SlowStartConfig }
     | { readonly kind: 'least-request'; readonly choiceCount: number; readonly slowStart?: SlowStartConfig }
-    | { readonly kind: 'random' };
+    | { readonly kind: 'random' }
+    | PeakEwmaConfig;
   /** `connect_timeout`, default 5 s in Envoy. */
   readonly connectTimeoutMs: number;
   /** TLS handshake included in connect timeout, as in Envoy. */
@@ -73,6 +74,16 @@ export interface EndpointCheckConfig {
   readonly hostname: string;
   /** It is not checked, and counts as healthy by checks. */
   readonly disabled: boolean;
+}
+
+/** `outrigger.load_balancing.v1.PeakEwma`. */
+export interface PeakEwmaConfig {
+  readonly kind: 'peak-ewma';
+  /** After so long, a third of what was measured is left. */
+  readonly decayMs: number;
+  /** An error counts as an answer that took at least so long; 0: as any answer. */
+  readonly errorPenaltyMs: number;
+  readonly choiceCount: number;
 }
 
 /** Envoy's SlowStartConfig. */

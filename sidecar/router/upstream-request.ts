@@ -123,7 +123,7 @@ export class UpstreamRequest implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.done) return;
     this.status = head.status;
-    this.cluster.onResponseHead?.(this.host!, head, endStream);
+    this.cluster.onResponseHead?.(this.host!, head, endStream, this.#startMs);
     this.#owner.onUpstreamHead(this, head, endStream);
   }
 

@@ -59,6 +59,38 @@ describe('a cluster', () => {
     });
   });
 
+  it('takes a list of load balancing policies by its first; one for other clients may stand behind it', () => {
+    const policy = (typeName: string, fields: object = {}): object => ({
+      typed_extension_config: {
+        name: typeName,
+        typed_config: { '@type': `type.googleapis.com/${typeName}`, ...fields },
+      },
+    });
+    const lb = 'envoy.extensions.load_balancing_policies';
+    const least = policy(`${lb}.least_request.v3.LeastRequest`, { choice_count: 3 });
+    const chosen = (...policies: object[]): unknown => {
+      const { value, faults } = cluster({ load_balancing_policy: { policies } });
+      return faults.length > 0 ? faults.join('\n') : value!.loadBalancing;
+    };
+    expect(chosen(policy('outrigger.load_balancing.v1.PeakEwma', { decay_time: '5s' }), least)).toEqual({
+      kind: 'peak-ewma',
+      decayMs: 5_000,
+      errorPenaltyMs: 1_000,
+      choiceCount: 2,
+    });
+    expect(chosen(least)).toEqual({ kind: 'least-request', choiceCount: 3 });
+    const slow_start_config = { slow_start_window: '60s' };
+    expect(chosen(policy(`${lb}.round_robin.v3.RoundRobin`, { slow_start_config }))).toEqual({
+      kind: 'round-robin',
+      slowStart: { windowMs: 60_000, aggression: 1, minWeightPercent: 10 },
+    });
+    expect(chosen(policy(`${lb}.random.v3.Random`))).toEqual({ kind: 'random' });
+    expect(chosen()).toContain('is not a load balancer that is supported');
+    expect(chosen(policy('outrigger.load_balancing.v1.PeakEwma', { choice_count: 1 }))).toContain(
+      'choice_count: 1 is not between 2 and 64',
+    );
+  });
+
   it('takes slow start of both balancers, and fail_traffic_on_panic', () => {
     const slow_start_config = { slow_start_window: '60s', min_weight_percent: { value: 5 } };
     const slowStart = { windowMs: 60_000, aggression: 1, minWeightPercent: 5 };

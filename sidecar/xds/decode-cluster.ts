@@ -19,9 +19,9 @@ import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { endpointCheck, healthCheck } from './decode-health-check.ts';
+import { loadBalancing } from './decode-load-balancing.ts';
 import { jsonTexts } from './decode-metadata-text.ts';
 import { outlierDetection } from './decode-outlier-detection.ts';
-import { slowStart } from './decode-slow-start.ts';
 import { tcpKeepAlive } from './decode-tcp-keepalive.ts';
 import { upstreamTls } from './decode-tls.ts';
 import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
@@ -165,40 +165,6 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   }
   faults.add(at(path, 'type'), `${Cluster_DiscoveryType[kind]} is not supported; see docs/xds-support.md`);
   return empty;
-}
-
-function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterConfig['loadBalancing'] {
-  switch (message.lbPolicy) {
-    case Cluster_LbPolicy.ROUND_ROBIN:
-      return {
-        kind: 'round-robin',
-        ...(message.lbConfig.case === 'roundRobinLbConfig'
-          ? slowStart(
-              message.lbConfig.value.slowStartConfig,
-              at(path, 'round_robin_lb_config.slow_start_config'),
-              faults,
-            )
-          : {}),
-      };
-    case Cluster_LbPolicy.LEAST_REQUEST: {
-      const options = message.lbConfig.case === 'leastRequestLbConfig' ? message.lbConfig.value : undefined;
-      const choiceCount = options?.choiceCount ?? 2;
-      if (choiceCount < 2) faults.add(at(path, 'least_request_lb_config.choice_count'), 'must be at least 2');
-      return {
-        kind: 'least-request',
-        choiceCount,
-        ...slowStart(options?.slowStartConfig, at(path, 'least_request_lb_config.slow_start_config'), faults),
-      };
-    }
-    case Cluster_LbPolicy.RANDOM:
-      return { kind: 'random' };
-    default:
-      faults.add(
-        at(path, 'lb_policy'),
-        `${Cluster_LbPolicy[message.lbPolicy] ?? message.lbPolicy} is not supported; see docs/xds-support.md`,
-      );
-      return { kind: 'round-robin' };
-  }
 }
 
 function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {

@@ -1,12 +1,15 @@
-/** Cluster.SlowStartConfig → SlowStartConfig. */
+/** Both of Envoy's SlowStartConfig messages (of clusters, of load balancing policies) → SlowStartConfig. */
 import type { SlowStartConfig } from '../config/cluster-config.ts';
 import type { Cluster_SlowStartConfig } from './api/envoy/config/cluster/v3/cluster_pb.js';
 import { bounded, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
+/** What the two messages have alike. */
+type SlowStartMessage = Pick<Cluster_SlowStartConfig, 'slowStartWindow' | 'aggression' | 'minWeightPercent'>;
+
 /** Nothing when it is not there, or its window is 0, which switches it off (Envoy). */
 export function slowStart(
-  message: Cluster_SlowStartConfig | undefined,
+  message: SlowStartMessage | undefined,
   path: string,
   faults: Faults,
 ): { readonly slowStart: SlowStartConfig } | Record<never, never> {

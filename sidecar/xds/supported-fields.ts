@@ -7,6 +7,7 @@ type FieldNotes = Readonly<Record<string, string>>;
 
 const config = 'envoy.config';
 const http = 'envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager';
+const lb = 'envoy.extensions.load_balancing_policies';
 const tls = 'envoy.extensions.transport_sockets.tls.v3';
 
 const headerOptions: FieldNotes = {
@@ -485,7 +486,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     eds_cluster_config: '',
     connect_timeout: 'default 5 s; above 0, at most 24 h',
     per_connection_buffer_limit_bytes: 'default 1 MiB',
-    lb_policy: 'ROUND_ROBIN, LEAST_REQUEST, RANDOM',
+    lb_policy: 'ROUND_ROBIN, LEAST_REQUEST, RANDOM; not looked at where load_balancing_policy is there',
+    load_balancing_policy: 'the first policy; PeakEwma (ours), LeastRequest, RoundRobin, Random',
     least_request_lb_config: '',
     load_assignment: '',
     circuit_breakers: 'threshold of priority DEFAULT',
@@ -507,6 +509,21 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster.EdsClusterConfig`]: { eds_config: 'only ads', service_name: '' },
   [`${config}.cluster.v3.Cluster.TransportSocketMatch`]: { name: '', match: '', transport_socket: '' },
   [`${config}.cluster.v3.Cluster.LeastRequestLbConfig`]: { choice_count: '', slow_start_config: '' },
+  [`${config}.cluster.v3.LoadBalancingPolicy`]: { policies: '' },
+  [`${config}.cluster.v3.LoadBalancingPolicy.Policy`]: { typed_extension_config: '' },
+  [`${lb}.least_request.v3.LeastRequest`]: { choice_count: '', slow_start_config: '' },
+  [`${lb}.round_robin.v3.RoundRobin`]: { slow_start_config: '' },
+  [`${lb}.random.v3.Random`]: {},
+  [`${lb}.common.v3.SlowStartConfig`]: {
+    slow_start_window: 'at most 24 h; 0: off',
+    aggression: 'above 0, at most 1000',
+    min_weight_percent: '',
+  },
+  'outrigger.load_balancing.v1.PeakEwma': {
+    decay_time: 'default 10 s; 1 ms to 24 h',
+    error_penalty: 'default 1 s; 0: errors count as any answer',
+    choice_count: 'default 2; 2 to 64',
+  },
   [`${config}.cluster.v3.Cluster.RoundRobinLbConfig`]: { slow_start_config: '' },
   [`${config}.cluster.v3.Cluster.SlowStartConfig`]: {
     slow_start_window: 'at most 24 h; 0: off',

@@ -14,7 +14,13 @@ import { HealthCheckStats } from './health-check/health-check-stats.ts';
 import { HealthChecker, type HealthCheckerOwner } from './health-check/health-checker.ts';
 import type { CheckOutcome } from './health-check/host-check.ts';
 import type { ProbeContext } from './health-check/probe.ts';
-import { failedActiveCheck, failedEdsHealth, failedOutlierCheck, pendingRemoval } from './host-health.ts';
+import {
+  activeCheckFlags,
+  failedActiveCheck,
+  failedEdsHealth,
+  failedOutlierCheck,
+  pendingRemoval,
+} from './host-health.ts';
 import { HostSet, type HostSetChange } from './host-set.ts';
 import type { HostRecord } from './outlier/host-record.ts';
 import { OutlierDetector, type OutlierOwner } from './outlier/outlier-detector.ts';
@@ -91,6 +97,7 @@ export class ClusterHealth implements OutlierOwner, HealthCheckerOwner, TimerTar
     const change = hosts.update(assignment, (host) => this.#keep(host));
     for (const host of change.removed) this.#forget(host);
     for (const host of change.added) this.#watch(host, first);
+    if (this.checker !== null) this.#rewatch(this.checker);
     if (this.checker !== null && change.added.length > 0) hosts.invalidate();
     if (this.#unchecked === null && assignment !== null) {
       this.#unchecked = new Set(change.added.filter((host) => this.checker?.watches(host) === true));
@@ -141,6 +148,23 @@ export class ClusterHealth implements OutlierOwner, HealthCheckerOwner, TimerTar
     // With checks it begins when one passes.
     if (this.checker !== null && host.endpoint.healthCheck?.disabled !== true) this.checker.add(host);
     else if (!first) this.#beginSlowly(host);
+  }
+
+  /** Whether it is checked may change for a host that stays (`disable_active_health_check`). */
+  #rewatch(checker: HealthChecker): void {
+    for (const host of this.hosts.byAddress.values()) {
+      const wanted = host.endpoint.healthCheck?.disabled !== true;
+      if (this.#closed || checker.watches(host) === wanted) continue;
+      if (wanted) {
+        checker.add(host);
+        checker.start(host);
+      } else {
+        checker.remove(host);
+        host.health &= ~activeCheckFlags;
+        if (this.#unchecked?.delete(host) === true) this.#warmIfChecked();
+      }
+      this.hosts.invalidate();
+    }
   }
 
   /** A host that is gone from the assignment stays while it passes its health checks (Envoy): discovery may be wrong. */

@@ -19,6 +19,10 @@ export const excludedByImmediateFailure = 0x80;
 export const activeCheckTimedOut = 0x100;
 export const edsDraining = 0x200;
 
+/** What active health checks say. */
+export const activeCheckFlags =
+  failedActiveCheck | degradedActiveCheck | pendingActiveCheck | excludedByImmediateFailure | activeCheckTimedOut;
+
 const unhealthy = failedActiveCheck | failedOutlierCheck | failedEdsHealth | edsDraining;
 const degraded = degradedActiveCheck | degradedEdsHealth;
 /** Such hosts do not count when the share of healthy hosts is worked out. */

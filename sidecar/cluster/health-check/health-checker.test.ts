@@ -228,6 +228,17 @@ describe('health checks of a cluster', () => {
     expect(bench.connecting().map(({ target }) => `${target.host}:${target.port}`)).toEqual(['10.0.0.1:8080']);
   });
 
+  it('a host that is not to be checked any more is not, and the other way round', () => {
+    const bench = new Bench(checkConfig(), 1);
+    const other = { address: null, port: 0, hostname: '', disabled: true };
+    bench.cluster.setAssignment(assignment(locality([endpoint('10.0.0.0:80', { healthCheck: other })])));
+    expect([bench.flags(), bench.connecting().length, bench.cluster.warm]).toEqual(['healthy', 0, true]);
+    bench.assign(1);
+    expect([bench.flags(), bench.connecting().length]).toEqual(['/failed_active_hc', 1]);
+    bench.connecting()[0]!.connect();
+    expect([bench.flags(), bench.stat('healthy')]).toEqual(['healthy', 1]);
+  });
+
   it('leaves no timer and no connection behind when the cluster drains', () => {
     const bench = new Bench(checkConfig(), 3);
     bench.connecting()[0]!.connect();

@@ -31,6 +31,9 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/filters/http/router/v3/router.proto',
   'envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager.proto',
   'envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector.proto',
+  'envoy/extensions/load_balancing_policies/least_request/v3/least_request.proto',
+  'envoy/extensions/load_balancing_policies/random/v3/random.proto',
+  'envoy/extensions/load_balancing_policies/round_robin/v3/round_robin.proto',
   'envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs.proto',
   'envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts.proto',
   'envoy/extensions/retry/host/previous_hosts/v3/previous_hosts.proto',
@@ -40,5 +43,6 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/upstreams/http/v3/http_protocol_options.proto',
   'health/v1/health.proto',
   'outrigger/identity/v1/identity.proto',
+  'outrigger/load_balancing/v1/peak_ewma.proto',
   'outrigger/registry/v1/registry.proto',
 ];

@@ -257,14 +257,20 @@ export class Sidecar implements AdminContext {
     this.#identity.start();
   }
 
-  /** Listeners open once the secrets that come by SDS are here, or have had their time (Envoy's init manager); the services that give them are reached through the clusters. */
+  /**
+   * Listeners open once the secrets that come by SDS are here, or have had their time, and every host that is checked was checked once (Envoy's init manager); the services that give secrets are
+   * reached through the clusters.
+   */
   async #applyStatic(configuration: Configuration): Promise<void> {
-    if (refersToServices(configuration)) {
-      this.#published.apply({ ...configuration, listeners: new Map() });
+    const secrets = refersToServices(configuration);
+    const checks = [...configuration.clusters.values()].some(({ value }) => (value.healthCheck ?? null) !== null);
+    if (secrets || checks) this.#published.apply({ ...configuration, listeners: new Map() });
+    if (secrets) {
       this.#secretServices.want(configurationSecrets(configuration));
       await this.#secretServices.allSettled();
-      if (this.#stopped) return;
     }
+    if (checks) await this.clusters.hostsChecked();
+    if (this.#stopped) return;
     this.#published.apply(configuration);
   }
 

@@ -18,6 +18,7 @@ import { StatStore } from '../stats/stat-store.ts';
 import { caPem, orders, storefront } from '../transport/test/certificates.ts';
 import { ClusterManager } from './cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster-status.ts';
+import { checkConfig } from './health-check/test/check-config.ts';
 import { fetchOver } from './test/fetch-over.ts';
 import {
   assignment,
@@ -134,6 +135,31 @@ describe('ClusterManager', () => {
     expect(requests.map(({ finished }) => finished)).toEqual([true, true]);
     expect(upstream.wheel.armedCount).toBe(0);
     expect(clusters.leavingCount).toBe(0);
+  });
+
+  it('a changed cluster with health checks takes over once its hosts were checked; until then the one before serves', () => {
+    const { upstream, clusters } = manager();
+    const config = clusterConfig({ healthCheck: checkConfig() });
+    clusters.apply(configuration([config]));
+    for (const transport of upstream.transports) transport.connect();
+    const first = clusters.cluster('payments');
+    const changed = { ...config, connectTimeoutMs: 2_000 };
+    clusters.apply(configuration([changed]));
+    expect(clusters.cluster('payments')).toBe(first);
+    // What did not change goes on warming.
+    clusters.apply(configuration([changed]));
+    expect(clusters.cluster('payments')).toBe(first);
+    for (const transport of upstream.transports) transport.fail();
+    expect(clusters.cluster('payments')!.config).toBe(changed);
+    // One that is changed again before it was warm is never used.
+    clusters.apply(configuration([{ ...config, connectTimeoutMs: 3_000 }]));
+    const last = { ...config, connectTimeoutMs: 4_000 };
+    clusters.apply(configuration([last]));
+    for (const transport of upstream.transports) transport.connect();
+    expect(clusters.cluster('payments')!.config).toBe(last);
+    expect(clusters.leavingCount).toBe(0);
+    clusters.apply(configuration([]));
+    expect(upstream.stats.gauges.get('cluster.payments.health_check.healthy')).toBeUndefined();
   });
 
   it('shows what /clusters shows', () => {

@@ -1,6 +1,6 @@
 /**
  * All running clusters by name. Takes over configurations: clusters whose configuration object is the same go on untouched; changed and removed ones
- * finish what they carry. Not a balancer and not a pool; see running-cluster.ts.
+ * finish what they carry. A changed cluster with health checks takes over once each of its hosts was checked (Envoy's warming); until then the one before serves. Not a balancer and not a pool; see running-cluster.ts.
  */
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
@@ -38,6 +38,8 @@ const collectMs = 5_000;
 export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTarget {
   readonly #context: ClusterContext;
   #clusters = new Map<string, RunningCluster>();
+  /** Changed ones whose hosts were not all checked yet, by name. */
+  #warming = new Map<string, RunningCluster>();
   /** Removed or replaced, and not yet without streams. */
   readonly #leaving = new Set<RunningCluster>();
   readonly #origins = new Map<string, 'static' | 'dynamic'>();
@@ -65,28 +67,70 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
   apply(configuration: Configuration): void {
     const before = this.#clusters;
     const next = new Map<string, RunningCluster>();
+    const warming = new Map<string, RunningCluster>();
     this.#origins.clear();
     for (const [name, { value, origin }] of configuration.clusters) {
       const known = before.get(name);
-      const cluster = known?.config === value ? known : new RunningCluster(value, this.#context, this.#onUnused);
+      const cluster = this.#clusterFor(name, value, known);
       if (believesAnybody(value) && (known === undefined || !believesAnybody(known.config)))
         this.#context.log?.warn(
           `cluster ${name}: its upstreams' certificates are not verified: its TLS context has no trusted_ca (docs/xds-support.md)`,
         );
       cluster.setAssignment(assignmentOf(value, configuration));
-      next.set(name, cluster);
+      if (known === undefined || known === cluster || (value.healthCheck ?? null) === null || cluster.warm)
+        next.set(name, cluster);
+      else {
+        known.setAssignment(assignmentOf(known.config, configuration));
+        next.set(name, known);
+        warming.set(name, cluster);
+      }
       this.#origins.set(name, origin);
     }
     this.#clusters = next;
+    const warmedBefore = this.#warming;
+    this.#warming = warming;
+    for (const [name, cluster] of warmedBefore)
+      if (warming.get(name) !== cluster && next.get(name) !== cluster) this.#retire(cluster);
+    for (const [name, cluster] of warming)
+      if (warmedBefore.get(name) !== cluster) cluster.whenWarm(() => this.#takeOver(name, cluster));
     const statNames = new Set([...next.values()].map((cluster) => cluster.config.statName));
     for (const [name, cluster] of before) {
       if (next.get(name) === cluster) continue;
-      this.#leaving.add(cluster);
-      cluster.drain();
+      this.#retire(cluster);
       // A changed cluster keeps its statistics; those of a removed one go, so that churn does not grow memory.
       if (!statNames.has(cluster.config.statName)) cluster.stats.remove(statNames);
     }
     if (!this.#timer.armed && next.size > 0) this.#context.wheel.arm(this.#timer, collectMs);
+  }
+
+  #clusterFor(name: string, config: ClusterConfig, known: RunningCluster | undefined): RunningCluster {
+    if (known?.config === config) return known;
+    const warming = this.#warming.get(name);
+    return warming?.config === config ? warming : new RunningCluster(config, this.#context, this.#onUnused);
+  }
+
+  /** It is warm: the one before goes. */
+  #takeOver(name: string, cluster: RunningCluster): void {
+    if (this.#warming.get(name) !== cluster) return;
+    this.#warming.delete(name);
+    const before = this.#clusters.get(name)!;
+    this.#clusters.set(name, cluster);
+    this.#retire(before);
+    cluster.collect();
+  }
+
+  #retire(cluster: RunningCluster): void {
+    this.#leaving.add(cluster);
+    cluster.drain();
+  }
+
+  /** Resolves once every host of the clusters that are there now was checked, where they have health checks and hosts. At once when none has. */
+  async hostsChecked(): Promise<void> {
+    // Those whose hosts are yet to come have nobody to check.
+    const checked = [...this.#clusters.values()].filter(
+      ({ config }) => (config.healthCheck ?? null) !== null && config.discovery.kind === 'static',
+    );
+    await Promise.all(checked.map((cluster) => new Promise<void>((resolve) => cluster.whenWarm(resolve))));
   }
 
   /** Connections of a cluster get successors, made with the secrets as they are now; requests go on as if nothing were. */
@@ -96,13 +140,17 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
 
   /** The process is ending: connections close as they become idle. Streams can still be asked for. */
   drain(): void {
-    for (const cluster of this.#clusters.values()) cluster.drain();
+    const clusters = [...this.#clusters.values(), ...this.#warming.values()];
+    this.#warming = new Map();
+    for (const cluster of clusters) cluster.drain();
   }
 
   /** Ends every connection; streams get `error`. */
   destroyAll(error: ProxyError = shuttingDown): void {
     this.#context.wheel.disarm(this.#timer);
-    for (const cluster of [...this.#clusters.values(), ...this.#leaving]) cluster.destroy(error);
+    const clusters = [...this.#clusters.values(), ...this.#warming.values(), ...this.#leaving];
+    this.#warming = new Map();
+    for (const cluster of clusters) cluster.destroy(error);
   }
 
   /** Brings byte counters and our own gauges up to date: call it before statistics are shown. */

@@ -36,9 +36,11 @@ export class ClusterStats implements BulkheadStats {
   readonly resetsReceived: Counter;
   readonly resetsSent: Counter;
   readonly noHealthyHost: Counter;
+  readonly healthyPanic: Counter;
   readonly membership: Gauge;
   readonly membershipHealthy: Gauge;
   readonly membershipDegraded: Gauge;
+  readonly membershipExcluded: Gauge;
   readonly membershipChanges: Counter;
   readonly connectionsOpen: Gauge;
   readonly pendingOpen: Gauge;
@@ -106,6 +108,8 @@ export class ClusterStats implements BulkheadStats {
     this.membership = gauge('membership_total');
     this.membershipHealthy = gauge('membership_healthy');
     this.membershipDegraded = gauge('membership_degraded');
+    this.membershipExcluded = gauge('membership_excluded');
+    this.healthyPanic = counter('lb_healthy_panic');
     this.membershipChanges = counter('membership_change');
     this.connectionsOpen = gauge('circuit_breakers.default.cx_open');
     this.pendingOpen = gauge('circuit_breakers.default.rq_pending_open');

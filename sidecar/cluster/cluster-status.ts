@@ -1,4 +1,14 @@
 /** What Envoy's `/clusters` shows of a running cluster: as a value, as its text, and as its JSON. Made only when asked. */
+import {
+  activeCheckTimedOut,
+  degradedActiveCheck,
+  excludedByImmediateFailure,
+  failedActiveCheck,
+  failedOutlierCheck,
+  healthFlagsText,
+  pendingActiveCheck,
+  pendingRemoval,
+} from './host-health.ts';
 import type { RunningCluster } from './running-cluster.ts';
 import type { RunningHost } from './running-host.ts';
 
@@ -17,7 +27,9 @@ export interface HostStatus {
   readonly rqTimeout: number;
   readonly rqTotal: number;
   readonly hostname: string;
-  /** `healthy`, or Envoy's flags in its order: `/failed_eds_health`, `/degraded_eds_health`, `/eds_status_draining`. */
+  /** Flags of host-health.ts. */
+  readonly health: number;
+  /** `healthy`, or the flags as Envoy writes them. */
   readonly healthFlags: string;
   readonly edsHealth: 'HEALTHY' | 'UNHEALTHY' | 'DEGRADED' | 'DRAINING' | 'TIMEOUT' | 'UNKNOWN';
   readonly weight: number;
@@ -26,8 +38,11 @@ export interface HostStatus {
   readonly subZone: string;
   readonly canary: boolean;
   readonly priority: number;
-  /** -1: not measured (outlier detection is off). */
+  /** In per cent; -1: not measured (outlier detection is off, or too few requests). */
   readonly successRate: number;
+  readonly localOriginSuccessRate: number;
+  /** Why and how often it was ejected; null: never. */
+  readonly outlier: { readonly ejections: number; readonly reason: string } | null;
 }
 
 export interface ClusterStatus {
@@ -83,14 +98,8 @@ function hostStatus(host: RunningHost): HostStatus {
     rqTimeout: host.timeouts,
     rqTotal: host.totalRequests,
     hostname: endpoint.hostname,
-    healthFlags: {
-      healthy: 'healthy',
-      unknown: 'healthy',
-      degraded: '/degraded_eds_health',
-      draining: '/eds_status_draining',
-      unhealthy: '/failed_eds_health',
-      timeout: '/failed_eds_health',
-    }[endpoint.health],
+    health: host.health,
+    healthFlags: healthFlagsText(host.health),
     edsHealth: endpoint.health.toUpperCase() as HostStatus['edsHealth'],
     weight: host.weight,
     region: locality.region,
@@ -98,8 +107,14 @@ function hostStatus(host: RunningHost): HostStatus {
     subZone: locality.subZone,
     canary: endpoint.metadata['envoy.lb.canary'] === 'true',
     priority: locality.priority,
-    successRate: -1,
+    successRate: host.outlier?.external.successRate ?? -1,
+    localOriginSuccessRate: host.outlier?.local.successRate ?? -1,
+    outlier: outlierStatus(host.outlier),
   };
+}
+
+function outlierStatus(record: RunningHost['outlier']): HostStatus['outlier'] {
+  return record === null || record.ejections === 0 ? null : { ejections: record.ejections, reason: record.reason };
 }
 
 /** Envoy's text form: `name::address::key::value` lines. */
@@ -140,7 +155,17 @@ function hostLines(host: HostStatus): Array<[string, string | number | boolean]>
     ['canary', host.canary],
     ['priority', host.priority],
     ['success_rate', host.successRate],
-    ['local_origin_success_rate', host.successRate],
+    ['local_origin_success_rate', host.localOriginSuccessRate],
+    ...ownLines(host),
+  ];
+}
+
+/** Ours, behind Envoy's. */
+function ownLines({ outlier }: HostStatus): Array<[string, string | number]> {
+  if (outlier === null) return [];
+  return [
+    ['outrigger_ejections', outlier.ejections],
+    ['outrigger_last_ejection', outlier.reason],
   ];
 }
 
@@ -183,13 +208,30 @@ function hostJson(host: HostStatus): unknown {
       gauge('cx_active', host.cxActive),
       gauge('rq_active', host.rqActive),
     ],
-    health_status: { eds_health_status: host.edsHealth },
+    health_status: { ...healthJson(host.health), eds_health_status: host.edsHealth },
+    ...(host.successRate < 0 ? {} : { success_rate: { value: host.successRate } }),
+    ...(host.localOriginSuccessRate < 0 ? {} : { local_origin_success_rate: { value: host.localOriginSuccessRate } }),
     weight: host.weight,
     hostname: host.hostname,
     locality: { region: host.region, zone: host.zone, sub_zone: host.subZone },
     ...(host.priority === 0 ? {} : { priority: host.priority }),
   };
 }
+
+function healthJson(health: number): Record<string, true> {
+  return Object.fromEntries(healthFields.filter(([flag]) => (health & flag) !== 0).map(([, field]) => [field, true]));
+}
+
+/** envoy.admin.v3.HostHealthStatus. */
+const healthFields: ReadonlyArray<readonly [number, string]> = [
+  [failedActiveCheck, 'failed_active_health_check'],
+  [failedOutlierCheck, 'failed_outlier_check'],
+  [degradedActiveCheck, 'failed_active_degraded_check'],
+  [pendingRemoval, 'pending_dynamic_removal'],
+  [pendingActiveCheck, 'pending_active_hc'],
+  [excludedByImmediateFailure, 'excluded_via_immediate_hc_fail'],
+  [activeCheckTimedOut, 'active_hc_timeout'],
+];
 
 function counter(name: string, value: number): unknown {
   return { name, value: String(value) };

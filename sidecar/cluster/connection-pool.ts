@@ -41,7 +41,8 @@ export interface PoolContext {
   onIdleTimeout(): void;
   onMaxRequests(): void;
   onMaxDuration(): void;
-  onWaitingFailed(count: number): void;
+  /** `count` requests that waited for `host` were failed; `byHost`: because a connection to it could not be made. */
+  onWaitingFailed(host: RunningHost, count: number, byHost: boolean): void;
   onWaitingCancelled(): void;
   /** The pool has neither connections nor waiting requests any more. */
   onPoolEmpty(): void;
@@ -137,6 +138,11 @@ export class ConnectionPool implements TimerTarget {
   /** Connections that are there get successors: they take no more streams and close when theirs end. Requests go on as if nothing were. */
   renewConnections(): void {
     for (const connection of this.connections) if (connection.ready) connection.drain();
+  }
+
+  /** Ends the connections that are there, with their streams. Requests that wait, and later ones, are served. */
+  closeConnections(error: ProxyError): void {
+    for (const connection of this.connections) if (connection.ready) connection.destroy(error);
   }
 
   /** Ends everything now. */
@@ -319,7 +325,7 @@ export class ConnectionPool implements TimerTarget {
   /** Fails who waits now; who begins to wait meanwhile (a retry of one of them) is not among them. */
   #failWaiting(error: ProxyError): void {
     const count = this.#waitingCount;
-    if (count > 0) this.#context.onWaitingFailed(count);
+    if (count > 0) this.#context.onWaitingFailed(this.host, count, error.source === 'upstream');
     const last = this.#last;
     for (let waiting = this.#shiftWaiting(); waiting !== null; waiting = this.#shiftWaiting()) {
       waiting.request.onStreamFailed(error, this.host);

@@ -4,6 +4,7 @@
  */
 import type { Random } from '../runtime/clock.ts';
 import type { RunningHost } from './running-host.ts';
+import type { SlowStart } from './slow-start.ts';
 
 export class EdfSchedule {
   readonly #hosts: readonly RunningHost[];
@@ -11,14 +12,17 @@ export class EdfSchedule {
   readonly #deadlines: Float64Array;
   /** Binary heap of indexes into #hosts, earliest deadline first. */
   readonly #heap: Int32Array;
+  /** Not null while one of them has less than its weight. */
+  readonly #slowStart: SlowStart | null;
 
   /** `hosts` not empty. First turns are spread at random, so that many proxies (or one after each update) do not all begin with the same host. */
-  constructor(hosts: readonly RunningHost[], random: Random) {
+  constructor(hosts: readonly RunningHost[], random: Random, slowStart: SlowStart | null = null) {
     this.#hosts = hosts;
+    this.#slowStart = slowStart;
     this.#deadlines = new Float64Array(hosts.length);
     this.#heap = new Int32Array(hosts.length);
     for (let i = 0; i < hosts.length; i++) {
-      this.#deadlines[i] = random() / hosts[i]!.weight;
+      this.#deadlines[i] = random() / this.#weightOf(hosts[i]!);
       this.#heap[i] = i;
     }
     this.#heap.sort((a, b) => this.#deadlines[a]! - this.#deadlines[b]!);
@@ -27,15 +31,19 @@ export class EdfSchedule {
   /** The host whose turn it is, by weight alone. */
   next(): RunningHost {
     const host = this.#hosts[this.#heap[0]!]!;
-    this.#takeTurn(host.weight);
+    this.#takeTurn(this.#weightOf(host));
     return host;
   }
 
   /** The same with a weight that sinks with the requests in flight (Envoy's least request with weights: weight / (active + 1)). */
   nextByLoad(): RunningHost {
     const host = this.#hosts[this.#heap[0]!]!;
-    this.#takeTurn(host.weight / (host.activeRequests + 1));
+    this.#takeTurn(this.#weightOf(host) / (host.activeRequests + 1));
     return host;
+  }
+
+  #weightOf(host: RunningHost): number {
+    return this.#slowStart === null ? host.weight : this.#slowStart.weightOf(host);
   }
 
   #takeTurn(weight: number): void {

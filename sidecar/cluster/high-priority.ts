@@ -2,7 +2,7 @@
  * A cluster as requests of routes with priority HIGH see it: the same hosts, balancer and counters, but limits, connections and retries of their own, so that what is
  * important is not held up by what is not (Envoy's `thresholds[HIGH]`).
  */
-import type { HttpVersion } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import type { RunningCluster } from './running-cluster.ts';
@@ -45,8 +45,12 @@ export class HighPriority implements Cluster {
     this.#cluster.onOwnAnswer(status);
   }
 
-  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
-    this.#cluster.onTimeout(host, kind);
+  onResponseHead(host: Host, head: ResponseHead, endStream: boolean, askedMs = -1): void {
+    this.#cluster.onResponseHead(host, head, endStream, askedMs);
+  }
+
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit, answered = false): void {
+    this.#cluster.onTimeout(host, kind, answered);
   }
 
   onLocalReset(): void {

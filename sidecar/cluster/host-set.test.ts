@@ -5,7 +5,13 @@ import { HostSet } from './host-set.ts';
 import { assignment, endpoint, locality, ScriptedUpstream } from './test/scripted-upstream.ts';
 
 function hostSet(panic = 50, localityWeighted = false): HostSet {
-  return new HostSet(panic, localityWeighted, new ScriptedUpstream().random);
+  return new HostSet({
+    panicThresholdPercent: panic,
+    localityWeighted,
+    failTrafficOnPanic: false,
+    random: new ScriptedUpstream().random,
+    slowStart: null,
+  });
 }
 
 /** Share of each host over many choices of a group, hosts within a group weighed alike. */

@@ -1,16 +1,28 @@
 /**
  * The hosts of a cluster, and from which of them a balancer may choose: by priority, locality, health and panic as Envoy does it. Groups are made when
- * endpoints change, never per request. One difference to Envoy: a host that is DRAINING counts for nothing, not even in panic; it asked to be left alone.
+ * endpoints or their health have changed, by the next request or reader (so many changes at once cost one remake), never per request. One difference to Envoy: a host that is DRAINING counts for nothing, not even in panic; it asked to be left alone.
  */
 import type { LoadAssignmentConfig, LocalityConfig } from '../config/cluster-config.ts';
 import type { Random } from '../runtime/clock.ts';
 import { HostGroup } from './host-group.ts';
 import { overprovisioningPercent, priorityShares } from './priority-load.ts';
 import { hostAddress, RunningHost } from './running-host.ts';
+import type { SlowStart } from './slow-start.ts';
 
 export interface HostSetChange {
   readonly added: readonly RunningHost[];
   readonly removed: readonly RunningHost[];
+}
+
+export interface HostSetOptions {
+  /** `common_lb_config.healthy_panic_threshold`. */
+  readonly panicThresholdPercent: number;
+  /** `common_lb_config.locality_weighted_lb_config`. */
+  readonly localityWeighted: boolean;
+  /** `common_lb_config.zone_aware_lb_config.fail_traffic_on_panic`: in panic nobody is asked, rather than everybody. */
+  readonly failTrafficOnPanic: boolean;
+  readonly random: Random;
+  readonly slowStart: SlowStart | null;
 }
 
 /** Part of the traffic: up to `upToPercent` of 100, for one of `groups` by their locality weights. No groups: those requests have no host. */
@@ -23,23 +35,34 @@ export class HostSet {
   /** All hosts by address. */
   readonly byAddress = new Map<string, RunningHost>();
   readonly #random: Random;
-  readonly #panicThresholdPercent: number;
-  readonly #localityWeighted: boolean;
+  readonly #options: HostSetOptions;
+  /** Health changed since the groups were made. */
+  #stale = false;
   #shares: TrafficShare[] = [];
   /** The common case: everything goes to one group. */
   #only: HostGroup | null = null;
+  /** Right after refresh(). */
   healthyCount = 0;
   degradedCount = 0;
+  excludedCount = 0;
+  /** Requests that found a priority in panic are counted by it. */
+  #panic = false;
 
-  /** `localityWeighted`: Envoy's `common_lb_config.locality_weighted_lb_config`. */
-  constructor(panicThresholdPercent: number, localityWeighted: boolean, random: Random) {
-    this.#panicThresholdPercent = panicThresholdPercent;
-    this.#localityWeighted = localityWeighted;
-    this.#random = random;
+  constructor(options: HostSetOptions) {
+    this.#options = options;
+    this.#random = options.random;
   }
 
-  /** Takes over an assignment: hosts keep their state by address. An address that stands twice counts once, where it stands first. */
-  update(assignment: LoadAssignmentConfig | null): HostSetChange {
+  /** Some priority is in panic: health is not looked at there. Right after refresh(). */
+  get panic(): boolean {
+    return this.#panic;
+  }
+
+  /**
+   * Takes over an assignment: hosts keep their state by address. An address that stands twice counts once, where it stands first. `keep`: hosts that are gone from the assignment and
+   * stay all the same (Envoy's `ignore_health_on_host_removal` off); default: none do.
+   */
+  update(assignment: LoadAssignmentConfig | null, keep: (host: RunningHost) => boolean = () => false): HostSetChange {
     const seen = new Set<string>();
     const added: RunningHost[] = [];
     for (const locality of assignment?.localities ?? []) {
@@ -56,8 +79,9 @@ export class HostSet {
       }
     }
     const removed: RunningHost[] = [];
+    // After all are known: a host that moved is none that is gone.
     for (const [address, host] of this.byAddress) {
-      if (seen.has(address)) continue;
+      if (seen.has(address) || keep(host)) continue;
       this.byAddress.delete(address);
       removed.push(host);
     }
@@ -65,8 +89,25 @@ export class HostSet {
     return { added, removed };
   }
 
+  /** One that was kept goes now. */
+  remove(host: RunningHost): void {
+    this.byAddress.delete(host.address);
+    this.#stale = true;
+  }
+
+  /** The health or the slow start of a host changed. */
+  invalidate(): void {
+    this.#stale = true;
+  }
+
+  /** Brings groups and counts up to date. */
+  refresh(): void {
+    if (this.#stale) this.#share();
+  }
+
   /** The group that the next request goes to; null: no host. */
   chooseGroup(): HostGroup | null {
+    if (this.#stale) this.#share();
     if (this.#only !== null) return this.#only;
     const point = this.#random() * 100;
     for (const { upToPercent, groups } of this.#shares) if (point < upToPercent) return chooseLocality(groups);
@@ -88,12 +129,15 @@ export class HostSet {
   }
 
   #share(): void {
+    this.#stale = false;
     this.healthyCount = 0;
     this.degradedCount = 0;
+    this.excludedCount = 0;
     const byPriority = new Map<number, RunningHost[]>();
     for (const host of this.byAddress.values()) {
       if (host.healthy) this.healthyCount++;
       else if (host.degraded) this.degradedCount++;
+      if (host.excluded) this.excludedCount++;
       if (host.endpoint.health === 'draining') continue;
       const hosts = byPriority.get(host.locality.priority);
       if (hosts === undefined) byPriority.set(host.locality.priority, [host]);
@@ -102,12 +146,14 @@ export class HostSet {
     const priorities = [...byPriority.keys()].toSorted((a, b) => a - b).map((priority) => byPriority.get(priority)!);
     const shares = priorityShares(
       priorities.map((hosts) => ({
-        total: hosts.length,
+        total: hosts.reduce((count, host) => (host.excluded ? count : count + 1), 0),
         healthy: hosts.filter((host) => host.healthy).length,
         degraded: hosts.filter((host) => host.degraded).length,
       })),
-      this.#panicThresholdPercent,
+      this.#options.panicThresholdPercent,
     );
+    this.#panic = shares.some(({ panic }) => panic);
+    const { failTrafficOnPanic } = this.#options;
     this.#shares = [];
     let upToPercent = 0;
     const add = (percent: number, hosts: RunningHost[], all: readonly RunningHost[]): void => {
@@ -117,9 +163,10 @@ export class HostSet {
     };
     for (const [i, { healthyPercent, degradedPercent, panic }] of shares.entries()) {
       const all = priorities[i]!;
-      const healthy = panic ? all : all.filter((host) => host.healthy);
+      const inPanic = failTrafficOnPanic ? [] : all;
+      const healthy = panic ? inPanic : all.filter((host) => host.healthy);
       add(healthyPercent, healthy, all);
-      const degraded = panic ? all : all.filter((host) => host.degraded);
+      const degraded = panic ? inPanic : all.filter((host) => host.degraded);
       add(degradedPercent, degraded, all);
     }
     const [first] = this.#shares;
@@ -129,7 +176,8 @@ export class HostSet {
   /** `all`: every host of the priority, to tell how much of a locality is left. */
   #groups(hosts: RunningHost[], all: readonly RunningHost[]): HostGroup[] {
     if (hosts.length === 0) return [];
-    if (!this.#localityWeighted) return [new HostGroup(hosts, 1, this.#random)];
+    const { localityWeighted, slowStart } = this.#options;
+    if (!localityWeighted) return [new HostGroup(hosts, 1, this.#random, slowStart)];
     const byLocality = new Map<LocalityConfig, RunningHost[]>();
     for (const host of hosts) {
       // A weighted locality without weight gets nothing (Envoy; gRFC A27).
@@ -139,9 +187,9 @@ export class HostSet {
       else members.push(host);
     }
     return [...byLocality].map(([locality, members]) => {
-      const total = all.filter((host) => host.locality === locality).length;
+      const total = Math.max(1, all.filter((host) => host.locality === locality && !host.excluded).length);
       const left = Math.min(1, (overprovisioningPercent * members.length) / total / 100);
-      return new HostGroup(members, locality.weight * left, this.#random);
+      return new HostGroup(members, locality.weight * left, this.#random, slowStart);
     });
   }
 }

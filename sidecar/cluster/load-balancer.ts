@@ -3,6 +3,7 @@ import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Random } from '../runtime/clock.ts';
 import type { HostGroup } from './host-group.ts';
 import { leastRequest } from './least-request.ts';
+import type { PeakEwma } from './peak-ewma.ts';
 import { randomChoice } from './random-choice.ts';
 import { roundRobin } from './round-robin.ts';
 import type { RunningHost } from './running-host.ts';
@@ -10,7 +11,13 @@ import type { RunningHost } from './running-host.ts';
 /** Gives one of the group's hosts. State, if any, lives in the group: one balancer serves all groups of a cluster. */
 export type LoadBalancer = (group: HostGroup) => RunningHost;
 
-export function createLoadBalancer(config: ClusterConfig['loadBalancing'], random: Random): LoadBalancer {
+/** `peakEwma`: made by the cluster, which tells it what answers took; null: the kind is another. */
+export function createLoadBalancer(
+  config: ClusterConfig['loadBalancing'],
+  random: Random,
+  peakEwma: PeakEwma | null = null,
+): LoadBalancer {
+  if (config.kind === 'peak-ewma') return peakEwma!.choose;
   switch (config.kind) {
     case 'round-robin':
       return roundRobin;

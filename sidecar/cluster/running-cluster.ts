@@ -1,9 +1,10 @@
 /** A running cluster: hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do, and then until its last stream ends. */
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
-import type { HttpVersion } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
+import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
@@ -13,12 +14,16 @@ import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '..
 import { remakeAfterMs } from '../transport/connection-life.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import { Bulkhead } from './bulkhead.ts';
+import { ClusterHealth, type ClusterHealthOwner } from './cluster-health.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
+import type { HealthChecker } from './health-check/health-checker.ts';
 import { HighPriority } from './high-priority.ts';
-import { HostSet } from './host-set.ts';
+import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
+import type { OutlierDetector } from './outlier/outlier-detector.ts';
+import { PeakEwma } from './peak-ewma.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
 import type { HostPools, RunningHost } from './running-host.ts';
 import type {
@@ -61,7 +66,7 @@ export interface ClusterContext {
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
 const chooseAgain = 3;
 
-export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
+export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner {
   readonly config: ClusterConfig;
   readonly hosts: HostSet;
   readonly stats: ClusterStats;
@@ -73,7 +78,12 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   readonly #context: ClusterContext;
   readonly #clock: Clock;
   readonly #choose: LoadBalancer;
+  readonly #peakEwma: PeakEwma | null;
   readonly #transports: HostTransports;
+  readonly #health: ClusterHealth;
+  /** Null: off. */
+  readonly #outlier: OutlierDetector | null;
+  readonly #checker: HealthChecker | null;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
@@ -96,8 +106,14 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.maxConnectionDurationMs = config.maxConnectionDurationMs;
     this.stats = new ClusterStats(context.stats, config.statName);
     this.bulkhead = new Bulkhead(config.limits, this.stats);
-    this.hosts = new HostSet(config.panicThresholdPercent, config.localityWeighted ?? false, context.random);
-    this.#choose = createLoadBalancer(config.loadBalancing, context.random);
+    this.#health = new ClusterHealth(config, context, this);
+    this.hosts = this.#health.hosts;
+    this.#outlier = this.#health.outlier;
+    this.#checker = this.#health.checker;
+    const { loadBalancing } = config;
+    this.#peakEwma =
+      loadBalancing.kind === 'peak-ewma' ? new PeakEwma(loadBalancing, context.clock, context.random) : null;
+    this.#choose = createLoadBalancer(loadBalancing, context.random, this.#peakEwma);
     this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
   }
@@ -119,18 +135,79 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   setAssignment(assignment: LoadAssignmentConfig | null): void {
     if (assignment === this.#assignment) return;
     this.#assignment = assignment;
-    const { added, removed } = this.hosts.update(assignment);
-    for (const host of removed) {
-      this.#sessions.delete(host.address);
-      host.eachPool((pool) => pool.drain());
-      if (!host.unused) this.#leaving.add(host);
-    }
+    const { added, removed } = this.#health.update(assignment);
+    for (const host of removed) this.#drainHost(host);
     if (!this.#transports.uniform) for (const host of this.hosts.byAddress.values()) this.#chooseTransport(host);
+    if (added.length + removed.length > 0) this.stats.membershipChanges.value++;
+    this.#countHosts();
+  }
+
+  /** The host is gone: its connections finish what they have. */
+  #drainHost(host: RunningHost): void {
+    this.#sessions.delete(host.address);
+    host.eachPool((pool) => pool.drain());
+    if (!host.unused) this.#leaving.add(host);
+  }
+
+  #countHosts(): void {
     const { stats, hosts } = this;
-    if (added.length + removed.length > 0) stats.membershipChanges.value++;
+    hosts.refresh();
     stats.membership.value = hosts.byAddress.size;
     stats.membershipHealthy.value = hosts.healthyCount;
     stats.membershipDegraded.value = hosts.degradedCount;
+    stats.membershipExcluded.value = hosts.excludedCount;
+  }
+
+  /** Hosts are known, and each was checked once where the cluster has health checks. */
+  get warm(): boolean {
+    return this.#health.warm;
+  }
+
+  /** Called once it is warm; at once where it is. */
+  whenWarm(onWarm: () => void): void {
+    this.#health.whenWarm(onWarm);
+  }
+
+  // -- asked and told by ClusterHealth, and asked by health checks (ProbeContext) --
+
+  get clusterName(): string {
+    return this.config.name;
+  }
+
+  get used(): boolean {
+    return this.stats.connections.value > 0;
+  }
+
+  probeTarget(host: RunningHost, protocol: 'http1' | 'http2' | 'tcp'): ConnectTarget {
+    const { alpn, transportMatch } = this.config.healthCheck!;
+    const { tls: wanted } =
+      transportMatch === null ? this.#transportOf(host) : this.#transports.of({ ...host.endpoint, transportMatch });
+    const tls = wanted === null ? null : wanted.current();
+    const { address = null, port = 0 } = host.endpoint.healthCheck ?? {};
+    const at = address ?? host;
+    const offered = alpn.length > 0 ? alpn : protocol === 'tcp' ? tls?.alpn : alpnOf(tls?.alpn ?? noAlpn, protocol);
+    return {
+      host: at.host,
+      port: port !== 0 ? port : at.port !== 0 ? at.port : host.port,
+      pipePath: at.pipePath ?? '',
+      tls,
+      alpn: tls === null ? noAlpn : (offered ?? noAlpn),
+      session: null,
+      unavailable: wanted !== null && tls === null ? wanted.missing() : '',
+      timeoutMs: 0,
+      clock: this.#clock,
+      wheel: this.wheel,
+    };
+  }
+
+  createProbeCodec(protocol: 'http1' | 'http2', socket: Socket, owner: ClientConnectionOwner): ClientConnection {
+    return this.#context.createCodec(protocol, socket, owner, this.config);
+  }
+
+  onHostRemoved(host: RunningHost): void {
+    this.#drainHost(host);
+    this.stats.membershipChanges.value++;
+    this.#countHosts();
   }
 
   requestStream(
@@ -164,6 +241,18 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     return this.#pool(host, host.highPools, places, downstreamVersion).request(request);
   }
 
+  onResponseHead(host: Host, head: ResponseHead, endStream: boolean, askedMs = -1): void {
+    if (this.#peakEwma !== null && askedMs >= 0) {
+      const status = endStream ? statusOfWhole(head) : head.status;
+      this.#peakEwma.observe(host as RunningHost, status, this.#clock.nowMs() - askedMs);
+    }
+    const outlier = this.#outlier;
+    const { outlier: record } = host as RunningHost;
+    if (outlier !== null && record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
+    if (this.#checker !== null && head.fields.has('x-envoy-immediate-health-check-fail'))
+      this.#checker.failNow(host as RunningHost);
+  }
+
   onResponse(host: Host, status: number, durationMs: number, counted: CountedAs = 'answer'): void {
     this.bulkhead.requests.giveBack();
     this.countResponse(host, status, durationMs, counted);
@@ -178,6 +267,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     if (status === 0) {
       this.stats.resetsReceived.value++;
       running.errors++;
+      this.#peakEwma?.observe(running, 0, -1);
+      if (this.#outlier !== null && running.outlier !== null) this.#outlier.onLocalFailure(running.outlier, 503);
       return;
     }
     if (counted === 'answer') {
@@ -192,9 +283,14 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.countStatus(status);
   }
 
-  onTimeout(host: Host | null, kind: UpstreamTimeLimit): void {
+  onTimeout(host: Host | null, kind: UpstreamTimeLimit, answered = false): void {
     this.stats.timeLimits[kind].value++;
-    if (host !== null) (host as RunningHost).timeouts++;
+    if (host === null) return;
+    const running = host as RunningHost;
+    running.timeouts++;
+    if (answered) return;
+    this.#peakEwma?.observe(running, 0, -1);
+    if (this.#outlier !== null && running.outlier !== null) this.#outlier.onLocalFailure(running.outlier, 504);
   }
 
   onLocalReset(): void {
@@ -231,18 +327,21 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
   drain(): void {
     if (this.#draining) return;
     this.#draining = true;
+    this.#health.close();
     this.#eachPool((pool) => pool.drain());
     if (this.unused) this.#onUnused(this);
   }
 
   destroy(error: ProxyError): void {
     this.#draining = true;
+    this.#health.close();
     this.#eachPool((pool) => pool.destroy(error));
   }
 
   /** Brings gauges and byte counters up to date that are not kept per request. Before statistics are shown, and now and then. */
   collect(): void {
     const { bulkhead, stats } = this;
+    if (!this.#draining) this.#countHosts();
     this.#eachPool((pool) => {
       for (const connection of pool.connections) connection.collectBytes();
     });
@@ -278,6 +377,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
 
   #chooseOnce(): RunningHost | null {
     const group = this.hosts.chooseGroup();
+    if (this.hosts.panic) this.stats.healthyPanic.value++;
     return group === null ? null : this.#choose(group);
   }
 
@@ -358,6 +458,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.requestsActive.value++;
     host.activeRequests++;
     host.totalRequests++;
+    if (this.#outlier !== null && host.outlier !== null) this.#outlier.onConnected(host.outlier);
     return true;
   }
 
@@ -379,8 +480,12 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
     this.stats.maxDurationReached.value++;
   }
 
-  onWaitingFailed(count: number): void {
+  onWaitingFailed(host: RunningHost, count: number, byHost: boolean): void {
     this.stats.pendingFailures.value += count;
+    const outlier = this.#outlier;
+    if (byHost) this.#peakEwma?.observe(host, 0, -1);
+    if (!byHost || outlier === null || host.outlier === null) return;
+    for (let i = 0; i < count; i++) outlier.onLocalFailure(host.outlier, 503);
   }
 
   onWaitingCancelled(): void {
@@ -410,6 +515,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext {
       alpn: tls === null ? noAlpn : alpnOf(tls.alpn, pool.protocol),
       session: this.#sessions.get(address) ?? null,
       unavailable: wanted !== null && tls === null ? wanted.missing() : '',
+      keepAlive: this.config.tcpKeepAlive ?? null,
       timeoutMs: this.config.connectTimeoutMs,
       clock: this.#clock,
       wheel: this.wheel,
@@ -480,6 +586,12 @@ const defaultThresholds = { maxConnections: 1024, maxPendingRequests: 1024, maxR
 
 function isAvoided(host: RunningHost, { triedHosts, avoidCanaries = false }: LoadBalancerContext): boolean {
   return (triedHosts !== null && triedHosts.includes(host)) || (avoidCanaries && host.canary);
+}
+
+/** A gRPC answer that is over with its head carries its status there: that is what came of it (Envoy). */
+function statusOfWhole(head: ResponseHead): number {
+  const grpcStatus = head.fields.get('grpc-status');
+  return grpcStatus === undefined ? head.status : httpStatusOfGrpc(grpcStatus);
 }
 
 const noAlpn: readonly string[] = Object.freeze([]);

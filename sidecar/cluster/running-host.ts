@@ -2,8 +2,10 @@
 import type { EndpointConfig, LocalityConfig } from '../config/cluster-config.ts';
 import type { SocketAddress } from '../config/listener-config.ts';
 import type { ConnectionPool } from './connection-pool.ts';
+import { isDegraded, isExcluded, isHealthy, pendingRemoval, withEdsHealth } from './host-health.ts';
 import type { HostTransport } from './host-transport.ts';
 import { IdleLearning } from './idle-learning.ts';
+import type { HostRecord } from './outlier/host-record.ts';
 import type { Host } from './upstream.ts';
 
 /** Pools of one priority, made when first used. */
@@ -32,6 +34,15 @@ export class RunningHost implements Host, HostPools {
   readonly idle = new IdleLearning();
   /** How it is connected to; owned by its cluster. Null: not chosen yet. */
   transport: HostTransport | null = null;
+  /** Flags of host-health.ts. Changed by its cluster only, which has the groups made anew then. */
+  health: number;
+  /** Null: outlier detection is off. */
+  outlier: HostRecord | null = null;
+  /** When its slow start began; -Infinity: it had none. */
+  slowSinceMs = -Infinity;
+  /** Average of the latency that its answers had, and when that was; 0: not known. Kept by peak-ewma.ts. */
+  latencyMs = 0;
+  latencyAtMs = 0;
   /** For /clusters. */
   activeRequests = 0;
   totalRequests = 0;
@@ -51,6 +62,7 @@ export class RunningHost implements Host, HostPools {
     this.endpoint = endpoint;
     this.locality = locality;
     this.weight = Math.max(1, endpoint.weight);
+    this.health = withEdsHealth(0, endpoint.health);
   }
 
   /** The same address under a new assignment. */
@@ -58,11 +70,11 @@ export class RunningHost implements Host, HostPools {
     this.endpoint = endpoint;
     this.locality = locality;
     this.weight = Math.max(1, endpoint.weight);
+    this.health = withEdsHealth(this.health & ~pendingRemoval, endpoint.health);
   }
 
   get healthy(): boolean {
-    const { health } = this.endpoint;
-    return health === 'healthy' || health === 'unknown';
+    return isHealthy(this.health);
   }
 
   /** Envoy's `envoy.lb` metadata, `canary: true`. */
@@ -71,7 +83,12 @@ export class RunningHost implements Host, HostPools {
   }
 
   get degraded(): boolean {
-    return this.endpoint.health === 'degraded';
+    return isDegraded(this.health);
+  }
+
+  /** It does not count when the share of healthy hosts is worked out. */
+  get excluded(): boolean {
+    return isExcluded(this.health);
   }
 
   /** Neither connections nor requests are left: it may be forgotten. */

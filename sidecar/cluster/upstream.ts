@@ -3,7 +3,7 @@
  * The router never sees pools, hosts' connections or load balancers.
  */
 import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
-import type { HttpVersion } from '../codec/message-head.ts';
+import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 
@@ -70,14 +70,19 @@ export interface Cluster {
     downstreamVersion: HttpVersion,
   ): PendingStream | null;
   /**
-   * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters, and later for outlier detection.
+   * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters; of a reset (0) outlier detection hears too.
    * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away). `counted`: default `answer`.
    */
   onResponse(host: Host, status: number, durationMs: number, counted?: CountedAs): void;
+  /** The head of a response came (not an informational one): at this moment the host's health is judged by it, as in Envoy. `askedMs`: when it was asked for, for balancers by latency; absent: not known. Before onResponse, not instead. Optional for fakes. */
+  onResponseHead?(host: Host, head: ResponseHead, endStream: boolean, askedMs?: number): void;
   /** The caller gets a status of ours instead of an answer of the upstream's: it is among `upstream_rq_…` too (Envoy). Optional for fakes. */
   onOwnAnswer?(status: number): void;
-  /** The router gave a request up for time: `upstream_rq_timeout`, `_per_try_timeout`, `_per_try_idle_timeout`, `_max_duration_reached`. Beside onResponse, not instead. Optional for fakes. */
-  onTimeout?(host: Host | null, kind: UpstreamTimeLimit): void;
+  /**
+   * The router gave a request up for time: `upstream_rq_timeout`, `_per_try_timeout`, `_per_try_idle_timeout`, `_max_duration_reached`. `answered`: the head of a response had come, so that it says nothing about
+   * the host's health. Beside onResponse, not instead. Optional for fakes.
+   */
+  onTimeout?(host: Host | null, kind: UpstreamTimeLimit, answered?: boolean): void;
   /** The router reset a stream before its response was whole: `upstream_rq_tx_reset`. Beside onResponse. Optional for fakes. */
   onLocalReset?(): void;
   /** What became of retries, for counters. Optional for fakes. */

@@ -1,5 +1,7 @@
 /** Our frozen forms of Envoy's Cluster and ClusterLoadAssignment. */
+import type { HealthCheckConfig } from './health-check-config.ts';
 import type { Http2Options, SocketAddress } from './listener-config.ts';
+import type { OutlierDetectionConfig } from './outlier-config.ts';
 import type { TlsClientConfig } from './tls-config.ts';
 
 export interface ClusterConfig {
@@ -11,9 +13,10 @@ export interface ClusterConfig {
     /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
     | { readonly kind: 'eds'; readonly serviceName: string };
   readonly loadBalancing:
-    | { readonly kind: 'round-robin' }
-    | { readonly kind: 'least-request'; readonly choiceCount: number }
-    | { readonly kind: 'random' };
+    | { readonly kind: 'round-robin'; readonly slowStart?: SlowStartConfig }
+    | { readonly kind: 'least-request'; readonly choiceCount: number; readonly slowStart?: SlowStartConfig }
+    | { readonly kind: 'random' }
+    | PeakEwmaConfig;
   /** `connect_timeout`, default 5 s in Envoy. */
   readonly connectTimeoutMs: number;
   /** TLS handshake included in connect timeout, as in Envoy. */
@@ -41,6 +44,60 @@ export interface ClusterConfig {
   readonly panicThresholdPercent: number;
   /** `common_lb_config.locality_weighted_lb_config` is there: localities get traffic by their weights. Absent: weights of localities are not looked at (Envoy). */
   readonly localityWeighted?: boolean;
+  /** `common_lb_config.zone_aware_lb_config.fail_traffic_on_panic`: in panic requests fail (UH), rather than go to any host. Default false. */
+  readonly failTrafficOnPanic?: boolean;
+  /** Absent or null: outlier detection is off. */
+  readonly outlierDetection?: OutlierDetectionConfig | null;
+  /** Absent or null: hosts are not checked. */
+  readonly healthCheck?: HealthCheckConfig | null;
+  /** `common_lb_config.ignore_new_hosts_until_first_hc`: they do not count as unhealthy until then. Default false. */
+  readonly ignoreNewHostsUntilChecked?: boolean;
+  /** `ignore_health_on_host_removal`: a host that is gone from the assignment goes at once. Default: one that passes its health checks stays until it fails one (Envoy). */
+  readonly ignoreHealthOnRemoval?: boolean;
+  /** `upstream_connection_options.tcp_keepalive`; absent or null: off. */
+  readonly tcpKeepAlive?: TcpKeepAliveConfig | null;
+  /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */
+  readonly closeConnectionsOnHealthFailure?: boolean;
+}
+
+/** Envoy's TcpKeepalive. 0: Linux's default (7200 s, 75 s, 9). */
+export interface TcpKeepAliveConfig {
+  /** Idle for so long before the first probe. */
+  readonly idleMs: number;
+  readonly intervalMs: number;
+  /** Probes without an answer until the connection counts as dead. */
+  readonly probes: number;
+}
+
+/** `health_check_config` of an endpoint. */
+export interface EndpointCheckConfig {
+  /** Where it is checked; null: where it serves. Port 0: the serving port. */
+  readonly address: SocketAddress | null;
+  readonly port: number;
+  /** '': what the check says. */
+  readonly hostname: string;
+  /** It is not checked, and counts as healthy by checks. */
+  readonly disabled: boolean;
+}
+
+/** `outrigger.load_balancing.v1.PeakEwma`. */
+export interface PeakEwmaConfig {
+  readonly kind: 'peak-ewma';
+  /** After so long, a third of what was measured is left. */
+  readonly decayMs: number;
+  /** An error counts as an answer that took at least so long; 0: as any answer. */
+  readonly errorPenaltyMs: number;
+  readonly choiceCount: number;
+}
+
+/** Envoy's SlowStartConfig. */
+export interface SlowStartConfig {
+  /** Above 0. */
+  readonly windowMs: number;
+  /** Above 0; default 1: the share grows evenly. */
+  readonly aggression: number;
+  /** Least share of the own weight in per cent; default 10. */
+  readonly minWeightPercent: number;
 }
 
 export interface TransportSocketMatch {
@@ -91,6 +148,8 @@ export interface EndpointConfig {
   readonly hostname: string;
   /** Flat `envoy.lb` and other metadata are not used for routing yet; kept for dumps as `namespace.key` → text. */
   readonly metadata: Readonly<Record<string, string>>;
+  /** Absent: it is checked as the cluster says. */
+  readonly healthCheck?: EndpointCheckConfig;
   /** Metadata `envoy.transport_socket_match`: JSON text by key. Absent: there is none. */
   readonly transportMatch?: Readonly<Record<string, string>>;
 }

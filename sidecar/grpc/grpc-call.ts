@@ -141,6 +141,7 @@ export class GrpcCall implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.#ended) return;
     this.#httpStatus = head.status;
+    if (this.#host !== null) this.#target.cluster.onResponseHead?.(this.#host, head, endStream, this.#startedMs);
     this.#headMs = this.#clock.nowMs() - this.#startedMs;
     const type = head.fields.get('content-type') ?? '';
     if (head.status !== 200 || !type.startsWith('application/grpc')) {

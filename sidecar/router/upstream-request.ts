@@ -96,7 +96,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, 'route');
+    if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, 'route', this.status !== 0);
     if (this.status === 0 && timedOut(error)) this.#countTimeout(error, nowMs, false);
     else this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : noOutcome, nowMs - this.#startMs);
   }
@@ -107,7 +107,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     this.#end();
     this.#pending?.cancel();
     this.#pending = null;
-    this.cluster.onTimeout?.(this.host, kind);
+    this.cluster.onTimeout?.(this.host, kind, this.status !== 0);
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
@@ -183,6 +183,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.done) return;
     this.status = head.status;
+    this.cluster.onResponseHead?.(this.host!, head, endStream, this.#startMs);
     this.#owner.onUpstreamHead(this, head, endStream);
   }
 

@@ -105,7 +105,7 @@ function envoyFamily(name: string): { name: string; labels: StatLabels } {
 /** Scope names may hold dots (`outbound|80||payments.shop`); metrics below a scope begin after its last dot, but for the known two-part ones. */
 function scopeEnd(rest: string): number {
   const nested =
-    /\.(?:rbac(?:\.[^.]+)?|ssl|circuit_breakers\.[a-z]+|outlier_detection|http[12]|lb|worker_\d+)\.[a-z_0-9]+$/.exec(
+    /\.(?:rbac(?:\.[^.]+)?|ssl|circuit_breakers\.[a-z]+|outlier_detection|health_check|http[12]|lb|worker_\d+)\.[a-z_0-9]+$/.exec(
       rest,
     );
   return nested === null ? rest.lastIndexOf('.') : nested.index;

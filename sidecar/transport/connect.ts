@@ -2,6 +2,7 @@
 import { connect as connectTcp, isIP, type Socket } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { TcpKeepAliveConfig } from '../config/cluster-config.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
@@ -30,6 +31,8 @@ export interface ConnectTarget {
   readonly alpn: readonly string[];
   /** A session to resume, from `onSession` of a connection to the same host. */
   readonly session: TlsSession | null;
+  /** Absent or null: the system does not probe whether the peer is there. */
+  readonly keepAlive?: TcpKeepAliveConfig | null;
   /** 0: none. */
   readonly timeoutMs: number;
   /** Why no connection can be made now, for people: a secret is missing. Then none is tried. */
@@ -162,6 +165,8 @@ class Connecting implements TimerTarget {
   #connected(alpn: string): void {
     if (this.#settled) return;
     this.#settle();
+    const { keepAlive = null } = this.#target;
+    if (keepAlive !== null) startKeepAlive(this.#socket, keepAlive);
     this.#owner.onConnected(this.#socket, alpn, this.#validUntilWallMs);
   }
 
@@ -204,6 +209,11 @@ class Connecting implements TimerTarget {
     });
     this.#socket.destroy();
   }
+}
+
+/** What is not said is what Linux does by itself. */
+function startKeepAlive(socket: Socket, { idleMs, intervalMs, probes }: TcpKeepAliveConfig): void {
+  socket.setKeepAlive(true, idleMs || 7_200_000, intervalMs || 75_000, probes || 9);
 }
 
 function where({ host, port, pipePath = '' }: ConnectTarget): string {

@@ -24,6 +24,9 @@ import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { OmitCanaryHostsPredicateSchema } from './api/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts_pb.js';
 import { PreviousHostsPredicateSchema } from './api/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+import { LeastRequestSchema } from './api/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.js';
+import { RandomSchema } from './api/envoy/extensions/load_balancing_policies/random/v3/random_pb.js';
+import { RoundRobinSchema } from './api/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
@@ -32,6 +35,7 @@ import {
 } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.js';
 
 export const apiRegistry = createRegistry(
   BootstrapSchema,
@@ -53,6 +57,10 @@ export const apiRegistry = createRegistry(
   HttpConnectionManagerSchema,
   OmitCanaryHostsPredicateSchema,
   PreviousHostsPredicateSchema,
+  LeastRequestSchema,
+  RandomSchema,
+  RoundRobinSchema,
+  PeakEwmaSchema,
   RawBufferSchema,
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,

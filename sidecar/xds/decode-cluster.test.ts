@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { outlierConfig } from '../cluster/outlier/test/outlier-config.ts';
 import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
 import { ClusterLoadAssignmentSchema } from './api/envoy/config/endpoint/v3/endpoint_pb.js';
 import { decodeAssignment, decodeCluster } from './decode-cluster.ts';
@@ -46,6 +47,64 @@ describe('a cluster', () => {
       localityWeighted: false,
       bufferLimitBytes: 1024 * 1024,
     });
+  });
+
+  it("has Envoy's defaults of outlier detection once that is there, and none while it is not", () => {
+    expect(cluster().value!.outlierDetection).toBeNull();
+    expect(cluster({ outlier_detection: {} }).value!.outlierDetection).toEqual(outlierConfig());
+    // The most follows the base where that is longer.
+    expect(cluster({ outlier_detection: { base_ejection_time: '400s' } }).value!.outlierDetection).toMatchObject({
+      baseEjectionTimeMs: 400_000,
+      maxEjectionTimeMs: 400_000,
+    });
+  });
+
+  it('takes a list of load balancing policies by its first; one for other clients may stand behind it', () => {
+    const policy = (typeName: string, fields: object = {}): object => ({
+      typed_extension_config: {
+        name: typeName,
+        typed_config: { '@type': `type.googleapis.com/${typeName}`, ...fields },
+      },
+    });
+    const lb = 'envoy.extensions.load_balancing_policies';
+    const least = policy(`${lb}.least_request.v3.LeastRequest`, { choice_count: 3 });
+    const chosen = (...policies: object[]): unknown => {
+      const { value, faults } = cluster({ load_balancing_policy: { policies } });
+      return faults.length > 0 ? faults.join('\n') : value!.loadBalancing;
+    };
+    expect(chosen(policy('outrigger.load_balancing.v1.PeakEwma', { decay_time: '5s' }), least)).toEqual({
+      kind: 'peak-ewma',
+      decayMs: 5_000,
+      errorPenaltyMs: 1_000,
+      choiceCount: 2,
+    });
+    expect(chosen(least)).toEqual({ kind: 'least-request', choiceCount: 3 });
+    const slow_start_config = { slow_start_window: '60s' };
+    expect(chosen(policy(`${lb}.round_robin.v3.RoundRobin`, { slow_start_config }))).toEqual({
+      kind: 'round-robin',
+      slowStart: { windowMs: 60_000, aggression: 1, minWeightPercent: 10 },
+    });
+    expect(chosen(policy(`${lb}.random.v3.Random`))).toEqual({ kind: 'random' });
+    expect(chosen()).toContain('is not a load balancer that is supported');
+    expect(chosen(policy('outrigger.load_balancing.v1.PeakEwma', { choice_count: 1 }))).toContain(
+      'choice_count: 1 is not between 2 and 64',
+    );
+  });
+
+  it('takes slow start of both balancers, and fail_traffic_on_panic', () => {
+    const slow_start_config = { slow_start_window: '60s', min_weight_percent: { value: 5 } };
+    const slowStart = { windowMs: 60_000, aggression: 1, minWeightPercent: 5 };
+    expect(cluster({ round_robin_lb_config: { slow_start_config } }).value!.loadBalancing).toEqual({
+      kind: 'round-robin',
+      slowStart,
+    });
+    expect(
+      cluster({ lb_policy: 'LEAST_REQUEST', least_request_lb_config: { slow_start_config } }).value!.loadBalancing,
+    ).toEqual({ kind: 'least-request', choiceCount: 2, slowStart });
+    expect(
+      cluster({ common_lb_config: { zone_aware_lb_config: { fail_traffic_on_panic: true } } }).value!
+        .failTrafficOnPanic,
+    ).toBe(true);
   });
 
   it('cannot be changed once it is made', () => {
@@ -243,7 +302,32 @@ describe('a cluster', () => {
       { http2_protocol_options: { connection_keepalive: { interval: '10s', timeout: '0s' } } },
       'connection_keepalive.timeout: must be at least 1 ms',
     ],
-    ['outlier detection', { outlier_detection: { consecutive_5xx: 5 } }, 'outlier_detection: is not supported'],
+    [
+      'an ejection share above 100 %',
+      { outlier_detection: { max_ejection_percent: 101 } },
+      'outlier_detection.max_ejection_percent: 101 is not between 0 and 100',
+    ],
+    [
+      'an ejection that takes no time',
+      { outlier_detection: { base_ejection_time: '0s' } },
+      'outlier_detection.base_ejection_time: must be at least 1 ms',
+    ],
+    ['monitors of hosts', { outlier_detection: { monitors: [{ name: 'x' }] } }, 'monitors: is not supported'],
+    [
+      'slow start without aggression',
+      { round_robin_lb_config: { slow_start_config: { slow_start_window: '60s', aggression: { default_value: 0 } } } },
+      'slow_start_config.aggression.default_value: 0 is not above 0',
+    ],
+    [
+      'options of another balancer',
+      { lb_policy: 'RANDOM', round_robin_lb_config: {} },
+      'round_robin_lb_config: belongs to lb_policy ROUND_ROBIN',
+    ],
+    [
+      'routing by zones',
+      { common_lb_config: { zone_aware_lb_config: { min_cluster_size: 3 } } },
+      'zone_aware_lb_config.min_cluster_size: is not supported',
+    ],
     [
       'an HTTP/2 window below its default (RFC 9113 6.9.2)',
       { http2_protocol_options: { initial_stream_window_size: 100 } },

@@ -19,6 +19,11 @@ import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpo
 import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { adsOnly } from './decode-config-source.ts';
+import { endpointCheck, healthCheck } from './decode-health-check.ts';
+import { loadBalancing } from './decode-load-balancing.ts';
+import { jsonTexts } from './decode-metadata-text.ts';
+import { outlierDetection } from './decode-outlier-detection.ts';
+import { tcpKeepAlive } from './decode-tcp-keepalive.ts';
 import { upstreamTls } from './decode-tls.ts';
 import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
@@ -78,6 +83,19 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       faults,
     ),
     localityWeighted: message.commonLbConfig?.localityConfigSpecifier.case === 'localityWeightedLbConfig',
+    failTrafficOnPanic:
+      message.commonLbConfig?.localityConfigSpecifier.case === 'zoneAwareLbConfig' &&
+      message.commonLbConfig.localityConfigSpecifier.value.failTrafficOnPanic,
+    outlierDetection: outlierDetection(message.outlierDetection, at(path, 'outlier_detection'), faults),
+    healthCheck: healthCheck(message.healthChecks, at(path, 'health_checks'), faults),
+    ignoreNewHostsUntilChecked: message.commonLbConfig?.ignoreNewHostsUntilFirstHc ?? false,
+    ignoreHealthOnRemoval: message.ignoreHealthOnHostRemoval,
+    tcpKeepAlive: tcpKeepAlive(
+      message.upstreamConnectionOptions?.tcpKeepalive,
+      at(path, 'upstream_connection_options.tcp_keepalive'),
+      faults,
+    ),
+    closeConnectionsOnHealthFailure: message.closeConnectionsOnHostHealthFailure,
   });
 }
 
@@ -101,24 +119,6 @@ function transportMatches(
   };
 }
 
-/** A Struct as JSON text by key: equal texts are equal values. */
-function jsonTexts(values: Readonly<Record<string, unknown>> | undefined): Record<string, string> {
-  const texts = Object.create(null) as Record<string, string>;
-  for (const [key, value] of Object.entries(values ?? {})) texts[key] = JSON.stringify(sorted(value));
-  return texts;
-}
-
-/** Keys of objects in one order. */
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(
-    Object.entries(value)
-      .toSorted(([a], [b]) => (a < b ? -1 : 1))
-      .map(([key, inner]) => [key, sorted(inner)]),
-  );
-}
-
 /** What is right by itself and says nothing here, or contradicts something beside it: refused rather than passed over. */
 function checkCombinations(message: Cluster, options: HttpProtocolOptions | null, path: string, faults: Faults): void {
   const optionsPath = `${at(path, 'typed_extension_protocol_options')}["${httpOptionsKey}"]`;
@@ -126,6 +126,8 @@ function checkCombinations(message: Cluster, options: HttpProtocolOptions | null
     faults.add(at(path, 'eds_cluster_config'), 'belongs to clusters of type EDS, and this one is STATIC');
   if (message.lbConfig.case === 'leastRequestLbConfig' && message.lbPolicy !== Cluster_LbPolicy.LEAST_REQUEST)
     faults.add(at(path, 'least_request_lb_config'), 'belongs to lb_policy LEAST_REQUEST, which is not the one here');
+  if (message.lbConfig.case === 'roundRobinLbConfig' && message.lbPolicy !== Cluster_LbPolicy.ROUND_ROBIN)
+    faults.add(at(path, 'round_robin_lb_config'), 'belongs to lb_policy ROUND_ROBIN, which is not the one here');
   if (options === null) return;
   const upstream = options.upstreamProtocolOptions;
   if (upstream.case === undefined)
@@ -164,27 +166,6 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   }
   faults.add(at(path, 'type'), `${Cluster_DiscoveryType[kind]} is not supported; see docs/xds-support.md`);
   return empty;
-}
-
-function loadBalancing(message: Cluster, path: string, faults: Faults): ClusterConfig['loadBalancing'] {
-  switch (message.lbPolicy) {
-    case Cluster_LbPolicy.ROUND_ROBIN:
-      return { kind: 'round-robin' };
-    case Cluster_LbPolicy.LEAST_REQUEST: {
-      const choiceCount =
-        message.lbConfig.case === 'leastRequestLbConfig' ? (message.lbConfig.value.choiceCount ?? 2) : 2;
-      if (choiceCount < 2) faults.add(at(path, 'least_request_lb_config.choice_count'), 'must be at least 2');
-      return { kind: 'least-request', choiceCount };
-    }
-    case Cluster_LbPolicy.RANDOM:
-      return { kind: 'random' };
-    default:
-      faults.add(
-        at(path, 'lb_policy'),
-        `${Cluster_LbPolicy[message.lbPolicy] ?? message.lbPolicy} is not supported; see docs/xds-support.md`,
-      );
-      return { kind: 'round-robin' };
-  }
 }
 
 function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {
@@ -391,6 +372,7 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, pipes
     health: health(message.healthStatus),
     hostname: endpoint?.hostname ?? '',
     metadata,
+    ...endpointCheck(endpoint?.healthCheckConfig, at(path, 'endpoint.health_check_config'), faults),
     ...(transportMatch === undefined ? {} : { transportMatch: jsonTexts(transportMatch) }),
   };
 }

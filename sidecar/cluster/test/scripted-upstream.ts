@@ -155,7 +155,16 @@ export class ScriptedTransport {
   connect(alpn = ''): void {
     if (this.settled) return;
     this.settled = true;
-    this.owner.onConnected({ bytesRead: 0, bytesWritten: 0 } as unknown as Socket, alpn);
+    const nothing = (): void => {};
+    const socket = {
+      bytesRead: 0,
+      bytesWritten: 0,
+      on: nothing,
+      write: nothing,
+      destroy: nothing,
+      destroySoon: nothing,
+    };
+    this.owner.onConnected(socket as unknown as Socket, alpn);
   }
 
   fail(reason: ConnectFailure = 'refused'): void {

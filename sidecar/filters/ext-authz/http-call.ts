@@ -84,6 +84,7 @@ export class HttpCall implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.#ended) return;
     this.#head = head;
+    if (this.#host !== null) this.#cluster.onResponseHead?.(this.#host, head, endStream, this.#startedMs);
     this.#headMs = this.#clock.nowMs() - this.#startedMs;
     if (endStream) this.#finish();
   }

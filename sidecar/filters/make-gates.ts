@@ -23,6 +23,11 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { ExtAuthzGate } = await import('./ext-authz/ext-authz-gate.ts');
         return new ExtAuthzGate(gate, manager.statPrefix, context);
       });
+    case 'fault':
+      return new LazyGate(gate.filterName, async () => {
+        const { FaultGate } = await import('./fault/fault-gate.ts');
+        return new FaultGate(gate, manager.statPrefix, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

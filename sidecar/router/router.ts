@@ -88,7 +88,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const action = this.#action;
     this.#head = head;
     const { targets } = route;
-    const target = targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random());
+    const target =
+      stream.chosenTarget ?? (targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random()));
     stream.target = target;
     if (target.requestHeaders !== null) target.requestHeaders.apply(head.fields);
     for (let i = 0; i < route.requestHeaders.length; i++) route.requestHeaders[i]!.apply(head.fields);

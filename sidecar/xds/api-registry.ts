@@ -14,6 +14,7 @@ import {
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
 } from './api/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import { HTTPFaultSchema } from './api/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import {
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
@@ -42,6 +43,7 @@ export const apiRegistry = createRegistry(
   StdoutAccessLogSchema,
   ExtAuthzSchema,
   ExtAuthzPerRouteSchema,
+  HTTPFaultSchema,
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
   RBACSchema,

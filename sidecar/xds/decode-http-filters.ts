@@ -6,6 +6,7 @@ import type { Router } from './api/envoy/extensions/filters/http/router/v3/route
 import type { HttpFilter } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { extAuthz } from './decode-ext-authz.ts';
+import { fault } from './decode-fault.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
 import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
@@ -18,6 +19,7 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', jwtAuthn],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', extAuthz],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
 ]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {

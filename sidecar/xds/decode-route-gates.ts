@@ -4,6 +4,7 @@ import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { RouteGateConfig, RouteGateConfigs } from '../config/gate-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { extAuthzPerRoute } from './decode-ext-authz.ts';
+import { faultPerRoute } from './decode-fault.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
 import { rbacPerRoute } from './decode-rbac.ts';
 import type { Faults } from './fault.ts';
@@ -20,6 +21,7 @@ const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string,
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwtAuthnPerRoute],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthzPerRoute],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', faultPerRoute],
 ]);
 
 /** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */

@@ -22,6 +22,9 @@ const jwt = 'envoy.extensions.filters.http.jwt_authn.v3';
 const authz = 'envoy.extensions.filters.http.ext_authz.v3';
 const rbac = 'envoy.config.rbac.v3';
 const matcher = 'envoy.type.matcher.v3';
+const fault = 'envoy.extensions.filters.http.fault.v3';
+const commonFault = 'envoy.extensions.filters.common.fault.v3';
+const noRuntime = 'ignored: there is no runtime; every value is the configured one';
 
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.bootstrap.v3.Bootstrap`]: {
@@ -109,7 +112,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     filter_metadata: 'envoy.transport_socket_match of endpoints; the rest is kept for dumps',
     typed_filter_metadata: 'ignored: nothing reads it',
   },
-  [`${config}.core.v3.RuntimeFractionalPercent`]: {},
+  [`${config}.core.v3.RuntimeFractionalPercent`]: { default_value: '', runtime_key: noRuntime },
+  'envoy.type.v3.FractionalPercent': { numerator: '', denominator: '' },
   [`${config}.core.v3.Http1ProtocolOptions`]: {
     accept_http_10: 'default true here',
     default_host_for_http_10: 'ignored: an HTTP/1.0 request without Host has an empty authority',
@@ -364,6 +368,46 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${matcher}.DoubleMatcher`]: { range: '', exact: '' },
   [`${matcher}.ListMatcher`]: { one_of: '' },
   [`${matcher}.OrMatcher`]: { value_matchers: 'at least two' },
+
+  [`${fault}.HTTPFault`]: {
+    delay: '',
+    abort: '',
+    upstream_cluster: '',
+    headers: '',
+    downstream_nodes: 'by x-envoy-downstream-service-node, which only trusted callers may send',
+    max_active_faults: '',
+    response_rate_limit: 'of answers of an upstream',
+    delay_percent_runtime: noRuntime,
+    abort_percent_runtime: noRuntime,
+    delay_duration_runtime: noRuntime,
+    abort_http_status_runtime: noRuntime,
+    max_active_faults_runtime: noRuntime,
+    response_rate_limit_percent_runtime: noRuntime,
+    abort_grpc_status_runtime: noRuntime,
+    disable_downstream_cluster_stats: 'ignored: callers never name statistics',
+    filter_metadata: '',
+  },
+  [`${fault}.FaultAbort`]: {
+    http_status: '200 to 599',
+    grpc_status: '',
+    header_abort: 'x-envoy-fault-abort-request, -grpc-request, -request-percentage of trusted callers',
+    percentage: '',
+  },
+  [`${fault}.FaultAbort.HeaderAbort`]: {},
+  [`${commonFault}.FaultDelay`]: {
+    fixed_delay: 'above 0, at most 24 h',
+    header_delay: 'x-envoy-fault-delay-request, -request-percentage of trusted callers; at most 24 h',
+    percentage: '',
+  },
+  [`${commonFault}.FaultDelay.HeaderDelay`]: {},
+  [`${commonFault}.FaultRateLimit`]: {
+    fixed_limit: '',
+    header_limit: 'x-envoy-fault-throughput-response, -response-percentage of trusted callers',
+    percentage: '',
+  },
+  [`${commonFault}.FaultRateLimit.FixedLimit`]: { limit_kbps: 'KiB/s, 1 to 2^32-1' },
+  [`${commonFault}.FaultRateLimit.HeaderLimit`]: {},
+
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',
     typed_config: 'file, stdout, stderr',

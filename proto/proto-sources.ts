@@ -21,6 +21,7 @@ export const entryFiles: readonly string[] = [
   'envoy/admin/v3/config_dump.proto',
   'envoy/extensions/access_loggers/file/v3/file.proto',
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
+  'envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs.proto',
   'envoy/service/ratelimit/v3/rls.proto',
   'envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',

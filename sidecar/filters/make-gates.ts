@@ -28,6 +28,11 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { FaultGate } = await import('./fault/fault-gate.ts');
         return new FaultGate(gate, manager.statPrefix, context);
       });
+    case 'local-ratelimit':
+      return new LazyGate(gate.filterName, async () => {
+        const { LocalRateLimitGate } = await import('./local-ratelimit/local-ratelimit-gate.ts');
+        return new LocalRateLimitGate(gate, manager, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

@@ -19,10 +19,12 @@ import {
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
 } from './api/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { LocalRateLimitSchema } from './api/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js';
 import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { UriSanInputSchema } from './api/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
@@ -44,6 +46,8 @@ export const apiRegistry = createRegistry(
   ExtAuthzSchema,
   ExtAuthzPerRouteSchema,
   HTTPFaultSchema,
+  LocalRateLimitSchema,
+  UriSanInputSchema,
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
   RBACSchema,

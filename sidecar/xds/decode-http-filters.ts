@@ -8,6 +8,7 @@ import { apiRegistry } from './api-registry.ts';
 import { extAuthz } from './decode-ext-authz.ts';
 import { fault } from './decode-fault.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
+import { localRateLimit } from './decode-local-ratelimit.ts';
 import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -20,6 +21,7 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', extAuthz],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
 ]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {

@@ -6,6 +6,7 @@ import { apiRegistry } from './api-registry.ts';
 import { extAuthzPerRoute } from './decode-ext-authz.ts';
 import { faultPerRoute } from './decode-fault.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
+import { localRateLimitPerRoute } from './decode-local-ratelimit.ts';
 import { rbacPerRoute } from './decode-rbac.ts';
 import type { Faults } from './fault.ts';
 
@@ -22,6 +23,7 @@ const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string,
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthzPerRoute],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', faultPerRoute],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimitPerRoute],
 ]);
 
 /** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */

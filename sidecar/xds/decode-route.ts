@@ -2,6 +2,7 @@
 
 import { isAuthority } from '../codec/authority.ts';
 import type { RouteGateConfigs } from '../config/gate-config.ts';
+import type { RateLimitPolicyConfig, RouteRateLimitsConfig } from '../config/rate-limit-config.ts';
 import {
   type ForwardActionConfig,
   noHeaderMutations,
@@ -27,6 +28,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+import { rateLimits } from './decode-rate-limits.ts';
 import { routeGates } from './decode-route-gates.ts';
 import { routeMatch } from './decode-route-match.ts';
 import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
@@ -77,22 +79,43 @@ function virtualHost(
     }
   }
   const gates = routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults);
+  const hostLimits = rateLimits(message.rateLimits, at(path, 'rate_limits'), faults);
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),
-    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), gates, faults)),
+    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), gates, hostLimits, faults)),
     ...headerMutations(message, path, faults),
   };
 }
 
-function decodeRoute(message: Route, path: string, outerGates: RouteGateConfigs | null, faults: Faults): RouteConfig {
+function decodeRoute(
+  message: Route,
+  path: string,
+  outerGates: RouteGateConfigs | null,
+  hostLimits: readonly RateLimitPolicyConfig[],
+  faults: Faults,
+): RouteConfig {
   return {
     name: message.name,
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, faults),
     gates: routeGates(message.typedPerFilterConfig, outerGates, at(path, 'typed_per_filter_config'), faults),
+    rateLimits: routeRateLimits(message, hostLimits, path, faults),
     ...headerMutations(message, path, faults),
   };
+}
+
+/** Only requests that are forwarded are described (Envoy). */
+function routeRateLimits(
+  { action }: Route,
+  virtualHost: readonly RateLimitPolicyConfig[],
+  path: string,
+  faults: Faults,
+): RouteRateLimitsConfig | null {
+  if (action.case !== 'route') return null;
+  const route = rateLimits(action.value.rateLimits, at(path, 'route.rate_limits'), faults);
+  if (route.length === 0 && virtualHost.length === 0) return null;
+  return Object.freeze({ route, virtualHost, includeVirtualHost: action.value.includeVhRateLimits ?? false });
 }
 
 function action(message: Route, path: string, faults: Faults): RouteActionConfig {

@@ -188,7 +188,7 @@ function mutations(
   });
 }
 
-function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
+export function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
   const name = option.header?.key ?? '';
   const value = option.header?.value ?? '';
   if (!settableHeader(name))

@@ -27,6 +27,7 @@ import { file_envoy_extensions_filters_http_rbac_v3_rbac } from '../../proto/gen
 import { file_envoy_extensions_filters_http_router_v3_router } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { file_envoy_extensions_matching_common_inputs_ssl_v3_ssl_inputs } from '../../proto/generated/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
 import { file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer } from '../../proto/generated/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
@@ -51,6 +52,7 @@ collect(file_envoy_extensions_filters_http_rbac_v3_rbac);
 collect(file_envoy_extensions_filters_http_router_v3_router);
 collect(file_envoy_extensions_filters_listener_tls_inspector_v3_tls_inspector);
 collect(file_envoy_extensions_filters_network_http_connection_manager_v3_http_connection_manager);
+collect(file_envoy_extensions_matching_common_inputs_ssl_v3_ssl_inputs);
 collect(file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config);

@@ -24,6 +24,7 @@ const rbac = 'envoy.config.rbac.v3';
 const matcher = 'envoy.type.matcher.v3';
 const fault = 'envoy.extensions.filters.http.fault.v3';
 const commonFault = 'envoy.extensions.filters.common.fault.v3';
+const limits = 'envoy.extensions.common.ratelimit.v3';
 const noRuntime = 'ignored: there is no runtime; every value is the configured one';
 
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
@@ -407,6 +408,28 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   },
   [`${commonFault}.FaultRateLimit.FixedLimit`]: { limit_kbps: 'KiB/s, 1 to 2^32-1' },
   [`${commonFault}.FaultRateLimit.HeaderLimit`]: {},
+  'envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit': {
+    stat_prefix: '',
+    status: 'default 429',
+    token_bucket: '',
+    filter_enabled: 'default 0 %',
+    filter_enforced: 'default 0 %',
+    request_headers_to_add_when_not_enforced: 'at most 10',
+    response_headers_to_add: 'at most 10',
+    descriptors: 'at most 1024',
+    stage: '0 to 10',
+    local_rate_limit_per_downstream_connection: '',
+    enable_x_ratelimit_headers: '',
+    vh_rate_limits: '',
+    always_consume_default_token_bucket: 'default true',
+    rate_limited_as_resource_exhausted: '',
+  },
+  [`${limits}.LocalRateLimitDescriptor`]: { entries: '1 to 32', token_bucket: '' },
+  [`${limits}.RateLimitDescriptor.Entry`]: {
+    key: '',
+    value: 'empty: any value, each with a bucket of its own; the 1024 of them that were used last are kept',
+  },
+  'envoy.type.v3.TokenBucket': { max_tokens: '', tokens_per_fill: 'default 1', fill_interval: 'at least 50 ms' },
 
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',
@@ -444,6 +467,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     routes: '',
     ...headerOptions,
     typed_per_filter_config: perFilter,
+    rate_limits: 'for the filters local_ratelimit and ratelimit; at most 64',
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.route.v3.Route`]: {
@@ -501,12 +525,55 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     host_rewrite_literal: '',
     cluster_not_found_response_code: '',
     priority: 'only DEFAULT',
+    rate_limits: 'as of virtual hosts',
+    include_vh_rate_limits: '',
     retry_policy: 'beside the safe retry that every request has',
   },
   [`${config}.route.v3.RetryPolicy`]: {
     retry_on: 'connect-failure, refused-stream, reset-before-request',
     num_retries: 'default 1',
   },
+  [`${config}.route.v3.RateLimit`]: { stage: '0 to 10', disable_key: noRuntime, actions: '1 to 32' },
+  [`${config}.route.v3.RateLimit.Action`]: {
+    source_cluster: '',
+    destination_cluster: '',
+    request_headers: '',
+    remote_address: 'by x-forwarded-for, as xff_num_trusted_hops and use_remote_address say',
+    masked_remote_address: '',
+    generic_key: '',
+    header_value_match: '',
+    query_parameter_value_match: '',
+    metadata: '',
+    extension: 'envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput: who calls, under the name of the extension',
+  },
+  [`${config}.route.v3.RateLimit.Action.SourceCluster`]: {},
+  [`${config}.route.v3.RateLimit.Action.DestinationCluster`]: {},
+  [`${config}.route.v3.RateLimit.Action.RemoteAddress`]: {},
+  [`${config}.route.v3.RateLimit.Action.RequestHeaders`]: { header_name: '', descriptor_key: '', skip_if_absent: '' },
+  [`${config}.route.v3.RateLimit.Action.MaskedRemoteAddress`]: { v4_prefix_mask_len: '', v6_prefix_mask_len: '' },
+  [`${config}.route.v3.RateLimit.Action.GenericKey`]: { descriptor_value: '', descriptor_key: '' },
+  [`${config}.route.v3.RateLimit.Action.HeaderValueMatch`]: {
+    descriptor_key: '',
+    descriptor_value: '',
+    expect_match: '',
+    headers: '',
+  },
+  [`${config}.route.v3.RateLimit.Action.QueryParameterValueMatch`]: {
+    descriptor_key: '',
+    descriptor_value: '',
+    expect_match: '',
+    query_parameters: '',
+  },
+  [`${config}.route.v3.RateLimit.Action.MetaData`]: {
+    descriptor_key: '',
+    metadata_key: '',
+    default_value: '',
+    source: 'only DYNAMIC',
+    skip_if_absent: '',
+  },
+  'envoy.type.metadata.v3.MetadataKey': { key: '', path: '' },
+  'envoy.type.metadata.v3.MetadataKey.PathSegment': { key: '' },
+  'envoy.extensions.matching.common_inputs.ssl.v3.UriSanInput': {},
   [`${config}.route.v3.RouteAction.MaxStreamDuration`]: { max_stream_duration: '', grpc_timeout_header_max: '' },
   [`${config}.route.v3.WeightedCluster`]: { clusters: '', total_weight: 'ignored: the sum of the weights counts' },
   [`${config}.route.v3.WeightedCluster.ClusterWeight`]: { name: '', weight: '', ...headerOptions },

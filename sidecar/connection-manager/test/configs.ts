@@ -42,6 +42,7 @@ export function route(
     match,
     action,
     gates: null,
+    rateLimits: null,
     requestHeaders: noHeaderMutations,
     responseHeaders: noHeaderMutations,
     ...overrides,

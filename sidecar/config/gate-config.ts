@@ -5,11 +5,17 @@
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn-config.ts';
-import type { LocalRateLimitConfig } from './rate-limit-config.ts';
+import type { LocalRateLimitConfig, RateLimitConfig, RateLimitRouteConfig } from './rate-limit-config.ts';
 import type { RbacConfig, RbacRouteConfig } from './rbac-config.ts';
 
 /** One gate, in a connection manager's list. */
-export type GateConfig = JwtAuthnConfig | ExtAuthzConfig | RbacConfig | FaultConfig | LocalRateLimitConfig;
+export type GateConfig =
+  | JwtAuthnConfig
+  | ExtAuthzConfig
+  | RbacConfig
+  | FaultConfig
+  | LocalRateLimitConfig
+  | RateLimitConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
 export type RouteGateConfig =
@@ -17,7 +23,8 @@ export type RouteGateConfig =
   | ExtAuthzRouteConfig
   | RbacRouteConfig
   | FaultConfig
-  | LocalRateLimitConfig;
+  | LocalRateLimitConfig
+  | RateLimitRouteConfig;
 
 /** By the filter's configured name. */
 export type RouteGateConfigs = ReadonlyMap<string, RouteGateConfig>;

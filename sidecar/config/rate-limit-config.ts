@@ -91,3 +91,40 @@ export interface LocalDescriptorConfig {
   readonly entries: ReadonlyArray<readonly [key: string, value: string]>;
   readonly bucket: TokenBucketConfig;
 }
+
+/** Envoy's ratelimit filter: an outside service is asked (RLS v3). */
+export interface RateLimitConfig {
+  readonly kind: 'ratelimit';
+  readonly filterName: string;
+  /** Stands in the names of its statistics; '': nothing. */
+  readonly statPrefix: string;
+  readonly domain: string;
+  readonly stage: number;
+  readonly requestType: 'internal' | 'external' | 'both';
+  /** Above 0: nothing waits longer for the service. */
+  readonly timeoutMs: number;
+  /** Requests are refused when the service fails; else they pass. */
+  readonly failureModeDeny: boolean;
+  readonly resourceExhausted: boolean;
+  readonly service: RateLimitServiceConfig;
+  readonly tellsLimits: boolean;
+  /** Refusals have no `x-envoy-ratelimited`. */
+  readonly hidesRateLimited: boolean;
+  readonly status: number;
+  readonly responseHeaders: HeaderMutations;
+  readonly statusOnError: number;
+}
+
+export interface RateLimitServiceConfig {
+  readonly cluster: string;
+  readonly authority: string;
+  readonly initialMetadata: ReadonlyArray<readonly [string, string]>;
+}
+
+/** `RateLimitPerRoute`. */
+export interface RateLimitRouteConfig {
+  readonly kind: 'ratelimit';
+  readonly virtualHostRateLimits: VirtualHostRateLimits;
+  /** '': the filter's. */
+  readonly domain: string;
+}

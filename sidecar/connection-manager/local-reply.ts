@@ -42,6 +42,7 @@ export function replyGrpcStatus(error: ProxyError): number {
     case 'RBAC':
     case 'UAEX':
     case 'FI':
+    case 'RLSE':
       return grpcStatusOfHttp(replyStatus(error));
     case 'NR':
       return 12;

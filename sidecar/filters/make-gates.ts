@@ -33,6 +33,11 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { LocalRateLimitGate } = await import('./local-ratelimit/local-ratelimit-gate.ts');
         return new LocalRateLimitGate(gate, manager, context);
       });
+    case 'ratelimit':
+      return new LazyGate(gate.filterName, async () => {
+        const { RateLimitGate } = await import('./ratelimit/ratelimit-gate.ts');
+        return new RateLimitGate(gate, manager, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

@@ -20,6 +20,10 @@ import {
   PerRouteConfigSchema,
 } from './api/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
 import { LocalRateLimitSchema } from './api/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js';
+import {
+  RateLimitPerRouteSchema,
+  RateLimitSchema,
+} from './api/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js';
 import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
@@ -47,6 +51,8 @@ export const apiRegistry = createRegistry(
   ExtAuthzPerRouteSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
+  RateLimitSchema,
+  RateLimitPerRouteSchema,
   UriSanInputSchema,
   JwtAuthenticationSchema,
   PerRouteConfigSchema,

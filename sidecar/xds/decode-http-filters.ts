@@ -9,6 +9,7 @@ import { extAuthz } from './decode-ext-authz.ts';
 import { fault } from './decode-fault.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
 import { localRateLimit } from './decode-local-ratelimit.ts';
+import { rateLimit } from './decode-ratelimit.ts';
 import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -22,6 +23,7 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', rateLimit],
 ]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {

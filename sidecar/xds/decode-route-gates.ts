@@ -7,6 +7,7 @@ import { extAuthzPerRoute } from './decode-ext-authz.ts';
 import { faultPerRoute } from './decode-fault.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
 import { localRateLimitPerRoute } from './decode-local-ratelimit.ts';
+import { rateLimitPerRoute } from './decode-ratelimit.ts';
 import { rbacPerRoute } from './decode-rbac.ts';
 import type { Faults } from './fault.ts';
 
@@ -24,6 +25,7 @@ const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string,
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', faultPerRoute],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimitPerRoute],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute', rateLimitPerRoute],
 ]);
 
 /** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */

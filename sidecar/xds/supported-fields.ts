@@ -430,6 +430,23 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     value: 'empty: any value, each with a bucket of its own; the 1024 of them that were used last are kept',
   },
   'envoy.type.v3.TokenBucket': { max_tokens: '', tokens_per_fill: 'default 1', fill_interval: 'at least 50 ms' },
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimit': {
+    domain: '',
+    stage: '0 to 10',
+    request_type: 'internal is who showed a certificate of the mesh, never an address',
+    timeout: 'default 20 ms; above 0, at most 24 h',
+    failure_mode_deny: '',
+    rate_limited_as_resource_exhausted: '',
+    rate_limit_service: '',
+    enable_x_ratelimit_headers: '',
+    disable_x_envoy_ratelimited_header: '',
+    rate_limited_status: 'default 429',
+    response_headers_to_add: 'at most 10',
+    status_on_error: 'default 500',
+    stat_prefix: '',
+  },
+  'envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute': { vh_rate_limits: '', domain: '' },
+  [`${config}.ratelimit.v3.RateLimitServiceConfig`]: { grpc_service: 'envoy_grpc', transport_api_version: 'only V3' },
 
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',

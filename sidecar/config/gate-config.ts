@@ -2,6 +2,7 @@
  * What the gates of a connection manager are configured to do: one kind for each HTTP filter that only decides (filters/request-gate.ts). Made and validated only in
  * sidecar/xds, where decode-http-filters.ts and decode-route-gates.ts know which message becomes which.
  */
+import type { AdaptiveConcurrencyConfig } from './adaptive-concurrency-config.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn-config.ts';
@@ -15,7 +16,8 @@ export type GateConfig =
   | RbacConfig
   | FaultConfig
   | LocalRateLimitConfig
-  | RateLimitConfig;
+  | RateLimitConfig
+  | AdaptiveConcurrencyConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
 export type RouteGateConfig =

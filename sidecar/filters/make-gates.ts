@@ -38,6 +38,11 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { RateLimitGate } = await import('./ratelimit/ratelimit-gate.ts');
         return new RateLimitGate(gate, manager, context);
       });
+    case 'adaptive-concurrency':
+      return new LazyGate(gate.filterName, async () => {
+        const { AdaptiveConcurrencyGate } = await import('./adaptive-concurrency/adaptive-concurrency-gate.ts');
+        return new AdaptiveConcurrencyGate(gate, manager.statPrefix, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

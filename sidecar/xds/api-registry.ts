@@ -10,6 +10,7 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { AdaptiveConcurrencySchema } from './api/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
 import {
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
@@ -49,6 +50,7 @@ export const apiRegistry = createRegistry(
   StdoutAccessLogSchema,
   ExtAuthzSchema,
   ExtAuthzPerRouteSchema,
+  AdaptiveConcurrencySchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

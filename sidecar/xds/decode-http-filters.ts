@@ -5,6 +5,7 @@ import type { GateConfig } from '../config/gate-config.ts';
 import type { Router } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import type { HttpFilter } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { apiRegistry } from './api-registry.ts';
+import { adaptiveConcurrency } from './decode-adaptive-concurrency.ts';
 import { extAuthz } from './decode-ext-authz.ts';
 import { fault } from './decode-fault.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
@@ -22,6 +23,7 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', extAuthz],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
+  ['envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency', adaptiveConcurrency],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
   ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', rateLimit],
 ]);

@@ -25,6 +25,7 @@ const matcher = 'envoy.type.matcher.v3';
 const fault = 'envoy.extensions.filters.http.fault.v3';
 const commonFault = 'envoy.extensions.filters.common.fault.v3';
 const limits = 'envoy.extensions.common.ratelimit.v3';
+const adaptive = 'envoy.extensions.filters.http.adaptive_concurrency.v3';
 const noRuntime = 'ignored: there is no runtime; every value is the configured one';
 
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
@@ -447,6 +448,28 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   },
   'envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute': { vh_rate_limits: '', domain: '' },
   [`${config}.ratelimit.v3.RateLimitServiceConfig`]: { grpc_service: 'envoy_grpc', transport_api_version: 'only V3' },
+  [`${adaptive}.AdaptiveConcurrency`]: {
+    gradient_controller_config: '',
+    enabled: 'default true',
+    concurrency_limit_exceeded_status: 'default 503',
+  },
+  [`${adaptive}.GradientControllerConfig`]: {
+    sample_aggregate_percentile: 'default 50',
+    concurrency_limit_params: '',
+    min_rtt_calc_params: '',
+  },
+  [`${adaptive}.GradientControllerConfig.ConcurrencyLimitCalculationParams`]: {
+    max_concurrency_limit: 'default 1000',
+    concurrency_update_interval: '',
+  },
+  [`${adaptive}.GradientControllerConfig.MinimumRTTCalculationParams`]: {
+    interval: 'at least 1 ms',
+    request_count: 'default 50',
+    jitter: 'default 15 %',
+    min_concurrency: 'default 3',
+    buffer: 'default 25 %',
+  },
+  [`${config}.core.v3.RuntimeFeatureFlag`]: { default_value: '', runtime_key: noRuntime },
 
   [`${config}.accesslog.v3.AccessLog`]: {
     name: '',

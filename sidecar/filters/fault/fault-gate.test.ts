@@ -77,10 +77,10 @@ describe('a failure', () => {
     expect(grpc.downstream.head!.fields.get('grpc-status')).toBe('14');
   });
 
-  it('has its gRPC status, and for others the HTTP status of that', () => {
+  it('has its gRPC status; others get 200 (Envoy)', () => {
     const config = { abort: { by: { kind: 'grpc', status: 5 }, share: always } } as const;
     expect(rig(config).request(grpcCall()).downstream.head!.fields.get('grpc-status')).toBe('5');
-    expect(rig(config).request().downstream.head!.status).toBe(404);
+    expect(rig(config).request().downstream.head!.status).toBe(200);
   });
 
   it('hits its share of requests only', () => {
@@ -136,7 +136,8 @@ describe('faults that the caller asks for', () => {
     expect(greedy.request(head).cluster.streams.length).toBe(1);
     const modest = asks(['x-envoy-fault-abort-request', '500'], ['x-envoy-fault-abort-request-percentage', '0']);
     expect(rig(config).request(modest).cluster.streams.length).toBe(1);
-    expect(rig(config).request(asks(['x-envoy-fault-abort-grpc-request', '14'])).downstream.head!.status).toBe(503);
+    const grpc = rig(config).request(grpcCall(['x-envoy-fault-abort-grpc-request', '9']));
+    expect(grpc.downstream.head!.fields.get('grpc-status')).toBe('9');
   });
 });
 

@@ -94,9 +94,7 @@ function askedNumber(head: RequestHead, name: string, least: number, most: numbe
   return value >= least && value <= most ? value : null;
 }
 
-/** HTTP statuses of gRPC's, by number (grpc's own mapping, as Envoy has it). */
-const httpStatuses = [200, 499, 500, 400, 504, 404, 409, 403, 429, 400, 409, 400, 501, 500, 503, 500, 401];
-
+/** Who is no gRPC caller gets a success of the proxy's own making: that is what Envoy does. */
 function ofGrpc(grpcStatus: number): Abort {
-  return { httpStatus: httpStatuses[grpcStatus] ?? 500, grpcStatus };
+  return { httpStatus: 200, grpcStatus };
 }

@@ -154,9 +154,18 @@ describe('a service that fails', () => {
       statusOnError: 503,
     });
     expect(missing.request().downstream.head!.status).toBe(503);
+  });
+
+  it('or answers what is no answer counts as failed; a code that it does not know lets requests pass (Envoy)', () => {
     const odd = rig({ failureModeDeny: true }).request();
-    serviceSays(odd, { overallCode: RateLimitResponse_Code.UNKNOWN });
+    const { receiver } = odd.cluster.streams[0]!;
+    receiver.onHead(answer(200, ['content-type', 'application/grpc']), false);
+    receiver.onData(frameMessage(Buffer.from([0xff])), false);
+    receiver.onTrailers(HeaderFields.of(['grpc-status', '0']));
     expect(odd.downstream.head!.status).toBe(500);
+    const unknown = rig({ failureModeDeny: true }).request();
+    serviceSays(unknown, { overallCode: RateLimitResponse_Code.UNKNOWN });
+    expect(unknown.cluster.streams.length).toBe(2);
   });
 });
 

@@ -58,12 +58,11 @@ export function decodeResponse(bytes: Uint8Array): LimitVerdict {
     return { kind: 'error', why: 'its answer is not a RateLimitResponse' };
   }
   const { overallCode, responseHeadersToAdd, requestHeadersToAdd } = message;
-  if (overallCode !== RateLimitResponse_Code.OK && overallCode !== RateLimitResponse_Code.OVER_LIMIT)
-    return { kind: 'error', why: `it answers with code ${overallCode}` };
   if (responseHeadersToAdd.length + requestHeadersToAdd.length > mostFields)
     return { kind: 'error', why: `it wants more than ${mostFields} fields added` };
   return {
-    kind: overallCode === RateLimitResponse_Code.OK ? 'ok' : 'over-limit',
+    // Any other code lets it pass (Envoy).
+    kind: overallCode === RateLimitResponse_Code.OVER_LIMIT ? 'over-limit' : 'ok',
     requestFields: usable(requestHeadersToAdd),
     responseFields: usable(responseHeadersToAdd),
     body: Buffer.from(message.rawBody),

@@ -23,6 +23,7 @@ export const entryFiles: readonly string[] = [
   'envoy/extensions/access_loggers/stream/v3/stream.proto',
   'envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs.proto',
   'envoy/service/ratelimit/v3/rls.proto',
+  'envoy/extensions/filters/http/admission_control/v3/admission_control.proto',
   'envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency.proto',
   'envoy/extensions/filters/http/fault/v3/fault.proto',
   'envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit.proto',

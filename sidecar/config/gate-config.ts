@@ -3,6 +3,7 @@
  * sidecar/xds, where decode-http-filters.ts and decode-route-gates.ts know which message becomes which.
  */
 import type { AdaptiveConcurrencyConfig } from './adaptive-concurrency-config.ts';
+import type { AdmissionControlConfig } from './admission-control-config.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn-config.ts';
@@ -17,7 +18,8 @@ export type GateConfig =
   | FaultConfig
   | LocalRateLimitConfig
   | RateLimitConfig
-  | AdaptiveConcurrencyConfig;
+  | AdaptiveConcurrencyConfig
+  | AdmissionControlConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
 export type RouteGateConfig =

@@ -425,7 +425,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
     if (this.#gates !== null) {
-      this.#gates.tellEnd(now, this.responseHead === null ? 0 : this.status, error === null);
+      this.#gates.tellEnd(now, this.responseHead === null ? 0 : this.status, error === null, this.grpcStatus);
       if (this.#gates.delayed) this.flag = withDelay(this.flag);
     }
     const metrics = manager

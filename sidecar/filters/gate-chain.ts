@@ -115,11 +115,11 @@ export class GateChain implements GateRequest, StreamFilter {
   }
 
   /** The request is over, whoever ended it. */
-  tellEnd(nowMs: number, status: number, complete: boolean): void {
+  tellEnd(nowMs: number, status: number, complete: boolean, grpcStatus: string): void {
     const watchers = this.#endWatchers;
     if (watchers === null) return;
     this.#endWatchers = null;
-    for (const watcher of watchers) watcher.onRequestOver(nowMs, status, complete);
+    for (const watcher of watchers) watcher.onRequestOver(nowMs, status, complete, grpcStatus);
   }
 
   /** Something of the request came, or it ended, while a gate was waited for. */

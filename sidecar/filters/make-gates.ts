@@ -43,6 +43,11 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { AdaptiveConcurrencyGate } = await import('./adaptive-concurrency/adaptive-concurrency-gate.ts');
         return new AdaptiveConcurrencyGate(gate, manager.statPrefix, context);
       });
+    case 'admission-control':
+      return new LazyGate(gate.filterName, async () => {
+        const { AdmissionControlGate } = await import('./admission-control/admission-control-gate.ts');
+        return new AdmissionControlGate(gate, manager.statPrefix, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

@@ -41,8 +41,8 @@ export interface GateRequest {
 export type ResponseChange = (fields: HeaderFields) => void;
 
 export interface EndWatcher {
-  /** `status`: of the answer; 0: there was none. `complete`: the answer reached its end. `nowMs`: on the clock. */
-  onRequestOver(nowMs: number, status: number, complete: boolean): void;
+  /** `status`: of the answer; 0: there was none. `complete`: the answer reached its end. `grpcStatus`: a number as text, or ''. `nowMs`: on the clock. */
+  onRequestOver(nowMs: number, status: number, complete: boolean, grpcStatus: string): void;
 }
 
 /** What a shaper may do with its stream. */

@@ -11,6 +11,7 @@ import {
   StdoutAccessLogSchema,
 } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { AdaptiveConcurrencySchema } from './api/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
+import { AdmissionControlSchema } from './api/envoy/extensions/filters/http/admission_control/v3/admission_control_pb.js';
 import {
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
@@ -51,6 +52,7 @@ export const apiRegistry = createRegistry(
   ExtAuthzSchema,
   ExtAuthzPerRouteSchema,
   AdaptiveConcurrencySchema,
+  AdmissionControlSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

@@ -18,6 +18,7 @@ import { file_envoy_config_bootstrap_v3_bootstrap } from '../../proto/generated/
 import { file_envoy_extensions_access_loggers_file_v3_file } from '../../proto/generated/envoy/extensions/access_loggers/file/v3/file_pb.js';
 import { file_envoy_extensions_access_loggers_stream_v3_stream } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { file_envoy_extensions_filters_http_adaptive_concurrency_v3_adaptive_concurrency } from '../../proto/generated/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
+import { file_envoy_extensions_filters_http_admission_control_v3_admission_control } from '../../proto/generated/envoy/extensions/filters/http/admission_control/v3/admission_control_pb.js';
 import { file_envoy_extensions_filters_http_ext_authz_v3_ext_authz } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
 import { file_envoy_extensions_filters_http_fault_v3_fault } from '../../proto/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import { file_envoy_extensions_filters_http_jwt_authn_v3_config } from '../../proto/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
@@ -44,6 +45,7 @@ collect(file_envoy_extensions_access_loggers_file_v3_file);
 collect(file_envoy_extensions_access_loggers_stream_v3_stream);
 collect(file_envoy_extensions_filters_http_ext_authz_v3_ext_authz);
 collect(file_envoy_extensions_filters_http_adaptive_concurrency_v3_adaptive_concurrency);
+collect(file_envoy_extensions_filters_http_admission_control_v3_admission_control);
 collect(file_envoy_extensions_filters_http_fault_v3_fault);
 collect(file_envoy_extensions_filters_http_local_ratelimit_v3_local_rate_limit);
 collect(file_envoy_extensions_filters_http_ratelimit_v3_rate_limit);

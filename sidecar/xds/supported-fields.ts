@@ -26,6 +26,7 @@ const fault = 'envoy.extensions.filters.http.fault.v3';
 const commonFault = 'envoy.extensions.filters.common.fault.v3';
 const limits = 'envoy.extensions.common.ratelimit.v3';
 const adaptive = 'envoy.extensions.filters.http.adaptive_concurrency.v3';
+const admission = 'envoy.extensions.filters.http.admission_control.v3';
 const noRuntime = 'ignored: there is no runtime; every value is the configured one';
 
 export const supportedFields: Readonly<Record<string, FieldNotes>> = {
@@ -469,6 +470,23 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     min_concurrency: 'default 3',
     buffer: 'default 25 %',
   },
+  [`${admission}.AdmissionControl`]: {
+    enabled: 'default true',
+    success_criteria: '',
+    sampling_window: 'default 30 s; 1 s to 1 h',
+    aggression: 'default 1',
+    sr_threshold: 'default 95 %; at least 1 %',
+    rps_threshold: 'default 0',
+    max_rejection_probability: 'default 80 %',
+  },
+  [`${admission}.AdmissionControl.SuccessCriteria`]: {
+    http_criteria: 'default below 500',
+    grpc_criteria: "default OK and what is the caller's doing",
+  },
+  [`${admission}.AdmissionControl.SuccessCriteria.HttpCriteria`]: { http_success_status: '' },
+  [`${admission}.AdmissionControl.SuccessCriteria.GrpcCriteria`]: { grpc_success_status: '' },
+  [`${config}.core.v3.RuntimeDouble`]: { default_value: '', runtime_key: noRuntime },
+  [`${config}.core.v3.RuntimePercent`]: { default_value: '', runtime_key: noRuntime },
   [`${config}.core.v3.RuntimeFeatureFlag`]: { default_value: '', runtime_key: noRuntime },
 
   [`${config}.accesslog.v3.AccessLog`]: {

@@ -14,7 +14,7 @@ import { type RunningProxy, Stage } from './programs.ts';
 import { RateLimitServer } from './rate-limit-server.ts';
 
 interface Case extends Question {
-  readonly port?: 'main' | 'strict';
+  readonly port?: 'main' | 'strict' | 'admission';
 }
 
 const grpc = { 'content-type': 'application/grpc', te: 'trailers' };
@@ -89,6 +89,10 @@ const cases: Readonly<Record<string, readonly Case[]>> = {
       ] as readonly Case[],
     ]),
   ),
+  'admission control: what succeeds': ['200', '404', '500', '503'].flatMap((status): readonly Case[] => [
+    { path: '/', port: 'admission', headers: { 'x-status': status } },
+    { path: '/', port: 'admission', headers: { 'x-status': status, ...grpc }, method: 'POST' },
+  ]),
   'global: how requests are described': [
     { path: '/global/described/?q=one', headers: { 'x-user': 'alice' } },
     { path: '/global/described/?q=one' },
@@ -113,7 +117,7 @@ const comparedHeaders = [
 
 /** Counters that are compared, by how their names begin. */
 const comparedStats =
-  /^(http\.main\.fault\.|local_[^.]*\.http_local_rate_limit\.|cluster\.app\.ratelimit\.|http\.adaptive\.adaptive_concurrency\.gradient_controller\.rq_blocked)/;
+  /^(http\.main\.fault\.|local_[^.]*\.http_local_rate_limit\.|cluster\.app\.ratelimit\.|http\.adaptive\.adaptive_concurrency\.gradient_controller\.rq_blocked|http\.admission\.admission_control\.)/;
 
 interface Outcome {
   readonly answers: Readonly<Record<string, readonly string[]>>;
@@ -128,6 +132,7 @@ const held: ServerResponse[] = [];
 const app = createServer((request, response) => {
   request.resume();
   const got = ['x-over', 'x-for-app'].filter((name) => request.headers[name] !== undefined).join(',');
+  response.statusCode = Number(request.headers['x-status'] ?? 200);
   response.setHeader('x-app', 'yes');
   if (got !== '') response.setHeader('x-app-got', got);
   if (request.url === '/held') held.push(response);
@@ -139,12 +144,13 @@ beforeAll(async () => {
   await new Promise<void>((resolve) => {
     app.listen(0, '127.0.0.1', resolve);
   });
-  const [admin, main, strict, adaptive] = await freePorts(4);
+  const [admin, main, strict, adaptive, admission] = await freePorts(5);
   const ports: FilterPorts = {
     admin: admin!,
     main: main!,
     strict: strict!,
     adaptive: adaptive!,
+    admission: admission!,
     app: (app.address() as AddressInfo).port,
     rls: await rls.start(),
   };

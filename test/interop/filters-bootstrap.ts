@@ -7,6 +7,8 @@ export interface FilterPorts {
   /** Its rate limit filter refuses requests when the service fails. */
   readonly strict: number;
   readonly adaptive: number;
+  /** Refuses nothing: what is compared is what counts as a success. */
+  readonly admission: number;
   readonly app: number;
   readonly rls: number;
 }
@@ -164,7 +166,7 @@ export function filtersBootstrap(ports: FilterPorts, logFile: string): Json {
     ],
   };
   const table = { name: 'cases', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes() }] };
-  const on = (name: 'main' | 'strict' | 'adaptive', filters: readonly Json[]): Json =>
+  const on = (name: 'main' | 'strict' | 'adaptive' | 'admission', filters: readonly Json[]): Json =>
     listener({ name, port: ports[name], manager: { ...log, http_filters: [...filters, router] } }, table);
   const adaptive = {
     name: 'envoy.filters.http.adaptive_concurrency',
@@ -174,6 +176,14 @@ export function filtersBootstrap(ports: FilterPorts, logFile: string): Json {
         concurrency_limit_params: { concurrency_update_interval: '0.1s' },
         min_rtt_calc_params: { interval: '3600s', request_count: 10_000, min_concurrency: 2 },
       },
+    },
+  };
+  const admission = {
+    name: 'envoy.filters.http.admission_control',
+    typed_config: {
+      '@type': type('admission_control.v3.AdmissionControl'),
+      success_criteria: {},
+      rps_threshold: { default_value: 1000, runtime_key: 'nothing' },
     },
   };
   const noFault = { name: 'envoy.filters.http.fault', typed_config: { '@type': type('fault.v3.HTTPFault') } };
@@ -188,6 +198,7 @@ export function filtersBootstrap(ports: FilterPorts, logFile: string): Json {
         on('main', [noFault, noLocal, rateLimit({})]),
         on('strict', [rateLimit({ failure_mode_deny: true, disable_x_envoy_ratelimited_header: true })]),
         on('adaptive', [adaptive]),
+        on('admission', [admission]),
       ],
       clusters: [staticCluster({ name: 'app' }, [ports.app]), staticCluster({ name: 'rls', http2: true }, [ports.rls])],
     }),

@@ -41,4 +41,5 @@ export const entryFiles: readonly string[] = [
   'health/v1/health.proto',
   'outrigger/identity/v1/identity.proto',
   'outrigger/registry/v1/registry.proto',
+  'outrigger/resilience/v1/shedding.proto',
 ];

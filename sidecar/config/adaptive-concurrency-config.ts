@@ -26,3 +26,9 @@ export interface GradientConfig {
   /** What latency may be above the least, as a share of it; default 0.25. */
   readonly buffer: number;
 }
+
+/** What a route says for the filter: `outrigger.resilience.v1.SheddingPriority`. */
+export interface SheddingPriorityConfig {
+  readonly kind: 'shedding-priority';
+  readonly priority: 'critical' | 'default' | 'sheddable';
+}

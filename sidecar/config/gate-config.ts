@@ -2,7 +2,7 @@
  * What the gates of a connection manager are configured to do: one kind for each HTTP filter that only decides (filters/request-gate.ts). Made and validated only in
  * sidecar/xds, where decode-http-filters.ts and decode-route-gates.ts know which message becomes which.
  */
-import type { AdaptiveConcurrencyConfig } from './adaptive-concurrency-config.ts';
+import type { AdaptiveConcurrencyConfig, SheddingPriorityConfig } from './adaptive-concurrency-config.ts';
 import type { AdmissionControlConfig } from './admission-control-config.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
@@ -28,7 +28,8 @@ export type RouteGateConfig =
   | RbacRouteConfig
   | FaultConfig
   | LocalRateLimitConfig
-  | RateLimitRouteConfig;
+  | RateLimitRouteConfig
+  | SheddingPriorityConfig;
 
 /** By the filter's configured name. */
 export type RouteGateConfigs = ReadonlyMap<string, RouteGateConfig>;

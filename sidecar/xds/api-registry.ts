@@ -39,6 +39,7 @@ import {
 } from './api/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 
 export const apiRegistry = createRegistry(
   BootstrapSchema,
@@ -53,6 +54,7 @@ export const apiRegistry = createRegistry(
   ExtAuthzPerRouteSchema,
   AdaptiveConcurrencySchema,
   AdmissionControlSchema,
+  SheddingPrioritySchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

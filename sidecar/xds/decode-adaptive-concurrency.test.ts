@@ -1,6 +1,8 @@
 import { expect, it } from 'vitest';
 import { AdaptiveConcurrencySchema } from './api/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
+import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 import { adaptiveConcurrency } from './decode-adaptive-concurrency.ts';
+import { sheddingPriority } from './decode-shedding-priority.ts';
 import { decodeJson } from './test/decode-json.ts';
 
 const decode = (json: unknown) =>
@@ -73,4 +75,11 @@ it('is refused by field', () => {
     `${path}.min_rtt_calc_params.min_concurrency: 3 is above the maximum, 2`,
     `${path}.min_rtt_calc_params.jitter: 101 is not between 0 and 100`,
   ]);
+});
+
+it('a route has a priority', () => {
+  const priority = (json: unknown) => decodeJson(SheddingPrioritySchema, json, (message) => sheddingPriority(message));
+  expect(priority({ priority: 'CRITICAL' }).value).toEqual({ kind: 'shedding-priority', priority: 'critical' });
+  expect(priority({ priority: 'SHEDDABLE' }).value).toMatchObject({ priority: 'sheddable' });
+  expect(priority({}).value).toMatchObject({ priority: 'default' });
 });

@@ -470,6 +470,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     min_concurrency: 'default 3',
     buffer: 'default 25 %',
   },
+  'outrigger.resilience.v1.SheddingPriority': { priority: 'of routes, for the adaptive concurrency filter; ours' },
   [`${admission}.AdmissionControl`]: {
     enabled: 'default true',
     success_criteria: '',

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest';
 import { ProxyError } from '../../codec/proxy-error.ts';
 import { ActiveStream } from '../../connection-manager/active-stream.ts';
+import { anyPath, forward, pathMatch, route } from '../../connection-manager/test/configs.ts';
 import { FakeServerStream } from '../../connection-manager/test/fake-peers.ts';
 import { answer, get, grpcCall, StreamRig } from '../../connection-manager/test/stream-rig.ts';
 import { AdaptiveConcurrencyGate } from './adaptive-concurrency-gate.ts';
@@ -16,8 +17,15 @@ const gradient = {
   buffer: 0.25,
 };
 
+const priorities = ['critical', 'default', 'sheddable'] as const;
+
 function rig(enabled = true): StreamRig {
-  const made = new StreamRig();
+  const routes = priorities.map((priority) =>
+    route(priority, pathMatch({ kind: 'prefix', value: `/${priority}` }), forward('orders'), {
+      gates: new Map([['ac', { kind: 'shedding-priority', priority }]]),
+    }),
+  );
+  const made = new StreamRig({ routes: [...routes, route('r', anyPath, forward('orders'))] });
   const config = { kind: 'adaptive-concurrency', filterName: 'ac', enabled, exceededStatus: 503, gradient } as const;
   Object.assign(made.manager, { gates: [new AdaptiveConcurrencyGate(config, 'test', made.context)] });
   return made;
@@ -70,4 +78,17 @@ it('does nothing where it is not enabled', () => {
   const made = rig(false);
   const heads = [1, 2, 3].map(() => begin(made).downstream.head);
   expect(heads).toEqual([null, null, null]);
+});
+
+it('refuses what can wait first, and what is critical last; all count as under way', () => {
+  const made = rig();
+  const letIn = (path: string): boolean => begin(made, get(path)).downstream.head === null;
+  // Of a limit of two: one, two, three.
+  expect([letIn('/sheddable'), letIn('/sheddable')]).toEqual([true, false]);
+  expect([letIn('/default'), letIn('/')]).toEqual([true, false]);
+  expect([letIn('/critical'), letIn('/critical')]).toEqual([true, false]);
+  const shed = (priority: string): number =>
+    made.stats.counter('outrigger_requests_shed_total', null, { priority }).value;
+  expect(priorities.map(shed)).toEqual([1, 1, 1]);
+  expect(made.counter(`${prefix}.rq_blocked`)).toBe(3);
 });

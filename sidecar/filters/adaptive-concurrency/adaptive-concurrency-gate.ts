@@ -1,11 +1,17 @@
 /** Envoy's adaptive concurrency filter as a gate: refuses requests beyond what the service answers without its latency growing. All requests of a connection manager count together. */
 import { ProxyError } from '../../codec/proxy-error.ts';
-import type { AdaptiveConcurrencyConfig } from '../../config/adaptive-concurrency-config.ts';
+import type { AdaptiveConcurrencyConfig, SheddingPriorityConfig } from '../../config/adaptive-concurrency-config.ts';
 import type { HttpContext } from '../../connection-manager/http-context.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import type { Counter, Gauge } from '../../stats/stat-store.ts';
 import type { EndWatcher, GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
 import { GradientController } from './gradient-controller.ts';
+
+type Priority = SheddingPriorityConfig['priority'];
+
+/** Of the limit. */
+const shares: Readonly<Record<Priority, number>> = { critical: 1.25, default: 1, sheddable: 0.75 };
+const shedFamily = 'outrigger_requests_shed_total';
 
 export class AdaptiveConcurrencyGate implements RequestGate {
   readonly name: string;
@@ -15,6 +21,8 @@ export class AdaptiveConcurrencyGate implements RequestGate {
   readonly #controller: GradientController;
   readonly #refusal: ProxyError;
   readonly #blocked: Counter;
+  /** Ours. */
+  readonly #shed: Readonly<Record<Priority, Counter>>;
   readonly #gauges: ControllerGauges;
 
   constructor(config: AdaptiveConcurrencyConfig, managerPrefix: string, { clock, random, stats }: HttpContext) {
@@ -32,6 +40,8 @@ export class AdaptiveConcurrencyGate implements RequestGate {
       status: config.exceededStatus,
     });
     this.#blocked = stats.counter(`${prefix}.rq_blocked`);
+    const shed = (priority: Priority): Counter => stats.counter(shedFamily, shedFamily, { priority });
+    this.#shed = { critical: shed('critical'), default: shed('default'), sheddable: shed('sheddable') };
     this.#gauges = {
       limit: gauge('concurrency_limit'),
       gradient: gauge('gradient'),
@@ -47,8 +57,11 @@ export class AdaptiveConcurrencyGate implements RequestGate {
     if (!this.#enabled) return null;
     const nowMs = this.#clock.nowMs();
     const controller = this.#controller;
-    if (!controller.begin(nowMs)) {
+    const said = request.route?.config.gates?.get(this.name);
+    const priority = said?.kind === 'shedding-priority' ? said.priority : 'default';
+    if (!controller.begin(nowMs, shares[priority])) {
       this.#blocked.value++;
+      this.#shed[priority].value++;
       return this.#refusal;
     }
     request.watchEnd(new UnderWay(this, nowMs));

@@ -45,10 +45,12 @@ export class GradientController {
     return this.#deferredLimit > 0;
   }
 
-  /** A request would begin; false: it may not. */
-  begin(nowMs: number): boolean {
+  /** A request would begin; false: it may not. `share`: how much of the limit, or beyond it, its kind may fill; one is always let in. */
+  begin(nowMs: number, share = 1): boolean {
     this.#advance(nowMs);
-    if (this.outstanding >= this.limit) return false;
+    const { limit } = this;
+    const most = share < 1 ? Math.max(1, Math.floor(limit * share)) : Math.ceil(limit * share);
+    if (this.outstanding >= most) return false;
     this.outstanding++;
     return true;
   }

@@ -60,6 +60,10 @@ function request(i: number): GateRequest {
     policy: '',
     dryRunDeniedBy: '',
     changeResponse: () => {},
+    targetCluster: null,
+    delayed: false,
+    watchEnd: () => undefined,
+    shapeResponse: () => undefined,
   };
 }
 

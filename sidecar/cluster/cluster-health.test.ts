@@ -100,8 +100,8 @@ describe('outlier detection of a cluster', () => {
     const request = new ScriptedRequest(cluster).ask();
     upstream.connectAll();
     request.onReset(request.error ?? ({} as never));
-    cluster.onTimeout(host(0), true);
-    cluster.onTimeout(host(0), false, true);
+    cluster.onTimeout(host(0), 'try');
+    cluster.onTimeout(host(0), 'route', true);
     expect(host(0).outlier!.consecutive5xx).toBe(2);
   });
 

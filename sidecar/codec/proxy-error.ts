@@ -27,6 +27,10 @@ export type ResponseFlag =
   | 'SI' // stream idle timeout
   | 'IH' // invalid header
   | 'OM' // overload manager
+  | 'DI' // delayed on purpose
+  | 'FI' // failed on purpose
+  | 'RL' // rate limited
+  | 'RLSE' // the rate limit service failed
   | 'RBAC' // refused by a rule about who may call what
   | 'UAEX'; // refused by an authorization service, or for want of credentials
 
@@ -46,6 +50,8 @@ export interface ReplyExtras {
   readonly fields?: HeaderFields;
   /** Instead of the reply's own body. */
   readonly body?: Buffer;
+  /** For gRPC callers, instead of the one that flag and status say. */
+  readonly grpcStatus?: number;
 }
 
 export class ProxyError {

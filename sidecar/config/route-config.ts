@@ -1,5 +1,6 @@
 /** Our frozen form of Envoy's RouteConfiguration. Compiled into matchers by sidecar/router/route-table.ts. */
 import type { RouteGateConfigs } from './gate-config.ts';
+import type { RouteRateLimitsConfig } from './rate-limit-config.ts';
 
 export interface RouteTableConfig {
   readonly name: string;
@@ -28,6 +29,8 @@ export interface RouteConfig {
   readonly action: RouteActionConfig;
   /** `typed_per_filter_config` of the route, its virtual host and the table, the most specific for each filter; null: none. */
   readonly gates: RouteGateConfigs | null;
+  /** How its requests are described to limits; null: not at all. */
+  readonly rateLimits: RouteRateLimitsConfig | null;
   readonly requestHeaders: HeaderMutations;
   readonly responseHeaders: HeaderMutations;
 }

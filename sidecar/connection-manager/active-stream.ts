@@ -12,7 +12,7 @@ import { headerName } from '../codec/header-name.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
-import type { GateVerdict } from '../filters/request-gate.ts';
+import type { GateVerdict, ResponseShaper, ShapedStream } from '../filters/request-gate.ts';
 import type { CallerRetry } from '../router/caller-retry.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
@@ -24,7 +24,7 @@ import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { localReply, replyStatus } from './local-reply.ts';
 import { destinationOf, grpcStatusLabel } from './request-metrics.ts';
 import { routeAnswer } from './route-answer.ts';
-import { noRoute, overdue, streamOver } from './stream-faults.ts';
+import { noRoute, overdue, streamOver, withDelay } from './stream-faults.ts';
 
 const requestIdName = headerName('x-request-id');
 
@@ -37,7 +37,7 @@ export interface StreamConnection {
   streamEnded(nowMs: number): void;
 }
 
-export class ActiveStream implements RequestReceiver, FilteredStream, GatedStream, TimerTarget {
+export class ActiveStream implements RequestReceiver, FilteredStream, GatedStream, ShapedStream, TimerTarget {
   readonly #connection: StreamConnection;
   readonly #downstream: ServerStream;
   readonly limits: StreamLimits;
@@ -45,6 +45,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   #filter: StreamFilter | null = null;
   /** Null where the connection manager has no gates. */
   #gates: GateChain | null = null;
+  /** Null unless a gate paces the answer. */
+  #shaper: ResponseShaper | null = null;
   head!: RequestHead;
   /** The path as received, for the log: `head.path` may be rewritten. */
   originalPath = '';
@@ -56,6 +58,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   callerRetry: CallerRetry | null = null;
   route: RouteEntry | null = null;
   target: WeightedTarget | null = null;
+  chosenTarget: WeightedTarget | null = null;
   responseHead: ResponseHead | null = null;
   responseTrailers: HeaderFields | null = null;
   status = 0;
@@ -139,6 +142,14 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.#respond(endStream, this.startMs);
   }
 
+  chooseTarget(): WeightedTarget | null {
+    const { route } = this;
+    if (this.chosenTarget === null && route !== null && route.targets.length > 0)
+      this.chosenTarget =
+        route.targets.length === 1 ? route.targets[0]! : route.chooseTarget(this.#connection.context.random());
+    return this.chosenTarget;
+  }
+
   onGatesDecided(verdict: GateVerdict): void {
     if (this.#finished) return;
     if (verdict !== null) {
@@ -202,14 +213,17 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   }
 
   onWriteBlocked(): void {
-    if (!this.#finished) this.#filter?.onResponseBlocked();
+    if (this.#finished) return;
+    if (this.#shaper !== null) this.#shaper.onWriteBlocked();
+    else this.#filter?.onResponseBlocked();
   }
 
   onWriteReady(): void {
     if (this.#finished) return;
     // That a slow caller has taken something is activity too.
     this.limits.touch();
-    this.#filter?.onResponseReady();
+    if (this.#shaper !== null) this.#shaper.onWriteReady();
+    else this.#filter?.onResponseReady();
   }
 
   // -- what the filter does --
@@ -254,6 +268,16 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
 
   sendResponseData(chunk: Buffer, endStream: boolean): void {
     if (this.#finished) return;
+    if (this.#shaper === null || this.#tunnel) {
+      this.deliverData(chunk, endStream);
+      return;
+    }
+    if (endStream) this.#wholeBeforeDelivery();
+    this.#shaper.onData(chunk, endStream);
+  }
+
+  deliverData(chunk: Buffer, endStream: boolean): void {
+    if (this.#finished) return;
     if (!endStream) this.limits.touch();
     this.bytesSent += chunk.length;
     this.#downstream.sendData(chunk, endStream);
@@ -262,12 +286,40 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
 
   sendResponseTrailers(trailers: HeaderFields): void {
     if (this.#finished) return;
+    if (this.#shaper === null) {
+      this.deliverTrailers(trailers);
+      return;
+    }
+    this.#wholeBeforeDelivery();
+    this.#shaper.onTrailers(trailers);
+  }
+
+  deliverTrailers(trailers: HeaderFields): void {
+    if (this.#finished) return;
     const { responseFields } = this.#connection.manager;
     responseFields.cleanHopByHop(trailers);
     if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
     this.responseTrailers = trailers;
     this.#downstream.sendTrailers(trailers);
     this.#complete();
+  }
+
+  /** The upstream's part is over, the caller's is not: the route's time is for the first, the figures are for both. */
+  #wholeBeforeDelivery(): void {
+    this.endMs = -1;
+    this.limits.routeDueMs = Infinity;
+  }
+
+  shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void {
+    this.#shaper ??= make(this);
+  }
+
+  holdResponse(): void {
+    if (!this.#finished) this.#filter?.onResponseBlocked();
+  }
+
+  resumeResponse(): void {
+    if (!this.#finished) this.#filter?.onResponseReady();
   }
 
   onTunnelEnd(): void {
@@ -373,6 +425,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     const { manager } = connection;
     const now = this.endMs < 0 ? connection.context.clock.nowMs() : this.endMs;
     if (this.#filter !== null) this.#filter.onStreamEnd(error ?? streamOver, now);
+    if (this.#shaper !== null) this.#shaper.onStreamOver();
     const durationMs = now - this.startMs;
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
@@ -380,6 +433,10 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     // As Envoy lists them: that there was no other attempt, then what happened.
     if (this.retryFlag !== '' && this.retryFlag !== this.flag)
       this.flag = this.flag === '' ? this.retryFlag : `${this.retryFlag},${this.flag}`;
+    if (this.#gates !== null) {
+      this.#gates.tellEnd(now, this.responseHead === null ? 0 : this.status, error === null, this.grpcStatus);
+      if (this.#gates.delayed) this.flag = withDelay(this.flag);
+    }
     const metrics = manager
       .metricsOf(this.route, this.target, connection.info.sourceLabel)
       .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);

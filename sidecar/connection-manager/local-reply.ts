@@ -19,6 +19,8 @@ const statusByFlag: Readonly<Partial<Record<ResponseFlag, number>>> = {
   UPE: 502,
   RBAC: 403,
   UAEX: 403,
+  RL: 429,
+  RLSE: 500,
 };
 
 export function replyStatus(error: ProxyError): number {
@@ -27,6 +29,7 @@ export function replyStatus(error: ProxyError): number {
 
 /** gRPC status of a reply for a fault; never one that looks like the application's own (gRFC A54). */
 export function replyGrpcStatus(error: ProxyError): number {
+  if (error.reply?.grpcStatus !== undefined) return error.reply.grpcStatus;
   switch (error.flag) {
     case 'UT':
     case 'UMSDR':
@@ -38,6 +41,8 @@ export function replyGrpcStatus(error: ProxyError): number {
     case 'IH':
     case 'RBAC':
     case 'UAEX':
+    case 'FI':
+    case 'RLSE':
       return grpcStatusOfHttp(replyStatus(error));
     case 'NR':
       return 12;

@@ -55,3 +55,12 @@ export function overdue(limit: 'duration' | 'request' | 'idle', requestEnded: bo
       });
   }
 }
+
+/** Flags that Envoy writes before the one of a delay. */
+const beforeDelay: ReadonlySet<string> = new Set(['UH', 'UT', 'LR', 'UR', 'UF', 'UC', 'UO', 'NR']);
+
+/** The flags of a request that was held up on purpose, in Envoy's order. */
+export function withDelay(flag: string): string {
+  if (flag === '') return 'DI';
+  return beforeDelay.has(flag) ? `${flag},DI` : `DI,${flag}`;
+}

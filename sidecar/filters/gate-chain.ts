@@ -12,9 +12,18 @@ import type { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import { RequestBody } from '../router/request-body.ts';
-import type { RouteEntry } from '../router/route-entry.ts';
+import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import type { StreamFilter } from '../router/stream-filter.ts';
-import type { GateRequest, GateVerdict, GateWait, RequestGate, ResponseChange } from './request-gate.ts';
+import type {
+  EndWatcher,
+  GateRequest,
+  GateVerdict,
+  GateWait,
+  RequestGate,
+  ResponseChange,
+  ResponseShaper,
+  ShapedStream,
+} from './request-gate.ts';
 
 /** What the chain needs of its stream. */
 export interface GatedStream {
@@ -22,6 +31,9 @@ export interface GatedStream {
   readonly grpc: boolean;
   readonly requestId: string;
   readonly route: RouteEntry | null;
+  /** Where it would go, chosen before the router is there, which takes the same; null: nowhere. */
+  chooseTarget(): WeightedTarget | null;
+  shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void;
   pauseRequest(): void;
   resumeRequest(): void;
   /** A gate that had to be waited for has denied the request, or all have let it pass. */
@@ -47,6 +59,8 @@ export class GateChain implements GateRequest, StreamFilter {
   #paused = false;
   #responseBlocked = false;
   #responseChanges: ResponseChange[] | null = null;
+  #endWatchers: EndWatcher[] | null = null;
+  delayed = false;
 
   /** `bufferLimitBytes`: of the request's body, while it waits. */
   constructor(
@@ -79,6 +93,18 @@ export class GateChain implements GateRequest, StreamFilter {
     return this.#stream.route;
   }
 
+  get targetCluster(): string | null {
+    return this.#stream.chooseTarget()?.name ?? null;
+  }
+
+  watchEnd(watcher: EndWatcher): void {
+    (this.#endWatchers ??= []).push(watcher);
+  }
+
+  shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void {
+    this.#stream.shapeResponse(make);
+  }
+
   changeResponse(change: ResponseChange): void {
     (this.#responseChanges ??= []).push(change);
   }
@@ -86,6 +112,14 @@ export class GateChain implements GateRequest, StreamFilter {
   /** What gates want otherwise in the answer. */
   applyToResponse(fields: HeaderFields): void {
     if (this.#responseChanges !== null) for (const change of this.#responseChanges) change(fields);
+  }
+
+  /** The request is over, whoever ended it. */
+  tellEnd(nowMs: number, status: number, complete: boolean, grpcStatus: string): void {
+    const watchers = this.#endWatchers;
+    if (watchers === null) return;
+    this.#endWatchers = null;
+    for (const watcher of watchers) watcher.onRequestOver(nowMs, status, complete, grpcStatus);
   }
 
   /** Something of the request came, or it ended, while a gate was waited for. */

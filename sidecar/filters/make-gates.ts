@@ -23,6 +23,31 @@ function makeGate(gate: GateConfig, manager: HttpConnectionManagerConfig, contex
         const { ExtAuthzGate } = await import('./ext-authz/ext-authz-gate.ts');
         return new ExtAuthzGate(gate, manager.statPrefix, context);
       });
+    case 'fault':
+      return new LazyGate(gate.filterName, async () => {
+        const { FaultGate } = await import('./fault/fault-gate.ts');
+        return new FaultGate(gate, manager.statPrefix, context);
+      });
+    case 'local-ratelimit':
+      return new LazyGate(gate.filterName, async () => {
+        const { LocalRateLimitGate } = await import('./local-ratelimit/local-ratelimit-gate.ts');
+        return new LocalRateLimitGate(gate, manager, context);
+      });
+    case 'ratelimit':
+      return new LazyGate(gate.filterName, async () => {
+        const { RateLimitGate } = await import('./ratelimit/ratelimit-gate.ts');
+        return new RateLimitGate(gate, manager, context);
+      });
+    case 'adaptive-concurrency':
+      return new LazyGate(gate.filterName, async () => {
+        const { AdaptiveConcurrencyGate } = await import('./adaptive-concurrency/adaptive-concurrency-gate.ts');
+        return new AdaptiveConcurrencyGate(gate, manager.statPrefix, context);
+      });
+    case 'admission-control':
+      return new LazyGate(gate.filterName, async () => {
+        const { AdmissionControlGate } = await import('./admission-control/admission-control-gate.ts');
+        return new AdmissionControlGate(gate, manager.statPrefix, context);
+      });
     case 'rbac':
       return new RbacGate(gate, manager.statPrefix, manager, context);
   }

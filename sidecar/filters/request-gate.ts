@@ -1,6 +1,7 @@
 /**
- * A filter that only decides whether a request may pass: RBAC, JWT, an outside authorization service. It sees the head, after admission and routing and before the router; it may change header
- * fields (claims to headers), and it may take its time. Gates of a connection manager stand in the order of its configuration; the first that denies ends the request.
+ * A filter that decides whether a request may pass: RBAC, JWT, an outside authorization service, a limit. It sees the head, after admission and routing and before the router; it may change header
+ * fields (claims to headers), and it may take its time. Gates of a connection manager stand in the order of its configuration; the first that denies ends the request. One that has to know
+ * how the request ended asks for it (`watchEnd`), one that paces the answer's body stands in its way (`shapeResponse`); requests of which nobody asked it pay nothing.
  */
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
@@ -27,9 +28,42 @@ export interface GateRequest {
   dryRunDeniedBy: string;
   /** The fields of the answer, whoever made it, are changed so before it is sent; for a request that may pass. */
   changeResponse(change: ResponseChange): void;
+  /** The cluster that it would go to, chosen now if there are several; null: it goes nowhere, or is answered by its route. */
+  readonly targetCluster: string | null;
+  /** It was held up on purpose: the access log and the metrics say so (`DI`). */
+  delayed: boolean;
+  /** Told once, when the request is over; for a request that may pass or was denied alike. */
+  watchEnd(watcher: EndWatcher): void;
+  /** The body of the answer passes this on its way to the caller. Once per request. */
+  shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void;
 }
 
 export type ResponseChange = (fields: HeaderFields) => void;
+
+export interface EndWatcher {
+  /** `status`: of the answer; 0: there was none. `complete`: the answer reached its end. `grpcStatus`: a number as text, or ''. `nowMs`: on the clock. */
+  onRequestOver(nowMs: number, status: number, complete: boolean, grpcStatus: string): void;
+}
+
+/** What a shaper may do with its stream. */
+export interface ShapedStream {
+  deliverData(chunk: Buffer, endStream: boolean): void;
+  deliverTrailers(trailers: HeaderFields): void;
+  /** The shaper holds more than it should: the answer is not read until it says so. Calls alternate. */
+  holdResponse(): void;
+  resumeResponse(): void;
+}
+
+/** Stands between the answer of an upstream and the caller. Nothing comes after `onStreamOver`. */
+export interface ResponseShaper {
+  /** The chunk is a view of a read buffer: who keeps it copies it. */
+  onData(chunk: Buffer, endStream: boolean): void;
+  onTrailers(trailers: HeaderFields): void;
+  /** The caller takes nothing for now / again. */
+  onWriteBlocked(): void;
+  onWriteReady(): void;
+  onStreamOver(): void;
+}
 
 /** `null`: it may pass. A ProxyError: it may not; that is the answer. */
 export type GateVerdict = ProxyError | null;

@@ -114,7 +114,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const action = this.#action;
     this.#head = head;
     const { targets } = route;
-    const target = targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random());
+    const target =
+      stream.chosenTarget ?? (targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random()));
     stream.target = target;
     changeRequest(head, route, target);
     const { limits } = stream;

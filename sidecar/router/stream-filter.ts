@@ -45,6 +45,8 @@ export interface FilteredStream {
   retryFlag: '' | 'URX' | 'UO';
   /** Of the upstream that serves it, for logs and metrics. Written by the router. */
   target: WeightedTarget | null;
+  /** The one of the route's targets that a gate had chosen; null: the router chooses. */
+  readonly chosenTarget: WeightedTarget | null;
   upstreamHost: string;
   attempts: number;
   upstreamServiceTimeMs: number;

@@ -10,23 +10,32 @@ import {
   StderrAccessLogSchema,
   StdoutAccessLogSchema,
 } from './api/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { AdaptiveConcurrencySchema } from './api/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
+import { AdmissionControlSchema } from './api/envoy/extensions/filters/http/admission_control/v3/admission_control_pb.js';
 import {
   ExtAuthzPerRouteSchema,
   ExtAuthzSchema,
 } from './api/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
+import { HTTPFaultSchema } from './api/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import {
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
 } from './api/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
+import { LocalRateLimitSchema } from './api/envoy/extensions/filters/http/local_ratelimit/v3/local_rate_limit_pb.js';
+import {
+  RateLimitPerRouteSchema,
+  RateLimitSchema,
+} from './api/envoy/extensions/filters/http/ratelimit/v3/rate_limit_pb.js';
 import { RBACPerRouteSchema, RBACSchema } from './api/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import { RouterSchema } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import { TlsInspectorSchema } from './api/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import { HttpConnectionManagerSchema } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import { OmitCanaryHostsPredicateSchema } from './api/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts_pb.js';
-import { PreviousHostsPredicateSchema } from './api/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { LeastRequestSchema } from './api/envoy/extensions/load_balancing_policies/least_request/v3/least_request_pb.js';
 import { RandomSchema } from './api/envoy/extensions/load_balancing_policies/random/v3/random_pb.js';
 import { RoundRobinSchema } from './api/envoy/extensions/load_balancing_policies/round_robin/v3/round_robin_pb.js';
+import { UriSanInputSchema } from './api/envoy/extensions/matching/common_inputs/ssl/v3/ssl_inputs_pb.js';
+import { OmitCanaryHostsPredicateSchema } from './api/envoy/extensions/retry/host/omit_canary_hosts/v3/omit_canary_hosts_pb.js';
+import { PreviousHostsPredicateSchema } from './api/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
 import { RawBufferSchema } from './api/envoy/extensions/transport_sockets/raw_buffer/v3/raw_buffer_pb.js';
 import { SecretSchema } from './api/envoy/extensions/transport_sockets/tls/v3/secret_pb.js';
 import {
@@ -36,6 +45,7 @@ import {
 import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.js';
+import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 
 export const apiRegistry = createRegistry(
   BootstrapSchema,
@@ -48,6 +58,14 @@ export const apiRegistry = createRegistry(
   StdoutAccessLogSchema,
   ExtAuthzSchema,
   ExtAuthzPerRouteSchema,
+  AdaptiveConcurrencySchema,
+  AdmissionControlSchema,
+  SheddingPrioritySchema,
+  HTTPFaultSchema,
+  LocalRateLimitSchema,
+  RateLimitSchema,
+  RateLimitPerRouteSchema,
+  UriSanInputSchema,
   JwtAuthenticationSchema,
   PerRouteConfigSchema,
   RBACSchema,

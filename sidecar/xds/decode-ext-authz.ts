@@ -73,7 +73,7 @@ export function extAuthzPerRoute(
   });
 }
 
-function grpcService(message: GrpcService | undefined, path: string, faults: Faults): GrpcAuthorizationConfig {
+export function grpcService(message: GrpcService | undefined, path: string, faults: Faults): GrpcAuthorizationConfig {
   const target = message?.targetSpecifier.case === 'envoyGrpc' ? message.targetSpecifier.value : undefined;
   if (message !== undefined && target === undefined) faults.add(path, 'needs envoy_grpc');
   const cluster = target?.clusterName ?? '';

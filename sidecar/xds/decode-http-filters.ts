@@ -5,8 +5,13 @@ import type { GateConfig } from '../config/gate-config.ts';
 import type { Router } from './api/envoy/extensions/filters/http/router/v3/router_pb.js';
 import type { HttpFilter } from './api/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { apiRegistry } from './api-registry.ts';
+import { adaptiveConcurrency } from './decode-adaptive-concurrency.ts';
+import { admissionControl } from './decode-admission-control.ts';
 import { extAuthz } from './decode-ext-authz.ts';
+import { fault } from './decode-fault.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
+import { localRateLimit } from './decode-local-ratelimit.ts';
+import { rateLimit } from './decode-ratelimit.ts';
 import { rbac } from './decode-rbac.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -18,6 +23,11 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.jwt_authn.v3.JwtAuthentication', jwtAuthn],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthz', extAuthz],
   ['envoy.extensions.filters.http.rbac.v3.RBAC', rbac],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
+  ['envoy.extensions.filters.http.admission_control.v3.AdmissionControl', admissionControl],
+  ['envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency', adaptiveConcurrency],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', rateLimit],
 ]);
 
 export function httpFilters(filters: readonly HttpFilter[], path: string, faults: Faults): readonly GateConfig[] {

@@ -4,8 +4,12 @@ import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { RouteGateConfig, RouteGateConfigs } from '../config/gate-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { extAuthzPerRoute } from './decode-ext-authz.ts';
+import { faultPerRoute } from './decode-fault.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
+import { localRateLimitPerRoute } from './decode-local-ratelimit.ts';
+import { rateLimitPerRoute } from './decode-ratelimit.ts';
 import { rbacPerRoute } from './decode-rbac.ts';
+import { sheddingPriority } from './decode-shedding-priority.ts';
 import type { Faults } from './fault.ts';
 
 /** `outer`: what the level above says for the same filter. */
@@ -20,6 +24,10 @@ const routeGateDecoders: ReadonlyMap<string, RouteGateDecoder> = new Map<string,
   ['envoy.extensions.filters.http.jwt_authn.v3.PerRouteConfig', jwtAuthnPerRoute],
   ['envoy.extensions.filters.http.ext_authz.v3.ExtAuthzPerRoute', extAuthzPerRoute],
   ['envoy.extensions.filters.http.rbac.v3.RBACPerRoute', rbacPerRoute],
+  ['outrigger.resilience.v1.SheddingPriority', sheddingPriority],
+  ['envoy.extensions.filters.http.fault.v3.HTTPFault', faultPerRoute],
+  ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimitPerRoute],
+  ['envoy.extensions.filters.http.ratelimit.v3.RateLimitPerRoute', rateLimitPerRoute],
 ]);
 
 /** `outer`: of the level above; what is said here comes before it, filter by filter. `path`: of the field. */

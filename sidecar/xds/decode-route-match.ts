@@ -111,7 +111,7 @@ function nonEmpty(value: string, path: string, faults: Faults): void {
   if (value === '') faults.add(path, 'must not be empty');
 }
 
-function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
+export function queryMatch(message: QueryParameterMatcher, path: string, faults: Faults): QueryMatchConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
   const specifier = message.queryParameterMatchSpecifier;
   if (specifier.case === 'stringMatch')

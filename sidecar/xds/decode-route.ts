@@ -2,6 +2,7 @@
 
 import { isAuthority } from '../codec/authority.ts';
 import type { RouteGateConfigs } from '../config/gate-config.ts';
+import type { RateLimitPolicyConfig, RouteRateLimitsConfig } from '../config/rate-limit-config.ts';
 import {
   type ForwardActionConfig,
   noHeaderMutations,
@@ -25,6 +26,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
 import { routeMatch } from './decode-route-match.ts';
@@ -52,8 +54,9 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
 }
 
 /** What a virtual host says for those of its routes that say nothing. */
-type VirtualHostDefaults = Pick<RouteConfig, 'gates'> &
-  Pick<
+type VirtualHostDefaults = Pick<RouteConfig, 'gates'> & {
+  readonly rateLimits: readonly RateLimitPolicyConfig[];
+} & Pick<
     ForwardActionConfig,
     'retry' | 'hedgeOnPerTryTimeout' | 'replayLimitBytes' | 'attemptCountInRequest' | 'attemptCountInResponse'
   >;
@@ -89,6 +92,7 @@ function virtualHost(
     replayLimitBytes: message.perRequestBufferLimitBytes ?? null,
     attemptCountInRequest: message.includeRequestAttemptCount,
     attemptCountInResponse: message.includeAttemptCountInResponse,
+    rateLimits: rateLimits(message.rateLimits, at(path, 'rate_limits'), faults),
   };
   return {
     name: message.name,
@@ -104,8 +108,22 @@ function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, f
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, outer, faults),
     gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
+    rateLimits: routeRateLimits(message, outer.rateLimits, path, faults),
     ...headerMutations(message, path, faults),
   };
+}
+
+/** Only requests that are forwarded are described (Envoy). */
+function routeRateLimits(
+  { action }: Route,
+  virtualHost: readonly RateLimitPolicyConfig[],
+  path: string,
+  faults: Faults,
+): RouteRateLimitsConfig | null {
+  if (action.case !== 'route') return null;
+  const route = rateLimits(action.value.rateLimits, at(path, 'route.rate_limits'), faults);
+  if (route.length === 0 && virtualHost.length === 0) return null;
+  return Object.freeze({ route, virtualHost, includeVirtualHost: action.value.includeVhRateLimits ?? false });
 }
 
 function action(message: Route, path: string, outer: VirtualHostDefaults, faults: Faults): RouteActionConfig {

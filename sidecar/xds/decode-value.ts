@@ -19,7 +19,7 @@ import { at, type Faults } from './fault.ts';
 /** `max_headers_count`: memory is set aside for so many. Nobody's requests have more; Envoy has no upper bound. */
 export const mostFields = 65_535;
 /** More than this is a slip of the pen; Node's own timers overflow at 25 days. */
-const mostWaitMs = 24 * 3_600_000;
+export const mostWaitMs = 24 * 3_600_000;
 
 /** Milliseconds, or `fallback` when not set. Negative ones are a fault. */
 export function durationMs(duration: Duration | undefined, fallback: number, path: string, faults: Faults): number {
@@ -188,7 +188,7 @@ function mutations(
   });
 }
 
-function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
+export function headerAdd(option: HeaderValueOption, path: string, faults: Faults): HeaderAdd {
   const name = option.header?.key ?? '';
   const value = option.header?.value ?? '';
   if (!settableHeader(name))

@@ -14,6 +14,8 @@ import { supportedFields } from './supported-fields.ts';
 const whole = [
   'envoy.service.discovery.v3.',
   'envoy.service.auth.v3.',
+  'envoy.service.ratelimit.v3.',
+  'envoy.extensions.common.ratelimit.v3.RateLimitDescriptor',
   'envoy.config.core.v3.QueryParameter',
   'google.api.expr.v1alpha1.',
   'google.rpc.',
@@ -27,6 +29,8 @@ const protocolRoots = [
   'envoy.service.discovery.v3.DeltaDiscoveryResponse',
   'envoy.service.auth.v3.CheckRequest',
   'envoy.service.auth.v3.CheckResponse',
+  'envoy.service.ratelimit.v3.RateLimitRequest',
+  'envoy.service.ratelimit.v3.RateLimitResponse',
   ...[
     'Instance',
     'RegisterRequest',
@@ -52,6 +56,7 @@ const unneeded = new Set([
   'cache_control',
   'header_map',
   'route_metadata_context',
+  'quota',
 ]);
 
 const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFiles), {

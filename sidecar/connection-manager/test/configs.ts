@@ -71,6 +71,7 @@ export function route(
     match,
     action,
     gates: null,
+    rateLimits: null,
     requestHeaders: noHeaderMutations,
     responseHeaders: noHeaderMutations,
     ...overrides,

@@ -177,6 +177,10 @@ describe('what a service is asked', () => {
     policy: '',
     dryRunDeniedBy: '',
     changeResponse: () => {},
+    targetCluster: null,
+    delayed: false,
+    watchEnd: () => undefined,
+    shapeResponse: () => undefined,
   };
   const asked = (config = extAuthzConfig(), of = request): unknown => {
     const bytes = encodeCheck(

@@ -92,7 +92,7 @@ interface ForwardedClient {
 }
 
 /** Null: `x-forwarded-for` does not say. At an edge admission has put the peer at the end already. */
-function forwardedClient(fields: HeaderFields, rules: ForwardedForRules): ForwardedClient | null {
+export function forwardedClient(fields: HeaderFields, rules: ForwardedForRules): ForwardedClient | null {
   const { useRemoteAddress, xffTrustedHops, skipXffAppend } = rules;
   if (useRemoteAddress && xffTrustedHops === 0) return null;
   const skip = useRemoteAddress && skipXffAppend ? xffTrustedHops - 1 : xffTrustedHops;

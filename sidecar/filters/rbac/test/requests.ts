@@ -46,6 +46,10 @@ export function gateRequest(init: RequestInit = {}, info: DownstreamConnectionIn
     policy: '',
     dryRunDeniedBy: '',
     changeResponse: () => {},
+    targetCluster: null,
+    delayed: false,
+    watchEnd: () => undefined,
+    shapeResponse: () => undefined,
   };
 }
 

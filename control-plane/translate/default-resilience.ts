@@ -8,26 +8,26 @@ import { type RetryCondition, safeRetryConditions } from '../config-kind/traffic
 const retries = { enabled: true, attempts: 1, on: safeRetryConditions as readonly RetryCondition[] };
 
 /** RetryPolicy.retry_back_off: full jitter, doubling. */
-const retryBackoff = { enabled: false, baseMs: 25, maxMs: 250 };
+const retryBackoff = { enabled: true, baseMs: 25, maxMs: 250 };
 
 /** RetryPolicy.retry_host_predicate (previous_hosts) and host_selection_retry_max_attempts: how often another host is picked. */
-const otherHost = { enabled: false, maxSelections: 5 };
+const otherHost = { enabled: true, maxSelections: 5 };
 
 /** RetryPolicy.per_try_timeout for an HTTPRoute's timeouts.backendRequest; without it the shorter of both timeouts is the request's. */
-const backendRequestIsPerTry = { enabled: false };
+const backendRequestIsPerTry = { enabled: true };
 
 /** VirtualHost.include_request_attempt_count: the service is told by x-envoy-attempt-count. */
-const attemptCount = { enabled: false };
+const attemptCount = { enabled: true };
 
 /** Thresholds.retry_budget: a share of the requests that are under way, and so many in any case. */
-const retryBudget = { enabled: false, percent: 20, minConcurrency: 3 };
+const retryBudget = { enabled: true, percent: 20, minConcurrency: 3 };
 
 /** Cluster.circuit_breakers, of each caller towards each port. */
 const limits = { maxConnections: 1_024, maxPendingRequests: 1_024, maxRequests: 10_000 };
 
 /** Cluster.outlier_detection. A success below 80 % is a failure percentage of 20. */
 const outlierDetection = {
-  enabled: false,
+  enabled: true,
   consecutive5xx: 0,
   consecutiveGatewayFailures: 5,
   consecutiveLocalOriginFailures: 5,
@@ -42,7 +42,7 @@ const outlierDetection = {
 };
 
 /** Cluster.upstream_connection_options.tcp_keepalive. */
-const tcpKeepAlive = { enabled: false, timeMs: 300_000, intervalMs: 15_000, probes: 3 };
+const tcpKeepAlive = { enabled: true, timeMs: 300_000, intervalMs: 15_000, probes: 3 };
 
 export const defaultResilience = {
   /** 15 s; none for gRPC, whose callers set deadlines. */

@@ -209,6 +209,15 @@ describe('a policy', () => {
         cluster: 'outbound|80||orders.shop',
         timeout: '5s',
         retryPolicy: {
+          hostSelectionRetryMaxAttempts: '5',
+          retryHostPredicate: [
+            {
+              name: 'envoy.retry_host_predicates.previous_hosts',
+              typedConfig: {
+                '@type': 'type.googleapis.com/envoy.extensions.retry.host.previous_hosts.v3.PreviousHostsPredicate',
+              },
+            },
+          ],
           retryOn: 'connect-failure,refused-stream,reset-before-request,retriable-status-codes',
           retriableStatusCodes: [503],
           numRetries: 2,

@@ -253,4 +253,37 @@ describe('RequestAuthentication', () => {
       'p.yaml:4:59: spec.jwtRules[1].issuer: "i" occurs twice; name each issuer once',
     ]);
   });
+
+  const header = (field: string, name: string): string[] =>
+    faults(
+      'RequestAuthentication',
+      `spec: { jwtRules: [{ issuer: i, jwksUri: "https://i/", ${field.replace('NAME', name)} }] }\n`,
+    );
+
+  test.each(['Host', 'content-length', 'Transfer-Encoding', 'connection'])(
+    '%s is no header for a token, nor for a claim: a proxy would refuse all of its policies',
+    (name) => {
+      expect(header('fromHeaders: [{ name: NAME }]', name)).toEqual([expect.stringContaining('cannot hold a token')]);
+      expect(header('outputClaimToHeaders: [{ header: NAME, claim: sub }]', name)).toEqual([
+        expect.stringContaining('belongs to the connection'),
+      ]);
+    },
+  );
+
+  test.each([
+    'X-Forwarded-Client-Cert',
+    'x-forwarded-for',
+    'Forwarded',
+    'x-request-id',
+    'x-envoy-internal',
+    'x-outrigger-a',
+  ])('a claim does not become %s, which proxies write', (name) => {
+    expect(header('outputClaimToHeaders: [{ header: NAME, claim: sub }]', name)).toEqual([
+      expect.stringContaining('proxies write it'),
+    ]);
+    const external = `{ service: { name: a, port: 80 }, protocol: http, headersToUpstream: [${name}] }`;
+    expect(faults('AuthorizationPolicy', `spec: { action: EXTERNAL, external: ${external} }\n`)).toEqual([
+      expect.stringContaining('proxies write it'),
+    ]);
+  });
 });

@@ -5,7 +5,7 @@ import { type ConditionKey, conditionKey, conditionKeys } from './condition-key.
 import { ipBlock, ipBlockList, ipBlocks } from './ip-block.ts';
 import type { AuthorizationRule, Condition, TextAttribute, TextPattern } from './policy-resource.ts';
 import { portNumber } from './route-reference.ts';
-import { patterns, textPattern, textPatterns } from './text-pattern.ts';
+import { patterns, textPattern, textPatterns, tooMuchText } from './text-pattern.ts';
 
 const name = '[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?';
 const accountShape = new RegExp(`^(?:${name}/)?${name}$`);
@@ -16,7 +16,8 @@ const accounts = patterns(({ type, value }) =>
     ? null
     : 'is not a service account; write it as namespace/name, without a star',
 );
-const namespaces = patterns(({ value }) => (value.includes('/') ? 'is not the name of a namespace' : null));
+const isSuffix = ({ type }: TextPattern): boolean => type === 'suffix';
+const namespaces = patterns(({ value }) => (value.includes('/') ? 'is not the name of a namespace' : null), isSuffix);
 const methods = patterns(({ value }) =>
   /^[A-Za-z0-9!#$%&'+\-.^_`|~]*$/.test(value) ? null : 'is not a method (RFC 9110 9.1)',
 );
@@ -27,7 +28,7 @@ const paths = patterns(({ type, value }) =>
       : null
     : 'is not a path: it begins with /',
 );
-const hosts = patterns(({ value }) => (/[/\s@]/.test(value) ? 'is not a host name' : null));
+const hosts = patterns(({ value }) => (/[/\s@]/.test(value) ? 'is not a host name' : null), isSuffix);
 const ports = z
   .array(portNumber)
   .min(1, { error: 'is empty; leave it out when it is not to matter' })
@@ -142,6 +143,11 @@ function checkCondition({ value, issues }: { readonly value: WrittenCondition; r
   if (value.values === undefined && value.notValues === undefined)
     add(['values'], value, 'is missing, and notValues too: the condition says nothing');
   for (const field of ['values', 'notValues'] as const) {
+    const tooMuch = regexTextFault(key, value[field] ?? []);
+    if (tooMuch !== null) {
+      add([field], value[field], tooMuch);
+      continue;
+    }
     for (const [at, text] of (value[field] ?? []).entries()) {
       const fault = valueFault(key, text);
       if (fault !== null) add([field, at], text, fault);
@@ -155,6 +161,12 @@ const headerValues = patterns(({ value }) =>
     ? 'is not a value of a header: at most 256 printable ASCII characters, no comma, no space at its ends'
     : null,
 );
+
+/** Elements of headers are found by one expression for all values. */
+function regexTextFault({ attribute }: ConditionKey, texts: readonly string[]): string | null {
+  if (attribute === 'header') return tooMuchText(texts, () => true);
+  return attribute === 'namespace' ? tooMuchText(texts, isSuffix) : null;
+}
 
 function valueFault(key: ConditionKey, text: string): string | null {
   if (key.attribute === 'ip')

@@ -132,6 +132,28 @@ describe('AuthorizationPolicy', () => {
     ]);
   });
 
+  test('what becomes a regular expression at a proxy is bounded', () => {
+    const of = (count: number, length: number): string =>
+      JSON.stringify(Array.from({ length: count }, (_, i) => `${i}`.padStart(length, 'x')));
+    const condition = (field: string, values: string): string[] =>
+      faults(
+        'AuthorizationPolicy',
+        `spec: { rules: [{ when: [{ key: "request.headers[x]", ${field}: ${values} }] }] }\n`,
+      );
+    expect(condition('values', of(50, 36))).toEqual([]);
+    for (const field of ['values', 'notValues'])
+      expect(condition(field, of(1_000, 254))).toEqual([
+        expect.stringContaining(`spec.rules[0].when[0].${field}: has 254000 characters in all its values, above 2048`),
+      ]);
+    const hosts = (star: string): string[] =>
+      faults(
+        'AuthorizationPolicy',
+        `spec: { rules: [{ to: [{ operation: { hosts: ${of(500, 36).replaceAll('"x', `"${star}x`)} } }] }] }\n`,
+      );
+    expect(hosts('')).toEqual([]);
+    expect(hosts('*')).toEqual([expect.stringContaining('hosts: has 18500 characters in all its values, above 2048')]);
+  });
+
   test('EXTERNAL needs the service that is asked, and that only', () => {
     expect(faults('AuthorizationPolicy', 'spec: { action: EXTERNAL, rules: [{}], dryRun: true }\n')).toEqual([
       'p.yaml:4:1: spec.external: is missing; action EXTERNAL needs the service that is asked',

@@ -406,7 +406,7 @@ const tokens = parsed({
 });
 
 test('our sidecar takes every policy that is accepted', () => {
-  everyAccepted(2_000, policies, ({ kind, target: to, spec }) => [
+  everyAccepted(1_000, policies, ({ kind, target: to, spec }) => [
     service,
     tokens,
     parsed({

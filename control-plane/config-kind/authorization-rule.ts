@@ -74,7 +74,7 @@ const condition = z
     cel: z
       .string()
       .optional()
-      .describe('A condition in CEL over request, source, destination, connection and metadata; instead of key'),
+      .describe('A condition in CEL over request, destination, connection and metadata; instead of key'),
   })
   .check((context) => checkCondition(context));
 

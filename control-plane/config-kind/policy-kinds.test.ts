@@ -208,6 +208,35 @@ describe('AuthorizationPolicy', () => {
     expect(cel(`${'('.repeat(2_000)}true${')'.repeat(2_000)}`)).not.toContain('stack');
     expect(cel('a'.repeat(5_000))).toContain('is longer than 4096 characters');
   });
+
+  test.each([
+    ["request.url_path.matches('^/export(?!/public)')", 'is not a regular expression'],
+    ["request.url_path.matches('(')", 'is not a regular expression'],
+    ["request.path.matches('(a{100}){100}')", 'above 10000'],
+    ['request.path.matches(request.host)', 'something other than text in quotes'],
+    ['request.url_path', 'comes to text, not to true or false'],
+    ['1', 'comes to a number'],
+    ['request.headers', 'comes to a map'],
+    ["request.headers['x'] && true", 'gives text to &&, which takes true or false'],
+    ['!request.headers.x', 'gives text to !'],
+    ["destination.port == '80'", 'compares a number with text'],
+    ["request['path'] < 3", 'compares text with a number'],
+    ["request.path in 'abc'", 'gives text to in, which takes a list or a map'],
+    ['size(destination.port) > 1', 'gives a number to size'],
+    ["destination.port.startsWith('8')", 'gives a number to startsWith'],
+    ['connection.mtls ? request.path : request.host', 'comes to text'],
+  ])('%s can never be true, which is a fault', (text, fault) => {
+    expect(cel(text)).toContain(fault);
+  });
+
+  test('what only a request can tell is left to it', () => {
+    for (const good of [
+      "metadata.filter_metadata['a']['b']",
+      "metadata.filter_metadata['a']['b'] == 1",
+      'has(request.headers.x)',
+    ])
+      expect(cel(good)).toBe('');
+  });
 });
 
 describe('RequestAuthentication', () => {
@@ -239,6 +268,13 @@ describe('RequestAuthentication', () => {
     expect(keys('[]')).toContain('is not a JSON Web Key Set');
     expect(keys('{"keys":[]}')).toContain('has no key that tokens can be verified with');
     expect(keys('{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}')).toContain('has no key');
+    const rsa = (bits: number, more = ''): string =>
+      `{"keys":[${publicKey},{"kty":"RSA","e":"AQAB","n":"${Buffer.alloc(bits / 8, 0xff).toString('base64url')}"${more}}]}`;
+    expect(keys(rsa(2048))).toBe('');
+    for (const bits of [24, 1024, 2040])
+      expect(keys(rsa(bits))).toBe(
+        `The key set has an RSA key of ${bits} bits: keys[1]; 2048 are the least (RFC 7518 3.3)`,
+      );
     expect(keys('{"keys":[{"kty":"oct","k":"AA"}]}')).toContain('only public keys are accepted');
     expect(keys(`{"keys":[${publicKey.replace('"kid":"a"', '"d":"secret-number"')}]}`)).toBe(
       'The key set has a private key: keys[0]; only its public part belongs here',

@@ -27,6 +27,7 @@ import { MeshIdentity } from './identity/mesh-identity.ts';
 import type { TokenReview } from './identity/token-review.ts';
 import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
+import { LastGoodKeySets } from './jwks/last-good-key-sets.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { InstanceStore } from './registry/instance-store.ts';
@@ -144,6 +145,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     after,
     random: Math.random,
     log,
+    lastGood: new LastGoodKeySets(options.dataDir, log),
     onChange: rebuild,
   });
   const registry = new Registry({

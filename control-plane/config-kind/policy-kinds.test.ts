@@ -132,6 +132,29 @@ describe('AuthorizationPolicy', () => {
     ]);
   });
 
+  test.each([
+    [
+      'to: [{ operation: { paths: [VALUE] } }]',
+      ['//dead', '/dead/../x', '/dead/..', '/%64ead', '/d%2fe', '/a/./*', '*/../x', '/a\\\\b'],
+    ],
+    ['to: [{ operation: { methods: [VALUE] } }]', ['get', 'Post']],
+    ['from: [{ source: { principals: [VALUE] } }]', ['cluster.local/ns/shop', 'spiffe://td/ns/shop/']],
+    ['from: [{ source: { namespaces: [VALUE] } }]', ['Shop']],
+    ['when: [{ key: VALUE, values: [a] }]', ['request.headers[connection]', 'request.headers[Keep-Alive]']],
+  ])('%s: a value that no request can have is a fault', (rule, values) => {
+    for (const value of values)
+      expect([
+        value,
+        ...faults('AuthorizationPolicy', `spec: { rules: [{ ${rule.replace('VALUE', `"${value}"`)} }] }\n`),
+      ]).toEqual([value, expect.stringMatching(/normal form|answered 400|nobody|no capitals|no rule sees/)]);
+  });
+
+  test('values that look alike and can be met are taken', () => {
+    const rule =
+      '{ to: [{ operation: { paths: [/a/.well-known, "/a/.*", "/a/..*", "/a%20b", "*.html", "*..x"], methods: [PURGE, "G*", purge] } }] }';
+    expect(faults('AuthorizationPolicy', `spec: { rules: [${rule}] }\n`)).toEqual([]);
+  });
+
   test('what becomes a regular expression at a proxy is bounded', () => {
     const of = (count: number, length: number): string =>
       JSON.stringify(Array.from({ length: count }, (_, i) => `${i}`.padStart(length, 'x')));

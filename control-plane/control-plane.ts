@@ -28,6 +28,7 @@ import type { SigningLimits } from './identity/signing-rate.ts';
 import type { TokenReview } from './identity/token-review.ts';
 import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
+import { LastGoodKeySets } from './jwks/last-good-key-sets.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { InstanceStore } from './registry/instance-store.ts';
@@ -151,6 +152,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     after,
     random: Math.random,
     log,
+    lastGood: new LastGoodKeySets(options.dataDir, log),
     onChange: rebuild,
   });
   const registry = new Registry({

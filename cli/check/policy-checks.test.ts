@@ -63,3 +63,12 @@ test('keys that were never had are a problem, old ones a warning', () => {
     expect.stringMatching(/^problem: /),
   ]);
 });
+
+test('policies that a proxy refused are named: what is new in them is not in force there', () => {
+  const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-secret', holdsFor: ['shop/orders'] };
+  const policies = [{ ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: ['orders-1'] }];
+  const proxy = { nodeId: 'orders-1', cluster: 'shop/orders', inbound: null, refusedPolicies: 'no such field' };
+  expect(found({ policies, proxies: [proxy as unknown as Facts['proxies'][number]] })).toEqual([
+    'problem: orders-1 refused what policies say now, and goes on by those that it had before: what is new or changed since in AuthorizationPolicy shop/no-secret is not in force there → it says no such field; mend what it names',
+  ]);
+});

@@ -64,8 +64,16 @@ export function listWorkloads({ model, instances, proxies }: WorkloadSources): W
   return rows;
 }
 
-/** As `get policies` has them, and how many of the workloads that are there now each holds for. */
-export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & { readonly workloads: number }> {
+/** A policy as `get policies` has it. */
+export interface PolicyInUse extends PolicyRow {
+  /** How many of those that are there now it holds for. */
+  readonly workloads: number;
+  /** Proxies that it holds for and that refused their last update: what it says now is not in force there, unless it said the same before. */
+  readonly refusedBy: readonly string[];
+}
+
+/** `refusing`: those of the proxies that refused what policies say now. */
+export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly ProxyNode[] = []): PolicyInUse[] {
   const { model, instances, proxies } = sources;
   const workloads = new Map<string, Workload>();
   const add = (key: string, { namespace, service, labels, appPort }: Workload): void =>
@@ -89,7 +97,13 @@ export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & {
   const count = (scope: PolicyScope): number => all.filter((workload) => holdsFor(scope, workload)).length;
   const { peers, authorizations, requests } = model.policies;
   const scopes = [...peers, ...authorizations, ...requests].map(({ scope }) => scope);
-  return listPolicies(model).map((row, index) => ({ ...row, workloads: count(scopes[index]!) }));
+  const refusedBy = (scope: PolicyScope): string[] =>
+    refusing.filter((proxy) => holdsFor(scope, proxy)).map(({ id }) => id);
+  return listPolicies(model).map((row, index) => ({
+    ...row,
+    workloads: count(scopes[index]!),
+    refusedBy: refusedBy(scopes[index]!),
+  }));
 }
 
 function mode(

@@ -30,6 +30,7 @@ import type { SigningLimits } from './identity/signing-rate.ts';
 import type { TokenReview } from './identity/token-review.ts';
 import type { FetchUrl } from './jwks/fetch-key-set.ts';
 import { KeySetStore } from './jwks/key-set-store.ts';
+import { LastGoodKeySets } from './jwks/last-good-key-sets.ts';
 import type { Model } from './model/model.ts';
 import { ModelBuilder } from './model/model-builder.ts';
 import { PolicyEnds } from './model/policy-ends.ts';
@@ -159,6 +160,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     after,
     random: Math.random,
     log,
+    lastGood: new LastGoodKeySets(options.dataDir, log),
     onChange: rebuild,
   });
   const policyEnds = new PolicyEnds({ wallMs, after, onChange: rebuild });

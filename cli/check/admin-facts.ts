@@ -2,10 +2,9 @@
 import type { AuthorityStatus } from '../../control-plane/admin/identity-admin.ts';
 import type { ControlPlaneInfo } from '../../control-plane/admin/mesh-lists.ts';
 import type { ProxyRow } from '../../control-plane/admin/proxy-list.ts';
-import type { WorkloadRow } from '../../control-plane/admin/workload-list.ts';
+import type { PolicyInUse, WorkloadRow } from '../../control-plane/admin/workload-list.ts';
 import type { KeySetProblem } from '../../control-plane/jwks/key-set-store.ts';
 import type { ModelWarning } from '../../control-plane/model/model.ts';
-import type { PolicyRow } from '../../control-plane/model/policy-list.ts';
 import type { SourceFault } from '../../control-plane/source/configuration-files.ts';
 import { fetchJson } from '../commands/get.ts';
 import type { HostPort } from '../host-port.ts';
@@ -18,7 +17,7 @@ export interface AdminFacts {
   readonly warnings: readonly ModelWarning[];
   readonly proxies: readonly ProxyRow[];
   readonly workloads: readonly WorkloadRow[];
-  readonly policies: ReadonlyArray<PolicyRow & { readonly workloads: number }>;
+  readonly policies: readonly PolicyInUse[];
   readonly keySets: readonly KeySetProblem[];
   /** Null: there are no identities. */
   readonly authority: AuthorityStatus | null;

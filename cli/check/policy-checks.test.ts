@@ -65,7 +65,15 @@ test('keys that were never had are a problem, old ones a warning', () => {
 });
 
 test('faults on purpose, as long as they are there and when they are over', () => {
-  const row = { namespace: 'shop', kind: 'FaultPolicy', holdsFor: ['shop/orders'], rules: 1, says: [], workloads: 2 };
+  const row = {
+    namespace: 'shop',
+    kind: 'FaultPolicy',
+    holdsFor: ['shop/orders'],
+    rules: 1,
+    says: [],
+    workloads: 2,
+    refusedBy: [],
+  };
   expect(
     found({
       policies: [
@@ -76,5 +84,14 @@ test('faults on purpose, as long as they are there and when they are over', () =
   ).toEqual([
     'warning: FaultPolicy shop/now makes faults on purpose for 2 workloads (until 2026-01-31T12:00:00.000Z) → take it out of the configuration when nobody needs it any more',
     'warning: FaultPolicy shop/then is over since 2026-01-31T12:00:00.000Z → take it out of the configuration',
+  ]);
+});
+
+test('policies that a proxy refused are named: what is new in them is not in force there', () => {
+  const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-secret', holdsFor: ['shop/orders'] };
+  const policies = [{ ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: ['orders-1'] }];
+  const proxy = { nodeId: 'orders-1', cluster: 'shop/orders', inbound: null, refusedPolicies: 'no such field' };
+  expect(found({ policies, proxies: [proxy as unknown as Facts['proxies'][number]] })).toEqual([
+    'problem: orders-1 refused what policies say now, and goes on by those that it had before: what is new or changed since in AuthorizationPolicy shop/no-secret is not in force there → it says no such field; mend what it names',
   ]);
 });

@@ -14,6 +14,7 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
       `${cluster}: ${named(rows.map(({ nodeId }) => nodeId))} ${rows.length === 1 ? 'takes' : 'take'} plaintext beside mTLS (${named([...new Set(rows.map(({ inbound }) => inbound!.reason))])})`,
       'outrigger check --sidecar HOST:PORT counts the plaintext requests that still come; when there are none, set STRICT',
     );
+  refusedFindings(findings, proxies, policies);
   for (const { namespace, kind, name, holdsFor, workloads: count } of policies)
     if (count === 0)
       findings.warning(
@@ -41,6 +42,18 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
       ? 'there are none: mTLS is STRICT, and everybody in the mesh may call everybody'
       : `${counted(policies.length, 'policy', 'policies')}, each holds for something`,
   );
+}
+
+/** A proxy that refuses its listener keeps the policies that it had: a new DENY denies nothing there. */
+function refusedFindings(findings: Findings, proxies: PolicyFacts['proxies'], policies: PolicyFacts['policies']): void {
+  for (const { nodeId, refusedPolicies } of proxies) {
+    if (refusedPolicies === '') continue;
+    const held = policies.filter(({ refusedBy }) => refusedBy.includes(nodeId));
+    findings.problem(
+      `${nodeId} refused what policies say now, and goes on by those that it had before: what is new or changed since in ${held.length === 0 ? 'any policy' : named(held.map(({ kind, namespace, name }) => `${kind} ${namespace}/${name}`))} is not in force there`,
+      `it says ${refusedPolicies.length > 400 ? `${refusedPolicies.slice(0, 400)}…` : refusedPolicies}; mend what it names`,
+    );
+  }
 }
 
 /** Where STRICT is asked for, and callers speak plaintext because the instance has no identity. */

@@ -62,7 +62,7 @@ function proxy(nodeId: string, more: Partial<ProxyRow> = {}): ProxyRow {
   const identity = 'spiffe://cluster.local/ns/shop/sa/orders';
   return {
     ...{ nodeId, cluster: 'shop/orders', kind: 'outrigger', variant: 'delta', peer: '', identity, connectedAt: at(0) },
-    ...{ certificate: { serial: '1', validFrom: at(-1), validUntil: at(23) }, inbound: null },
+    ...{ certificate: { serial: '1', validFrom: at(-1), validUntil: at(23) }, inbound: null, refusedPolicies: '' },
     ...more,
   };
 }

@@ -40,6 +40,7 @@ const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
     field('holds for', 'holdsFor'),
     field('action'),
     field('rules'),
+    field('refused by', 'refusedBy'),
     field('says'),
   ],
   proxies: [

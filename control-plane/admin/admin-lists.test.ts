@@ -1,6 +1,6 @@
 /** The admin port of a whole control plane, as it tells of proxies and of itself: real doors, real certificates, and never a key. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { readCertificate } from '../../certs/x509/certificate.ts';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
 import { AggregatedDiscoveryService } from '../../proto/generated/envoy/service/discovery/v3/ads_pb.js';
@@ -96,4 +96,17 @@ test('of a rotation: for whom it waits', async () => {
     waitingFor: [expect.stringContaining(`${shopOrders} (not connected; its certificate ends `)],
     awayUntil: expect.stringMatching(/^\d{4}-/),
   });
+});
+
+test('a proxy that refused its inbound listener says why, until it takes one', async () => {
+  const ads = openAds('picky', null, { typeUrl: typeOrder.listener, resourceNamesSubscribe: ['*'] });
+  const { nonce: responseNonce } = await ads.next();
+  const refused = async (): Promise<string | undefined> => (await list<ProxyRow[]>('proxies'))[0]?.refusedPolicies;
+  const answer = (fields: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void =>
+    ads.write(create(DeltaDiscoveryRequestSchema, { typeUrl: typeOrder.listener, responseNonce, ...fields }));
+  expect(await refused()).toBe('');
+  answer({ errorDetail: { code: 3, message: 'no such field' } });
+  await vi.waitFor(async () => expect(await refused()).toBe('no such field'));
+  answer({});
+  await vi.waitFor(async () => expect(await refused()).toBe(''));
 });

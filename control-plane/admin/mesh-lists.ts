@@ -7,6 +7,7 @@ import type { ProxySnapshots } from '../snapshot/proxy-snapshots.ts';
 import type { SourceFault } from '../source/configuration-files.ts';
 import { faultText } from '../source/fault.ts';
 import { listProxies } from './proxy-list.ts';
+import { refusedListener } from './refused-listener.ts';
 import { listPoliciesInUse, listWorkloads, type WorkloadSources } from './workload-list.ts';
 
 /** Of the process itself. */
@@ -44,7 +45,11 @@ export function meshLists(init: MeshListsInit): Readonly<Record<string, () => un
     services: () => listServices(model()),
     endpoints: () => listEndpoints(model()),
     routes: () => listRoutes(model()),
-    policies: () => listPoliciesInUse(sources()),
+    policies: () =>
+      listPoliciesInUse(
+        sources(),
+        [...snapshots.proxies].filter((each) => refusedListener(each) !== '').map(({ proxy }) => proxy),
+      ),
     proxies: () => listProxies(snapshots.proxies, model()),
     workloads: () => listWorkloads(sources()),
     'key-sets': () => keySets.problems,

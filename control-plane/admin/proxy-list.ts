@@ -3,6 +3,7 @@ import type { PeerMode } from '../config-kind/policy-resource.ts';
 import type { Model } from '../model/model.ts';
 import { proxyPolicies } from '../translate/proxy-policies.ts';
 import type { ConnectedProxy } from '../xds-server/connected-proxy.ts';
+import { refusedListener } from './refused-listener.ts';
 
 export interface ProxyRow {
   readonly nodeId: string;
@@ -19,10 +20,13 @@ export interface ProxyRow {
   readonly certificate: { readonly serial: string; readonly validFrom: string; readonly validUntil: string } | null;
   /** Of its inbound listener; null: it has none. */
   readonly inbound: { readonly mode: PeerMode; readonly reason: string } | null;
+  /** Why it refused its inbound listener as it is now, and with it what policies say now; '' when it did not. */
+  readonly refusedPolicies: string;
 }
 
 export function listProxies(proxies: Iterable<ConnectedProxy>, { policies }: Pick<Model, 'policies'>): ProxyRow[] {
-  return [...proxies].map(({ proxy, peer, variant, connectedWallMs, certificate }) => {
+  return [...proxies].map((connected) => {
+    const { proxy, peer, variant, connectedWallMs, certificate } = connected;
     const life = certificate();
     const { mode, modeReason } = proxyPolicies(policies, proxy);
     return {
@@ -38,6 +42,7 @@ export function listProxies(proxies: Iterable<ConnectedProxy>, { policies }: Pic
           ? null
           : { serial: life.serial, validFrom: isoTime(life.notBeforeMs), validUntil: isoTime(life.notAfterMs) },
       inbound: proxy.appPort === null || proxy.kind === 'grpc' ? null : { mode, reason: modeReason },
+      refusedPolicies: refusedListener(connected),
     };
   });
 }

@@ -97,3 +97,16 @@ test('a policy holds for registered instances, addresses in files and proxies, e
     ['v3', 0],
   ]);
 });
+
+test('a policy names the proxies that it holds for and that refused what policies say now', () => {
+  const policies = [
+    document('AuthorizationPolicy', 'all', '{}'),
+    document('AuthorizationPolicy', 'v2', '{selector: {matchLabels: {version: v2}}}'),
+  ];
+  const refusing = [ordersProxy('orders-1')];
+  const rows = listPoliciesInUse(sources([orders, ...policies], [], refusing), refusing);
+  expect(rows.map(({ name, refusedBy }) => [name, refusedBy])).toEqual([
+    ['all', ['orders-1']],
+    ['v2', []],
+  ]);
+});

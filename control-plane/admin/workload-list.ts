@@ -64,8 +64,16 @@ export function listWorkloads({ model, instances, proxies }: WorkloadSources): W
   return rows;
 }
 
-/** As `get policies` has them, and how many of the workloads that are there now each holds for; a TrafficPolicy, for how many targets. */
-export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & { readonly workloads: number }> {
+/** A policy as `get policies` has it. */
+export interface PolicyInUse extends PolicyRow {
+  /** How many of the workloads that are there now it holds for; of a TrafficPolicy, for how many targets. */
+  readonly workloads: number;
+  /** Proxies that it holds for and that refused their last update: what it says now is not in force there, unless it said the same before. */
+  readonly refusedBy: readonly string[];
+}
+
+/** `refusing`: those of the proxies that refused what policies say now. */
+export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly ProxyNode[] = []): PolicyInUse[] {
   const { model, instances, proxies } = sources;
   const workloads = new Map<string, Workload>();
   const add = (key: string, { namespace, service, labels, appPort }: Workload): void =>
@@ -88,11 +96,20 @@ export function listPoliciesInUse(sources: WorkloadSources): Array<PolicyRow & {
   const all = [...workloads.values()];
   const count = (scope: PolicyScope): number => all.filter((workload) => holdsFor(scope, workload)).length;
   const { peers, authorizations, requests, faults, rateLimits, traffic } = model.policies;
-  const counts = [
-    ...[...peers, ...authorizations, ...requests, ...faults, ...rateLimits].map(({ scope }) => count(scope)),
-    ...traffic.map(({ targets }) => targets.filter(({ inForce }) => inForce).length),
+  const refusedBy = (scope: PolicyScope): string[] =>
+    refusing.filter((proxy) => holdsFor(scope, proxy)).map(({ id }) => id);
+  const uses = [
+    ...[...peers, ...authorizations, ...requests, ...faults, ...rateLimits].map(({ scope }) => ({
+      workloads: count(scope),
+      refusedBy: refusedBy(scope),
+    })),
+    // What it says is in clusters and routes of every caller: who refused those is told by the proxies.
+    ...traffic.map(({ targets }) => ({
+      workloads: targets.filter(({ inForce }) => inForce).length,
+      refusedBy: [] as readonly string[],
+    })),
   ];
-  return listPolicies(model).map((row, index) => ({ ...row, workloads: counts[index]! }));
+  return listPolicies(model).map((row, index) => ({ ...row, ...uses[index]! }));
 }
 
 function mode(

@@ -6,7 +6,7 @@ import { z } from 'zod';
 import { authorizationRule, rule } from './authorization-rule.ts';
 import { dnsLabel } from './dns-name.ts';
 import { duration, durationMs } from './duration.ts';
-import { headerName } from './header-filter.ts';
+import { handedHeaderName, headerName } from './header-filter.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { AuthorizationPolicyResource, ExternalAuthorization } from './policy-resource.ts';
 import { checkTargets, policyBase, targetFields } from './policy-target.ts';
@@ -43,7 +43,9 @@ const external = z
       .describe(
         'What the service is told of the headers. Default: all (grpc), or host, method, path, authorization (http)',
       ),
-    headersToUpstream: headerNames
+    headersToUpstream: z
+      .array(handedHeaderName)
+      .max(64, { error: 'has more than 64 entries' })
       .optional()
       .describe("Headers of the service's answer that the application gets; http only: a grpc service says so itself"),
   })

@@ -5,29 +5,79 @@ import { type ConditionKey, conditionKey, conditionKeys } from './condition-key.
 import { ipBlock, ipBlockList, ipBlocks } from './ip-block.ts';
 import type { AuthorizationRule, Condition, TextAttribute, TextPattern } from './policy-resource.ts';
 import { portNumber } from './route-reference.ts';
-import { patterns, textPattern, textPatterns } from './text-pattern.ts';
+import { patterns, textPattern, textPatterns, tooMuchText } from './text-pattern.ts';
 
 const name = '[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?';
 const accountShape = new RegExp(`^(?:${name}/)?${name}$`);
 
 const anyText = patterns();
+/** `…/ns/shop` is the beginning of an identity, and nobody's. */
+const principals = patterns(({ type, value }) =>
+  type === 'exact' && /\/ns\/[^/]*\/?$/.test(value)
+    ? "is nobody's identity: write <trust domain>/ns/<namespace>/sa/<account>, a star behind /sa/, or namespaces"
+    : null,
+);
 const accounts = patterns(({ type, value }) =>
   type === 'exact' && accountShape.test(value)
     ? null
     : 'is not a service account; write it as namespace/name, without a star',
 );
-const namespaces = patterns(({ value }) => (value.includes('/') ? 'is not the name of a namespace' : null));
-const methods = patterns(({ value }) =>
-  /^[A-Za-z0-9!#$%&'+\-.^_`|~]*$/.test(value) ? null : 'is not a method (RFC 9110 9.1)',
+const isSuffix = ({ type }: TextPattern): boolean => type === 'suffix';
+const namespaces = patterns(
+  ({ value }) =>
+    value.includes('/')
+      ? 'is not the name of a namespace'
+      : /[A-Z]/.test(value)
+        ? 'is no namespace: names have no capitals'
+        : null,
+  isSuffix,
 );
+const standardMethods: ReadonlySet<string> = new Set([
+  'GET',
+  'HEAD',
+  'POST',
+  'PUT',
+  'DELETE',
+  'CONNECT',
+  'OPTIONS',
+  'TRACE',
+  'PATCH',
+]);
+const methods = patterns(({ type, value }) => {
+  if (!/^[A-Za-z0-9!#$%&'+\-.^_`|~]*$/.test(value)) return 'is not a method (RFC 9110 9.1)';
+  const upper = value.toUpperCase();
+  return type === 'exact' && value !== upper && standardMethods.has(upper)
+    ? `is a method that nobody sends: case matters, write ${upper}`
+    : null;
+});
+/** Paths are compared in normal form, which has none of these: a rule with one never matches. */
+function neverOfPaths(type: TextPattern['type'], value: string): string | null {
+  // What stands at a star may be a part only.
+  const whole = type === 'exact' ? `${value}/` : value;
+  if (value.includes('//') || value.includes('\\') || /\/\.\.?\//.test(whole))
+    return 'is no path in normal form, which has no //, no /./ or /../ and no backslash: it would never match';
+  for (const [escape] of value.matchAll(/%[0-9A-Fa-f]{2}/g)) {
+    const character = characterOf(escape);
+    if (/[A-Za-z0-9._~-]/.test(character))
+      return `is no path in normal form: write ${character} for ${escape}, or it would never match`;
+    if (character === '/' || character === '\\')
+      return `holds ${escape}, which is answered 400 where rules look at paths: it would never match`;
+  }
+  return null;
+}
+
+function characterOf(escape: string): string {
+  return String.fromCharCode(Number.parseInt(escape.slice(1), 16));
+}
+
 const paths = patterns(({ type, value }) =>
   type === 'suffix' || type === 'any' || value.startsWith('/')
     ? value.includes('?') || value.includes('#')
       ? 'holds ? or #; a path is compared without its query'
-      : null
+      : neverOfPaths(type, value)
     : 'is not a path: it begins with /',
 );
-const hosts = patterns(({ value }) => (/[/\s@]/.test(value) ? 'is not a host name' : null));
+const hosts = patterns(({ value }) => (/[/\s@]/.test(value) ? 'is not a host name' : null), isSuffix);
 const ports = z
   .array(portNumber)
   .min(1, { error: 'is empty; leave it out when it is not to matter' })
@@ -35,12 +85,12 @@ const ports = z
 
 const source = z
   .strictObject({
-    principals: anyText
+    principals: principals
       .optional()
       .describe(
         'SPIFFE IDs of callers, from their certificates: spiffe://cluster.local/ns/shop/sa/orders, with or without spiffe://',
       ),
-    notPrincipals: anyText.optional(),
+    notPrincipals: principals.optional(),
     namespaces: namespaces.optional().describe("Of the caller's identity, in the own trust domain"),
     notNamespaces: namespaces.optional(),
     serviceAccounts: accounts.optional().describe("namespace/name, or a name in the policy's namespace"),
@@ -73,7 +123,7 @@ const condition = z
     cel: z
       .string()
       .optional()
-      .describe('A condition in CEL over request, source, destination, connection and metadata; instead of key'),
+      .describe('A condition in CEL over request, destination, connection and metadata; instead of key'),
   })
   .check((context) => checkCondition(context));
 
@@ -118,6 +168,9 @@ function saysSomething({ value, issues }: { readonly value: object; readonly iss
     });
 }
 
+/** RFC 9110 7.6.1; what stands there is each proxy's own affair. */
+const neverSeen: ReadonlySet<string> = new Set(['connection', 'keep-alive', 'proxy-connection', 'transfer-encoding']);
+
 function checkCondition({ value, issues }: { readonly value: WrittenCondition; readonly issues: Issues }): void {
   const add = (path: Array<string | number>, input: unknown, message: string): number =>
     issues.push({ code: 'custom', continue: true, input, path, message });
@@ -137,11 +190,18 @@ function checkCondition({ value, issues }: { readonly value: WrittenCondition; r
     add(['key'], value.key, `is not known; accepted: ${conditionKeys.join(', ')}, and cel instead of a key`);
     return;
   }
+  if (key.attribute === 'header' && neverSeen.has(key.name))
+    add(['key'], value.key, 'is a header of the connection, which no rule sees: it would never match');
   if (key.attribute === 'header' && key.name === 'host')
     add(['key'], value.key, 'is part of the target; write it as hosts of an operation');
   if (value.values === undefined && value.notValues === undefined)
     add(['values'], value, 'is missing, and notValues too: the condition says nothing');
   for (const field of ['values', 'notValues'] as const) {
+    const tooMuch = regexTextFault(key, value[field] ?? []);
+    if (tooMuch !== null) {
+      add([field], value[field], tooMuch);
+      continue;
+    }
     for (const [at, text] of (value[field] ?? []).entries()) {
       const fault = valueFault(key, text);
       if (fault !== null) add([field, at], text, fault);
@@ -155,6 +215,12 @@ const headerValues = patterns(({ value }) =>
     ? 'is not a value of a header: at most 256 printable ASCII characters, no comma, no space at its ends'
     : null,
 );
+
+/** Elements of headers are found by one expression for all values. */
+function regexTextFault({ attribute }: ConditionKey, texts: readonly string[]): string | null {
+  if (attribute === 'header') return tooMuchText(texts, () => true);
+  return attribute === 'namespace' ? tooMuchText(texts, isSuffix) : null;
+}
 
 function valueFault(key: ConditionKey, text: string): string | null {
   if (key.attribute === 'ip')
@@ -172,7 +238,9 @@ function valueFault(key: ConditionKey, text: string): string | null {
         ? namespaces
         : key.attribute === 'header'
           ? headerValues
-          : anyText;
+          : key.attribute === 'principal'
+            ? principals
+            : anyText;
   const result = schema.safeParse([text]);
   return result.success ? null : (result.error.issues[0]?.message ?? 'is not accepted');
 }

@@ -4,6 +4,7 @@
  */
 import { parse } from '@bufbuild/cel';
 import type { Expr } from '@bufbuild/cel-spec/cel/expr/syntax_pb.js';
+import { celTypeFault } from './cel-type.ts';
 
 const maxLength = 4_096;
 /** Of nested operations: the proxies evaluate them one within the other. */
@@ -57,7 +58,7 @@ export function celFault(text: string): string | null {
     if (error instanceof RangeError) return `is nested more than ${maxDepth} deep`;
     return `is not CEL: ${(error as Error).message.split('\n', 1)[0]!.replace(/^<input>:/, '')}`;
   }
-  return faultOf(expression, 0);
+  return faultOf(expression, 0) ?? celTypeFault(expression);
 }
 
 function faultOf({ exprKind }: Expr, depth: number): string | null {

@@ -22,6 +22,32 @@ const settableName = mutableName.refine((name) => !ofTheConnection.has(name.toLo
   error: 'cannot be set by a header filter: it belongs to the connection, not to the message',
 });
 
+/** A header that a token may come in. */
+export const tokenHeaderName = headerName.refine(isOfMessage, {
+  error: "cannot hold a token: it belongs to the connection, or to the request's target",
+});
+
+/** Further names that hold for one connection only (RFC 9110 7.6.1). */
+const hopByHop = new Set(['keep-alive', 'proxy-connection', 'te', 'trailer', 'upgrade']);
+
+/** What proxies write and others believe: who called (RFC 7239, Envoy's certificate header), which request this is, what a proxy found. */
+const ofProxies = /^(?:forwarded|x-forwarded-.*|x-request-id|x-real-ip|x-envoy-.*|x-outrigger-.*)$/i;
+
+/** A header that a policy may hand to the application: with what a token's claim says, or an outside service. */
+export const handedHeaderName = headerName
+  .refine((name) => isOfMessage(name) && !hopByHop.has(name.toLowerCase()), {
+    error: "cannot be set by a policy: it belongs to the connection, or to the request's target",
+  })
+  .refine((name) => !ofProxies.test(name), {
+    error:
+      'cannot be set by a policy: proxies write it, and whoever reads it believes that it is theirs; use a name of your own',
+  });
+
+function isOfMessage(name: string): boolean {
+  const lower = name.toLowerCase();
+  return lower !== 'host' && !ofTheConnection.has(lower);
+}
+
 const fieldValue = z
   .string()
   .max(4096, { error: 'is longer than 4096 characters' })

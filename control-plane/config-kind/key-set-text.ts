@@ -29,10 +29,23 @@ export function keySetFault(text: string): string | null {
     if ((key as { kty: string }).kty === 'oct')
       return `has a secret shared by those who sign and those who verify: keys[${at}]; only public keys are accepted`;
     if (Object.hasOwn(key, 'd')) return `has a private key: keys[${at}]; only its public part belongs here`;
+    const bits = rsaBits(key as WrittenKey);
+    if (bits !== null && bits < leastRsaBits)
+      return `has an RSA key of ${bits} bits: keys[${at}]; ${leastRsaBits} are the least (RFC 7518 3.3)`;
   }
   return (keys as WrittenKey[]).some(isUsable)
     ? null
     : 'has no key that tokens can be verified with: RSA, P-256, P-384, P-521 or Ed25519';
+}
+
+/** Whoever factors a shorter one signs tokens of anybody, and not every proxy looks. */
+const leastRsaBits = 2_048;
+
+/** Null: it is no RSA key, or none that can be read. */
+function rsaBits(key: WrittenKey): number | null {
+  if (key.kty !== 'RSA' || typeof key['n'] !== 'string') return null;
+  const modulus = Buffer.from(key['n'], 'base64url').toString('hex').replace(/^0+/, '');
+  return modulus === '' ? 0 : (modulus.length - 1) * 4 + Number.parseInt(modulus[0]!, 16).toString(2).length;
 }
 
 /** Envoy refuses a whole listener for a set without a usable key. */

@@ -132,6 +132,51 @@ describe('AuthorizationPolicy', () => {
     ]);
   });
 
+  test.each([
+    [
+      'to: [{ operation: { paths: [VALUE] } }]',
+      ['//dead', '/dead/../x', '/dead/..', '/%64ead', '/d%2fe', '/a/./*', '*/../x', '/a\\\\b'],
+    ],
+    ['to: [{ operation: { methods: [VALUE] } }]', ['get', 'Post']],
+    ['from: [{ source: { principals: [VALUE] } }]', ['cluster.local/ns/shop', 'spiffe://td/ns/shop/']],
+    ['from: [{ source: { namespaces: [VALUE] } }]', ['Shop']],
+    ['when: [{ key: VALUE, values: [a] }]', ['request.headers[connection]', 'request.headers[Keep-Alive]']],
+  ])('%s: a value that no request can have is a fault', (rule, values) => {
+    for (const value of values)
+      expect([
+        value,
+        ...faults('AuthorizationPolicy', `spec: { rules: [{ ${rule.replace('VALUE', `"${value}"`)} }] }\n`),
+      ]).toEqual([value, expect.stringMatching(/normal form|answered 400|nobody|no capitals|no rule sees/)]);
+  });
+
+  test('values that look alike and can be met are taken', () => {
+    const rule =
+      '{ to: [{ operation: { paths: [/a/.well-known, "/a/.*", "/a/..*", "/a%20b", "*.html", "*..x"], methods: [PURGE, "G*", purge] } }] }';
+    expect(faults('AuthorizationPolicy', `spec: { rules: [${rule}] }\n`)).toEqual([]);
+  });
+
+  test('what becomes a regular expression at a proxy is bounded', () => {
+    const of = (count: number, length: number): string =>
+      JSON.stringify(Array.from({ length: count }, (_, i) => `${i}`.padStart(length, 'x')));
+    const condition = (field: string, values: string): string[] =>
+      faults(
+        'AuthorizationPolicy',
+        `spec: { rules: [{ when: [{ key: "request.headers[x]", ${field}: ${values} }] }] }\n`,
+      );
+    expect(condition('values', of(50, 36))).toEqual([]);
+    for (const field of ['values', 'notValues'])
+      expect(condition(field, of(1_000, 254))).toEqual([
+        expect.stringContaining(`spec.rules[0].when[0].${field}: has 254000 characters in all its values, above 2048`),
+      ]);
+    const hosts = (star: string): string[] =>
+      faults(
+        'AuthorizationPolicy',
+        `spec: { rules: [{ to: [{ operation: { hosts: ${of(500, 36).replaceAll('"x', `"${star}x`)} } }] }] }\n`,
+      );
+    expect(hosts('')).toEqual([]);
+    expect(hosts('*')).toEqual([expect.stringContaining('hosts: has 18500 characters in all its values, above 2048')]);
+  });
+
   test('EXTERNAL needs the service that is asked, and that only', () => {
     expect(faults('AuthorizationPolicy', 'spec: { action: EXTERNAL, rules: [{}], dryRun: true }\n')).toEqual([
       'p.yaml:4:1: spec.external: is missing; action EXTERNAL needs the service that is asked',
@@ -186,6 +231,35 @@ describe('AuthorizationPolicy', () => {
     expect(cel(`${'('.repeat(2_000)}true${')'.repeat(2_000)}`)).not.toContain('stack');
     expect(cel('a'.repeat(5_000))).toContain('is longer than 4096 characters');
   });
+
+  test.each([
+    ["request.url_path.matches('^/export(?!/public)')", 'is not a regular expression'],
+    ["request.url_path.matches('(')", 'is not a regular expression'],
+    ["request.path.matches('(a{100}){100}')", 'above 10000'],
+    ['request.path.matches(request.host)', 'something other than text in quotes'],
+    ['request.url_path', 'comes to text, not to true or false'],
+    ['1', 'comes to a number'],
+    ['request.headers', 'comes to a map'],
+    ["request.headers['x'] && true", 'gives text to &&, which takes true or false'],
+    ['!request.headers.x', 'gives text to !'],
+    ["destination.port == '80'", 'compares a number with text'],
+    ["request['path'] < 3", 'compares text with a number'],
+    ["request.path in 'abc'", 'gives text to in, which takes a list or a map'],
+    ['size(destination.port) > 1', 'gives a number to size'],
+    ["destination.port.startsWith('8')", 'gives a number to startsWith'],
+    ['connection.mtls ? request.path : request.host', 'comes to text'],
+  ])('%s can never be true, which is a fault', (text, fault) => {
+    expect(cel(text)).toContain(fault);
+  });
+
+  test('what only a request can tell is left to it', () => {
+    for (const good of [
+      "metadata.filter_metadata['a']['b']",
+      "metadata.filter_metadata['a']['b'] == 1",
+      'has(request.headers.x)',
+    ])
+      expect(cel(good)).toBe('');
+  });
 });
 
 describe('RequestAuthentication', () => {
@@ -217,6 +291,13 @@ describe('RequestAuthentication', () => {
     expect(keys('[]')).toContain('is not a JSON Web Key Set');
     expect(keys('{"keys":[]}')).toContain('has no key that tokens can be verified with');
     expect(keys('{"keys":[{"kty":"EC","crv":"P-256","x":"AA","y":"AA"}]}')).toContain('has no key');
+    const rsa = (bits: number, more = ''): string =>
+      `{"keys":[${publicKey},{"kty":"RSA","e":"AQAB","n":"${Buffer.alloc(bits / 8, 0xff).toString('base64url')}"${more}}]}`;
+    expect(keys(rsa(2048))).toBe('');
+    for (const bits of [24, 1024, 2040])
+      expect(keys(rsa(bits))).toBe(
+        `The key set has an RSA key of ${bits} bits: keys[1]; 2048 are the least (RFC 7518 3.3)`,
+      );
     expect(keys('{"keys":[{"kty":"oct","k":"AA"}]}')).toContain('only public keys are accepted');
     expect(keys(`{"keys":[${publicKey.replace('"kid":"a"', '"d":"secret-number"')}]}`)).toBe(
       'The key set has a private key: keys[0]; only its public part belongs here',
@@ -251,6 +332,39 @@ describe('RequestAuthentication', () => {
     const twice = 'spec: { jwtRules: [{ issuer: i, jwksUri: "https://a" }, { issuer: i, jwksUri: "https://b" }] }\n';
     expect(faults('RequestAuthentication', twice)).toEqual([
       'p.yaml:4:59: spec.jwtRules[1].issuer: "i" occurs twice; name each issuer once',
+    ]);
+  });
+
+  const header = (field: string, name: string): string[] =>
+    faults(
+      'RequestAuthentication',
+      `spec: { jwtRules: [{ issuer: i, jwksUri: "https://i/", ${field.replace('NAME', name)} }] }\n`,
+    );
+
+  test.each(['Host', 'content-length', 'Transfer-Encoding', 'connection'])(
+    '%s is no header for a token, nor for a claim: a proxy would refuse all of its policies',
+    (name) => {
+      expect(header('fromHeaders: [{ name: NAME }]', name)).toEqual([expect.stringContaining('cannot hold a token')]);
+      expect(header('outputClaimToHeaders: [{ header: NAME, claim: sub }]', name)).toEqual([
+        expect.stringContaining('belongs to the connection'),
+      ]);
+    },
+  );
+
+  test.each([
+    'X-Forwarded-Client-Cert',
+    'x-forwarded-for',
+    'Forwarded',
+    'x-request-id',
+    'x-envoy-internal',
+    'x-outrigger-a',
+  ])('a claim does not become %s, which proxies write', (name) => {
+    expect(header('outputClaimToHeaders: [{ header: NAME, claim: sub }]', name)).toEqual([
+      expect.stringContaining('proxies write it'),
+    ]);
+    const external = `{ service: { name: a, port: 80 }, protocol: http, headersToUpstream: [${name}] }`;
+    expect(faults('AuthorizationPolicy', `spec: { action: EXTERNAL, external: ${external} }\n`)).toEqual([
+      expect.stringContaining('proxies write it'),
     ]);
   });
 });

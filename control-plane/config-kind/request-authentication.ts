@@ -4,7 +4,7 @@
  */
 import { dirname, isAbsolute, join } from 'node:path';
 import { z } from 'zod';
-import { headerName } from './header-filter.ts';
+import { handedHeaderName, tokenHeaderName } from './header-filter.ts';
 import { keySetFault } from './key-set-text.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { JwtRule, KeySource, RequestAuthenticationResource } from './policy-resource.ts';
@@ -62,7 +62,7 @@ const jwtRule = z
     fromHeaders: z
       .array(
         z.strictObject({
-          name: headerName,
+          name: tokenHeaderName,
           prefix: z
             .string()
             .max(64)
@@ -83,7 +83,9 @@ const jwtRule = z
       .max(16, { error: 'has more than 16 entries' })
       .optional(),
     outputClaimToHeaders: z
-      .array(z.strictObject({ header: headerName, claim: text('the name of a claim').describe('a.b: b within a') }))
+      .array(
+        z.strictObject({ header: handedHeaderName, claim: text('the name of a claim').describe('a.b: b within a') }),
+      )
       .max(32, { error: 'has more than 32 entries' })
       .optional()
       .describe('Claims that the application gets as headers; what a caller sends under these names is taken off'),

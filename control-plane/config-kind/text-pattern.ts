@@ -15,8 +15,23 @@ function patternFault(text: string): string | null {
   return inner.includes('*') ? 'has more than one star, or one within: write text, prefix*, *suffix or *' : null;
 }
 
+/** Of one list that proxies compare by one regular expression, or by one for each `*suffix`: who compiles them must have little work. */
+const maxRegexText = 2_048;
+
+/** `fault` for a list whose patterns, all or those that `count`, become parts of regular expressions. */
+export function tooMuchText(texts: readonly string[], counts: (pattern: TextPattern) => boolean): string | null {
+  let sum = 0;
+  for (const text of texts) if (counts(textPattern(text))) sum += text.length;
+  return sum > maxRegexText
+    ? `has ${sum} characters in all its values, above ${maxRegexText}; write several rules, or shorter values`
+    : null;
+}
+
 /** A list of patterns; `fault` looks at what stands beside the star (`''` for `*`). */
-export function patterns(fault: (pattern: TextPattern) => string | null = () => null) {
+export function patterns(
+  fault: (pattern: TextPattern) => string | null = () => null,
+  regexFor: (pattern: TextPattern) => boolean = () => false,
+) {
   return z
     .array(
       z.string().check((context) => {
@@ -26,7 +41,11 @@ export function patterns(fault: (pattern: TextPattern) => string | null = () => 
       }),
     )
     .min(1, { error: 'is empty; leave it out when it is not to matter' })
-    .max(maxValues, { error: `has more than ${maxValues} entries` });
+    .max(maxValues, { error: `has more than ${maxValues} entries` })
+    .check(({ value, issues }) => {
+      const message = tooMuchText(value, regexFor);
+      if (message !== null) issues.push({ code: 'custom', continue: true, input: value, path: [], message });
+    });
 }
 
 export function textPattern(text: string): TextPattern {

@@ -1,11 +1,14 @@
 /** Matches on headers and query parameters, shared by both route kinds, and regular expressions, which are RE2 everywhere in Outrigger. */
 import { RE2JS } from 're2js';
 import { z } from 'zod';
+import { regexSizeFault } from '../../proto/regex-size.ts';
 import { headerName } from './header-filter.ts';
 import type { ValueMatch } from './resource.ts';
 
-/** Why a pattern is not RE2, or null. */
-function regexFault(pattern: string): string | null {
+/** Why a pattern is not RE2, or too large, or null. */
+export function regexFault(pattern: string): string | null {
+  const tooLarge = regexSizeFault(pattern);
+  if (tooLarge !== null) return tooLarge;
   try {
     RE2JS.compile(pattern);
     return null;

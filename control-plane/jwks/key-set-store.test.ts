@@ -31,6 +31,7 @@ describe('key sets', () => {
   let files: Map<string, string>;
   let store: KeySetStore;
   let changed: () => void;
+  let lastGood: ReadonlyMap<string, string>;
 
   beforeEach(async () => {
     requests = 0;
@@ -38,6 +39,7 @@ describe('key sets', () => {
     warnings = [];
     files = new Map();
     changed = () => {};
+    lastGood = new Map();
     answer = (response) => response.end(keySet('a'));
     server = createServer((_, response) => {
       requests++;
@@ -59,6 +61,7 @@ describe('key sets', () => {
       },
       random: () => 0.5,
       log: pino({}, { write: (line: string) => void warnings.push((JSON.parse(line) as { msg: string }).msg) }),
+      lastGood: { load: () => lastGood, save: (now) => void (lastGood = now) },
       onChange: () => changed(),
     });
   });
@@ -95,6 +98,22 @@ describe('key sets', () => {
     await nextChange();
     expect(store.keySets.get(uri)).toBe(keySet('b'));
     expect(requests).toBe(3);
+  });
+
+  test('after a restart the last good keys are in force at once, also while the issuer cannot be reached', async () => {
+    lastGood = new Map([
+      [uri, keySet('before')],
+      ['https://gone.example/', keySet('gone')],
+    ]);
+    answer = (response) => response.writeHead(503).end();
+    store.use(naming('jwksUri', uri));
+    expect([...store.keySets]).toEqual([[uri, keySet('before')]]);
+    await waiting(1_000);
+    expect(store.problems).toMatchObject([{ source: uri, hasKeys: true }]);
+    answer = (response) => response.end(keySet('a'));
+    await pass(1_000);
+    await nextChange();
+    expect([...lastGood]).toEqual([[uri, keySet('a')]]);
   });
 
   test('the last good keys stay; a failure is told once, and tried again with growing pauses', async () => {

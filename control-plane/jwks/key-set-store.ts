@@ -1,5 +1,5 @@
 /**
- * The key sets that RequestAuthentications name by file or URI: read, fetched, kept and looked at again. The last good one of each stays in force; one that was never had is not in the map, and
+ * The key sets that RequestAuthentications name by file or URI: read, fetched, kept and looked at again. The last good one of each stays in force, over restarts too; one that was never had is not in the map, and
  * the policy then verifies with a key that nobody has.
  */
 import type { Logger } from 'pino';
@@ -8,6 +8,7 @@ import type { KeySource } from '../config-kind/policy-resource.ts';
 import type { Resource } from '../config-kind/resource.ts';
 import type { KeySets } from '../model/build-policies.ts';
 import { type FetchUrl, fetchKeySet } from './fetch-key-set.ts';
+import type { LastGoodKeySets } from './last-good-key-sets.ts';
 
 export interface KeySetStoreOptions {
   readonly fetchUrl: FetchUrl;
@@ -16,6 +17,8 @@ export interface KeySetStoreOptions {
   readonly after: (delayMs: number, callback: () => void) => () => void;
   readonly random: () => number;
   readonly log: Logger;
+  /** What was good before this process, and where what is good now is kept for the next. */
+  readonly lastGood: Pick<LastGoodKeySets, 'load' | 'save'>;
   /** Told when a set comes or changes; never from within `use`. */
   readonly onChange: () => void;
 }
@@ -53,6 +56,8 @@ export class KeySetStore {
   readonly #entries = new Map<string, Entry>();
   #resources: readonly Resource[] | null = null;
   #keySets: KeySets = new Map();
+  /** From before this process; null until it is looked at. */
+  #before: KeySets | null = null;
 
   constructor(options: KeySetStoreOptions) {
     this.#options = options;
@@ -86,7 +91,8 @@ export class KeySetStore {
         this.#options.log.warn(`${name}: more than ${maxSources} key sets are named; this one is left out`);
         continue;
       }
-      const entry: Entry = { text: null, problem: '', failures: 0, stop: () => {} };
+      this.#before ??= this.#options.lastGood.load();
+      const entry: Entry = { text: this.#before.get(name) ?? null, problem: '', failures: 0, stop: () => {} };
       this.#entries.set(name, entry);
       if (source.from === 'file') this.#readFile(name, entry);
       else this.#fetch(name, entry);
@@ -164,6 +170,7 @@ export class KeySetStore {
     const same = now.size === this.#keySets.size && [...now].every(([name, text]) => this.#keySets.get(name) === text);
     if (same) return;
     this.#keySets = now;
+    this.#options.lastGood.save(now);
     if (tell) this.#options.onChange();
   }
 }

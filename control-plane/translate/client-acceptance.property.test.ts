@@ -1,6 +1,7 @@
-/** Whatever value of a route or Service is accepted, our sidecar takes what comes of it: one refused resource would keep the whole table as it was (a NACK). */
+/** Whatever value of a route, Service or policy is accepted, our sidecar takes what comes of it: one refused resource would keep the whole table as it was (a NACK), and a new DENY would never deny. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import {
   clusterType,
   endpointsType,
@@ -156,6 +157,8 @@ function parsed(document: object): Resource | null {
   return 'resource' in result ? result.resource : null;
 }
 
+/** One that has policies for callers' identities too. */
+const identity = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/payments');
 const service = parsed({ apiVersion: 'outrigger.dev/v1', kind: 'Service', metadata, spec: { ports: [{ port: 80 }] } })!;
 const types: Readonly<Record<keyof ProxyResources, ResourceType>> = {
   listeners: listenerType,
@@ -166,7 +169,7 @@ const types: Readonly<Record<keyof ProxyResources, ResourceType>> = {
 
 function refusals(resources: readonly Resource[]): string[] {
   const model = new ModelBuilder().build({ resources, instances: [instance('orders', '10.0.0.9')] });
-  const translated = translate(model, proxy('outrigger'));
+  const translated = translate(model, proxy('outrigger', { labels: { a: 'b' }, identity }));
   return (Object.keys(types) as Array<keyof ProxyResources>).flatMap((type) =>
     [...translated[type].values()].flatMap(({ bytes }) => {
       const decoded = types[type].decode(bytes);
@@ -203,4 +206,214 @@ test('our sidecar takes every route that is accepted', () => {
 
 test('our sidecar takes every Service that is accepted', () => {
   everyAccepted(300, services, (document) => [parsed(document)]);
+});
+
+const issuers = fc.constantFrom('i', 'https://login.example', 'a b', 'é');
+const target = fc.constantFrom(
+  {},
+  { targetRefs: [{ kind: 'Service', name: 'payments' }] },
+  { selector: { matchLabels: { a: 'b' } } },
+);
+const ecKey = {
+  kty: 'EC',
+  crv: 'P-256',
+  x: 'MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4',
+  y: '4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM',
+};
+const keySet = fc.constantFrom<object>(
+  { jwks: JSON.stringify({ keys: [ecKey] }) },
+  { jwks: JSON.stringify({ keys: [{ kty: 'x' }, ecKey] }) },
+  { jwksUri: 'https://a.example/' },
+);
+const handed = fc.oneof(
+  name,
+  fc.constantFrom('x-user', 'authorization', 'keep-alive', 'x-forwarded-client-cert', 'cookie'),
+);
+const jwtRule = fc
+  .tuple(
+    fc.record({ issuer: issuers }),
+    keySet,
+    fc.record(
+      {
+        audiences: fc.array(text, { minLength: 1, maxLength: 2 }),
+        fromHeaders: fc.tuple(fc.record({ name: handed, prefix: fc.constantFrom('', 'Bearer ', 'é') })),
+        fromParams: fc.tuple(text),
+        outputClaimToHeaders: fc.tuple(
+          fc.record({ header: handed, claim: fc.oneof(text, fc.constantFrom('sub', 'a.b', '.')) }),
+        ),
+        forwardOriginalToken: fc.boolean(),
+      },
+      { requiredKeys: [] },
+    ),
+  )
+  .map((parts) => Object.assign({}, ...parts) as object);
+
+const anyPattern = fc.oneof(
+  fc.constantFrom(
+    '*',
+    'a*',
+    '*a',
+    'a',
+    '/a',
+    '/a*',
+    '*/a',
+    'shop',
+    'shop/orders',
+    'i/*',
+    '*/x',
+    'GET',
+    '10.0.0.0/8',
+    '80',
+    '::1',
+  ),
+  fc.constantFrom('a.example', 'a.example:80', '*.example', '*:80', 'é', 'a b', '[', '\\', '(?i)'),
+  text,
+);
+const someValues = fc.array(anyPattern, { minLength: 1, maxLength: 3 });
+/** One or two fields, of which each may stand with `not` before it. */
+const fieldsOf = (names: readonly string[]): fc.Arbitrary<object> =>
+  fc
+    .array(
+      fc.tuple(
+        fc.constantFrom(...names, ...names.map((each) => `not${each[0]!.toUpperCase()}${each.slice(1)}`)),
+        someValues,
+      ),
+      { minLength: 1, maxLength: 2 },
+    )
+    .map((entries) => Object.fromEntries(entries));
+const from = fieldsOf(['principals', 'namespaces', 'serviceAccounts', 'ipBlocks', 'requestPrincipals']).map(
+  (source) => ({ from: [{ source }] }),
+);
+const operations = fc.oneof(
+  fieldsOf(['hosts', 'methods', 'paths']),
+  fc.record({ ports: fc.tuple(fc.constantFrom(1, 9000, 65_535)) }),
+);
+const to = operations.map((operation) => ({ to: [{ operation }] }));
+const keys = fc.constantFrom(
+  ...[
+    'request.headers[x-a]',
+    'request.headers[connection]',
+    'request.headers[Cookie]',
+    'request.auth.claims[a][b]',
+    'request.auth.principal',
+  ],
+  ...[
+    'request.auth.audiences',
+    'source.ip',
+    'source.namespace',
+    'source.principal',
+    'source.serviceAccount',
+    'destination.port',
+    'connection.sni',
+  ],
+);
+const celText = fc.constantFrom(
+  'request.path',
+  'request.url_path',
+  'request.host',
+  "request.headers['x-a']",
+  'request.headers.a',
+  "'a'",
+  'connection.requested_server_name',
+  "metadata.filter_metadata['a']['b']",
+);
+const celPattern = fc.oneof(pattern, fc.constantFrom('^/export(?!/public)', '(', '^a+$', '(?i)a', '\\d+'));
+const celTerm = fc.oneof(
+  fc.tuple(celText, fc.constantFrom('==', '!=', '<', 'in', '&&'), celText).map((parts) => parts.join(' ')),
+  fc.tuple(celText, celPattern).map(([of, regex]) => `${of}.matches(${JSON.stringify(regex)})`),
+  fc
+    .tuple(celText, fc.constantFrom('startsWith', 'endsWith', 'contains', 'matches'), celText)
+    .map(([of, method, value]) => `${of}.${method}(${value})`),
+  fc.constantFrom(
+    "'a' in request.headers",
+    'connection.mtls',
+    'destination.port == 80',
+    'size(request.path) > 3',
+    "int(request.headers['n']) > 3",
+    'has(request.headers.a)',
+    "request.method in ['GET', 'PUT']",
+    'true',
+    '1',
+    'request.path',
+    'connection.mtls ? true : false',
+    'request.headers',
+    "request['path'] == 'a'",
+    'has(request.path)',
+    '!connection.mtls',
+  ),
+);
+const cel = fc.oneof(
+  celTerm,
+  fc.tuple(celTerm, fc.constantFrom('&&', '||'), celTerm).map((parts) => parts.join(' ')),
+);
+const when = fc
+  .oneof(
+    fc.record({ key: keys, values: someValues }),
+    fc.record({ key: keys, notValues: someValues }),
+    fc.record({ cel }),
+  )
+  .map((condition) => ({ when: [condition] }));
+const policyRule = fc.oneof(
+  from,
+  to,
+  when,
+  fc.tuple(from, to).map(([a, b]) => ({ ...a, ...b })),
+);
+const external = fc.record(
+  {
+    service: fc.constant({ name: 'orders', port: 80 }),
+    protocol: fc.constantFrom('grpc', 'http'),
+    failOpen: fc.boolean(),
+    timeout: duration,
+    pathPrefix: path,
+    includeRequestHeaders: fc.tuple(handed),
+    headersToUpstream: fc.tuple(handed),
+  },
+  { requiredKeys: ['service', 'protocol'] },
+);
+const mode = fc.record({ mode: fc.constantFrom('STRICT', 'PERMISSIVE', 'DISABLE') });
+const policies = fc.oneof(
+  fc.record({
+    kind: fc.constant('RequestAuthentication'),
+    target,
+    spec: fc.record({ jwtRules: fc.array(jwtRule, { minLength: 1, maxLength: 2 }) }),
+  }),
+  fc.record({
+    kind: fc.constant('AuthorizationPolicy'),
+    target,
+    spec: fc.record(
+      { action: fc.constantFrom('ALLOW', 'DENY'), dryRun: fc.boolean(), rules: fc.array(policyRule, { maxLength: 2 }) },
+      { requiredKeys: ['rules'] },
+    ),
+  }),
+  fc.record({
+    kind: fc.constant('AuthorizationPolicy'),
+    target,
+    spec: external.map((each) => ({ action: 'EXTERNAL', external: each })),
+  }),
+  fc.record({
+    kind: fc.constant('PeerAuthentication'),
+    target,
+    spec: fc.record({ mtls: mode, portLevelMtls: mode.map((each) => ({ 9000: each })) }, { requiredKeys: [] }),
+  }),
+);
+/** So that rules about tokens have a provider to speak of. */
+const tokens = parsed({
+  apiVersion: 'outrigger.dev/v1',
+  kind: 'RequestAuthentication',
+  metadata: { name: 'tokens', namespace: 'shop' },
+  spec: { jwtRules: [{ issuer: 'i', jwks: JSON.stringify({ keys: [ecKey] }) }] },
+});
+
+test('our sidecar takes every policy that is accepted', () => {
+  everyAccepted(1_000, policies, ({ kind, target: to, spec }) => [
+    service,
+    tokens,
+    parsed({
+      apiVersion: 'outrigger.dev/v1',
+      kind,
+      metadata: { name: 'policy', namespace: 'shop' },
+      spec: { ...to, ...spec },
+    }),
+  ]);
 });

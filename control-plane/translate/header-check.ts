@@ -22,6 +22,8 @@ export function someElement(name: string, patterns: readonly TextPattern[], kind
 
 export function everyElement(name: string, patterns: readonly TextPattern[], kind: ClientKind): SharedCheck {
   if (patterns.length === 0 || patterns.some(({ type }) => type === 'any')) return someElement(name, patterns, kind);
+  // Our sidecar judges each line by itself and wants all to match, where a match lets pass.
+  if (kind !== 'envoy') return headerCheck(name, regexMatcher(everyElementRegex(patterns)));
   // What fits neither a beginning nor an end cannot be said in one expression: of a rule with both, all elements fit the one or all the other.
   const groups = [patterns.filter(({ type }) => type !== 'suffix'), patterns.filter(({ type }) => type === 'suffix')];
   return some(
@@ -65,10 +67,22 @@ export function someElementRegex(patterns: readonly TextPattern[], anyText: stri
   return fits.length === 1 ? fits[0]! : `(?:${fits.join('|')})`;
 }
 
-/** Matches a line with an element that is not empty and fits none of the patterns: exact and prefixes, or suffixes. */
+/** Matches a line of which every element that is not empty fits, and which has one. */
+function everyElementRegex(patterns: readonly TextPattern[]): string {
+  const fits = patterns.map(({ type, value }) => {
+    const text = quoted(value);
+    return type === 'prefix' ? `${text}[^,]*` : type === 'suffix' ? `[^,]*${text}` : text;
+  });
+  return `[ \\t,]*(?:(?:${fits.join('|')})[ \\t]*(?:,[ \\t,]*|$))+`;
+}
+
+/**
+ * Matches a line with an element that is not empty and fits none of the patterns: exact and prefixes, or suffixes (read from their ends). Such an element goes along a pattern to a character that
+ * none has there, whatever follows; or it ends on the way.
+ */
 export function otherElementRegex(patterns: readonly TextPattern[], anyText: string): string {
   const backwards = patterns.every(({ type }) => type === 'suffix');
-  const root: CharacterNode = newNode();
+  const root = newNode();
   for (const { type, value } of patterns) {
     let node = root;
     for (const character of backwards ? [...value].toReversed() : value) {
@@ -82,8 +96,10 @@ export function otherElementRegex(patterns: readonly TextPattern[], anyText: str
     if (type === 'exact') node.isExact = true;
     else node.isWhole = true;
   }
-  const element = backwards ? otherEnding(root, '') : otherBeginning(root, '');
-  return `${before(anyText)}${element}${after(anyText)}`;
+  const then: Sequence = backwards ? (first, second) => second + first : (first, second) => first + second;
+  const endsOnTheWay = ending(root, then);
+  const other = then(leaving(root, '', then), `(?:${then('[^,]*', end)})?`);
+  return `${before(anyText)}(?:${endsOnTheWay === '' ? other : `${other}|${endsOnTheWay}`})${after(anyText)}`;
 }
 
 interface CharacterNode {
@@ -96,30 +112,34 @@ interface CharacterNode {
 
 const newNode = (): CharacterNode => ({ next: new Map(), isExact: false, isWhole: false });
 
-/** What can follow the way to this node in an element that does not fit. `last`: the character that led here, '' at the root. */
-function otherBeginning(node: CharacterNode, last: string): string {
-  const ways = [`[^${classOf(node)} \\t]`, `[^${classOf(node)}${last === '' ? ' \\t' : ''}][^,]*${end}`];
+/** Puts two expressions in the order in which they stand in the text. */
+type Sequence = (first: string, second: string) => string;
+
+/** From this node to a character that leads nowhere. `last`: the one that led here, '' at the root. White space at the end belongs to no element, so where that would fit, or be nothing, more must follow. */
+function leaving(node: CharacterNode, last: string, then: Sequence): string {
+  const known = `${[...node.next.keys()].map(quoted).join('')},`;
+  const needsMore = last === '' || last === ' ' || node.isExact;
+  const ways = [needsMore ? `[^${known} \\t]` : `[^${known}]`];
+  if (needsMore && last !== '') {
+    const spaces = node.next.has(' ') ? '\\t' : '[ \\t]';
+    ways.push(then(spaces, then('[^,]*', end)));
+  }
   for (const [character, next] of node.next)
-    if (!next.isWhole) ways.push(`${quoted(character)}${otherBeginning(next, character)}`);
-  return group(ways, node, last);
+    if (!next.isWhole) ways.push(then(quoted(character), leaving(next, character, then)));
+  return ways.length === 1 ? ways[0]! : `(?:${ways.join('|')})`;
 }
 
-/** The same from the end. */
-function otherEnding(node: CharacterNode, last: string): string {
-  const ways = [`[^${classOf(node)} \\t]`, `${end}[^,]*[^${classOf(node)}${last === '' ? ' \\t' : ''}]`];
-  for (const [character, next] of node.next)
-    if (!next.isWhole) ways.push(`${otherEnding(next, character)}${quoted(character)}`);
-  return group(ways, node, last);
-}
-
-/** The element may end here too, unless it is empty so far, fits, or would end with white space, which belongs to no element. */
-function group(ways: readonly string[], node: CharacterNode, last: string): string {
-  return `(?:${ways.join('|')})${last === '' || last === ' ' || node.isExact ? '' : '?'}`;
-}
-
-/** Characters that lead on, and the comma. */
-function classOf({ next }: CharacterNode): string {
-  return `${[...next.keys()].map(quoted).join('')},`;
+/** On from this node to another where an element may end that does not fit; '' : there is none. */
+function ending(node: CharacterNode, then: Sequence): string {
+  const ways: string[] = [];
+  for (const [character, next] of node.next) {
+    if (next.isWhole) continue;
+    const further = ending(next, then);
+    const mayEnd = !next.isExact && character !== ' ';
+    if (further === '' && !mayEnd) continue;
+    ways.push(then(quoted(character), further === '' || !mayEnd ? further : `(?:${further})?`));
+  }
+  return ways.length < 2 ? (ways[0] ?? '') : `(?:${ways.join('|')})`;
 }
 
 /** Of an element, at either end. */

@@ -1,12 +1,21 @@
 import { expect, it } from 'vitest';
 import { isAuthority, sameHost } from './authority.ts';
 
-it.each(['a', 'A.b-c_d', 'a:1', 'a:', '10.0.0.1:65535', '[::1]', '[fe80::1%25eth0]:80', 'a%20b'])(
-  '%s is an authority',
-  (text) => {
-    expect(isAuthority(text)).toBe(true);
-  },
-);
+it.each([
+  'a',
+  'A.b-c_d',
+  'a:1',
+  'a:',
+  '10.0.0.1:65535',
+  '[::1]',
+  '[fe80::1%25eth0]:80',
+  'a%20b',
+  'a.',
+  'a.:80',
+  '10.0.0.1.',
+])('%s is an authority', (text) => {
+  expect(isAuthority(text)).toBe(true);
+});
 
 it.each([
   '',
@@ -26,6 +35,17 @@ it.each([
   'a?b',
   'a#b',
   'ä',
+  // Other spellings of a host that a rule may name.
+  'bad.example..',
+  'bad.example...:80',
+  '..',
+  'bad%2eexample',
+  'bad%2Eexample:80',
+  '%62ad.example',
+  '%7a',
+  'a%5Fb',
+  'a%2db',
+  'a%39',
 ])('%j is none', (text) => {
   expect(isAuthority(text)).toBe(false);
 });

@@ -3,6 +3,7 @@
  * it costs a process 7 MB, and most sidecars have none.
  */
 import { createRequire } from 'node:module';
+import { regexSizeFault } from '../../proto/regex-size.ts';
 
 interface Compiled {
   /** The whole value matches. */
@@ -16,7 +17,9 @@ interface Re2 {
 
 const require = createRequire(import.meta.url);
 
-/** Throws an Error with a reason when the pattern is not one. */
+/** Throws an Error with a reason when the pattern is not one, or is too large: compiling takes time and memory that whoever wrote it must not have. */
 export function compileLinearRegex(pattern: string): Compiled {
+  const fault = regexSizeFault(pattern);
+  if (fault !== null) throw new Error(`it ${fault}`);
   return (require('re2js') as Re2).RE2JS.compile(pattern);
 }

@@ -222,6 +222,16 @@ describe('a principal', () => {
   });
 });
 
+describe('a regular expression', () => {
+  it('that comes to too many instructions is refused by its path, before it is compiled', () => {
+    const regex = '[a-z]{1000}'.repeat(20);
+    const { faults } = policy({ header: { name: 'x', string_match: { safe_regex: { regex } } } }, { any: true });
+    expect(faults).toEqual([
+      expect.stringMatching(/\.header\.string_match\.safe_regex\.regex: .*comes to \d+ instructions, above 10000/),
+    ]);
+  });
+});
+
 describe('a policy', () => {
   it('needs a permission and a principal', () => {
     expect(decode({ rules: { policies: { p: {} } } }).faults).toEqual([

@@ -121,7 +121,7 @@ export function regexText(pattern: string, path: string, faults: Faults): string
   } catch (error) {
     faults.add(
       path,
-      `${JSON.stringify(pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`,
+      `${JSON.stringify(pattern.length > 256 ? `${pattern.slice(0, 256)}…` : pattern)} is not a regular expression (RE2 syntax): ${(error as Error).message}`,
     );
     return '';
   }

@@ -59,6 +59,8 @@ it.each([
   ["request['time'] == 1", 'request["time"] is not supported'],
   ['__proto__ == 1', '__proto__ is not an attribute'],
   ['nothing(request.path)', 'the function nothing is not supported'],
+  ["request.path.matches('^/export(?!/public)')", 'error parsing regexp'],
+  ["request.path.matches('(?:[a-z]{100}){101}')", 'above 10000'],
   ["['a'].exists(x, x == request.path)", 'macros'],
   ['google.protobuf.Duration{seconds: 1} == request.path', 'message'],
 ])('refuses what it cannot find out: %s', (text, reason) => {

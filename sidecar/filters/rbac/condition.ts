@@ -7,6 +7,7 @@ import type * as Cel from '@bufbuild/cel';
 import type * as Syntax from '@bufbuild/cel-spec/cel/expr/syntax_pb.js';
 import type * as Protobuf from '@bufbuild/protobuf';
 import type { RbacConditionConfig } from '../../config/rbac-config.ts';
+import { compileLinearRegex } from '../../runtime/linear-regex.ts';
 import { attributesOf, isAttribute } from './condition-attributes.ts';
 import type { RequestView } from './request-view.ts';
 
@@ -47,6 +48,12 @@ export function compileCondition({ expression }: RbacConditionConfig): (view: Re
 /** Those that the planner knows itself. */
 const operators: ReadonlySet<string> = new Set(['_&&_', '_||_', '_?_:_', '_[_]']);
 
+/** A pattern that is none would be an error at every request. */
+function checkPattern(pattern: Expr | undefined): void {
+  const text = pattern?.exprKind.case === 'constExpr' ? pattern.exprKind.value.constantKind : undefined;
+  if (text?.case === 'stringValue') compileLinearRegex(text.value);
+}
+
 class ExpressionCheck {
   readonly #knowsFunction: (name: string) => boolean;
 
@@ -67,6 +74,7 @@ class ExpressionCheck {
         const { function: name, target, args } = kind.value;
         if (!this.#knowsFunction(name)) throw new Error(`the function ${name} is not supported`);
         if (name === '_[_]') this.#index(args);
+        if (name === 'matches') checkPattern(args.at(-1));
         if (target !== undefined) this.expression(target);
         for (const each of args) this.expression(each);
         return;

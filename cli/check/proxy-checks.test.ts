@@ -67,7 +67,8 @@ function proxy(nodeId: string, more: Partial<ProxyRow> = {}): ProxyRow {
   };
 }
 
-const found = (...proxies: readonly ProxyRow[]): string[] => lines(identityFindings({ proxies, authority }, nowMs));
+const found = (...proxies: readonly ProxyRow[]): string[] =>
+  lines(identityFindings({ proxies, authority, workloads: [] }, nowMs));
 
 test('certificates near their end, over it, or not begun', () => {
   const until = (validUntil: string, validFrom = at(-18)) => ({ certificate: { serial: '1', validFrom, validUntil } });
@@ -80,7 +81,7 @@ test('certificates near their end, over it, or not begun', () => {
   // Certificates reach back by a minute, which is not part of a life of seconds.
   const short = { certificateLifetimeSeconds: 4 } as AuthorityStatus;
   const seconds = proxy('a', until(new Date(nowMs + 3_000).toISOString(), new Date(nowMs - 61_000).toISOString()));
-  expect(lines(identityFindings({ proxies: [seconds], authority: short }, nowMs))[0]).toMatch(/^ok/);
+  expect(lines(identityFindings({ proxies: [seconds], authority: short, workloads: [] }, nowMs))[0]).toMatch(/^ok/);
 });
 
 test('who has no identity: by service, and proxyless gRPC apart', () => {
@@ -90,7 +91,25 @@ test('who has no identity: by service, and proxyless gRPC apart', () => {
     'warning: shop/orders: n0, n1, n2, n3, n4 and 3 more have no identity: what goes in and out there is plaintext',
     'warning: proxyless gRPC 1 client (g): no identity, and plaintext',
   ]);
-  expect(lines(identityFindings({ proxies: many, authority: null }, nowMs))).toEqual([
+  expect(lines(identityFindings({ proxies: many, authority: null, workloads: [] }, nowMs))).toEqual([
     expect.stringMatching(/^warning: there is no TLS door/),
+  ]);
+});
+
+test('a sidecar that registered and is not connected any more is told of: nothing new reaches it', () => {
+  const row = {
+    service: 'shop/orders',
+    instanceId: 'one',
+    source: 'registry',
+    identity: 'spiffe://cluster.local/ns/shop/sa/orders',
+  };
+  const workloads = [
+    { ...row, sidecar: null },
+    { ...row, instanceId: 'two', sidecar: { nodeId: 'two', identity: row.identity } },
+    // Registered by a program of its own, without a sidecar.
+    { ...row, instanceId: 'three', identity: '', sidecar: null },
+  ] as unknown as Parameters<typeof identityFindings>[0]['workloads'];
+  expect(lines(identityFindings({ proxies: [], authority, workloads }, nowMs))).toEqual([
+    'warning: 1 registered instance is not connected for configuration: shop/orders one',
   ]);
 });

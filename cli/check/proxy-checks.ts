@@ -67,7 +67,7 @@ export function staleInBoth(first: ResourceNames, second: ResourceNames): Resour
 
 /** `nowMs`: the control plane's clock. Without an authority nobody can have an identity, which is said elsewhere. */
 export function identityFindings(
-  { proxies, authority }: Pick<AdminFacts, 'proxies' | 'authority'>,
+  { proxies, authority, workloads }: Pick<AdminFacts, 'proxies' | 'authority' | 'workloads'>,
   nowMs: number,
 ): Finding[] {
   const findings = new Findings('identities');
@@ -78,6 +78,15 @@ export function identityFindings(
     );
     return findings.all;
   }
+  // Sidecars register themselves, and keep their stream: who did the one has lost the other.
+  const lost = workloads.filter(
+    ({ source, identity, sidecar }) => source === 'registry' && identity !== '' && sidecar === null,
+  );
+  if (lost.length > 0)
+    findings.warning(
+      `${counted(lost.length, 'registered instance is', 'registered instances are')} not connected for configuration: ${named(lost.map(({ service, instanceId }) => `${service} ${instanceId}`))}`,
+      'what changes does not reach it; its log says why the configuration stream is not there, and outrigger status who has one',
+    );
   const without = proxies.filter(({ identity }) => identity === '');
   const withoutSidecar = without.filter(({ kind }) => kind === 'grpc');
   for (const [cluster, rows] of Map.groupBy(

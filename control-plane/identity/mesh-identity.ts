@@ -129,6 +129,8 @@ export class MeshIdentity {
     authority.onChange(() => this.#trustChanged());
     this.#authorityText = this.#watchAuthority();
     this.#rotation = new RotationTimer({ authority, watchers, timing, log, nowMs, after });
+    if (options.authorityFiles !== null || authority.status().state.phase !== 'steady')
+      log.info(`authority of ${trustDomain}: ${authority.status().words}`);
     this.#writeTrustBundle();
     writeOwnerOnly(dataFolder.file(localTokenFile), `${local.text}\n`);
     this.#scheduleCheck();
@@ -194,7 +196,13 @@ export class MeshIdentity {
       ].join('\0');
     return new WatchedText(read, () => {
       if (first) first = false;
-      else this.authority.use(this.#readAuthority()!);
+      else {
+        const inFiles = this.#readAuthority()!;
+        this.authority.use(inFiles);
+        this.#options.log.info(
+          `the files of --ca-certificate hold another certificate, of the authority ${inFiles.id}: ${this.authority.status().words}`,
+        );
+      }
     });
   }
 

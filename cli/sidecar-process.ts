@@ -6,6 +6,7 @@ import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 import { sidecarVariables } from './sidecar-flags.ts';
+import { startUpCompilerFlags } from './start-up-compilers.ts';
 import { UserError } from './user-error.ts';
 
 /** What the sidecar says once, when it serves. */
@@ -56,7 +57,12 @@ export interface SidecarProcess {
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
-export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--no-node-snapshot', '--expose-gc'];
+export const sidecarNodeFlags: readonly string[] = [
+  '--max-semi-space-size=1',
+  '--no-node-snapshot',
+  '--expose-gc',
+  ...startUpCompilerFlags,
+];
 export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
 
 /** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. `output`: whether it writes where we do, or to us. */

@@ -37,6 +37,7 @@ import { readUserFile } from './read-file.ts';
 import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
 import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
 import type { IdentityChoice } from './sidecar-identity.ts';
+import { releaseCompilers } from './start-up-compilers.ts';
 import { StopSignals } from './stop-signals.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
@@ -102,6 +103,7 @@ async function main(): Promise<void> {
     commandLine: { ...values, ...(values['join-token'] === undefined ? {} : { 'join-token': '(not shown)' }) },
     onReady: () => {
       waiting?.stop();
+      releaseCompilers();
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
       if (values.service !== undefined && !flags.noRegister && !leaving) {

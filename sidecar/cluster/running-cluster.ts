@@ -215,13 +215,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     context: LoadBalancerContext,
     downstreamVersion: HttpVersion,
   ): PendingStream | null {
-    const host = this.#chooseHost(context);
-    if (host === null) {
-      this.stats.noHealthyHost.value++;
-      request.onStreamFailed(noHealthyHost, null);
-      return null;
-    }
-    return this.#pool(host, host, this.bulkhead, downstreamVersion).request(request);
+    const host = this.#hostFor(request, context);
+    return host === null ? null : this.#pool(host, host, this.bulkhead, downstreamVersion).request(request);
   }
 
   /** The same for requests of priority HIGH. */
@@ -231,14 +226,19 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     context: LoadBalancerContext,
     downstreamVersion: HttpVersion,
   ): PendingStream | null {
-    const host = this.#chooseHost(context);
-    if (host === null) {
-      this.stats.noHealthyHost.value++;
-      request.onStreamFailed(noHealthyHost, null);
-      return null;
-    }
+    const host = this.#hostFor(request, context);
+    if (host === null) return null;
     host.highPools ??= { http1Pool: null, http2Pool: null, autoPool: null };
     return this.#pool(host, host.highPools, places, downstreamVersion).request(request);
+  }
+
+  /** Null: there is none, which the request was told. */
+  #hostFor(request: StreamRequest, context: LoadBalancerContext): RunningHost | null {
+    const host = this.#chooseHost(context);
+    if (host !== null) return host;
+    this.stats.noHealthyHost.value++;
+    request.onStreamFailed(noHealthyHost, null);
+    return null;
   }
 
   onResponseHead(host: Host, head: ResponseHead, endStream: boolean, askedMs = -1): void {

@@ -4,10 +4,11 @@ import { headerName } from '../../codec/header-name.ts';
 import { ProxyError } from '../../codec/proxy-error.ts';
 import type { ExtAuthzConfig } from '../../config/ext-authz-config.ts';
 import type { HttpContext } from '../../connection-manager/http-context.ts';
-import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
+import type { TimerWheel } from '../../runtime/timer-wheel.ts';
 import type { Counter } from '../../stats/stat-store.ts';
 import { changedQuery } from '../query-parameters.ts';
-import type { GateAnswer, GateRequest, GateVerdict, GateWait, RequestGate } from '../request-gate.ts';
+import type { GateAnswer, GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
+import { ServiceQuestion } from '../service-question.ts';
 import { type Allowed, type Authorization, type Authorizer, changeFields, type Denied } from './authorization.ts';
 import { GrpcAuthorizer } from './grpc-authorizer.ts';
 import { HttpAuthorizer } from './http-authorizer.ts';
@@ -76,8 +77,14 @@ export class ExtAuthzGate implements RequestGate {
     // Only we say so.
     if (this.#config.failureModeAllowHeaderAdd) request.head.fields.delete(failureAllowed.lower);
     const contextExtensions = extAuthz?.contextExtensions ?? noExtensions;
-    const check = new Check(this.#wheel, (answer) => this.#verdict(request, answer), decide);
-    return check.ask(this.#authorizer, { request, contextExtensions }, this.#config.service.timeoutMs);
+    const question = new ServiceQuestion<Authorization | 'late'>({
+      wheel: this.#wheel,
+      verdict: (answer) => this.#verdict(request, answer),
+      decide,
+      timeoutMs: this.#config.service.timeoutMs,
+      late: 'late',
+    });
+    return question.ask((answered) => this.#authorizer.ask({ request, contextExtensions }, answered));
   }
 
   /** `late`: the service took longer than it may. */
@@ -164,61 +171,4 @@ function allow(request: GateRequest, answer: Allowed): void {
 
 function oneLine(text: string): string {
   return text.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 300);
-}
-
-/** One question under way: answered, late, or not wanted any more, whichever comes first. */
-class Check implements GateWait, TimerTarget {
-  readonly #timer: WheelTimer;
-  readonly #wheel: TimerWheel;
-  readonly #verdict: (answer: Authorization | 'late') => GateVerdict;
-  readonly #decide: (verdict: GateVerdict) => void;
-  #call: { cancel(): void } | null = null;
-  #over = false;
-  /** While the question is put, an answer is not told by `decide`. */
-  #asking = true;
-  #atOnce: Authorization | null = null;
-
-  constructor(
-    wheel: TimerWheel,
-    verdict: (answer: Authorization | 'late') => GateVerdict,
-    decide: (verdict: GateVerdict) => void,
-  ) {
-    this.#wheel = wheel;
-    this.#timer = new WheelTimer(this);
-    this.#verdict = verdict;
-    this.#decide = decide;
-  }
-
-  ask(authorizer: Authorizer, question: Parameters<Authorizer['ask']>[0], timeoutMs: number): GateAnswer {
-    this.#call = authorizer.ask(question, (answer) => this.#onAnswer(answer));
-    this.#asking = false;
-    if (this.#atOnce !== null) return this.#verdict(this.#atOnce);
-    if (timeoutMs > 0) this.#wheel.arm(this.#timer, timeoutMs);
-    return this;
-  }
-
-  #onAnswer(answer: Authorization): void {
-    if (this.#over) return;
-    this.#over = true;
-    if (this.#asking) {
-      this.#atOnce = answer;
-      return;
-    }
-    this.#wheel.disarm(this.#timer);
-    this.#decide(this.#verdict(answer));
-  }
-
-  onTimer(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#call!.cancel();
-    this.#decide(this.#verdict('late'));
-  }
-
-  cancel(): void {
-    if (this.#over) return;
-    this.#over = true;
-    this.#wheel.disarm(this.#timer);
-    this.#call!.cancel();
-  }
 }

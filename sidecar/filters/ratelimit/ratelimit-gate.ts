@@ -8,7 +8,8 @@ import { HeaderMutation } from '../../router/header-mutation.ts';
 import type { Counter, StatStore } from '../../stats/stat-store.ts';
 import type { ForwardedForRules } from '../rbac/request-view.ts';
 import type { GateAnswer, GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
-import { LimitCall } from './limit-call.ts';
+import { ServiceQuestion } from '../service-question.ts';
+import { callLimitService } from './limit-call.ts';
 import { RequestDescriptors } from './request-descriptors.ts';
 import type { LimitAnswer, LimitVerdict, NearestLimit } from './rls-message.ts';
 
@@ -49,9 +50,14 @@ export class RateLimitGate implements RequestGate {
     const descriptors = this.#descriptors.of(request, ofRoute?.virtualHostRateLimits ?? 'override');
     if (descriptors.length === 0) return null;
     const domain = ofRoute === null || ofRoute.domain === '' ? config.domain : ofRoute.domain;
-    const { wheel } = this.#context;
-    const call = new LimitCall(config, wheel, (answer) => this.#verdict(request, answer), decide);
-    return call.ask(domain, descriptors, this.#context);
+    const question = new ServiceQuestion<LimitVerdict>({
+      wheel: this.#context.wheel,
+      verdict: (answer) => this.#verdict(request, answer),
+      decide,
+      timeoutMs: config.timeoutMs,
+      late: { kind: 'error', why: `it did not answer within ${config.timeoutMs} ms` },
+    });
+    return question.ask((answered) => callLimitService(config, domain, descriptors, this.#context, answered));
   }
 
   #verdict(request: GateRequest, answer: LimitVerdict): GateVerdict {

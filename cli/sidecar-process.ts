@@ -57,13 +57,11 @@ export interface SidecarProcess {
 }
 
 /** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
-export const sidecarNodeFlags: readonly string[] = [
-  '--max-semi-space-size=1',
-  '--no-node-snapshot',
-  '--expose-gc',
-  ...startUpCompilerFlags,
-];
-export const sidecarEnvironment: Readonly<Record<string, string>> = { MALLOC_ARENA_MAX: '1' };
+export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--expose-gc', ...startUpCompilerFlags];
+export const sidecarEnvironment: Readonly<Record<string, string>> = {
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '30000',
+};
 
 /** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. `output`: whether it writes where we do, or to us. */
 export function startSidecar(

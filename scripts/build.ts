@@ -6,6 +6,7 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
+import { leanBuiltins } from './lean-builtins.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
 const dist = join(root, 'dist');
@@ -21,9 +22,7 @@ const shared: BuildOptions = {
   legalComments: 'none',
   logLevel: 'warning',
   // Bundled CommonJS libraries ask for `require`.
-  banner: {
-    js: "import { createRequire as outriggerRequire } from 'node:module'; const require = outriggerRequire(import.meta.url);",
-  },
+  banner: { js: "const require = process.getBuiltinModule('node:module').createRequire(import.meta.url);" },
 };
 
 rmSync(dist, { recursive: true, force: true });
@@ -31,6 +30,7 @@ await Promise.all([
   build({
     ...shared,
     entryPoints: { sidecar: 'cli/sidecar-program.ts' },
+    plugins: [leanBuiltins],
     outdir: dist,
     splitting: true,
     chunkNames: 'sidecar-[name]-[hash]',

@@ -5,7 +5,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -55,7 +55,11 @@ interface VitestReport {
     readonly name: string;
     readonly status: string;
     readonly message: string;
-    readonly assertionResults: ReadonlyArray<{ readonly status: string; readonly fullName: string }>;
+    readonly assertionResults: ReadonlyArray<{
+      readonly status: string;
+      readonly fullName: string;
+      readonly failureMessages: readonly string[];
+    }>;
   }>;
 }
 
@@ -81,6 +85,11 @@ function vitest(...args: string[]): void {
       for (const assertion of result.assertionResults) {
         if (assertion.status === 'skipped' || assertion.status === 'pending')
           console.log(`skipped  ${assertion.fullName}`);
+        // Again at the end, where one finds it; CI keeps the end only.
+        if (assertion.status === 'failed')
+          console.log(
+            `FAILED   ${relative(root, result.name)}: ${assertion.fullName}\n${(assertion.failureMessages[0] ?? '').slice(0, 2000)}`,
+          );
       }
     }
     if (run.status !== 0 && failed === 0) {

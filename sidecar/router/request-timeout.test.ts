@@ -28,6 +28,12 @@ test('grpc-timeout is written rounded up, and never as none', () => {
   expect([0, 0.4, 250, 100_000_000, 4e14].map(formatGrpcTimeout)).toEqual(['1m', '1m', '250m', '100000S', '99999999H']);
 });
 
+test('what is left is never told as more than the caller gave: two moments of a clock differ by a hair too much', () => {
+  const now = 4_503.119_7;
+  const left = now + 10_000 - now;
+  expect([left, 10_000.000_000_002, 9_999.5].map(formatGrpcTimeout)).toEqual(['10000m', '10000m', '10000m']);
+});
+
 test.each([
   [15_000, -1, 15_000],
   [0, -1, 0],

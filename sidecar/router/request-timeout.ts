@@ -44,9 +44,16 @@ export function parseGrpcTimeout(value: string): number {
   return match === null ? -1 : Number(match[1]) * unitMs[match[2]!]!;
 }
 
+/**
+ * What is left of a time, in whole milliseconds from 1: rounded up, but for less than a microsecond, which is what the difference of two moments is off by: the next hop must not get more than the caller gave.
+ */
+export function wholeMsLeft(leftMs: number): number {
+  return Math.max(1, Math.ceil(leftMs - 0.001));
+}
+
 /** The `grpc-timeout` of so many milliseconds, rounded up, in the finest unit that has room. */
 export function formatGrpcTimeout(timeoutMs: number): string {
-  const ms = Math.max(1, Math.ceil(timeoutMs));
+  const ms = wholeMsLeft(timeoutMs);
   if (ms < 100_000_000) return `${ms}m`;
   const seconds = Math.ceil(ms / 1000);
   return seconds < 100_000_000 ? `${seconds}S` : `${Math.min(99_999_999, Math.ceil(seconds / 3600))}H`;

@@ -18,7 +18,7 @@ import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { AttemptRules } from './attempt-rules.ts';
 import { KeptBody } from './kept-body.ts';
-import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs } from './request-timeout.ts';
+import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs, wholeMsLeft } from './request-timeout.ts';
 import { type RetryDecision, RetryState } from './retry-state.ts';
 import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -203,7 +203,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     let ms = leftMs;
     if (this.#perTryTimeoutMs > 0 && !this.#rules.hedges)
       ms = ms > 0 ? Math.min(ms, this.#perTryTimeoutMs) : this.#perTryTimeoutMs;
-    if (ms > 0) fields.set(names.expectedTimeout, String(Math.ceil(ms)));
+    if (ms > 0) fields.set(names.expectedTimeout, String(wholeMsLeft(ms)));
     const { grpcTimeout, limits } = this.#stream;
     if (this.#action.grpcTimeoutHeaderMaxMs !== null && grpcTimeout !== '' && limits.durationDueMs !== Infinity)
       fields.set(names.grpcTimeout, formatGrpcTimeout(limits.durationDueMs - nowMs));

@@ -6,15 +6,14 @@ import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { apiRegistry } from './api-registry.ts';
 import { cutFieldName } from './cut-fields.ts';
 import { at, type Faults } from './fault.ts';
-import { supportedFields, wholeMessages } from './supported-fields.ts';
+import { isIgnoredField, isSupportedMessage, wholeMessages } from './ignored-fields.ts';
 
 const seeDocs = 'is not supported; see docs/xds-support.md';
 
 /** Adds a fault for each unsupported field of `message`, which stands at `path`. */
 export function checkFields(schema: DescMessage, message: Message, path: string, faults: Faults): void {
   if (wholeMessages.has(schema.typeName)) return;
-  const supported = supportedFields[schema.typeName];
-  if (supported === undefined) {
+  if (!isSupportedMessage(schema.typeName)) {
     faults.add(path, `${schema.typeName} ${seeDocs}`);
     return;
   }
@@ -26,7 +25,7 @@ export function checkFields(schema: DescMessage, message: Message, path: string,
   for (const field of schema.fields) {
     if (!isFieldSet(message, field)) continue;
     const fieldPath = at(path, field.name);
-    if (!supported[field.name]!.startsWith('ignored')) checkValue(field, message, fieldPath, faults);
+    if (!isIgnoredField(schema.typeName, field.name)) checkValue(field, message, fieldPath, faults);
   }
 }
 
@@ -54,7 +53,7 @@ function checkMessage(schema: DescMessage, message: unknown, path: string, fault
   const any = message as Any;
   const typeName = any.typeUrl.slice(any.typeUrl.lastIndexOf('/') + 1);
   const inner = apiRegistry.getMessage(typeName);
-  if (inner === undefined || supportedFields[typeName] === undefined) {
+  if (inner === undefined || !isSupportedMessage(typeName)) {
     faults.add(path, `${typeName === '' ? 'an empty typed_config' : typeName} ${seeDocs}`);
     return;
   }

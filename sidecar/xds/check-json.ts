@@ -6,7 +6,7 @@ import { type DescEnum, type DescField, type DescMessage, ScalarType } from '@bu
 import { apiRegistry } from './api-registry.ts';
 import { isCutField } from './cut-fields.ts';
 import { at, type Faults } from './fault.ts';
-import { supportedFields } from './supported-fields.ts';
+import { isIgnoredField, isSupportedMessage } from './ignored-fields.ts';
 
 type JsonObject = Record<string, unknown>;
 
@@ -52,8 +52,7 @@ export function checkJson(schema: DescMessage, value: unknown, path: string, fau
     const other = field.oneof === undefined ? undefined : chosen.get(field.oneof.name);
     if (other !== undefined) faults.add(at(path, field.name), `cannot stand beside ${other}: one of them`);
     else if (field.oneof !== undefined) chosen.set(field.oneof.name, field.name);
-    if (supportedFields[schema.typeName]?.[field.name]?.startsWith('ignored') !== true)
-      checkField(field, inner, at(path, field.name), faults);
+    if (!isIgnoredField(schema.typeName, field.name)) checkField(field, inner, at(path, field.name), faults);
   }
 }
 
@@ -99,7 +98,7 @@ function checkAny(value: unknown, path: string, faults: Faults): void {
   }
   const typeName = type.slice(type.lastIndexOf('/') + 1);
   const schema = apiRegistry.getMessage(typeName);
-  if (schema === undefined || supportedFields[typeName] === undefined)
+  if (schema === undefined || !isSupportedMessage(typeName))
     faults.add(path, `${typeName} is not supported; see docs/xds-support.md`);
   else checkJson(schema, value, path, faults);
 }

@@ -1,6 +1,7 @@
 /**
  * Generates `sidecar/xds/api/`: the messages that the sidecar takes, with the fields that it takes (supported-fields.ts) and no others, because the whole of Envoy's API costs a process
- * 24 MB. The names of the fields that were cut stand in `api/cut-fields.json`. Part of set-up (scripts/with-setup.mjs).
+ * 24 MB. The names of the fields that were cut stand in `api/cut-fields.json`, the messages and what
+ * is ignored of each in `api/ignored-fields.json`. Part of set-up (scripts/with-setup.mjs).
  */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -69,3 +70,10 @@ const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFi
 const folder = join(import.meta.dirname, 'api');
 writeGenerated(files, folder);
 writeFileSync(join(folder, 'cut-fields.json'), JSON.stringify(cut));
+const ignored = Object.fromEntries(
+  Object.entries(supportedFields).map(([message, fields]) => [
+    message,
+    Object.keys(fields).filter((field) => fields[field]!.startsWith('ignored')),
+  ]),
+);
+writeFileSync(join(folder, 'ignored-fields.json'), JSON.stringify(ignored));

@@ -927,12 +927,3 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   },
   [`${tls}.SubjectAltNameMatcher`]: { san_type: '', matcher: 'exact, and prefix for URI' },
 };
-
-/** Messages of well-known types: taken whole. */
-export const wholeMessages: ReadonlySet<string> = new Set([
-  'google.protobuf.Duration',
-  'google.protobuf.Struct',
-  'google.protobuf.Timestamp',
-  'google.protobuf.Empty',
-  'google.api.expr.v1alpha1.Expr',
-]);

@@ -10,7 +10,7 @@ import type { RequestGate } from '../filters/request-gate.ts';
 import type { IdleConnection } from '../listener/running-listener.ts';
 import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
 import { RouteTable } from '../router/route-table.ts';
-import type { RouterContext } from '../router/router.ts';
+import type { RouterContext } from '../router/router-context.ts';
 import type { Counter } from '../stats/stat-store.ts';
 import type { PeerCertificate } from '../transport/peer-certificate.ts';
 import { clientCertificateElement } from './client-certificate-element.ts';

@@ -6,22 +6,22 @@
  *                           ▲            │ failed, took too long        │ asks for a retry
  *                           └── again ◀──┴── another is waited for ◀────┴──▶ fail: local reply or reset
  *
- * There is one attempt at a time, the newest; with hedging those before it go on (`#slow`), until one is answered: then the others are cancelled at once.
+ * There is one attempt at a time, the newest; with hedging those before it go on (later-attempts.ts), until one is answered: then the others are cancelled at once.
  */
-import type { ClusterLookup, LoadBalancerContext } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
-import type { Clock, Random } from '../runtime/clock.ts';
 import type { AttemptRules } from './attempt-rules.ts';
 import { KeptBody } from './kept-body.ts';
-import { formatGrpcTimeout, requestTimeoutMs, streamDurationMs, tryTimeoutMs, wholeMsLeft } from './request-timeout.ts';
-import { type RetryDecision, RetryState } from './retry-state.ts';
+import { LaterAttempts } from './later-attempts.ts';
+import { RequestDeadlines } from './request-deadlines.ts';
+import type { RetryDecision } from './retry-state.ts';
 import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
+import type { RouterContext } from './router-context.ts';
 import {
   afterStart,
   cutShort,
@@ -33,24 +33,12 @@ import {
   tryTimedOut,
   tryTooLong,
 } from './router-faults.ts';
-import { SlowAttempts } from './slow-attempts.ts';
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
 import type { RouterTimeLimit } from './stream-limits.ts';
 import { type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 
-/** What all routers of a connection manager share. */
-export interface RouterContext {
-  readonly clusters: ClusterLookup;
-  readonly clock: Clock;
-  readonly random: Random;
-  /** Bytes of a request's body that may wait for a connection before the caller is not read any more. */
-  readonly bufferLimitBytes: number;
-}
-
 const names = {
-  expectedTimeout: headerName('x-envoy-expected-rq-timeout-ms'),
   attemptCount: headerName('x-envoy-attempt-count'),
-  grpcTimeout: headerName('grpc-timeout'),
   upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
 };
 
@@ -72,10 +60,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   readonly #replayLimitBytes: number;
   /** The newest; null while another is waited for. */
   #attempt: UpstreamRequest | null = null;
-  /** Attempts before it that take long and may be answered yet; null: there was none. */
-  #slow: SlowAttempts | null = null;
-  /** Why another attempt is waited for. */
-  #waitsFor: 'policy' | 'hedge' | null = null;
+  /** Null until more than the first attempt is needed. */
+  #later: LaterAttempts | null = null;
   /** The caller has been told something (1xx): another attempt must not tell it again. */
   #informed = false;
   /** Null while there is none. */
@@ -84,14 +70,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #requestEndedMs = -1;
   /** A tunnel's other direction. */
   #responseEnded = false;
-  #timeoutMs = 0;
-  #perTryTimeoutMs = 0;
-  /** From when the time runs: the request's end; -1: not yet. */
-  #timeoutFromMs = -1;
-  /** Null until an attempt has failed. */
-  #retries: RetryState | null = null;
-  /** Reasons why the caller's request is not read: the body waits for a connection, or the upstream is slow. */
-  #bodyPaused = false;
+  readonly #deadlines: RequestDeadlines;
+  /** The caller's request is not read, because the upstream is slow. */
   #upstreamPaused = false;
   #responseBlocked = false;
 
@@ -104,6 +84,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const caller = stream.callerRetry;
     this.#rules = caller === null ? route.rules! : route.rules!.withCaller(caller);
     this.#replayLimitBytes = this.#rules.replayLimitBytes(context.bufferLimitBytes);
+    this.#deadlines = new RequestDeadlines(stream, this.#action, this.#rules);
   }
 
   // -- the request --
@@ -118,19 +99,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.chosenTarget ?? (targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random()));
     stream.target = target;
     changeRequest(head, route, target);
-    const { limits } = stream;
-    if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
-    const durationMs = streamDurationMs(action, stream.grpcTimeout);
-    if (durationMs >= 0) limits.durationDueMs = durationMs > 0 ? stream.startMs + durationMs : Infinity;
-    this.#timeoutMs = requestTimeoutMs(action.timeoutMs, stream.callerTimeoutMs);
-    const { policy } = this.#rules;
-    if (policy !== null) this.#perTryTimeoutMs = tryTimeoutMs(policy.perTryTimeoutMs, this.#timeoutMs);
-    this.#tellDeadline(head.fields, this.#timeoutMs, nowMs);
+    this.#deadlines.tell(head.fields, nowMs);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
     if (endStream) this.#onRequestEnd(nowMs);
     this.#begin(nowMs);
     // Once, with what the attempt has set too. Nothing happens when the stream is over already.
-    limits.arm(nowMs);
+    stream.limits.arm(nowMs);
   }
 
   onRequestData(chunk: Buffer, endStream: boolean): void {
@@ -146,7 +120,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   onRequestTrailers(trailers: HeaderFields): void {
     if (this.#state === stateOver) return;
     this.#onRequestEnd(-1);
-    if (this.#state === stateRequesting) (this.#body ??= new KeptBody(this.#replayLimitBytes)).addTrailers(trailers);
+    if (this.#state === stateRequesting) this.#keptBody().addTrailers(trailers);
     const attempt = this.#attempt;
     if (attempt !== null && !attempt.done && attempt.stream !== null) attempt.stream.sendTrailers(trailers);
     this.#endTunnelIfBothEnded();
@@ -155,58 +129,37 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   /** Keeps a piece of the body: while it may have to be sent again, or because nobody takes it yet. */
   #keep(chunk: Buffer, endStream: boolean, waits: boolean): void {
     if (this.#state !== stateRequesting) return;
-    const body = (this.#body ??= new KeptBody(this.#replayLimitBytes));
+    const body = this.#keptBody();
     if (body.gone) return;
     body.add(chunk, endStream, waits);
     if (body.gone) this.#abandonRetries();
-    if (waits && !this.#bodyPaused && !endStream && body.bytes > this.#context.bufferLimitBytes) {
-      this.#bodyPaused = true;
-      this.#stream.pauseRequest();
-    }
+  }
+
+  #keptBody(): KeptBody {
+    return (this.#body ??= new KeptBody(this.#stream, this.#replayLimitBytes, this.#context.bufferLimitBytes));
   }
 
   /** The body is too long to be kept: the request cannot be sent again. */
   #abandonRetries(): void {
     if (this.#rules.retries) this.#attempt?.cluster.onRetryEvent?.('abandoned');
-    this.#retries?.end();
+    this.#later?.retries.end();
   }
 
   /** The request is whole: from now on the route's time runs (Envoy). `endMs` -1: now. */
   #onRequestEnd(endMs: number): void {
     this.#requestEnded = true;
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
-    if (this.#timeoutFromMs >= 0 || this.#state === stateTunnel) return;
-    this.#startTimeout(this.#requestEndedMs);
+    const deadlines = this.#deadlines;
+    if (deadlines.runs || this.#state === stateTunnel) return;
+    deadlines.run(this.#requestEndedMs);
     const attempt = this.#attempt;
     if (attempt !== null && attempt.stream !== null) this.#startTry();
     // With the head, everything is armed at once.
-    if (endMs < 0 && this.#timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
+    if (endMs < 0 && deadlines.timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
   }
 
-  #startTimeout(fromMs: number): void {
-    this.#timeoutFromMs = fromMs;
-    if (this.#timeoutMs > 0) this.#stream.limits.routeDueMs = fromMs + this.#timeoutMs;
-  }
-
-  /** A try's own time runs from when it has a connection and the whole request (Envoy). */
   #startTry(): void {
-    const { perTryIdleTimeoutMs } = this.#rules;
-    if (this.#perTryTimeoutMs === 0 && perTryIdleTimeoutMs === 0) return;
-    const { limits } = this.#stream;
-    const now = this.#context.clock.nowMs();
-    limits.startTry(now, this.#perTryTimeoutMs, perTryIdleTimeoutMs);
-    limits.arm(now);
-  }
-
-  /** What is left of the time goes with the request, so that nobody works longer than somebody waits: of the whole request's, or of this try's. `leftMs` 0: there is no limit. */
-  #tellDeadline(fields: HeaderFields, leftMs: number, nowMs: number): void {
-    let ms = leftMs;
-    if (this.#perTryTimeoutMs > 0 && !this.#rules.hedges)
-      ms = ms > 0 ? Math.min(ms, this.#perTryTimeoutMs) : this.#perTryTimeoutMs;
-    if (ms > 0) fields.set(names.expectedTimeout, String(wholeMsLeft(ms)));
-    const { grpcTimeout, limits } = this.#stream;
-    if (this.#action.grpcTimeoutHeaderMaxMs !== null && grpcTimeout !== '' && limits.durationDueMs !== Infinity)
-      fields.set(names.grpcTimeout, formatGrpcTimeout(limits.durationDueMs - nowMs));
+    if (this.#deadlines.limitsTries) this.#deadlines.startTry(this.#context.clock.nowMs());
   }
 
   // -- attempts --
@@ -223,12 +176,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
     const attempt = new UpstreamRequest(shared, this, nowMs);
     this.#attempt = attempt;
-    attempt.start(this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries), stream.version);
-  }
-
-  #whatWasTried({ tried }: RetryState): LoadBalancerContext {
-    const { policy } = this.#rules;
-    return { triedHosts: tried, avoidCanaries: policy !== null && policy.omitCanaryHosts };
+    attempt.start(this.#later === null ? nothingTried : this.#later.whatWasTried, stream.version);
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
@@ -242,21 +190,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.sendHead(this.#head!, false);
       body.sendTo(stream);
       if (body.gone) this.#abandonRetries();
-      if (this.#bodyPaused) {
-        this.#bodyPaused = false;
-        this.#stream.resumeRequest();
-      }
+      body.release();
     }
     const { maxStreamDurationMs = 0 } = attempt.cluster.config;
-    if (maxStreamDurationMs > 0) this.#endTryIn(maxStreamDurationMs);
+    if (maxStreamDurationMs > 0) this.#deadlines.endTryIn(maxStreamDurationMs, this.#context.clock.nowMs());
     if (this.#requestEnded) this.#startTry();
-  }
-
-  #endTryIn(durationMs: number): void {
-    const { limits } = this.#stream;
-    const now = this.#context.clock.nowMs();
-    limits.endTryIn(now, durationMs);
-    limits.arm(now);
   }
 
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void {
@@ -275,7 +213,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #judge(attempt: UpstreamRequest, error: ProxyError): RetryDecision {
     // One that was hedged has its successor already.
     if (attempt.hedged || !this.#mayRetry) return 'no';
-    return this.#retryState().onFailure(attempt, this.#head!, error);
+    return this.#laterAttempts().retries.onFailure(attempt, this.#head!, error);
   }
 
   get #mayRetry(): boolean {
@@ -287,8 +225,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     return this.#body !== null && this.#body.gone;
   }
 
-  #retryState(): RetryState {
-    return (this.#retries ??= new RetryState(this.#rules.policy, this.#context.random));
+  #laterAttempts(): LaterAttempts {
+    return (this.#later ??= new LaterAttempts(this.#rules, this.#context.random));
   }
 
   /** An attempt has failed: another follows, or is under way, or the request fails. */
@@ -320,19 +258,17 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   #await(why: 'policy' | 'hedge', nowMs: number): void {
-    this.#waitsFor = why;
+    const later = this.#later!;
+    later.waitsFor = why;
     const { limits } = this.#stream;
-    limits.backoffDueMs = nowMs + this.#retries!.delayMs;
+    limits.backoffDueMs = nowMs + later.retries.delayMs;
     limits.arm(nowMs);
   }
 
   #again(nowMs: number): void {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
-    const leftMs =
-      this.#timeoutMs > 0 && this.#timeoutFromMs >= 0 ? this.#timeoutFromMs + this.#timeoutMs - nowMs : this.#timeoutMs;
-    // 0 would be no deadline.
-    this.#tellDeadline(fields, this.#timeoutMs > 0 ? Math.max(1, leftMs) : 0, nowMs);
+    this.#deadlines.tellRest(fields, nowMs);
     this.#begin(nowMs);
   }
 
@@ -341,30 +277,21 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#attempt === attempt) {
       this.#attempt = null;
       this.#stream.limits.endTry();
-    } else this.#slow?.forget(attempt);
+    } else this.#later?.forget(attempt);
   }
 
   /** Something else than this attempt may bring an answer yet. */
   #othersThan(attempt: UpstreamRequest): boolean {
-    if (this.#waitsFor !== null || (this.#attempt !== null && this.#attempt !== attempt)) return true;
-    return this.#slow !== null && this.#slow.hasOther(attempt);
+    if (this.#attempt !== null && this.#attempt !== attempt) return true;
+    return this.#later !== null && this.#later.othersThan(attempt);
   }
 
   /** The attempt is the one that is answered: there will be no other, and those that run are cancelled now. `success`: retries led to it. */
   #settle(attempt: UpstreamRequest, success: boolean): void {
-    this.#waitsFor = null;
-    const { limits } = this.#stream;
-    limits.backoffDueMs = Infinity;
+    this.#stream.limits.backoffDueMs = Infinity;
     const newest = this.#attempt;
-    const slow = this.#slow;
     this.#attempt = attempt;
-    this.#slow = null;
-    if (success) this.#retries?.onSettled(attempt);
-    else this.#retries?.end();
-    if (slow === null) return;
-    const now = this.#context.clock.nowMs();
-    if (newest !== null && newest !== attempt) newest.lose(notWanted, now);
-    slow.loseTo(attempt, now);
+    if (this.#later === null || !this.#later.settle(attempt, newest, success, this.#context.clock)) return;
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.#responseBlocked) attempt.pauseReading();
   }
@@ -386,7 +313,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const asks = policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head);
     if (asks && this.#retryAnswer(attempt, head, endStream)) return;
     const stream = this.#stream;
-    if (this.#retries !== null) this.#settle(attempt, !asks && !attempt.hedged);
+    if (this.#later !== null) this.#settle(attempt, !asks && !attempt.hedged);
     this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
@@ -425,7 +352,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const leftMs = stream.limits.deadlineMs - now;
     const decision = attempt.hedged
       ? 'limit'
-      : this.#retryState().onAnswer(attempt, this.#head!, head, clock.wallMs(), leftMs);
+      : this.#laterAttempts().retries.onAnswer(attempt, this.#head!, head, clock.wallMs(), leftMs);
     const later = decision === 'later';
     if (!later) {
       if (decision === 'no') return false;
@@ -490,9 +417,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   #releasePauses(): void {
     this.#releaseUpstreamPause();
-    if (!this.#bodyPaused) return;
-    this.#bodyPaused = false;
-    this.#stream.resumeRequest();
+    this.#body?.release();
   }
 
   onResponseBlocked(): void {
@@ -511,13 +436,13 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#state === stateOver) return;
     switch (kind) {
       case 'backoff':
-        this.#stream.onRetry(this.#waitsFor!);
-        this.#retries!.onBegun();
-        this.#waitsFor = null;
+        this.#stream.onRetry(this.#later!.waitsFor!);
+        this.#later!.retries.onBegun();
+        this.#later!.waitsFor = null;
         this.#again(nowMs);
         return;
       case 'route':
-        this.#stream.fail(timedOut(this.#timeoutMs, this.#rules.timeoutStatus));
+        this.#stream.fail(timedOut(this.#deadlines.timeoutMs, this.#rules.timeoutStatus));
         return;
       default:
         this.#onTryOverdue(kind, nowMs);
@@ -545,17 +470,18 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
 
   #tryOverdue(kind: TryLimit): ProxyError {
     if (kind === 'try-duration') return tryTooLong(this.#requestEnded);
-    const limitMs = kind === 'try' ? this.#perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
+    const limitMs = kind === 'try' ? this.#deadlines.perTryTimeoutMs : this.#rules.perTryIdleTimeoutMs;
     return tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
   }
 
   /** Another attempt beside this one, which goes on. */
   #hedge(attempt: UpstreamRequest, nowMs: number): void {
-    const decision = this.#retryState().onSlow(attempt, this.#head!);
+    const later = this.#laterAttempts();
+    const decision = later.retries.onSlow(attempt, this.#head!);
     if (decision === 'limit' || decision === 'overflow') this.#stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
     if (decision !== 'later') return;
     this.#forget(attempt);
-    (this.#slow ??= new SlowAttempts()).add(attempt);
+    later.addSlow(attempt);
     this.#await('hedge', nowMs);
   }
 
@@ -563,8 +489,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#state = stateOver;
     this.#body?.drop();
     this.#attempt?.cancel(error, nowMs);
-    this.#slow?.cancel(error, nowMs);
-    this.#retries?.end();
+    this.#later?.end(error, nowMs);
     this.#releasePauses();
   }
 }

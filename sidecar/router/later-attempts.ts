@@ -28,9 +28,10 @@ export class LaterAttempts {
     return { triedHosts: this.retries.tried, avoidCanaries: this.#avoidCanaries };
   }
 
-  /** It goes on, and is only waited for. */
-  addSlow(attempt: UpstreamRequest): void {
+  /** It goes on, and is only waited for. `overdue`: it took longer than one try may. */
+  addSlow(attempt: UpstreamRequest, overdue: boolean): void {
     attempt.hedged = true;
+    attempt.overdue = overdue;
     (this.#slow ??= []).push(attempt);
   }
 

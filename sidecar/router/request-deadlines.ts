@@ -17,11 +17,11 @@ const names = {
 export class RequestDeadlines {
   readonly #stream: FilteredStream;
   readonly #action: ForwardActionConfig;
-  readonly #rules: AttemptRules;
+  #rules: AttemptRules;
   /** Of the whole request, from its end; 0: none. */
-  readonly timeoutMs: number;
+  timeoutMs: number;
   /** Of one try; 0: none. */
-  readonly perTryTimeoutMs: number;
+  perTryTimeoutMs: number;
   /** From when the time runs: the request's end; -1: not yet. */
   #fromMs = -1;
 
@@ -48,6 +48,27 @@ export class RequestDeadlines {
   run(fromMs: number): void {
     this.#fromMs = fromMs;
     if (this.timeoutMs > 0) this.#stream.limits.routeDueMs = fromMs + this.timeoutMs;
+  }
+
+  /** The request begins anew, elsewhere, with rules and a time of its own (0: none), within what its caller waits. Arms nothing. */
+  restart(rules: AttemptRules, timeoutMs: number, nowMs: number): void {
+    const callerLeftMs = this.#callerLeftMs(nowMs);
+    this.#rules = rules;
+    this.perTryTimeoutMs = 0;
+    this.timeoutMs = callerLeftMs === Infinity ? timeoutMs : requestTimeoutMs(timeoutMs, callerLeftMs);
+    this.#stream.limits.routeDueMs = Infinity;
+    if (this.runs) this.run(nowMs);
+  }
+
+  /** Its caller waits yet, whatever the route says. */
+  isAwaited(nowMs: number): boolean {
+    return this.#callerLeftMs(nowMs) > 0 && this.#stream.limits.durationDueMs > nowMs;
+  }
+
+  /** Of a trusted caller's own timeout; Infinity: it names none. */
+  #callerLeftMs(nowMs: number): number {
+    const { callerTimeoutMs, startMs } = this.#stream;
+    return callerTimeoutMs > 0 ? (this.runs ? this.#fromMs : startMs) + callerTimeoutMs - nowMs : Infinity;
   }
 
   /** A try's own time runs from when it has a connection and the whole request (Envoy). */

@@ -8,13 +8,18 @@
  *
  * There is one attempt at a time, the newest; with hedging those before it go on (later-attempts.ts), until one is answered: then the others are cancelled at once.
  */
+import type { CountedAs } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
+import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
 import type { AttemptRules } from './attempt-rules.ts';
+import { fallbackMark, markOf } from './fallback/fallback-mark.ts';
+import { type Instead, RequestFallback } from './fallback/request-fallback.ts';
+import { Hedges } from './hedges.ts';
 import { KeptBody } from './kept-body.ts';
 import { LaterAttempts } from './later-attempts.ts';
 import { RequestDeadlines } from './request-deadlines.ts';
@@ -25,6 +30,7 @@ import type { RouterContext } from './router-context.ts';
 import {
   afterStart,
   cutShort,
+  fallbackFailed,
   noCluster,
   notRetried,
   notWanted,
@@ -36,10 +42,12 @@ import {
 import type { FilteredStream, StreamFilter } from './stream-filter.ts';
 import type { RouterTimeLimit } from './stream-limits.ts';
 import { type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+import type { WeightedTarget } from './weighted-target.ts';
 
 const names = {
   attemptCount: headerName('x-envoy-attempt-count'),
   upstreamServiceTime: headerName('x-envoy-upstream-service-time'),
+  fallback: headerName(fallbackMark),
 };
 
 const stateRequesting = 0;
@@ -54,14 +62,20 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   readonly #context: RouterContext;
   #head: RequestHead | null = null;
   #state = stateRequesting;
-  /** The route's, with the caller's wishes. */
-  readonly #rules: AttemptRules;
+  /** The route's, with the caller's wishes; once a fallback is asked, nothing but free repeats. */
+  #rules: AttemptRules;
   /** Bytes of a body that are kept so that it can be sent again. */
   readonly #replayLimitBytes: number;
   /** The newest; null while another is waited for. */
   #attempt: UpstreamRequest | null = null;
   /** Null until more than the first attempt is needed. */
   #later: LaterAttempts | null = null;
+  /** Null: the route has no hedging of ours, or the request must not run twice. */
+  #hedges: Hedges | null = null;
+  /** Null: the route has none. */
+  #fallback: RequestFallback | null = null;
+  /** Attempts that the service may have acted on. */
+  #sentAttempts = 0;
   /** The caller has been told something (1xx): another attempt must not tell it again. */
   #informed = false;
   /** Null while there is none. */
@@ -101,6 +115,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     changeRequest(head, route, target);
     this.#deadlines.tell(head.fields, nowMs);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
+    const { hedging, fallback } = route;
+    if (hedging !== null && hedging.appliesTo(head)) {
+      if (hedging.measures) target.latencies ??= this.#context.memory.latenciesOf(route.name, target.name);
+      this.#hedges = new Hedges(hedging, target.latencies);
+    }
+    if (fallback !== null) this.#fallback = new RequestFallback(fallback, this.#context.memory, route.name, head);
     if (endStream) this.#onRequestEnd(nowMs);
     this.#begin(nowMs);
     // Once, with what the attempt has set too. Nothing happens when the stream is over already.
@@ -154,6 +174,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     deadlines.run(this.#requestEndedMs);
     const attempt = this.#attempt;
     if (attempt !== null && attempt.stream !== null) this.#startTry();
+    if (attempt !== null && this.#hedges !== null) this.#armHedge(attempt, this.#hedges, this.#requestEndedMs);
     // With the head, everything is armed at once.
     if (endMs < 0 && deadlines.timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
   }
@@ -162,9 +183,16 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (this.#deadlines.limitsTries) this.#deadlines.startTry(this.#context.clock.nowMs());
   }
 
+  #armHedge(attempt: UpstreamRequest, hedges: Hedges, nowMs: number): void {
+    const { limits } = this.#stream;
+    limits.hedgeDueMs = hedges.dueMs(attempt, nowMs);
+    limits.arm(nowMs);
+  }
+
   // -- attempts --
 
-  #begin(nowMs: number): void {
+  /** `isHedge`: beside another. */
+  #begin(nowMs: number, isHedge = false): void {
     const stream = this.#stream;
     const { name } = stream.target!;
     const cluster = this.#context.clusters.cluster(name);
@@ -175,13 +203,14 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     stream.attempts++;
     const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
     const attempt = new UpstreamRequest(shared, this, nowMs);
+    attempt.isHedge = isHedge;
     this.#attempt = attempt;
+    if (this.#hedges !== null && this.#requestEnded) this.#armHedge(attempt, this.#hedges, nowMs);
     attempt.start(this.#later === null ? nothingTried : this.#later.whatWasTried, stream.version);
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
-    // The first attempt may have its stream before start() has returned.
-    this.#attempt = attempt;
+    this.#sentAttempts++;
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.#responseBlocked) attempt.pauseReading();
     const body = this.#body;
@@ -192,6 +221,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       if (body.gone) this.#abandonRetries();
       body.release();
     }
+    // Another was sent meanwhile, and limits are that one's.
+    if (attempt.hedged) return;
     const { maxStreamDurationMs = 0 } = attempt.cluster.config;
     if (maxStreamDurationMs > 0) this.#deadlines.endTryIn(maxStreamDurationMs, this.#context.clock.nowMs());
     if (this.#requestEnded) this.#startTry();
@@ -206,6 +237,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.fail(afterStart(error));
       return;
     }
+    if (attempt.connected && error.retry === 'unsent') this.#sentAttempts--;
+    this.#hedges?.onFailed(attempt);
     this.#forget(attempt);
     this.#follow(this.#judge(attempt, error), attempt, error);
   }
@@ -265,11 +298,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     limits.arm(nowMs);
   }
 
-  #again(nowMs: number): void {
+  #again(nowMs: number, isHedge = false): void {
     const { fields } = this.#head!;
     fields.set(names.attemptCount, String(this.#stream.attempts + 1));
     this.#deadlines.tellRest(fields, nowMs);
-    this.#begin(nowMs);
+    this.#begin(nowMs, isHedge);
   }
 
   /** It is over, or nobody waits for it alone any more. */
@@ -291,6 +324,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     this.#stream.limits.backoffDueMs = Infinity;
     const newest = this.#attempt;
     this.#attempt = attempt;
+    if (this.#hedges !== null) {
+      this.#stream.limits.hedgeDueMs = Infinity;
+      this.#hedges.onAnswered(attempt, attempt.isHedge, attempt.status, this.#context.clock.nowMs());
+    }
     if (this.#later === null || !this.#later.settle(attempt, newest, success, this.#context.clock)) return;
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.#responseBlocked) attempt.pauseReading();
@@ -312,8 +349,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const { policy } = this.#rules;
     const asks = policy !== null && policy.looksAtAnswers && this.#mayRetry && policy.asksForAnswer(head);
     if (asks && this.#retryAnswer(attempt, head, endStream)) return;
+    if ((this.#hedges !== null || this.#fallback !== null) && this.#passesOver(attempt, head, endStream)) return;
     const stream = this.#stream;
-    if (this.#later !== null) this.#settle(attempt, !asks && !attempt.hedged);
+    if (this.#later !== null || this.#hedges !== null) this.#settle(attempt, !asks && !attempt.hedged);
     this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
@@ -333,6 +371,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
+    this.#fallback?.onAnswer(head, endStream, now);
+    if (stream.fallback !== null) fields.set(names.fallback, markOf(stream.fallback));
     changeResponse(fields, this.#route, stream.target!);
     if (this.#action.attemptCountInResponse) fields.set(names.attemptCount, String(stream.attempts));
     if (endStream && !tunnel) {
@@ -359,14 +399,106 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       if (!attempt.hedged) stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
       if (!this.#othersThan(attempt)) return false;
     }
-    attempt.discard(notWanted, now, endStream, this.#requestEnded, later ? 'retry' : 'nothing');
-    this.#releaseUpstreamPause();
-    this.#forget(attempt);
+    this.#discard(attempt, endStream, later ? 'retry' : 'nothing', now);
     if (later) this.#await('policy', now);
     return true;
   }
 
+  /** Nothing of its answer goes to the caller. */
+  #discard(attempt: UpstreamRequest, endStream: boolean, counted: CountedAs, nowMs: number): void {
+    attempt.discard(notWanted, nowMs, endStream, this.#requestEnded, counted);
+    this.#releaseUpstreamPause();
+    this.#hedges?.onFailed(attempt);
+    this.#forget(attempt);
+  }
+
+  /** The answer is a bad one that is not retried: another attempt may bring a better one, or there is a fallback. True: nothing of it goes to the caller. */
+  #passesOver(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): boolean {
+    if (this.#state !== stateRequesting || this.#informed) return false;
+    if (this.#othersThan(attempt)) {
+      if (this.#hedges === null || !isBadAnswer(head, endStream)) return false;
+      this.#discard(attempt, endStream, 'nothing', this.#context.clock.nowMs());
+      return true;
+    }
+    const fallback = this.#fallback;
+    if (fallback === null || !fallback.rule.isFailure(head, endStream, this.#stream.grpc)) return false;
+    const now = this.#context.clock.nowMs();
+    const instead = this.#chooseInstead(fallback, now);
+    if (instead === null) return false;
+    this.#discard(attempt, endStream, 'answer', now);
+    this.#take(instead, fallback, null, `via_upstream{${head.status}}`, now);
+    return true;
+  }
+
+  // -- instead of a failure --
+
+  insteadOf(error: ProxyError, nowMs: number): ProxyError | null {
+    const fallback = this.#fallback;
+    if (fallback === null || this.#state !== stateRequesting || this.#informed) return error;
+    // The caller broke off, or has not sent its request in time.
+    if (error.source === 'downstream' || error.status === 408) return error;
+    const instead = this.#chooseInstead(fallback, nowMs);
+    if (instead === null) {
+      const { first, rule } = fallback;
+      return fallback.serviceTried && first !== null ? fallbackFailed(first, error, rule.service!.name) : error;
+    }
+    fallback.first ??= error;
+    this.#take(instead, fallback, error, error.details, nowMs);
+    return null;
+  }
+
+  #chooseInstead(fallback: RequestFallback, nowMs: number): Instead | null {
+    const { upgrade, method } = this.#head!;
+    const request = {
+      grpc: this.#stream.grpc,
+      canBeSentAgain: !this.#tooLong && upgrade === '' && method !== 'CONNECT' && this.#deadlines.isAwaited(nowMs),
+      mayHaveRun: this.#sentAttempts > 0,
+    };
+    return fallback.next(request, nowMs);
+  }
+
+  /** `error` null: the failure was an answer. */
+  #take(instead: Instead, fallback: RequestFallback, error: ProxyError | null, details: string, nowMs: number): void {
+    const stream = this.#stream;
+    // With the cluster that failed, also where a fallback did next.
+    fallback.cluster ??= stream.target!.name;
+    this.#context.clusters.cluster(fallback.cluster)?.onFallback?.(instead.kind);
+    const { rule } = fallback;
+    stream.fallback = { kind: instead.kind, policy: rule.policy, flag: error === null ? '' : error.flag, details };
+    if (instead.kind === 'service') this.#askAnother(instead.target, rule.serviceTimeoutMs, error ?? notWanted, nowMs);
+    else stream.sendFallback(instead, error);
+  }
+
+  /** The request goes to another cluster, as if it came now. What runs for it yet is given up with `error`. */
+  #askAnother(target: WeightedTarget, timeoutMs: number | null, error: ProxyError, nowMs: number): void {
+    const stream = this.#stream;
+    this.#giveUp(error, nowMs);
+    this.#attempt = null;
+    this.#later = null;
+    this.#hedges = null;
+    const { limits } = stream;
+    limits.endTry();
+    limits.backoffDueMs = Infinity;
+    limits.touch(nowMs);
+    this.#rules = this.#rules.withoutPolicy();
+    this.#deadlines.restart(this.#rules, timeoutMs ?? this.#action.timeoutMs, nowMs);
+    this.#releaseUpstreamPause();
+    stream.target = target;
+    this.#again(nowMs);
+    limits.arm(nowMs);
+  }
+
+  /** Attempts that run are cancelled, and what they hold is given back. */
+  #giveUp(error: ProxyError, nowMs: number): void {
+    this.#attempt?.cancel(error, nowMs);
+    this.#later?.end(error, nowMs);
+    this.#hedges?.end(true, nowMs);
+  }
+
+  // -- the rest of the response --
+
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
+    if (this.#fallback !== null) this.#fallback.onData(chunk, endStream);
     if (endStream && this.#state !== stateTunnel) this.#over(attempt, this.#context.clock.nowMs());
     this.#stream.sendResponseData(chunk, endStream);
     if (endStream && this.#state === stateTunnel) this.#endResponse();
@@ -441,6 +573,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
         this.#later!.waitsFor = null;
         this.#again(nowMs);
         return;
+      case 'hedge':
+        this.#hedge(nowMs);
+        return;
       case 'route':
         this.#stream.fail(timedOut(this.#deadlines.timeoutMs, this.#rules.timeoutStatus));
         return;
@@ -456,11 +591,12 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     // Who has begun to answer may go on until the whole request's time is over (Envoy).
     if (kind === 'try' && !requesting) return;
     if (kind !== 'try-duration' && this.#rules.hedges && requesting) {
-      if (this.#mayRetry) this.#hedge(attempt, nowMs);
+      if (this.#mayRetry) this.#hedgeOverdue(attempt, nowMs);
       return;
     }
     const error = this.#tryOverdue(kind);
     const decision = requesting ? this.#judge(attempt, error) : 'no';
+    this.#hedges?.onFailed(attempt);
     attempt.timeOut(error, nowMs, kind, decision === 'later');
     this.#releaseUpstreamPause();
     this.#forget(attempt);
@@ -474,24 +610,45 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     return tryTimedOut(kind, limitMs, this.#rules.timeoutStatus);
   }
 
-  /** Another attempt beside this one, which goes on. */
-  #hedge(attempt: UpstreamRequest, nowMs: number): void {
+  /** The newest attempt takes longer than most: another is sent beside it, at once. */
+  #hedge(nowMs: number): void {
+    const attempt = this.#attempt;
+    const hedges = this.#hedges;
+    if (attempt === null || attempt.done || hedges === null || !this.#mayRetry) return;
+    const later = this.#laterAttempts();
+    later.retries.noteHost(attempt.chosenHost);
+    if (!hedges.tryBegin(attempt.cluster, later.retries.tried)) return;
+    this.#stream.onRetry('hedge');
+    this.#forget(attempt);
+    later.addSlow(attempt, false);
+    this.#again(nowMs, true);
+  }
+
+  /** The time of the newest attempt is over: another follows beside it, as the policy for retries says. */
+  #hedgeOverdue(attempt: UpstreamRequest, nowMs: number): void {
     const later = this.#laterAttempts();
     const decision = later.retries.onSlow(attempt, this.#head!);
     if (decision === 'limit' || decision === 'overflow') this.#stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
     if (decision !== 'later') return;
     this.#forget(attempt);
-    later.addSlow(attempt);
+    later.addSlow(attempt, true);
     this.#await('hedge', nowMs);
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
     this.#state = stateOver;
     this.#body?.drop();
-    this.#attempt?.cancel(error, nowMs);
-    this.#later?.end(error, nowMs);
+    this.#giveUp(error, nowMs);
+    this.#fallback?.end();
     this.#releasePauses();
   }
 }
 
 const nothingTried = Object.freeze({ triedHosts: null, avoidCanaries: false });
+
+/** Another attempt may bring something better: an error of the server's, or a refusal because of its load. */
+function isBadAnswer({ status, fields }: ResponseHead, whole: boolean): boolean {
+  if (status >= 500 || status === 429) return true;
+  const grpcStatus = whole ? fields.get('grpc-status') : undefined;
+  return grpcStatus !== undefined && httpStatusOfGrpc(grpcStatus) >= 500;
+}

@@ -54,6 +54,10 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   done = false;
   /** It takes long, and another was sent beside it: it is not retried any more, only waited for. */
   hedged = false;
+  /** It took longer than one try may, and not only longer than most. */
+  overdue = false;
+  /** It was sent beside another that takes long. */
+  isHedge = false;
   /** The upstream takes nothing more for now. */
   blocked = false;
   #readingPaused = false;
@@ -68,6 +72,11 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     const pending = this.cluster.requestStream(this, context, downstreamVersion);
     if (this.stream === null && !this.done) this.#pending = pending;
     else if (this.done && this.stream === null) pending?.cancel();
+  }
+
+  /** The host that it was, or is to be, sent to; null: none was chosen. */
+  get chosenHost(): Host | null {
+    return this.host ?? this.#pending?.host ?? null;
   }
 
   get connected(): boolean {
@@ -144,7 +153,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    this.cluster.onResponse(this.host!, this.hedged ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
+    this.cluster.onResponse(this.host!, this.overdue ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */

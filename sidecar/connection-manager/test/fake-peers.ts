@@ -5,6 +5,7 @@
 import type {
   Cluster,
   CountedAs,
+  FallbackAnswer,
   Host,
   LoadBalancerContext,
   PendingStream,
@@ -120,6 +121,8 @@ export class FakeCluster implements Cluster {
   readonly counted: CountedAs[] = [];
   readonly ownAnswers: number[] = [];
   readonly retryEvents: RetryEvent[] = [];
+  readonly fallbacks: FallbackAnswer[] = [];
+  otherHosts = true;
   /** Of the whole request; of single tries. */
   timeouts = 0;
   tryTimeouts = 0;
@@ -178,6 +181,14 @@ export class FakeCluster implements Cluster {
 
   onRetryEvent(event: RetryEvent): void {
     this.retryEvents.push(event);
+  }
+
+  onFallback(kind: FallbackAnswer): void {
+    this.fallbacks.push(kind);
+  }
+
+  hasOtherHost(): boolean {
+    return this.otherHosts;
   }
 
   onTimeout(_host: Host | null, kind: UpstreamTimeLimit): void {

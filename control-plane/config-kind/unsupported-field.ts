@@ -8,10 +8,7 @@ const ofRoutes: Readonly<Record<string, string>> = {
 
 const ofTrafficPolicies: Readonly<Record<string, string>> = {
   circuitBreaker: 'is not supported yet',
-  fallback: 'is not supported yet',
   adaptiveConcurrency: 'is not supported yet',
-  delay: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
-  percentile: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
   perTryTimeout: 'stands elsewhere: it is timeouts.perTry',
 };
 

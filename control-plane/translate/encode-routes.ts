@@ -14,7 +14,8 @@ import { durationOf } from './api-values.ts';
 import { defaultResilience } from './default-resilience.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
-import type { UpstreamAddress } from './proxy-node.ts';
+import { ownExtensionsOf } from './own-extensions.ts';
+import type { ClientKind, UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
 import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
 import type { RouteFields } from './route-traffic.ts';
@@ -48,17 +49,33 @@ function view({ definition, consumers }: PortRouting, callerNamespace: string, s
   return shortNames && callerNamespace === definition.namespace ? 'own' : 'any';
 }
 
+/** Our sidecar is sent what Envoy has no field for; where there is none of that, both are sent the same. */
+function extended(kind: ClientKind, routing: PortRouting): boolean {
+  return kind === 'outrigger' && ownExtensionsOf(routing).length > 0;
+}
+
+function keyOf(view: string, own: boolean): string {
+  return own ? `${view} with our extensions` : view;
+}
+
 function routesFor({ producer, consumers }: PortRouting, callerNamespace: string): readonly AttachedRoute[] {
   return consumers.get(callerNamespace) ?? producer;
 }
 
 /** The `outbound` table of a caller's namespace. Hosts that it does not name are answered 404 `NR`: passing requests on to unknown places is not built. */
-export function encodeOutboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
+export function encodeOutboundRoutes(
+  routings: readonly PortRouting[],
+  callerNamespace: string,
+  kind: ClientKind,
+): EncodedResource {
   const hosts = routings
     .filter(({ definition }) => definition.protocol !== 'tcp')
-    .map((routing) =>
-      virtualHosts.get(routing, view(routing, callerNamespace, true), () => virtualHost(routing, callerNamespace)),
-    );
+    .map((routing) => {
+      const own = extended(kind, routing);
+      return virtualHosts.get(routing, keyOf(view(routing, callerNamespace, true), own), () =>
+        virtualHost(routing, callerNamespace, own),
+      );
+    });
   return encodeResource(
     RouteConfigurationSchema,
     outboundName,
@@ -66,12 +83,12 @@ export function encodeOutboundRoutes(routings: readonly PortRouting[], callerNam
   );
 }
 
-function virtualHost(routing: PortRouting, callerNamespace: string): VirtualHost {
+function virtualHost(routing: PortRouting, callerNamespace: string, own: boolean): VirtualHost {
   const { definition } = routing;
   return create(VirtualHostSchema, {
     name: `${definition.service}.${definition.namespace}:${definition.port}`,
     domains: domains(definition, callerNamespace),
-    routes: proxyRoutes(routing, routesFor(routing, callerNamespace)),
+    routes: proxyRoutes(routing, routesFor(routing, callerNamespace), own),
     includeRequestAttemptCount: defaultResilience.attemptCount.enabled,
   });
 }
@@ -84,13 +101,14 @@ function domains({ namespace, service, port, isDefault }: PortDefinition, caller
 }
 
 /** The table behind an address of one port: its routes, for any Host. The Host goes on as it came, so that links that an application makes of it lead back here. */
-export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string): EncodedResource {
-  return upstreamConfigurations.get(routing, view(routing, callerNamespace, false), () => {
+export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string, kind: ClientKind): EncodedResource {
+  const own = extended(kind, routing);
+  return upstreamConfigurations.get(routing, keyOf(view(routing, callerNamespace, false), own), () => {
     const { namespace, service, port } = routing.definition;
     return anyHost(
       upstreamName(namespace, service, port),
       `${service}.${namespace}:${port}`,
-      proxyRoutes(routing, routesFor(routing, callerNamespace)),
+      proxyRoutes(routing, routesFor(routing, callerNamespace), own),
     );
   });
 }

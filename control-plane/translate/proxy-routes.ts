@@ -1,5 +1,5 @@
 /** Routes of one port's virtual host for Envoy and our sidecar. */
-import { create } from '@bufbuild/protobuf';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
   type Route,
   type RouteMatch,
@@ -10,22 +10,24 @@ import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resour
 import type { AttachedHttpRule, AttachedRoute, Backend, PortDefinition, PortRouting } from '../model/model.ts';
 import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { defaultResilience } from './default-resilience.ts';
+import { ownExtensions } from './own-extensions.ts';
 import { outboundCluster } from './resource-names.ts';
 import { type Action, forwardAction, headerFields, noBackendAction, redirectAction } from './route-action.ts';
 import { grpcMatch, httpMatchVariants } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
 import { type RouteFields, routeFields } from './route-traffic.ts';
 
-/** Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
+/** `own`: for our sidecar, which takes extensions that Envoy has not. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
 export function proxyRoutes(
   { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
   attached: readonly AttachedRoute[],
+  own: boolean,
 ): Route[] {
-  if (attached.length === 0) return defaultRoutes(definition, traffic);
-  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic));
+  if (attached.length === 0) return defaultRoutes(definition, traffic, own);
+  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic, own));
 }
 
-function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route[] {
+function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic, own: boolean): Route[] {
   const { namespace, service, port } = definition;
   const cluster = outboundCluster(namespace, service, port);
   const match = create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } });
@@ -33,22 +35,25 @@ function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route
     create(RouteSchema, {
       name: `${namespace}/${service}#default`,
       match,
+      ...extensions(traffic, own),
       action: { case: 'route', value: { ...fields, clusterSpecifier: { case: 'cluster', value: cluster } } },
     }),
   );
 }
 
-function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic): Route[] {
+function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic, own: boolean): Route[] {
   const { rule, routeName: name } = ordered;
   const headers = headerFields(rule.requestHeaders, rule.responseHeaders);
   if (ordered.kind === 'grpc') {
     const match = grpcMatch(ordered.match);
+    const traffic = mergedRouteTraffic(rule.traffic, ofPort);
     return [
       create(RouteSchema, {
         name,
         match,
         ...headers,
-        action: forwardOrAnswer(name, rule.backends, 503, routeFields(mergedRouteTraffic(rule.traffic, ofPort), true)),
+        ...(rule.backends.some(exists) ? extensions(traffic, own) : {}),
+        action: forwardOrAnswer(name, rule.backends, 503, routeFields(traffic, true)),
       }),
     ];
   }
@@ -70,11 +75,19 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
           name,
           match,
           ...headers,
+          ...extensions(traffic, own),
           action: forwardAction(rule.backends, 500, { ...fields, ...rewriteFields }),
         }),
       );
     },
   );
+}
+
+function extensions(
+  traffic: RouteTraffic,
+  own: boolean,
+): Pick<MessageInitShape<typeof RouteSchema>, 'typedPerFilterConfig'> {
+  return own ? { typedPerFilterConfig: ownExtensions(traffic) } : {};
 }
 
 function forwardOrAnswer(name: string, backends: readonly Backend[], status: 500 | 503, fields: RouteFields): Action {

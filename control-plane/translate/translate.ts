@@ -12,6 +12,7 @@ import type { EncodedResource } from './encoded-resource.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
+import { ownExtensionsOf } from './own-extensions.ts';
 import { applicationResources, ownListeners } from './own-resources.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
@@ -40,7 +41,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
   const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
   const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
-  const outbound = outboundRoutes(routings, proxy.namespace);
+  const outbound = outboundRoutes(routings, proxy);
   return {
     listeners,
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
@@ -137,24 +138,31 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
 interface OutboundTables {
   /** Those that the configuration names: with a Service, or with routes for their callers. */
   readonly namespaces: ReadonlySet<string>;
-  readonly byNamespace: Map<string, EncodedResource>;
+  /** Something is for our sidecar only, so that kinds of clients are not sent the same. */
+  readonly extended: boolean;
+  readonly byKey: Map<string, EncodedResource>;
 }
 
 const keptOutbound = new WeakMap<readonly PortRouting[], OutboundTables>();
 
 /** Namespaces that the configuration does not name see all the same, whatever they are called: so there are no more tables than namespaces in it, and one. */
-function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
+function outboundRoutes(
+  routings: readonly PortRouting[],
+  { namespace: callerNamespace, kind }: ProxyNode,
+): EncodedResource {
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
     const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
-    tables = { namespaces: new Set(named), byNamespace: new Map() };
+    const extended = routings.some((routing) => ownExtensionsOf(routing).length > 0);
+    tables = { namespaces: new Set(named), extended, byKey: new Map() };
     keptOutbound.set(routings, tables);
   }
   const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
-  let table = tables.byNamespace.get(namespace);
+  const key = tables.extended ? `${namespace} ${kind}` : namespace;
+  let table = tables.byKey.get(key);
   if (table === undefined) {
-    table = encodeOutboundRoutes(routings, namespace);
-    tables.byNamespace.set(namespace, table);
+    table = encodeOutboundRoutes(routings, namespace, kind);
+    tables.byKey.set(key, table);
   }
   return table;
 }

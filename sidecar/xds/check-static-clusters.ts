@@ -41,11 +41,9 @@ function checkTable(
           );
       };
       for (const { name } of action.clusters) check(name, `${route}.route`);
-      if (action.fallback?.service != null)
-        check(
-          action.fallback.service.cluster,
-          `${route}.typed_per_filter_config["outrigger.fallback"].service.cluster`,
-        );
+      const { service = null } = action.fallback ?? {};
+      if (service !== null)
+        check(service.cluster, `${route}.typed_per_filter_config["outrigger.fallback"].service.cluster`);
     }
   }
 }

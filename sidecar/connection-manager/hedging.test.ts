@@ -166,6 +166,16 @@ describe('which requests', () => {
   });
 });
 
+test('a hedge that wins with an interim response wins once', () => {
+  const rig = rigWith(hedgeAfter(50)).request();
+  rig.time.advance(56);
+  rig.cluster.last.receiver.onInformational(answer(103));
+  expect(rig.cluster.streams[0]!.resetBy?.details).toBe('attempt_not_wanted');
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(rig.cluster.retryEvents).toEqual(['hedge', 'hedge-won']);
+  ended(rig);
+});
+
 describe('bad answers', () => {
   test.each([500, 503, 429])('%d of one attempt does not count while another is under way', (status) => {
     const rig = rigWith(hedgeAfter(50)).request();

@@ -83,6 +83,7 @@ export class Hedges {
       this.#held--;
       this.#places!.endRetry();
     }
+    this.#places = null;
   }
 
   #measure(nowMs: number): void {

@@ -40,7 +40,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
   const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
   const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
-  const outbound = outboundRoutes(routings, proxy.namespace);
+  const outbound = outboundRoutes(routings, proxy.namespace, proxy.kind === 'outrigger');
   return {
     listeners,
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
@@ -137,13 +137,14 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
 interface OutboundTables {
   /** Those that the configuration names: with a Service, or with routes for their callers. */
   readonly namespaces: ReadonlySet<string>;
+  /** For sidecars of ours apart from others. */
   readonly byNamespace: Map<string, EncodedResource>;
 }
 
 const keptOutbound = new WeakMap<readonly PortRouting[], OutboundTables>();
 
 /** Namespaces that the configuration does not name see all the same, whatever they are called: so there are no more tables than namespaces in it, and one. */
-function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
+function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string, ours: boolean): EncodedResource {
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
     const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
@@ -151,10 +152,11 @@ function outboundRoutes(routings: readonly PortRouting[], callerNamespace: strin
     keptOutbound.set(routings, tables);
   }
   const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
-  let table = tables.byNamespace.get(namespace);
+  const key = ours ? `${namespace} sidecar` : namespace;
+  let table = tables.byNamespace.get(key);
   if (table === undefined) {
-    table = encodeOutboundRoutes(routings, namespace);
-    tables.byNamespace.set(namespace, table);
+    table = encodeOutboundRoutes(routings, namespace, ours);
+    tables.byNamespace.set(key, table);
   }
   return table;
 }

@@ -165,7 +165,10 @@ function holdBreaker(to: 'open' | 'closed' | null, help: string): Endpoint {
       const name = query.get('name') ?? '';
       if (context.forceBreaker(name, to)) return text('OK\n');
       const named = name === '' ? 'name: is missing' : `name: there is no circuit breaker ${JSON.stringify(name)}`;
-      return text(`${named}; GET /circuit_breakers lists them (# is written %23 in a query)\n`, name === '' ? 400 : 404);
+      return text(
+        `${named}; GET /circuit_breakers lists them (# is written %23 in a query)\n`,
+        name === '' ? 400 : 404,
+      );
     },
   };
 }

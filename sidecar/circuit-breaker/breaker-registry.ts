@@ -6,8 +6,8 @@ import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configuration } from '../config/configuration.ts';
 import type { RouteConfig, RouteTableConfig } from '../config/route-config.ts';
-import type { BreakerStatus } from './breaker-status.ts';
 import { type BreakerScope, BreakerStats } from './breaker-stats.ts';
+import type { BreakerStatus } from './breaker-status.ts';
 import { type BreakerContext, RunningBreaker } from './running-breaker.ts';
 
 export class BreakerRegistry {

@@ -9,8 +9,8 @@ import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import { type BreakerStatus, breakerStatus } from './breaker-status.ts';
 import { type BreakerScope, BreakerStats } from './breaker-stats.ts';
+import { type BreakerStatus, breakerStatus } from './breaker-status.ts';
 import { type BreakerCall, type BreakerChange, CircuitBreaker, spanOf } from './circuit-breaker.ts';
 import { FailureRules, isDestinationFailure, isStaleConnection } from './failure-rules.ts';
 

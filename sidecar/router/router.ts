@@ -233,7 +233,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner, BreakerCall {
     const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
     const attempt = new UpstreamRequest(shared, this, nowMs);
     this.#attempt = attempt;
-    attempt.start(this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries), stream.version, this.#requestEnded);
+    attempt.start(
+      this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries),
+      stream.version,
+      this.#requestEnded,
+    );
   }
 
   #whatWasTried({ tried }: RetryState): LoadBalancerContext {

@@ -58,7 +58,8 @@ export class RunningBreaker {
     if (call.breakerPermit === 0) return;
     const nowMs = this.#context.clock.nowMs();
     if (this.#rules.isFailure(status, fields.get('grpc-status'))) this.machine.end(call, 'failure', nowMs);
-    else if (endStream) this.machine.end(call, 'success', nowMs);
+    // What comes behind a switch of protocols is no answer any more, however it ends.
+    else if (endStream || status === 101) this.machine.end(call, 'success', nowMs);
     else this.machine.answered(call, nowMs);
   }
 

@@ -64,10 +64,12 @@ class BreakerRig extends StreamRig {
 const reset = new ProxyError({ flag: 'UR', source: 'upstream', details: 'reset', message: 'Reset.' });
 const gone = new ProxyError({ flag: 'DC', source: 'downstream', details: 'gone', message: 'Gone.' });
 
-describe.each([
-  ['of a cluster', (overrides: Partial<CircuitBreakerConfig> = {}) => BreakerRig.ofCluster(overrides)],
-  ['of a route', (overrides: Partial<CircuitBreakerConfig> = {}) => new BreakerRig({}, overrides)],
-] as const)('a breaker %s', (_, make) => {
+const kinds: ReadonlyArray<readonly [string, (overrides?: Partial<CircuitBreakerConfig>) => BreakerRig]> = [
+  ['of a cluster', (overrides) => BreakerRig.ofCluster(overrides)],
+  ['of a route', (overrides) => new BreakerRig({}, overrides ?? {})],
+];
+
+describe.each(kinds)('a breaker %s', (_, make) => {
   it('that is open answers 503 CB at once, with the policy, why, and when to come again', () => {
     const rig = make();
     rig.answered(503);
@@ -135,6 +137,16 @@ describe.each([
     expect(rig.window.calls).toBe(0);
     rig.cluster.last.receiver.onData(bytes('whole'), true);
     expect(rig.window).toEqual({ calls: 1, failures: 0, slow: 0 });
+  });
+
+  it('counts a switch of protocols as a success; how the tunnel ends says nothing', () => {
+    const rig = make();
+    rig.call(get('/', HeaderFields.of(['connection', 'upgrade'], ['upgrade', 'websocket'])));
+    const { receiver } = rig.cluster.last;
+    receiver.onHead(answer(101, ['connection', 'upgrade'], ['upgrade', 'websocket']), false);
+    expect(rig.window).toEqual({ calls: 1, failures: 0, slow: 0 });
+    receiver.onReset(reset);
+    expect(rig.state).toBe('closed');
   });
 
   it('does not count a caller that leaves, before the answer or in it', () => {

@@ -51,7 +51,7 @@ function view(routing: PortRouting, callerNamespace: string, shortNames: boolean
 }
 
 /** Only then a sidecar of ours is sent something else than Envoy. */
-function hasBreakers(routes: readonly AttachedRoute[]): boolean {
+export function hasBreakers(routes: readonly AttachedRoute[]): boolean {
   return routes.some(({ rules }) => rules.some(({ traffic }) => traffic.circuitBreaker !== null));
 }
 

@@ -6,6 +6,7 @@ import { wholeWithin } from './number-within.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { Place } from './resource.ts';
 import { portNumber } from './route-reference.ts';
+import { breakerSettings, circuitBreaker } from './traffic-breaker.ts';
 import {
   healthCheckSettings,
   healthChecks,
@@ -93,6 +94,9 @@ const spec = z
       })
       .optional()
       .describe('How much may be under way from one caller to the Service: its bulkhead'),
+    circuitBreaker: circuitBreaker
+      .optional()
+      .describe('Refuses requests for a while when too many fail or are slow; for sidecars of ours. Default: none'),
     outlierDetection: outlierDetection.optional().describe('Ejects hosts that fail'),
     healthChecks: healthChecks.optional().describe('Asks hosts how they are'),
     loadBalancing: loadBalancing.optional(),
@@ -144,9 +148,11 @@ type Spec = z.output<typeof spec>;
 /** The validated document as our own type. */
 export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, place: Place): TrafficPolicyResource {
   const { metadata, spec: written } = document;
+  const namespace = metadata.namespace ?? 'default';
+  const breaker = breakerSettings(written.circuitBreaker, `${namespace}/${metadata.name}`);
   return {
     kind: 'TrafficPolicy',
-    namespace: metadata.namespace ?? 'default',
+    namespace,
     name: metadata.name,
     place,
     referencePlaces: new Map(),
@@ -158,12 +164,12 @@ export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, 
       port: port ?? null,
       path: `spec.targetRefs[${at}]`,
     })),
-    route: routeTraffic(written),
-    cluster: clusterTraffic(written),
+    route: { ...routeTraffic(written), circuitBreaker: breaker },
+    cluster: { ...clusterTraffic(written), circuitBreaker: breaker },
   };
 }
 
-function routeTraffic({ timeouts, retries, hedging }: Spec): RouteTraffic {
+function routeTraffic({ timeouts, retries, hedging }: Spec): Omit<RouteTraffic, 'circuitBreaker'> {
   return {
     requestTimeoutMs: optionalMs(timeouts?.request),
     perTryTimeoutMs: optionalMs(timeouts?.perTry),
@@ -178,7 +184,7 @@ function routeTraffic({ timeouts, retries, hedging }: Spec): RouteTraffic {
   };
 }
 
-function clusterTraffic(written: Spec): ClusterTraffic {
+function clusterTraffic(written: Spec): Omit<ClusterTraffic, 'circuitBreaker'> {
   const { timeouts, limits } = written;
   return {
     connectTimeoutMs: optionalMs(timeouts?.connect),

@@ -38,6 +38,8 @@ export interface RouteTraffic {
   readonly retries: RetrySettings | null;
   /** A second request is sent when an attempt takes longer than perTryTimeoutMs, beside the first. */
   readonly hedgeOnPerTryTimeout: boolean | null;
+  /** Of policies of a route or rule; 'off': there is none, whatever a less specific policy says. */
+  readonly circuitBreaker: BreakerSettings | 'off' | null;
 }
 
 export type RetryCondition = (typeof retryConditions)[number];
@@ -104,6 +106,31 @@ export interface ClusterTraffic {
   readonly healthChecks: readonly HealthCheckSettings[];
   readonly loadBalancing: LoadBalancingSettings | null;
   readonly tcpKeepAlive: KeepAliveSettings | null;
+  /** Of policies of a Service or port. */
+  readonly circuitBreaker: BreakerSettings | 'off' | null;
+}
+
+/** Everything is filled in, as it is one field of the policy. */
+export interface BreakerSettings {
+  /** `TrafficPolicy shop/payments` */
+  readonly rule: string;
+  readonly windowMs: number;
+  readonly minCalls: number;
+  /** 0: does not count. */
+  readonly failurePercent: number;
+  readonly consecutiveFailures: number;
+  /** Null: no call is slow. */
+  readonly slowCalls: { readonly longerThanMs: number; readonly percent: number } | null;
+  readonly openMs: number;
+  readonly maxOpenMs: number;
+  readonly jitterPercent: number;
+  /** At a time. */
+  readonly probes: number;
+  readonly successesToClose: number;
+  /** Empty: 502, 503, 504. */
+  readonly statusCodes: readonly number[];
+  /** Empty: UNAVAILABLE, DEADLINE_EXCEEDED. */
+  readonly grpcStatuses: readonly number[];
 }
 
 export interface LimitSettings {
@@ -193,6 +220,7 @@ export const noRouteTraffic: RouteTraffic = {
   maxDurationMs: null,
   retries: null,
   hedgeOnPerTryTimeout: null,
+  circuitBreaker: null,
 };
 
 export const noClusterTraffic: ClusterTraffic = {
@@ -206,4 +234,5 @@ export const noClusterTraffic: ClusterTraffic = {
   healthChecks: [],
   loadBalancing: null,
   tcpKeepAlive: null,
+  circuitBreaker: null,
 };

@@ -67,10 +67,12 @@ export class TrafficIndex {
 
   /** For all routes of a port. */
   ofPort({ namespace, name }: ServiceResource, port: number): RouteTraffic {
-    return merged(
+    const traffic = merged(
       this.#found(`Service ${namespace}/${name}`, String(port)).map(({ route }) => route),
       noRouteTraffic,
     );
+    // A Service's circuit breaker is at its cluster, not at each of its routes too.
+    return traffic.circuitBreaker === null ? traffic : { ...traffic, circuitBreaker: null };
   }
 
   /** For one rule; '' : it has no name. */

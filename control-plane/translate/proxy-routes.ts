@@ -10,19 +10,21 @@ import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resour
 import type { AttachedHttpRule, AttachedRoute, Backend, PortDefinition, PortRouting } from '../model/model.ts';
 import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { defaultResilience } from './default-resilience.ts';
+import { breakerExtension } from './encode-circuit-breaker.ts';
 import { outboundCluster } from './resource-names.ts';
 import { type Action, forwardAction, headerFields, noBackendAction, redirectAction } from './route-action.ts';
 import { grpcMatch, httpMatchVariants } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
 import { type RouteFields, routeFields } from './route-traffic.ts';
 
-/** Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
+/** `ours`: for sidecars of ours. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
 export function proxyRoutes(
   { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
   attached: readonly AttachedRoute[],
+  ours: boolean,
 ): Route[] {
   if (attached.length === 0) return defaultRoutes(definition, traffic);
-  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic));
+  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic, ours));
 }
 
 function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route[] {
@@ -38,8 +40,10 @@ function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route
   );
 }
 
-function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic): Route[] {
+function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic, ours: boolean): Route[] {
   const { rule, routeName: name } = ordered;
+  // A rule that sends nothing anywhere has nothing to break.
+  const breaker = rule.backends.some(exists) ? breakerExtension(rule.traffic.circuitBreaker, ours) : {};
   const headers = headerFields(rule.requestHeaders, rule.responseHeaders);
   if (ordered.kind === 'grpc') {
     const match = grpcMatch(ordered.match);
@@ -48,6 +52,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
         name,
         match,
         ...headers,
+        typedPerFilterConfig: breaker,
         action: forwardOrAnswer(name, rule.backends, 503, routeFields(mergedRouteTraffic(rule.traffic, ofPort), true)),
       }),
     ];
@@ -70,6 +75,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
           name,
           match,
           ...headers,
+          typedPerFilterConfig: breaker,
           action: forwardAction(rule.backends, 500, { ...fields, ...rewriteFields }),
         }),
       );

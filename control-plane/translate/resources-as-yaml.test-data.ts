@@ -23,11 +23,13 @@ import {
   UpstreamTlsContextSchema,
 } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
+import { CircuitBreakerSchema } from '../../proto/generated/outrigger/resilience/v1/circuit_breaker_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyResources } from './translate.ts';
 
 const registry = createRegistry(
   StderrAccessLogSchema,
+  CircuitBreakerSchema,
   ExtAuthzSchema,
   JwtAuthenticationSchema,
   RBACSchema,

@@ -7,7 +7,7 @@ import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/
 import { type ClusterClient, clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener } from './encode-listener.ts';
-import { encodeGrpcRoutes, encodeOutboundRoutes } from './encode-routes.ts';
+import { encodeGrpcRoutes, encodeOutboundRoutes, hasBreakers } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
@@ -40,7 +40,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
   const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
   const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
-  const outbound = outboundRoutes(routings, proxy.namespace);
+  const outbound = outboundRoutes(routings, proxy.namespace, proxy.kind === 'outrigger');
   return {
     listeners,
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
@@ -137,24 +137,28 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
 interface OutboundTables {
   /** Those that the configuration names: with a Service, or with routes for their callers. */
   readonly namespaces: ReadonlySet<string>;
+  /** A rule has a circuit breaker: sidecars of ours are sent tables of their own. */
+  readonly breakers: boolean;
   readonly byNamespace: Map<string, EncodedResource>;
 }
 
 const keptOutbound = new WeakMap<readonly PortRouting[], OutboundTables>();
 
 /** Namespaces that the configuration does not name see all the same, whatever they are called: so there are no more tables than namespaces in it, and one. */
-function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string): EncodedResource {
+function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string, ours: boolean): EncodedResource {
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
     const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
-    tables = { namespaces: new Set(named), byNamespace: new Map() };
+    const breakers = routings.some(({ producer, consumers }) => [producer, ...consumers.values()].some(hasBreakers));
+    tables = { namespaces: new Set(named), breakers, byNamespace: new Map() };
     keptOutbound.set(routings, tables);
   }
   const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
-  let table = tables.byNamespace.get(namespace);
+  const key = ours && tables.breakers ? `${namespace} sidecar` : namespace;
+  let table = tables.byNamespace.get(key);
   if (table === undefined) {
-    table = encodeOutboundRoutes(routings, namespace);
-    tables.byNamespace.set(namespace, table);
+    table = encodeOutboundRoutes(routings, namespace, ours);
+    tables.byNamespace.set(key, table);
   }
   return table;
 }

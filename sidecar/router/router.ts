@@ -8,6 +8,7 @@
  *
  * There is one attempt at a time, the newest; with hedging those before it go on (`#slow`), until one is answered: then the others are cancelled at once.
  */
+import type { BreakerCall } from '../circuit-breaker/circuit-breaker.ts';
 import type { ClusterLookup, LoadBalancerContext } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
@@ -59,7 +60,7 @@ const stateResponding = 1;
 const stateTunnel = 2;
 const stateOver = 3;
 
-export class Router implements StreamFilter, UpstreamRequestOwner {
+export class Router implements StreamFilter, UpstreamRequestOwner, BreakerCall {
   readonly #stream: FilteredStream;
   readonly #route: RouteEntry;
   readonly #action: ForwardActionConfig;
@@ -94,6 +95,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #bodyPaused = false;
   #upstreamPaused = false;
   #responseBlocked = false;
+  /** Written by the route's circuit breaker, for which the whole request is one call. */
+  breakerPermit = 0;
+  breakerSentMs = 0;
 
   /** `route` is a forwarding one. */
   constructor(stream: FilteredStream, route: RouteEntry, context: RouterContext) {
@@ -118,6 +122,10 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
       stream.chosenTarget ?? (targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random()));
     stream.target = target;
     changeRequest(head, route, target);
+    if (route.breaker !== null && !route.breaker.enter(this, nowMs)) {
+      stream.fail(route.breaker.refusal(nowMs));
+      return;
+    }
     const { limits } = stream;
     if (action.idleTimeoutMs !== null) limits.idleMs = action.idleTimeoutMs;
     const durationMs = streamDurationMs(action, stream.grpcTimeout);
@@ -175,6 +183,8 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   #onRequestEnd(endMs: number): void {
     this.#requestEnded = true;
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
+    this.#route.breaker?.sent(this, this.#requestEndedMs);
+    this.#attempt?.onRequestEnd(this.#requestEndedMs);
     if (this.#timeoutFromMs >= 0 || this.#state === stateTunnel) return;
     this.#startTimeout(this.#requestEndedMs);
     const attempt = this.#attempt;
@@ -223,7 +233,11 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
     const attempt = new UpstreamRequest(shared, this, nowMs);
     this.#attempt = attempt;
-    attempt.start(this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries), stream.version);
+    attempt.start(
+      this.#retries === null ? nothingTried : this.#whatWasTried(this.#retries),
+      stream.version,
+      this.#requestEnded,
+    );
   }
 
   #whatWasTried({ tried }: RetryState): LoadBalancerContext {
@@ -387,6 +401,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
     if (asks && this.#retryAnswer(attempt, head, endStream)) return;
     const stream = this.#stream;
     if (this.#retries !== null) this.#settle(attempt, !asks && !attempt.hedged);
+    this.#route.breaker?.onHead(this, head, endStream);
     this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
@@ -446,6 +461,7 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void {
+    this.#route.breaker?.onTrailers(this, trailers);
     this.#over(attempt, this.#context.clock.nowMs());
     this.#stream.sendResponseTrailers(trailers);
   }
@@ -560,6 +576,9 @@ export class Router implements StreamFilter, UpstreamRequestOwner {
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
+    // An answer that is whole said how it went, or is good.
+    if (this.#state === stateOver) this.#route.breaker?.onOver(this);
+    else this.#route.breaker?.onFailed(this, error);
     this.#state = stateOver;
     this.#body?.drop();
     this.#attempt?.cancel(error, nowMs);

@@ -45,6 +45,7 @@ import {
 import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.js';
+import { CircuitBreakerSchema } from './api/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 
 export const apiRegistry = createRegistry(
@@ -61,6 +62,7 @@ export const apiRegistry = createRegistry(
   AdaptiveConcurrencySchema,
   AdmissionControlSchema,
   SheddingPrioritySchema,
+  CircuitBreakerSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

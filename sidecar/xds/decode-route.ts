@@ -26,6 +26,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+import { circuitBreaker, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
 import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
@@ -37,6 +38,7 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
   const domains = new Map<string, string>();
   const names = new Set<string>();
   const gates = routeGates(message.typedPerFilterConfig, null, at(path, 'typed_per_filter_config'), faults);
+  noBreakerHere(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults);
   const virtualHosts = message.virtualHosts.map((host, i) => {
     const here = at(at(path, 'virtual_hosts'), i);
     if (names.has(host.name))
@@ -85,6 +87,7 @@ function virtualHost(
       faults.add(here, `${JSON.stringify(domain)} is not a domain; a * may stand at one end`);
     }
   }
+  noBreakerHere(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults);
   const outer: VirtualHostDefaults = {
     gates: routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults),
     retry: retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
@@ -94,10 +97,12 @@ function virtualHost(
     attemptCountInResponse: message.includeAttemptCountInResponse,
     rateLimits: rateLimits(message.rateLimits, at(path, 'rate_limits'), faults),
   };
+  const routes = message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults));
+  sharedBreakers(routes, at(path, 'routes'), faults);
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),
-    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults)),
+    routes,
     ...headerMutations(message, path, faults),
   };
 }
@@ -108,6 +113,7 @@ function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, f
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, outer, faults),
     gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
+    circuitBreaker: circuitBreaker(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults),
     rateLimits: routeRateLimits(message, outer.rateLimits, path, faults),
     ...headerMutations(message, path, faults),
   };

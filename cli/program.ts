@@ -221,6 +221,24 @@ function program(): Command {
     });
 
   command(
+    'breaker',
+    "Shows a sidecar's circuit breakers; holds one open or closed, or releases it.",
+    "outrigger breaker list\n  outrigger breaker open 'outbound|80||payments.shop'      nobody of this sidecar calls payments any more\n  outrigger breaker release 'outbound|80||payments.shop'",
+  )
+    .addArgument(oneOf('action', 'list, open, close or release', ['list', 'open', 'close', 'release']))
+    .argument('[name]', 'of the circuit breaker, as list shows it')
+    .addOption(flag('--admin <HOST:PORT>', "the sidecar's admin port", '127.0.0.1:15000'))
+    .addOption(output())
+    .action(async (action, name: string | undefined, options) =>
+      (await import('./commands/breaker.ts')).breaker(
+        action,
+        name,
+        options,
+        process.env['OUTRIGGER_ADMIN_TOKEN'] ?? '',
+      ),
+    );
+
+  command(
     'check',
     'Finds what is wrong with an installation and says how to mend it. Exit 1 when something has to be mended now.',
     'outrigger check\n  outrigger check --sidecar 127.0.0.1:15000      one sidecar, by its own admin port',

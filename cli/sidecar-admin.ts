@@ -31,6 +31,6 @@ export async function sidecarJson(address: HostPort, path: string): Promise<unkn
   }
 }
 
-function noSidecar(at: string, why: string): UserError {
+export function noSidecar(at: string, why: string): UserError {
   return new UserError(`no sidecar's admin port at ${at} (${why}); name it with --admin`);
 }

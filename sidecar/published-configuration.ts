@@ -2,6 +2,7 @@
  * The configuration in force: hands a new one to listeners and clusters in the right order, and keeps the compiled route tables, so that an unchanged table is
  * compiled once. One reference swap publishes it; requests that run keep what they took.
  */
+import type { BreakerRegistry } from './circuit-breaker/breaker-registry.ts';
 import type { ClusterManager } from './cluster/cluster-manager.ts';
 import type { Configuration, ConfigurationSink } from './config/configuration.ts';
 import type { RouteTableConfig } from './config/route-config.ts';
@@ -13,6 +14,7 @@ import { RouteTable } from './router/route-table.ts';
 
 export class PublishedConfiguration implements ConfigurationSink, RouteTableLookup {
   readonly #clusters: ClusterManager;
+  readonly #breakers: BreakerRegistry;
   readonly #onApplied: (binding: ReturnType<ListenerManager['apply']>) => void;
   readonly #fileSecrets: { watch(references: Iterable<SecretReference>): void };
   #listeners: ListenerManager | null = null;
@@ -21,10 +23,12 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
 
   constructor(
     clusters: ClusterManager,
+    breakers: BreakerRegistry,
     fileSecrets: { watch(references: Iterable<SecretReference>): void },
     onApplied: (binding: ReturnType<ListenerManager['apply']>) => void,
   ) {
     this.#clusters = clusters;
+    this.#breakers = breakers;
     this.#fileSecrets = fileSecrets;
     this.#onApplied = onApplied;
   }
@@ -51,6 +55,7 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
     for (const [name, { value }] of configuration.routeTables) tables.set(name, this.#compile(name, value));
     this.#tables = tables;
     this.#onApplied(this.#listeners!.apply(configuration));
+    this.#breakers.retain(configuration);
   }
 
   /** Listeners that could not be bound are tried again; all else is as it is. */
@@ -60,7 +65,7 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
 
   #compile(name: string, config: RouteTableConfig): RouteTable {
     const known = this.#tables.get(name);
-    return known?.config === config ? known : new RouteTable(config);
+    return known?.config === config ? known : new RouteTable(config, this.#breakers);
   }
 }
 

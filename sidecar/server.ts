@@ -4,6 +4,8 @@
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
 import { certificatesInUse, measureExpiry } from './certificates.ts';
+import { BreakerRegistry } from './circuit-breaker/breaker-registry.ts';
+import { breakerJson } from './circuit-breaker/breaker-status.ts';
 import { ClusterManager } from './cluster/cluster-manager.ts';
 import { clustersJson, clustersText } from './cluster/cluster-status.ts';
 import type { Configuration } from './config/configuration.ts';
@@ -74,6 +76,7 @@ export class Sidecar implements AdminContext {
   readonly log: Log;
   readonly stats = new StatStore();
   readonly wheel: TimerWheel;
+  readonly breakers: BreakerRegistry;
   readonly clusters: ClusterManager;
   readonly listeners: ListenerManager;
   readonly accessLogs: AccessLogFiles;
@@ -109,8 +112,10 @@ export class Sidecar implements AdminContext {
     this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
+    this.breakers = new BreakerRegistry({ stats, clock, random, log });
+    const { breakers } = this;
     this.clusters = new ClusterManager({
-      ...{ stats, clock, wheel, random, secrets, log },
+      ...{ stats, clock, wheel, random, secrets, log, breakers },
       onConnectFailed: (cluster, reason) => {
         if (reason === 'tls' && cluster === options.identity?.clusterName)
           this.#identity?.doubt('no TLS with the control plane');
@@ -132,7 +137,7 @@ export class Sidecar implements AdminContext {
       wheel: this.wheel,
       localService: bootstrap.config.node.cluster,
     });
-    this.#published = new PublishedConfiguration(this.clusters, this.#fileSecrets, (binding) => {
+    this.#published = new PublishedConfiguration(this.clusters, breakers, this.#fileSecrets, (binding) => {
       staleMetrics.apply(this.#published.current);
       this.#expiryWarnings.changed();
       this.#bound(binding);
@@ -147,6 +152,7 @@ export class Sidecar implements AdminContext {
     const context: HttpContext = {
       clusters: this.clusters,
       routeTables: this.#published,
+      breakers,
       stats: this.stats,
       clock,
       wheel: this.wheel,
@@ -382,6 +388,14 @@ export class Sidecar implements AdminContext {
     return listenersJson(this.listeners.dump());
   }
 
+  circuitBreakersJson(): unknown {
+    return { circuit_breakers: this.breakers.dump().map(breakerJson) };
+  }
+
+  forceBreaker(name: string, to: 'open' | 'closed' | null): boolean {
+    return this.breakers.force(name, to);
+  }
+
   configDump(query: {
     readonly resource: string;
     readonly nameFilter: RegExp | null;
@@ -410,6 +424,7 @@ export class Sidecar implements AdminContext {
   refreshStats(): void {
     const { clock } = this.#options;
     this.clusters.collect();
+    this.breakers.refresh();
     measureExpiry(this.#published.current, this.secrets, clock.wallMs(), this.stats);
     this.stats.gauge('server.uptime').set(Math.floor((clock.nowMs() - this.#startedMs) / 1000));
     this.stats.gauge('server.live').set(this.state() === 'LIVE' ? 1 : 0);

@@ -87,6 +87,27 @@ test('faults on purpose, as long as they are there and when they are over', () =
   ]);
 });
 
+test('circuit breakers do not hold in proxies that are none of ours', () => {
+  const policy = { namespace: 'shop', kind: 'TrafficPolicy', holdsFor: ['Service shop/orders'], action: '', rules: 1 };
+  const rest = { ...policy, workloads: 1, refusedBy: [] };
+  const policies = [
+    { ...rest, name: 'p', says: ["circuit breaker: 50 % failures in 10s, open 5s (Outrigger's sidecars only)"] },
+    { ...rest, name: 'q', says: ['circuit breaker: off'] },
+  ];
+  const proxy = (nodeId: string, kind: string) =>
+    ({
+      nodeId,
+      kind,
+      cluster: 'shop/orders',
+      inbound: null,
+      refusedPolicies: '',
+    }) as unknown as Facts['proxies'][number];
+  expect(found({ policies, proxies: [proxy('a', 'outrigger')] })[0]).toMatch(/^ok/);
+  expect(found({ policies, proxies: [proxy('a', 'outrigger'), proxy('b', 'envoy')] })).toEqual([
+    'warning: b is no sidecar of Outrigger: circuitBreaker of TrafficPolicy shop/p does not hold there → outlier detection and limits do hold; give the caller a sidecar of Outrigger where a circuit breaker is needed',
+  ]);
+});
+
 test('policies that a proxy refused are named: what is new in them is not in force there', () => {
   const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-secret', holdsFor: ['shop/orders'] };
   const policies = [{ ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: ['orders-1'] }];

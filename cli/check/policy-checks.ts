@@ -31,6 +31,13 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
         'take it out of the configuration when nobody needs it any more',
       );
   }
+  const others = proxies.filter(({ kind }) => kind !== 'outrigger');
+  const breakers = policies.filter(({ says }) => says.some((each) => /^circuit breaker: (?!off)/.test(each)));
+  if (others.length > 0 && breakers.length > 0)
+    findings.warning(
+      `${named(others.map(({ nodeId }) => nodeId))} ${others.length === 1 ? 'is no sidecar' : 'are no sidecars'} of Outrigger: circuitBreaker of ${named(breakers.map(({ namespace, name }) => `TrafficPolicy ${namespace}/${name}`))} does not hold there`,
+      'outlier detection and limits do hold; give the caller a sidecar of Outrigger where a circuit breaker is needed',
+    );
   for (const { source, problem, effect, hasKeys } of keySets) {
     const text = `keys of ${source}: ${problem}; ${effect}`;
     const next = 'let the control plane reach it, and let it hold a JSON Web Key Set; it is looked at again by itself';

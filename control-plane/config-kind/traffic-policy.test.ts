@@ -28,7 +28,8 @@ describe('TrafficPolicy', () => {
          outlierDetection: { enabled: false, interval: 1s, maxEjectionPercent: 101 },
          healthChecks: [{ tcp: {} }, { tls: {} }],
          loadBalancing: { algorithm: random, slowStart: { window: 1m } },
-         circuitBreaker: {}, adaptiveConcurrency: {}`,
+         circuitBreaker: { window: 1ms, slowCalls: {}, probes: { atOnce: 0 }, statusCodes: [200], grpcStatuses: [OK] },
+         adaptiveConcurrency: {}`,
       ),
     ).toEqual([
       'spec.targetRefs[0].sectionName: "http" stands beside port; one of them names the port',
@@ -48,8 +49,23 @@ describe('TrafficPolicy', () => {
       'spec.outlierDetection.maxEjectionPercent: 101 has no meaning beside enabled: false; remove one of them',
       'spec.healthChecks: has more than one entry; several checks of one Service are not supported yet',
       'spec.loadBalancing.slowStart: is not possible with algorithm random; use leastRequest or roundRobin',
-      'spec.circuitBreaker: is not supported yet',
+      'spec.circuitBreaker.window: "1ms" is not between 100ms and 1h',
+      'spec.circuitBreaker.slowCalls.longerThan: is missing; text is expected',
+      'spec.circuitBreaker.probes.atOnce: 0 is not a whole number from 1 to 1000',
+      'spec.circuitBreaker.statusCodes[0]: 200 is not a whole number from 400 to 599',
+      expect.stringMatching(
+        /^spec\.circuitBreaker\.grpcStatuses\[0\]: "OK" is not accepted; accepted: "CANCELLED", /,
+      ) as string,
       'spec.adaptiveConcurrency: is not supported yet',
+    ]);
+    expect(faults(`${orders}, circuitBreaker: { openTime: { base: 2m, max: 1m } }`)).toEqual([
+      'spec.circuitBreaker.openTime.max: "1m" is shorter than base (2m)',
+    ]);
+    expect(faults(`${orders}, circuitBreaker: { failurePercent: 0 }`)).toEqual([
+      'spec.circuitBreaker.failurePercent: 0 is 0, and nothing else opens it; give consecutiveFailures or slowCalls',
+    ]);
+    expect(faults(`${orders}, circuitBreaker: { enabled: false, window: 1s }`)).toEqual([
+      'spec.circuitBreaker.window: "1s" has no meaning beside enabled: false; remove one of them',
     ]);
     expect(faults(`${orders}, healthChecks: [{ interval: 1s }]`)).toEqual([
       'spec.healthChecks[0]: says not how to check; give one of http, grpc, tcp, tls',
@@ -215,6 +231,22 @@ describe('TrafficPolicy', () => {
       },
     });
     expect(policy(`${orders}, outlierDetection: { enabled: false }`).cluster.outlierDetection).toBe('off');
+    expect(policy(`${orders}, circuitBreaker: { enabled: false }`).cluster.circuitBreaker).toBe('off');
+    expect(policy(`${orders}, circuitBreaker: { grpcStatuses: [INTERNAL] }`).cluster.circuitBreaker).toEqual({
+      rule: 'TrafficPolicy shop/p',
+      windowMs: 10_000,
+      minCalls: 20,
+      failurePercent: 50,
+      consecutiveFailures: 0,
+      slowCalls: null,
+      openMs: 5_000,
+      maxOpenMs: 60_000,
+      jitterPercent: 20,
+      probes: 3,
+      successesToClose: 3,
+      statusCodes: [],
+      grpcStatuses: [13],
+    });
   });
 });
 

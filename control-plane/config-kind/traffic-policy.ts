@@ -6,6 +6,7 @@ import { wholeWithin } from './number-within.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { Place } from './resource.ts';
 import { portNumber } from './route-reference.ts';
+import { breakerSettings, circuitBreaker } from './traffic-breaker.ts';
 import { fallback, fallbackSettings } from './traffic-fallback.ts';
 import { hedgeSettings, hedging } from './traffic-hedging.ts';
 import {
@@ -100,6 +101,9 @@ const spec = z
       })
       .optional()
       .describe('How much may be under way from one caller to the Service: its bulkhead'),
+    circuitBreaker: circuitBreaker
+      .optional()
+      .describe('Refuses requests for a while when too many fail or are slow; for sidecars of ours. Default: none'),
     outlierDetection: outlierDetection.optional().describe('Ejects hosts that fail'),
     healthChecks: healthChecks.optional().describe('Asks hosts how they are'),
     loadBalancing: loadBalancing.optional(),
@@ -156,6 +160,7 @@ export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, 
   const { metadata, spec: written } = document;
   const namespace = metadata.namespace ?? 'default';
   const policyName = `TrafficPolicy ${namespace}/${metadata.name}`;
+  const breaker = breakerSettings(written.circuitBreaker, `${namespace}/${metadata.name}`);
   return {
     kind: 'TrafficPolicy',
     namespace,
@@ -170,12 +175,16 @@ export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, 
       port: port ?? null,
       path: `spec.targetRefs[${at}]`,
     })),
-    route: routeTraffic(written, policyName, namespace),
-    cluster: clusterTraffic(written),
+    route: { ...routeTraffic(written, policyName, namespace), circuitBreaker: breaker },
+    cluster: { ...clusterTraffic(written), circuitBreaker: breaker },
   };
 }
 
-function routeTraffic({ timeouts, retries, hedging, fallback }: Spec, policy: string, namespace: string): RouteTraffic {
+function routeTraffic(
+  { timeouts, retries, hedging, fallback }: Spec,
+  policy: string,
+  namespace: string,
+): Omit<RouteTraffic, 'circuitBreaker'> {
   return {
     requestTimeoutMs: optionalMs(timeouts?.request),
     perTryTimeoutMs: optionalMs(timeouts?.perTry),
@@ -191,7 +200,7 @@ function routeTraffic({ timeouts, retries, hedging, fallback }: Spec, policy: st
   };
 }
 
-function clusterTraffic(written: Spec): ClusterTraffic {
+function clusterTraffic(written: Spec): Omit<ClusterTraffic, 'circuitBreaker'> {
   const { timeouts, limits } = written;
   return {
     connectTimeoutMs: optionalMs(timeouts?.connect),

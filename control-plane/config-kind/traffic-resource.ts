@@ -39,6 +39,8 @@ export interface RouteTraffic {
   /** When a second request is sent beside the first. */
   readonly hedging: HedgeSettings | null;
   readonly fallback: FallbackSettings | 'off' | null;
+  /** Of policies of a route or rule; 'off': there is none, whatever a less specific policy says. */
+  readonly circuitBreaker: BreakerSettings | 'off' | null;
 }
 
 export type HedgeSettings =
@@ -160,6 +162,31 @@ export interface ClusterTraffic {
   readonly healthChecks: readonly HealthCheckSettings[];
   readonly loadBalancing: LoadBalancingSettings | null;
   readonly tcpKeepAlive: KeepAliveSettings | null;
+  /** Of policies of a Service or port. */
+  readonly circuitBreaker: BreakerSettings | 'off' | null;
+}
+
+/** Everything is filled in, as it is one field of the policy. */
+export interface BreakerSettings {
+  /** `TrafficPolicy shop/payments` */
+  readonly rule: string;
+  readonly windowMs: number;
+  readonly minCalls: number;
+  /** 0: does not count. */
+  readonly failurePercent: number;
+  readonly consecutiveFailures: number;
+  /** Null: no call is slow. */
+  readonly slowCalls: { readonly longerThanMs: number; readonly percent: number } | null;
+  readonly openMs: number;
+  readonly maxOpenMs: number;
+  readonly jitterPercent: number;
+  /** At a time. */
+  readonly probes: number;
+  readonly successesToClose: number;
+  /** Empty: 502, 503, 504. */
+  readonly statusCodes: readonly number[];
+  /** Empty: UNAVAILABLE, DEADLINE_EXCEEDED. */
+  readonly grpcStatuses: readonly number[];
 }
 
 export interface LimitSettings {
@@ -250,6 +277,7 @@ export const noRouteTraffic: RouteTraffic = {
   retries: null,
   hedging: null,
   fallback: null,
+  circuitBreaker: null,
 };
 
 export const noClusterTraffic: ClusterTraffic = {
@@ -263,4 +291,5 @@ export const noClusterTraffic: ClusterTraffic = {
   healthChecks: [],
   loadBalancing: null,
   tcpKeepAlive: null,
+  circuitBreaker: null,
 };

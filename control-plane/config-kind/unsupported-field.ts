@@ -7,7 +7,6 @@ const ofRoutes: Readonly<Record<string, string>> = {
 };
 
 const ofTrafficPolicies: Readonly<Record<string, string>> = {
-  circuitBreaker: 'is not supported yet',
   adaptiveConcurrency: 'is not supported yet',
   perTryTimeout: 'stands elsewhere: it is timeouts.perTry',
 };

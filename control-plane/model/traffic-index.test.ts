@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Model, PortModel } from './model.ts';
 import { ModelBuilder } from './model-builder.ts';
 import { checkPolicyRows, trafficResources } from './traffic-index.test-data.ts';
+import { trafficTexts } from './traffic-text.ts';
 
 const orders = '{ports: [{name: http, port: 80}, {name: admin, port: 81}]}';
 const policy = (name: string, spec: string, created = ''): string =>
@@ -34,6 +35,31 @@ describe('a TrafficPolicy', () => {
     expect(port(model).routing.traffic.requestTimeoutMs).toBe(3_000);
     expect(port(model, 1).routing.traffic.requestTimeoutMs).toBe(9_000);
     expect(port(model, 1).definition.traffic).toMatchObject({ connectTimeoutMs: 2_000, limits: { maxRequests: 1 } });
+  });
+
+  test('with a circuit breaker for a Service is at its cluster, and at a route only when it is for that', () => {
+    const breaker = (failurePercent: number): string => `circuitBreaker: {failurePercent: ${failurePercent}}`;
+    const model = modelOf(
+      route('{name: reads, backendRefs: [{name: orders, port: 80}]}, {backendRefs: [{name: orders, port: 80}]}'),
+      policy('all', `{targetRefs: [{kind: Service, name: orders}], ${breaker(30)}}`),
+      policy('admin', '{targetRefs: [{kind: Service, name: orders, port: 81}], circuitBreaker: {enabled: false}}'),
+      policy('reads', `{targetRefs: [{kind: HTTPRoute, name: r, sectionName: reads}], ${breaker(40)}}`),
+    );
+    expect(warnings(model)).toEqual([]);
+    expect(port(model).definition.traffic.circuitBreaker).toMatchObject({
+      rule: 'TrafficPolicy shop/all',
+      failurePercent: 30,
+    });
+    expect(port(model, 1).definition.traffic.circuitBreaker).toBe('off');
+    expect(port(model).routing.traffic.circuitBreaker).toBeNull();
+    const ofRules = port(model).routing.producer[0]!.rules.map(({ traffic }) => traffic.circuitBreaker);
+    expect(ofRules).toMatchObject([{ rule: 'TrafficPolicy shop/reads', failurePercent: 40 }, null]);
+    const { policies } = model;
+    expect(policies.traffic.map(({ route, cluster }) => trafficTexts(route, cluster))).toEqual([
+      ['circuit breaker: off'],
+      ["circuit breaker: 30 % failures in 10s, open 5s (Outrigger's sidecars only)"],
+      ["circuit breaker: 40 % failures in 10s, open 5s (Outrigger's sidecars only)"],
+    ]);
   });
 
   test('for a rule goes before one for its route, and what the rule says itself before both', () => {

@@ -72,7 +72,9 @@ export class TrafficIndex {
 
   /** For all routes of a port. */
   ofPort({ namespace, name }: ServiceResource, port: number): RouteTraffic {
-    return this.#routeTraffic(`Service ${namespace}/${name}`, String(port));
+    const traffic = this.#routeTraffic(`Service ${namespace}/${name}`, String(port));
+    // A Service's circuit breaker is at its cluster, not at each of its routes too.
+    return traffic.circuitBreaker === null ? traffic : { ...traffic, circuitBreaker: null };
   }
 
   /** For one rule; '' : it has no name. */

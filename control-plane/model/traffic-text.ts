@@ -1,5 +1,6 @@
 /** What a TrafficPolicy says, in short, for rows of `outrigger get policies`: a line for each thing. */
 import type {
+  BreakerSettings,
   ClusterTraffic,
   FallbackSettings,
   HedgeSettings,
@@ -29,6 +30,7 @@ export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): stri
     ...(fallback === null ? [] : [`fallback: ${fallback === 'off' ? 'off' : fallbackTexts(fallback).join(', then ')}`]),
     ...limitTexts('limits', cluster.limits),
     ...limitTexts('limits of priority high', cluster.highPriorityLimits),
+    ...breakerTexts(cluster.circuitBreaker ?? route.circuitBreaker),
     ...(outlierDetection === null ? [] : [`outlier detection: ${outlierDetection === 'off' ? 'off' : 'on'}`]),
     ...(panicThresholdPercent === null ? [] : [`panic threshold: ${panicThresholdPercent} %`]),
     ...healthChecks.map(({ probe, intervalMs }) => `health check: ${probe.type} every ${durationText(intervalMs)}`),
@@ -64,6 +66,17 @@ function fallbackTexts({ service, lastGoodAnswer, answer }: FallbackSettings): s
 
 function named(name: string, value: number | null, text: (value: number) => string): string[] {
   return value === null ? [] : [`${name} ${text(value)}`];
+}
+
+function breakerTexts(settings: BreakerSettings | 'off' | null): string[] {
+  if (settings === null || settings === 'off') return settings === null ? [] : ['circuit breaker: off'];
+  const { failurePercent, consecutiveFailures, slowCalls, windowMs, openMs } = settings;
+  const causes = [
+    ...(failurePercent === 0 ? [] : [`${failurePercent} % failures in ${durationText(windowMs)}`]),
+    ...(consecutiveFailures === 0 ? [] : [`${consecutiveFailures} failures in a row`]),
+    ...(slowCalls === null ? [] : [`${slowCalls.percent} % above ${durationText(slowCalls.longerThanMs)}`]),
+  ];
+  return [`circuit breaker: ${causes.join(' or ')}, open ${durationText(openMs)} (Outrigger's sidecars only)`];
 }
 
 function limitTexts(heading: string, limits: LimitSettings | null): string[] {

@@ -12,6 +12,7 @@ import { type ProxyResources, translate } from '../translate/translate.ts';
 import type { ConnectedProxy, ProxyRegistry } from '../xds-server/connected-proxy.ts';
 import { type ResourceMap, type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
 import { uncertainEndpoints } from './uncertain-endpoints.ts';
+import { unsentBreakers } from './unsent-breakers.ts';
 
 /** Long enough to gather a burst, short enough that nobody waits. */
 const debounceMs = 20;
@@ -66,6 +67,8 @@ interface Shared {
   readonly faults: readonly string[];
   /** What of the policies such proxies go without, in words; ''. */
   readonly leftOut: string;
+  /** Policies whose circuit breakers these proxies are not sent; '': none. */
+  readonly withoutBreakers: string;
   /** Never empty: with the last one it goes. */
   readonly proxies: Set<ConnectedProxy>;
 }
@@ -218,13 +221,24 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.warn(
         `proxy ${proxy.id} (${proxy.cluster}) and those like it are no sidecars of Outrigger, and go without what Envoy has no field for: ${leftOut}`,
       );
+    const withoutBreakers = unsentBreakers(this.#model!, proxy.kind);
+    if (withoutBreakers !== '' && withoutBreakers !== old?.withoutBreakers)
+      this.#options.log.warn(
+        `proxies like ${proxy.id} (${proxy.cluster}) are ${proxy.kind === 'grpc' ? 'proxyless gRPC clients' : "Envoy's"}, which have no circuit breakers: circuitBreaker of TrafficPolicy ${withoutBreakers} does not hold there; outlier detection and limits do`,
+      );
     if (faults.length === 0)
-      return { snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()), faults, leftOut, proxies };
+      return {
+        snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()),
+        faults,
+        leftOut,
+        withoutBreakers,
+        proxies,
+      };
     const snapshot = old?.snapshot ?? null;
     if (old?.faults.join() !== faults.join())
       this.#options.log.error(
         `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
       );
-    return { snapshot, faults, leftOut, proxies };
+    return { snapshot, faults, leftOut, withoutBreakers, proxies };
   }
 }

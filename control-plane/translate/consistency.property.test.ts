@@ -121,15 +121,16 @@ const trafficYaml = fc
     ),
     timeouts: fc.constantFrom({ request: '1s' }, { request: '0s', perTry: '1s' }, { maxDuration: '1h' }),
     retries: fc.constantFrom({ attempts: 0 }, { attempts: 3, on: ['unavailable', '5xx'] }, { statusCodes: [503] }),
+    breaker: fc.constantFrom<object>({}, {}, { circuitBreaker: {} }, { circuitBreaker: { enabled: false } }),
     hosts: fc.constantFrom<object>(
       {},
       { healthChecks: [{ grpc: {} }] },
       { outlierDetection: { successRate: {} }, limits: { maxRequests: 1, highPriority: {} } },
     ),
   })
-  .map(({ target, timeouts, retries, hosts }) => ({
+  .map(({ target, timeouts, retries, breaker, hosts }) => ({
     kind: 'TrafficPolicy',
-    spec: { targetRefs: [target], timeouts, retries, ...(target.kind === 'Service' ? hosts : {}) },
+    spec: { targetRefs: [target], timeouts, retries, ...breaker, ...(target.kind === 'Service' ? hosts : {}) },
   }));
 const faultYaml = targets.map((targets) => ({
   kind: 'FaultPolicy',

@@ -16,6 +16,7 @@ import { durationOf, fromAds, socketAddress } from './api-values.ts';
 import { clusterTraffic, grpcClusterTraffic } from './cluster-traffic.ts';
 import { defaultResilience } from './default-resilience.ts';
 
+import { breakerExtension } from './encode-circuit-breaker.ts';
 import { upstreamSocketMatches } from './encode-transport-security.ts';
 import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
 import type { ProxyNode } from './proxy-node.ts';
@@ -27,9 +28,11 @@ const optionsKey = 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions';
 
 const encoded = new WeakMap<PortDefinition, Map<string, EncodedResource>>();
 
-/** Who a cluster is for: Envoy and our sidecar take the same, gRPC round robin only, and no protocol options. */
+/** Who a cluster is for: Envoy and our sidecar take the same, but for circuit breakers; gRPC round robin only, and no protocol options. */
 export interface ClusterClient {
   readonly forGrpc: boolean;
+  /** It is a sidecar of ours. */
+  readonly ours: boolean;
   /** Of the proxy's identity; '' : it has none, and speaks plaintext. */
   readonly trustDomain: string;
 }
@@ -37,18 +40,20 @@ export interface ClusterClient {
 export function clusterClient({ kind, identity }: Pick<ProxyNode, 'kind' | 'identity'>): ClusterClient {
   // Proxyless gRPC stays plaintext: its certificates would come from files of its own.
   return kind === 'grpc'
-    ? { forGrpc: true, trustDomain: '' }
-    : { forGrpc: false, trustDomain: identity?.trustDomain ?? '' };
+    ? { forGrpc: true, ours: false, trustDomain: '' }
+    : { forGrpc: false, ours: kind === 'outrigger', trustDomain: identity?.trustDomain ?? '' };
 }
 
-export function clientKey({ forGrpc, trustDomain }: ClusterClient): string {
-  return forGrpc ? 'grpc' : `proxy ${trustDomain}`;
+export function clientKey({ forGrpc, ours, trustDomain }: ClusterClient): string {
+  return forGrpc ? 'grpc' : `${ours ? 'sidecar' : 'proxy'} ${trustDomain}`;
 }
 
 /** The cluster of a service's port. */
 export function encodeOutboundCluster(definition: PortDefinition, client: ClusterClient): EncodedResource {
   const { forGrpc, trustDomain } = client;
-  const key = clientKey(client);
+  const breaker = breakerExtension(definition.traffic.circuitBreaker, client.ours);
+  // Without a breaker it is the same for all proxies.
+  const key = clientKey(Object.keys(breaker).length === 0 ? { ...client, ours: false } : client);
   let variants = encoded.get(definition);
   if (variants === undefined) {
     variants = new Map();
@@ -73,6 +78,7 @@ export function encodeOutboundCluster(definition: PortDefinition, client: Cluste
                 definition.traffic.connectionIdleTimeoutMs ?? defaultResilience.connectionIdleTimeoutMs,
               ),
             ),
+            ...breaker,
           },
     });
     resource = encodeResource(ClusterSchema, name, cluster);

@@ -15,7 +15,7 @@ import { defaultResilience } from './default-resilience.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
 import { ownExtensionsOf } from './own-extensions.ts';
-import type { ClientKind, UpstreamAddress } from './proxy-node.ts';
+import type { UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
 import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
 import type { RouteFields } from './route-traffic.ts';
@@ -44,38 +44,39 @@ const grpcConfigurations = new Kept<EncodedResource>();
 const upstreamConfigurations = new Kept<EncodedResource>();
 
 /** Which of two callers' namespaces see the same: those without consumer routes, apart from the Service's own, which knows it by its short name. */
-function view({ definition, consumers }: PortRouting, callerNamespace: string, shortNames: boolean): string {
-  if (consumers.has(callerNamespace)) return `consumer ${callerNamespace}`;
-  return shortNames && callerNamespace === definition.namespace ? 'own' : 'any';
+function view(routing: PortRouting, callerNamespace: string, shortNames: boolean, ours: boolean): string {
+  const { definition, consumers } = routing;
+  const client = ours && isExtended(routing) ? ' sidecar' : '';
+  if (consumers.has(callerNamespace)) return `consumer ${callerNamespace}${client}`;
+  return (shortNames && callerNamespace === definition.namespace ? 'own' : 'any') + client;
 }
 
-/** Our sidecar is sent what Envoy has no field for; where there is none of that, both are sent the same. */
-function extended(kind: ClientKind, routing: PortRouting): boolean {
-  return kind === 'outrigger' && ownExtensionsOf(routing).length > 0;
+/** Only then a sidecar of ours is sent something else than Envoy. */
+export function isExtended(routing: PortRouting): boolean {
+  return ownExtensionsOf(routing).length > 0 || [routing.producer, ...routing.consumers.values()].some(hasBreakers);
 }
 
-function keyOf(view: string, own: boolean): string {
-  return own ? `${view} with our extensions` : view;
+function hasBreakers(routes: readonly AttachedRoute[]): boolean {
+  return routes.some(({ rules }) => rules.some(({ traffic }) => traffic.circuitBreaker !== null));
 }
 
 function routesFor({ producer, consumers }: PortRouting, callerNamespace: string): readonly AttachedRoute[] {
   return consumers.get(callerNamespace) ?? producer;
 }
 
-/** The `outbound` table of a caller's namespace. Hosts that it does not name are answered 404 `NR`: passing requests on to unknown places is not built. */
+/** The `outbound` table of a caller's namespace; `ours`: for sidecars of ours. Hosts that it does not name are answered 404 `NR`: passing requests on to unknown places is not built. */
 export function encodeOutboundRoutes(
   routings: readonly PortRouting[],
   callerNamespace: string,
-  kind: ClientKind,
+  ours: boolean,
 ): EncodedResource {
   const hosts = routings
     .filter(({ definition }) => definition.protocol !== 'tcp')
-    .map((routing) => {
-      const own = extended(kind, routing);
-      return virtualHosts.get(routing, keyOf(view(routing, callerNamespace, true), own), () =>
-        virtualHost(routing, callerNamespace, own),
-      );
-    });
+    .map((routing) =>
+      virtualHosts.get(routing, view(routing, callerNamespace, true, ours), () =>
+        virtualHost(routing, callerNamespace, ours),
+      ),
+    );
   return encodeResource(
     RouteConfigurationSchema,
     outboundName,
@@ -83,12 +84,12 @@ export function encodeOutboundRoutes(
   );
 }
 
-function virtualHost(routing: PortRouting, callerNamespace: string, own: boolean): VirtualHost {
+function virtualHost(routing: PortRouting, callerNamespace: string, ours: boolean): VirtualHost {
   const { definition } = routing;
   return create(VirtualHostSchema, {
     name: `${definition.service}.${definition.namespace}:${definition.port}`,
     domains: domains(definition, callerNamespace),
-    routes: proxyRoutes(routing, routesFor(routing, callerNamespace), own),
+    routes: proxyRoutes(routing, routesFor(routing, callerNamespace), ours),
     includeRequestAttemptCount: defaultResilience.attemptCount.enabled,
   });
 }
@@ -101,14 +102,13 @@ function domains({ namespace, service, port, isDefault }: PortDefinition, caller
 }
 
 /** The table behind an address of one port: its routes, for any Host. The Host goes on as it came, so that links that an application makes of it lead back here. */
-export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string, kind: ClientKind): EncodedResource {
-  const own = extended(kind, routing);
-  return upstreamConfigurations.get(routing, keyOf(view(routing, callerNamespace, false), own), () => {
+export function encodeUpstreamRoutes(routing: PortRouting, callerNamespace: string, ours: boolean): EncodedResource {
+  return upstreamConfigurations.get(routing, view(routing, callerNamespace, false, ours), () => {
     const { namespace, service, port } = routing.definition;
     return anyHost(
       upstreamName(namespace, service, port),
       `${service}.${namespace}:${port}`,
-      proxyRoutes(routing, routesFor(routing, callerNamespace), own),
+      proxyRoutes(routing, routesFor(routing, callerNamespace), ours),
     );
   });
 }
@@ -169,7 +169,7 @@ function inboundFields(grpc: boolean): RouteFields {
 
 /** The table of one port for proxyless gRPC; the listener's name is the authority, so one virtual host for all. */
 export function encodeGrpcRoutes(routing: PortRouting, callerNamespace: string): EncodedResource {
-  return grpcConfigurations.get(routing, view(routing, callerNamespace, false), () => {
+  return grpcConfigurations.get(routing, view(routing, callerNamespace, false, false), () => {
     const { definition } = routing;
     const name = grpcListenerName(definition.namespace, definition.service, definition.port);
     const routes = grpcRoutes(routing, routesFor(routing, callerNamespace));

@@ -19,7 +19,7 @@ const definition: PortDefinition = {
 const nowhere = { namespace: definition.namespace, service: definition.service, port: definition.port, endpoints: [] };
 
 export function missingBackendForGrpc(): EncodedResource {
-  return encodeOutboundCluster(definition, { forGrpc: true, trustDomain: '' });
+  return encodeOutboundCluster(definition, { forGrpc: true, ours: false, trustDomain: '' });
 }
 
 export function missingBackendAssignment(): EncodedResource {

@@ -1,5 +1,6 @@
 /** Routes of one port's virtual host for Envoy and our sidecar. */
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import {
   type Route,
   type RouteMatch,
@@ -10,6 +11,7 @@ import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resour
 import type { AttachedHttpRule, AttachedRoute, Backend, PortDefinition, PortRouting } from '../model/model.ts';
 import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { defaultResilience } from './default-resilience.ts';
+import { breakerExtension } from './encode-circuit-breaker.ts';
 import { ownExtensions } from './own-extensions.ts';
 import { outboundCluster } from './resource-names.ts';
 import { type Action, forwardAction, headerFields, noBackendAction, redirectAction } from './route-action.ts';
@@ -17,17 +19,17 @@ import { grpcMatch, httpMatchVariants } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
 import { type RouteFields, routeFields } from './route-traffic.ts';
 
-/** `own`: for our sidecar, which takes extensions that Envoy has not. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
+/** `ours`: for sidecars of ours, which take extensions that Envoy has not. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
 export function proxyRoutes(
   { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
   attached: readonly AttachedRoute[],
-  own: boolean,
+  ours: boolean,
 ): Route[] {
-  if (attached.length === 0) return defaultRoutes(definition, traffic, own);
-  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic, own));
+  if (attached.length === 0) return defaultRoutes(definition, traffic, ours);
+  return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic, ours));
 }
 
-function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic, own: boolean): Route[] {
+function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic, ours: boolean): Route[] {
   const { namespace, service, port } = definition;
   const cluster = outboundCluster(namespace, service, port);
   const match = create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } });
@@ -35,14 +37,16 @@ function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic, own: b
     create(RouteSchema, {
       name: `${namespace}/${service}#default`,
       match,
-      ...extensions(traffic, own),
+      typedPerFilterConfig: extensions(traffic, ours),
       action: { case: 'route', value: { ...fields, clusterSpecifier: { case: 'cluster', value: cluster } } },
     }),
   );
 }
 
-function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic, own: boolean): Route[] {
+function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: RouteTraffic, ours: boolean): Route[] {
   const { rule, routeName: name } = ordered;
+  // A rule that sends nothing anywhere has nothing to break.
+  const breaker = rule.backends.some(exists) ? breakerExtension(rule.traffic.circuitBreaker, ours) : {};
   const headers = headerFields(rule.requestHeaders, rule.responseHeaders);
   if (ordered.kind === 'grpc') {
     const match = grpcMatch(ordered.match);
@@ -52,7 +56,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
         name,
         match,
         ...headers,
-        ...(rule.backends.some(exists) ? extensions(traffic, own) : {}),
+        typedPerFilterConfig: rule.backends.some(exists) ? { ...breaker, ...extensions(traffic, ours) } : {},
         action: forwardOrAnswer(name, rule.backends, 503, routeFields(traffic, true)),
       }),
     ];
@@ -75,7 +79,7 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
           name,
           match,
           ...headers,
-          ...extensions(traffic, own),
+          typedPerFilterConfig: { ...breaker, ...extensions(traffic, ours) },
           action: forwardAction(rule.backends, 500, { ...fields, ...rewriteFields }),
         }),
       );
@@ -83,11 +87,8 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
   );
 }
 
-function extensions(
-  traffic: RouteTraffic,
-  own: boolean,
-): Pick<MessageInitShape<typeof RouteSchema>, 'typedPerFilterConfig'> {
-  return own ? { typedPerFilterConfig: ownExtensions(traffic) } : {};
+function extensions(traffic: RouteTraffic, ours: boolean): Record<string, Any> {
+  return ours ? ownExtensions(traffic) : {};
 }
 
 function forwardOrAnswer(name: string, backends: readonly Backend[], status: 500 | 503, fields: RouteFields): Action {

@@ -309,6 +309,53 @@ describe('a policy', () => {
   });
 });
 
+describe('circuit breakers', () => {
+  const spec =
+    'circuitBreaker: {slowCalls: {longerThan: 200ms}, window: 1s, statusCodes: [500], grpcStatuses: [INTERNAL]}';
+  const ofRule = `{apiVersion: outrigger.dev/v1, kind: TrafficPolicy, metadata: {name: q, namespace: shop}, spec: {targetRefs: [{kind: HTTPRoute, name: r, sectionName: reads}], ${spec}}}`;
+  const documents = [orders('http'), policy(spec), route('name: reads'), ofRule];
+  const extension = (name: string) => ({
+    'outrigger.circuit_breaker': {
+      '@type': 'type.googleapis.com/outrigger.resilience.v1.CircuitBreaker',
+      rule: `TrafficPolicy shop/${name}`,
+      window: '1s',
+      minimumCalls: 20,
+      failurePercent: 50,
+      consecutiveFailures: 0,
+      slowCalls: { longerThan: '0.200s', percent: 50 },
+      openTime: '5s',
+      maxOpenTime: '60s',
+      jitterPercent: 20,
+      probes: 3,
+      successesToClose: 3,
+      failureStatuses: [500],
+      failureGrpcStatuses: [13],
+    },
+  });
+  const breakersFor = (kind: ClientKind): unknown[] => {
+    const resources = translate(modelOf(...documents), proxy(kind));
+    expect(checkResources(resources)).toEqual([]);
+    const table = asJson('routes', resources.routes.get(kind === 'grpc' ? 'orders.shop:80' : 'outbound')!);
+    const cluster = asJson('clusters', resources.clusters.get('outbound|80||orders.shop')!);
+    const found = (json: unknown): unknown[] => {
+      if (typeof json !== 'object' || json === null) return [];
+      return Object.entries(json).flatMap(([key, value]) =>
+        key === 'outrigger.circuit_breaker' ? [{ [key]: value }] : found(value),
+      );
+    };
+    return [...found(table), ...found(cluster)];
+  };
+
+  test('are at the cluster for a Service and at the route for a rule, for our sidecars', () => {
+    expect(breakersFor('outrigger')).toEqual([extension('q'), extension('p')]);
+  });
+
+  test('are sent to nobody else: Envoy would refuse the resource', () => {
+    expect(breakersFor('envoy')).toEqual([]);
+    expect(breakersFor('grpc')).toEqual([]);
+  });
+});
+
 test('a policy that asks for ejection and says no more gets what the defaults have, before they are switched on', () => {
   for (const spec of ['outlierDetection: {}', 'outlierDetection: {enabled: true}'])
     expect(sent('envoy', 'http', policy(spec)).cluster).toMatchObject({

@@ -7,12 +7,11 @@ import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/
 import { type ClusterClient, clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener } from './encode-listener.ts';
-import { encodeGrpcRoutes, encodeOutboundRoutes } from './encode-routes.ts';
+import { encodeGrpcRoutes, encodeOutboundRoutes, isExtended } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
-import { ownExtensionsOf } from './own-extensions.ts';
 import { applicationResources, ownListeners } from './own-resources.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
@@ -41,7 +40,7 @@ function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel
   const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
   const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
-  const outbound = outboundRoutes(routings, proxy);
+  const outbound = outboundRoutes(routings, proxy.namespace, proxy.kind === 'outrigger');
   return {
     listeners,
     routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
@@ -138,31 +137,27 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
 interface OutboundTables {
   /** Those that the configuration names: with a Service, or with routes for their callers. */
   readonly namespaces: ReadonlySet<string>;
-  /** Something is for our sidecar only, so that kinds of clients are not sent the same. */
+  /** A route has an extension that only they take: sidecars of ours are sent tables of their own. */
   readonly extended: boolean;
-  readonly byKey: Map<string, EncodedResource>;
+  readonly byNamespace: Map<string, EncodedResource>;
 }
 
 const keptOutbound = new WeakMap<readonly PortRouting[], OutboundTables>();
 
 /** Namespaces that the configuration does not name see all the same, whatever they are called: so there are no more tables than namespaces in it, and one. */
-function outboundRoutes(
-  routings: readonly PortRouting[],
-  { namespace: callerNamespace, kind }: ProxyNode,
-): EncodedResource {
+function outboundRoutes(routings: readonly PortRouting[], callerNamespace: string, ours: boolean): EncodedResource {
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
     const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
-    const extended = routings.some((routing) => ownExtensionsOf(routing).length > 0);
-    tables = { namespaces: new Set(named), extended, byKey: new Map() };
+    tables = { namespaces: new Set(named), extended: routings.some(isExtended), byNamespace: new Map() };
     keptOutbound.set(routings, tables);
   }
   const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
-  const key = tables.extended ? `${namespace} ${kind}` : namespace;
-  let table = tables.byKey.get(key);
+  const key = ours && tables.extended ? `${namespace} sidecar` : namespace;
+  let table = tables.byNamespace.get(key);
   if (table === undefined) {
-    table = encodeOutboundRoutes(routings, namespace, kind);
-    tables.byKey.set(key, table);
+    table = encodeOutboundRoutes(routings, namespace, ours);
+    tables.byNamespace.set(key, table);
   }
   return table;
 }

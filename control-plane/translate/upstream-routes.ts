@@ -15,7 +15,7 @@ export function upstreamRoutes(
     const found = service?.ports.find(({ definition }) => definition.port === upstream.port);
     return found === undefined || found.definition.protocol === 'tcp'
       ? unknownTable(upstream, problemOf(services, service, upstream))
-      : encodeUpstreamRoutes(found.routing, proxy.namespace, proxy.kind);
+      : encodeUpstreamRoutes(found.routing, proxy.namespace, proxy.kind === 'outrigger');
   });
 }
 

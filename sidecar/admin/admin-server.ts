@@ -30,6 +30,9 @@ export interface AdminContext {
   /** `/clusters` as text and as JSON. */
   clustersText(): string;
   clustersJson(): unknown;
+  circuitBreakersJson(): unknown;
+  /** By an operator: holds it, or releases it (null). False: none is called so. */
+  forceBreaker(name: string, to: 'open' | 'closed' | null): boolean;
   listenersText(): string;
   listenersJson(): unknown;
   configDump(query: {
@@ -92,6 +95,17 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
     },
   ],
   [
+    '/circuit_breakers',
+    {
+      method: 'GET',
+      help: 'circuit breakers: state, since when, why, and figures',
+      handle: (context) => json(context.circuitBreakersJson()),
+    },
+  ],
+  ['/circuit_breakers/open', holdBreaker('open', 'holds a circuit breaker open: its requests are refused (?name=)')],
+  ['/circuit_breakers/close', holdBreaker('closed', 'holds a circuit breaker closed: requests pass (?name=)')],
+  ['/circuit_breakers/release', holdBreaker(null, 'lets a circuit breaker go on by itself (?name=)')],
+  [
     '/listeners',
     {
       method: 'GET',
@@ -141,6 +155,22 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
 
 function wantsJson(query: URLSearchParams): boolean {
   return query.get('format') === 'json';
+}
+
+function holdBreaker(to: 'open' | 'closed' | null, help: string): Endpoint {
+  return {
+    method: 'POST',
+    help,
+    handle: (context, query) => {
+      const name = query.get('name') ?? '';
+      if (context.forceBreaker(name, to)) return text('OK\n');
+      const named = name === '' ? 'name: is missing' : `name: there is no circuit breaker ${JSON.stringify(name)}`;
+      return text(
+        `${named}; GET /circuit_breakers lists them (# is written %23 in a query)\n`,
+        name === '' ? 400 : 404,
+      );
+    },
+  };
 }
 
 class BadQuery extends Error {}

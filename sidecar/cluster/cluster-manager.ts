@@ -2,6 +2,7 @@
  * All running clusters by name. Takes over configurations: clusters whose configuration object is the same go on untouched; changed and removed ones
  * finish what they carry. A changed cluster with health checks takes over once each of its hosts was checked (Envoy's warming); until then the one before serves. Not a balancer and not a pool; see running-cluster.ts.
  */
+import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import type { Configuration, ConfigurationSink } from '../config/configuration.ts';
@@ -28,6 +29,8 @@ export interface ClusterManagerInit {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug), and clusters whose upstreams prove nothing (warn). */
   readonly log?: Log | null;
+  /** Where circuit breakers live; default: clusters have none. */
+  readonly breakers?: BreakerRegistry;
   /** A connection to a host of that cluster could not be made. */
   readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
 }

@@ -1,4 +1,5 @@
 /** What Envoy's `/clusters` shows of a running cluster: as a value, as its text, and as its JSON. Made only when asked. */
+import { type BreakerStatus, breakerJson, breakerLine } from '../circuit-breaker/breaker-status.ts';
 import {
   activeCheckTimedOut,
   degradedActiveCheck,
@@ -61,6 +62,8 @@ export interface ClusterStatus {
     readonly retries: number;
   };
   readonly edsServiceName: string;
+  /** Null: it has none. */
+  readonly breaker: BreakerStatus | null;
   readonly hosts: readonly HostStatus[];
 }
 
@@ -78,6 +81,7 @@ export function clusterStatus(cluster: RunningCluster, addedViaApi: boolean): Cl
       retries: bulkhead.retries.taken,
     },
     edsServiceName: config.discovery.kind === 'eds' ? config.discovery.serviceName : '',
+    breaker: cluster.breaker === null ? null : cluster.breaker.status(),
     hosts: [...cluster.hosts.byAddress.values()].map(hostStatus),
   };
 }
@@ -129,6 +133,7 @@ export function clustersText(statuses: readonly ClusterStatus[]): string {
     text += `${name}::default_priority::max_retries::${status.maxRetries}\n`;
     text += `${name}::added_via_api::${status.addedViaApi}\n`;
     if (status.edsServiceName !== '') text += `${name}::eds_service_name::${status.edsServiceName}\n`;
+    if (status.breaker !== null) text += `${name}::outrigger_circuit_breaker::${breakerLine(status.breaker)}\n`;
     for (const host of status.hosts) {
       for (const [key, value] of hostLines(host)) text += `${name}::${host.address}::${key}::${value}\n`;
     }
@@ -187,6 +192,7 @@ export function clustersJson(statuses: readonly ClusterStatus[]): unknown {
           },
         ],
       },
+      ...(status.breaker === null ? {} : { outrigger_circuit_breaker: breakerJson(status.breaker) }),
       host_statuses: status.hosts.map(hostJson),
     })),
   };

@@ -2,6 +2,7 @@
  * A cluster as requests of routes with priority HIGH see it: the same hosts, balancer and counters, but limits, connections and retries of their own, so that what is
  * important is not held up by what is not (Envoy's `thresholds[HIGH]`).
  */
+import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Bulkhead } from './bulkhead.ts';
@@ -20,11 +21,13 @@ import type {
 
 export class HighPriority implements Cluster {
   readonly config: ClusterConfig;
+  readonly breaker: RunningBreaker | null;
   readonly places: Bulkhead;
   readonly #cluster: RunningCluster;
 
   constructor(cluster: RunningCluster, places: Bulkhead) {
     this.config = cluster.config;
+    this.breaker = cluster.breaker;
     this.places = places;
     this.#cluster = cluster;
   }

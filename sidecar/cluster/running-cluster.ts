@@ -1,5 +1,7 @@
 /** A running cluster: hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do, and then until its last stream ends. */
 import type { Socket } from 'node:net';
+import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
+import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
@@ -60,6 +62,8 @@ export interface ClusterContext {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug). */
   readonly log?: Log | null;
+  /** Where circuit breakers live; absent: clusters have none. */
+  readonly breakers?: BreakerRegistry;
   /** A connection to a host of that cluster could not be made. */
   readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
 }
@@ -69,6 +73,7 @@ const chooseAgain = 3;
 
 export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner {
   readonly config: ClusterConfig;
+  readonly breaker: RunningBreaker | null;
   readonly hosts: HostSet;
   readonly stats: ClusterStats;
   readonly bulkhead: Bulkhead;
@@ -98,6 +103,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   /** `onUnused` is called once it drains and holds nothing any more. */
   constructor(config: ClusterConfig, context: ClusterContext, onUnused: (cluster: RunningCluster) => void) {
     this.config = config;
+    this.breaker = context.breakers?.forCluster(config) ?? null;
     this.wheel = context.wheel;
     this.#context = context;
     this.#clock = context.clock;

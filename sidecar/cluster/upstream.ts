@@ -2,6 +2,7 @@
  * How the router asks for an upstream stream, and what it hears: the seam between router and cluster manager.
  * The router never sees pools, hosts' connections or load balancers.
  */
+import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
@@ -72,6 +73,8 @@ export type FallbackAnswer = 'service' | 'stale' | 'answer';
 /** A cluster that runs: hosts, balancer, pools, limits, statistics. */
 export interface Cluster {
   readonly config: ClusterConfig;
+  /** Asked and told by each attempt. Absent or null: there is none. */
+  readonly breaker?: RunningBreaker | null;
   /** The same cluster for requests of routes with priority HIGH: limits, connections and retries of their own (Envoy). Optional for fakes, which have one priority. */
   highPriority?(): Cluster;
   /**

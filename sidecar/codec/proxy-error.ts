@@ -27,6 +27,7 @@ export type ResponseFlag =
   | 'SI' // stream idle timeout
   | 'IH' // invalid header
   | 'OM' // overload manager
+  | 'CB' // a circuit breaker is open (ours)
   | 'DI' // delayed on purpose
   | 'FI' // failed on purpose
   | 'RL' // rate limited
@@ -50,6 +51,8 @@ export interface ReplyExtras {
   readonly fields?: HeaderFields;
   /** Instead of the reply's own body. */
   readonly body?: Buffer;
+  /** Beside the rest of the reply's JSON. */
+  readonly facts?: Readonly<Record<string, string>>;
   /** For gRPC callers, instead of the one that flag and status say. */
   readonly grpcStatus?: number;
 }

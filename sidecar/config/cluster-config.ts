@@ -1,4 +1,5 @@
 /** Our frozen forms of Envoy's Cluster and ClusterLoadAssignment. */
+import type { CircuitBreakerConfig } from './circuit-breaker-config.ts';
 import type { HealthCheckConfig } from './health-check-config.ts';
 import type { Http2Options, SocketAddress } from './listener-config.ts';
 import type { OutlierDetectionConfig } from './outlier-config.ts';
@@ -54,6 +55,8 @@ export interface ClusterConfig {
   readonly ignoreNewHostsUntilChecked?: boolean;
   /** `ignore_health_on_host_removal`: a host that is gone from the assignment goes at once. Default: one that passes its health checks stays until it fails one (Envoy). */
   readonly ignoreHealthOnRemoval?: boolean;
+  /** Our own extension; absent or null: there is none. Not `circuit_breakers`, which are `limits`. */
+  readonly circuitBreaker?: CircuitBreakerConfig | null;
   /** `upstream_connection_options.tcp_keepalive`; absent or null: off. */
   readonly tcpKeepAlive?: TcpKeepAliveConfig | null;
   /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */

@@ -1,4 +1,5 @@
 /** Our frozen form of Envoy's RouteConfiguration. Compiled into matchers by sidecar/router/route-table.ts. */
+import type { CircuitBreakerConfig } from './circuit-breaker-config.ts';
 import type { RouteGateConfigs } from './gate-config.ts';
 import type { RouteRateLimitsConfig } from './rate-limit-config.ts';
 import type { FallbackConfig, HedgingConfig } from './route-resilience-config.ts';
@@ -30,6 +31,8 @@ export interface RouteConfig {
   readonly action: RouteActionConfig;
   /** `typed_per_filter_config` of the route, its virtual host and the table, the most specific for each filter; null: none. */
   readonly gates: RouteGateConfigs | null;
+  /** Our own extension in `typed_per_filter_config`; absent or null: there is none. */
+  readonly circuitBreaker?: CircuitBreakerConfig | null;
   /** How its requests are described to limits; null: not at all. */
   readonly rateLimits: RouteRateLimitsConfig | null;
   readonly requestHeaders: HeaderMutations;

@@ -100,7 +100,7 @@ export class HttpConnectionManager {
       direction === 'inbound'
         ? { mutual_tls: counter('mutual_tls'), tls: counter('tls'), plaintext: counter('plaintext') }
         : null;
-    this.#inlineTable = config.routes.kind === 'inline' ? new RouteTable(config.routes.table) : null;
+    this.#inlineTable = config.routes.kind === 'inline' ? new RouteTable(config.routes.table, context.breakers) : null;
   }
 
   get activeConnections(): number {

@@ -1,4 +1,5 @@
 /** What every HTTP connection manager of a sidecar shares. Wired once in sidecar/server.ts; no module-level state anywhere. */
+import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { ClusterLookup } from '../cluster/upstream.ts';
 import type { RouteMemory } from '../router/route-memory.ts';
 import type { RouteTable } from '../router/route-table.ts';
@@ -17,6 +18,8 @@ export interface RouteTableLookup {
 export interface HttpContext {
   readonly clusters: ClusterLookup;
   readonly routeTables: RouteTableLookup;
+  /** Where circuit breakers of routes live; absent: routes have none. */
+  readonly breakers?: BreakerRegistry;
   readonly stats: StatStore;
   readonly clock: Clock;
   readonly wheel: TimerWheel;

@@ -172,6 +172,7 @@ function jsonBody(error: ProxyError, context: ReplyContext): string {
     details: error.details,
     service: service === '' ? undefined : service,
     rule: rule === '' ? undefined : rule,
+    ...error.reply?.facts,
     request_id: requestId === '' ? undefined : requestId,
   })}\n`;
 }

@@ -155,7 +155,11 @@ export class Attempts {
     attempt.isHedge = isHedge;
     this.newest = attempt;
     if (this.#hedges !== null && this.#owner.requestEnded) this.#armHedge(attempt, this.#hedges, nowMs);
-    attempt.start(this.#later === null ? nothingTried : this.#later.whatWasTried, stream.version);
+    attempt.start(
+      this.#later === null ? nothingTried : this.#later.whatWasTried,
+      stream.version,
+      this.#owner.requestEnded,
+    );
   }
 
   #again(nowMs: number, isHedge = false): void {

@@ -1,4 +1,5 @@
 /** One route, compiled: what it matches, and what it does with a request. */
+import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ForwardActionConfig, RouteConfig } from '../config/route-config.ts';
 import { AttemptRules } from './attempt-rules.ts';
@@ -18,6 +19,8 @@ export class RouteEntry {
   readonly rules: AttemptRules | null;
   readonly hedging: HedgingRule | null;
   readonly fallback: FallbackRule | null;
+  /** Null: it has none. */
+  readonly breaker: RunningBreaker | null;
   readonly targets: readonly WeightedTarget[];
   readonly requestHeaders: readonly HeaderMutation[];
   readonly responseHeaders: readonly HeaderMutation[];
@@ -26,8 +29,14 @@ export class RouteEntry {
   readonly #totalWeight: number;
 
   /** `outer…`: mutations of the virtual host and the table, applied after the route's own (Envoy's default order: most specific first). */
-  constructor(config: RouteConfig, outerRequest: readonly HeaderMutation[], outerResponse: readonly HeaderMutation[]) {
+  constructor(
+    config: RouteConfig,
+    outerRequest: readonly HeaderMutation[],
+    outerResponse: readonly HeaderMutation[],
+    breaker: RunningBreaker | null = null,
+  ) {
     this.config = config;
+    this.breaker = breaker;
     this.name = config.name;
     this.forward = config.action.kind === 'forward' ? config.action : null;
     this.rules = this.forward === null ? null : AttemptRules.compile(this.forward);

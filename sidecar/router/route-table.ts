@@ -2,6 +2,7 @@
  * A route configuration, compiled: which virtual host answers to a host name, and which of its routes takes a request. Envoy's precedence: exact domain, then the longest
  * suffix wildcard, then the longest prefix wildcard, then `*`; the first route that matches.
  */
+import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import type { RouteTableConfig, VirtualHostConfig } from '../config/route-config.ts';
 import { HeaderMutation } from './header-mutation.ts';
@@ -16,7 +17,7 @@ export class VirtualHost {
   readonly #routes: readonly RouteEntry[];
   readonly #index: RouteIndex | null;
 
-  constructor(config: VirtualHostConfig, table: RouteTableConfig) {
+  constructor(config: VirtualHostConfig, table: RouteTableConfig, breakers: BreakerRegistry | null) {
     this.name = config.name;
     const request = compact(
       HeaderMutation.compile(config.requestHeaders),
@@ -26,7 +27,9 @@ export class VirtualHost {
       HeaderMutation.compile(config.responseHeaders),
       HeaderMutation.compile(table.responseHeaders),
     );
-    this.#routes = config.routes.map((route) => new RouteEntry(route, request, response));
+    this.#routes = config.routes.map(
+      (route) => new RouteEntry(route, request, response, breakers?.forRoute(config.name, route) ?? null),
+    );
     this.#index = config.routes.length >= indexFrom ? new RouteIndex(this.#routes) : null;
   }
 
@@ -55,11 +58,12 @@ export class RouteTable {
   #lastAuthority: string | null = null;
   #lastHost: VirtualHost | null = null;
 
-  constructor(config: RouteTableConfig) {
+  /** `breakers`: where circuit breakers of routes live; null: routes have none. */
+  constructor(config: RouteTableConfig, breakers: BreakerRegistry | null = null) {
     this.config = config;
     this.#ignorePort = config.ignorePortInHost;
     for (const virtualHostConfig of config.virtualHosts) {
-      const virtualHost = new VirtualHost(virtualHostConfig, config);
+      const virtualHost = new VirtualHost(virtualHostConfig, config, breakers);
       for (const domain of virtualHostConfig.domains) this.#addDomain(domain.toLowerCase(), virtualHost);
     }
   }

@@ -6,6 +6,7 @@
  *                           ▲            │ failed, took too long        │ asks for a retry
  *                           └── again ◀──┴── another is waited for ◀────┴──▶ fail: fallback, local reply or reset
  */
+import type { BreakerCall } from '../circuit-breaker/circuit-breaker.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
@@ -36,7 +37,7 @@ const stateResponding = 1;
 const stateTunnel = 2;
 const stateOver = 3;
 
-export class Router implements StreamFilter, AttemptsOwner {
+export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
   readonly #stream: FilteredStream;
   readonly #route: RouteEntry;
   readonly #action: ForwardActionConfig;
@@ -57,6 +58,9 @@ export class Router implements StreamFilter, AttemptsOwner {
   /** The caller's request is not read, because the upstream is slow. */
   #upstreamPaused = false;
   responseBlocked = false;
+  /** Written by the route's circuit breaker, for which the whole request is one call. */
+  breakerPermit = 0;
+  breakerSentMs = 0;
 
   /** `route` is a forwarding one. */
   constructor(stream: FilteredStream, route: RouteEntry, context: RouterContext) {
@@ -79,6 +83,7 @@ export class Router implements StreamFilter, AttemptsOwner {
       stream.chosenTarget ?? (targets.length === 1 ? targets[0]! : route.chooseTarget(this.#context.random()));
     stream.target = target;
     changeRequest(head, route, target);
+    const refused = route.breaker !== null && !route.breaker.enter(this, nowMs);
     const attempts = this.#attempts;
     attempts.deadlines.tell(head.fields, nowMs);
     attempts.prepare(head, target);
@@ -86,7 +91,8 @@ export class Router implements StreamFilter, AttemptsOwner {
     const { fallback } = route;
     if (fallback !== null) this.#fallback = new RequestFallback(fallback, this.#context.memory, route.name, head);
     if (endStream) this.#onRequestEnd(nowMs);
-    attempts.begin(nowMs);
+    if (refused) stream.fail(route.breaker!.refusal(nowMs));
+    else attempts.begin(nowMs);
     // Once, with what the attempt has set too. Nothing happens when the stream is over already.
     stream.limits.arm(nowMs);
   }
@@ -127,10 +133,13 @@ export class Router implements StreamFilter, AttemptsOwner {
   #onRequestEnd(endMs: number): void {
     this.requestEnded = true;
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
-    const { deadlines } = this.#attempts;
+    this.#route.breaker?.sent(this, this.#requestEndedMs);
+    const attempts = this.#attempts;
+    attempts.newest?.onRequestEnd(this.#requestEndedMs);
+    const { deadlines } = attempts;
     if (deadlines.runs || this.#state === stateTunnel) return;
     deadlines.run(this.#requestEndedMs);
-    this.#attempts.onRequestEnd(this.#requestEndedMs);
+    attempts.onRequestEnd(this.#requestEndedMs);
     // With the head, everything is armed at once.
     if (endMs < 0 && deadlines.timeoutMs > 0) this.#stream.limits.arm(this.#requestEndedMs);
   }
@@ -190,6 +199,7 @@ export class Router implements StreamFilter, AttemptsOwner {
     if ((attempts.hedges || this.#fallback !== null) && this.#passesOver(attempt, head, endStream)) return;
     const stream = this.#stream;
     attempts.settle(attempt, !asks && !attempt.hedged);
+    this.#route.breaker?.onHead(this, head, endStream);
     this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
@@ -237,6 +247,10 @@ export class Router implements StreamFilter, AttemptsOwner {
     const instead = this.#chooseInstead(fallback, now);
     if (instead === null) return false;
     attempts.discard(attempt, endStream, 'answer', now);
+    // For the route's breaker this is how the request went, whatever the caller gets.
+    const { breaker } = this.#route;
+    breaker?.onHead(this, head, endStream);
+    breaker?.onOver(this);
     this.#take(instead, fallback, null, `via_upstream{${head.status}}`, now);
     return true;
   }
@@ -254,6 +268,7 @@ export class Router implements StreamFilter, AttemptsOwner {
       return fallback.serviceTried && first !== null ? fallbackFailed(first, error, rule.service!.name) : error;
     }
     fallback.first ??= error;
+    this.#route.breaker?.onFailed(this, error);
     this.#take(instead, fallback, error, error.details, nowMs);
     return null;
   }
@@ -292,6 +307,7 @@ export class Router implements StreamFilter, AttemptsOwner {
   }
 
   onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void {
+    this.#route.breaker?.onTrailers(this, trailers);
     this.#over(attempt, this.#context.clock.nowMs());
     this.#stream.sendResponseTrailers(trailers);
   }
@@ -373,6 +389,9 @@ export class Router implements StreamFilter, AttemptsOwner {
   }
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
+    // An answer that is whole said how it went, or is good.
+    if (this.#state === stateOver) this.#route.breaker?.onOver(this);
+    else this.#route.breaker?.onFailed(this, error);
     this.#state = stateOver;
     this.#body?.drop();
     this.#attempts.giveUp(error, nowMs);

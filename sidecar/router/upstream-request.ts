@@ -2,6 +2,8 @@
  * One attempt to have a request answered by a cluster: waits for a stream, hears the response, and tells the cluster once how it ended. Knows nothing of retries, bodies
  * or routes; its owner decides what an outcome means.
  */
+import type { BreakerCall } from '../circuit-breaker/circuit-breaker.ts';
+import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type {
   Cluster,
   CountedAs,
@@ -40,8 +42,12 @@ function timedOut(error: ProxyError): boolean {
   return error.flag === 'UT' || error.flag === 'UMSDR' || error.flag === 'SI';
 }
 
-export class UpstreamRequest implements StreamRequest, TriedAttempt {
+export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall {
   readonly cluster: Cluster;
+  /** The cluster's; null: it has none. */
+  readonly #breaker: RunningBreaker | null;
+  breakerPermit = 0;
+  breakerSentMs = 0;
   readonly #owner: UpstreamRequestOwner;
   readonly #startMs: number;
   #pending: PendingStream | null = null;
@@ -64,14 +70,28 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
 
   constructor(cluster: Cluster, owner: UpstreamRequestOwner, startMs: number) {
     this.cluster = cluster;
+    this.#breaker = cluster.breaker ?? null;
     this.#owner = owner;
     this.#startMs = startMs;
   }
 
-  start(context: LoadBalancerContext, downstreamVersion: HttpVersion): void {
+  start(context: LoadBalancerContext, downstreamVersion: HttpVersion, requestEnded: boolean): void {
+    const breaker = this.#breaker;
+    if (breaker !== null) {
+      if (!breaker.enter(this, this.#startMs)) {
+        this.onStreamFailed(breaker.refusal(this.#startMs), null);
+        return;
+      }
+      if (requestEnded) breaker.sent(this, this.#startMs);
+    }
     const pending = this.cluster.requestStream(this, context, downstreamVersion);
     if (this.stream === null && !this.done) this.#pending = pending;
     else if (this.done && this.stream === null) pending?.cancel();
+  }
+
+  /** The whole request is there: from now on its answer is waited for. */
+  onRequestEnd(nowMs: number): void {
+    this.#breaker?.sent(this, nowMs);
   }
 
   /** The host that it was, or is to be, sent to; null: none was chosen. */
@@ -100,6 +120,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   cancel(error: ProxyError, nowMs: number): void {
     if (this.done) return;
     this.#end();
+    this.#breaker?.onFailed(this, error);
     this.#pending?.cancel();
     this.#pending = null;
     if (this.stream === null) return;
@@ -114,6 +135,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   timeOut(error: ProxyError, nowMs: number, kind: TryLimit, retried: boolean): void {
     if (this.done) return;
     this.#end();
+    this.#breaker?.onFailed(this, error);
     this.#pending?.cancel();
     this.#pending = null;
     this.cluster.onTimeout?.(this.host, kind, this.status !== 0);
@@ -137,6 +159,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   discard(error: ProxyError, nowMs: number, answerEnded: boolean, requestEnded: boolean, counted: CountedAs): void {
     if (this.done) return;
     this.#end();
+    this.#breaker?.onOver(this);
     if (!answerEnded || !requestEnded) {
       this.stream!.reset(error);
       this.cluster.onLocalReset?.();
@@ -148,6 +171,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   lose(error: ProxyError, nowMs: number): void {
     if (this.done) return;
     this.#end();
+    this.#breaker?.onOver(this);
     this.#pending?.cancel();
     this.#pending = null;
     if (this.stream === null) return;
@@ -160,6 +184,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   finish(nowMs: number, requestEnded: boolean, cutShort: ProxyError): void {
     if (this.done) return;
     this.#end();
+    this.#breaker?.onOver(this);
     if (!requestEnded) this.stream!.reset(cutShort);
     this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
   }
@@ -182,6 +207,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
     this.done = true;
     this.#pending = null;
     this.host = host;
+    this.#breaker?.onFailed(this, error);
     this.#owner.onUpstreamFailed(this, error);
   }
 
@@ -192,6 +218,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.done) return;
     this.status = head.status;
+    this.#breaker?.onHead(this, head, endStream);
     this.cluster.onResponseHead?.(this.host!, head, endStream, this.#startMs);
     this.#owner.onUpstreamHead(this, head, endStream);
   }
@@ -201,12 +228,15 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt {
   }
 
   onTrailers(trailers: HeaderFields): void {
-    if (!this.done) this.#owner.onUpstreamTrailers(this, trailers);
+    if (this.done) return;
+    this.#breaker?.onTrailers(this, trailers);
+    this.#owner.onUpstreamTrailers(this, trailers);
   }
 
   onReset(error: ProxyError): void {
     if (this.done) return;
     this.done = true;
+    this.#breaker?.onFailed(this, error, this.reused);
     // A status that was passed on is not what came of it: 0 says that the response was cut.
     this.cluster.onResponse(this.host!, 0, 0);
     this.#owner.onUpstreamFailed(this, error);

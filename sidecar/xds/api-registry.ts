@@ -45,6 +45,7 @@ import {
 import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transport_sockets/tls/v3/tls_spiffe_validator_config_pb.js';
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.js';
+import { CircuitBreakerSchema } from './api/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { FallbackSchema } from './api/outrigger/resilience/v1/fallback_pb.js';
 import { HedgingSchema } from './api/outrigger/resilience/v1/hedging_pb.js';
 import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
@@ -65,6 +66,7 @@ export const apiRegistry = createRegistry(
   FallbackSchema,
   HedgingSchema,
   SheddingPrioritySchema,
+  CircuitBreakerSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

@@ -18,6 +18,7 @@ import type { LbEndpoint, LocalityLbEndpoints } from './api/envoy/config/endpoin
 import type { ClusterLoadAssignment } from './api/envoy/config/endpoint/v3/endpoint_pb.js';
 import type { HttpProtocolOptions } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { apiRegistry } from './api-registry.ts';
+import { circuitBreaker, circuitBreakerKey } from './decode-circuit-breaker.ts';
 import { adsOnly } from './decode-config-source.ts';
 import { endpointCheck, healthCheck } from './decode-health-check.ts';
 import { loadBalancing } from './decode-load-balancing.ts';
@@ -96,6 +97,11 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       faults,
     ),
     closeConnectionsOnHealthFailure: message.closeConnectionsOnHostHealthFailure,
+    circuitBreaker: circuitBreaker(
+      message.typedExtensionProtocolOptions,
+      at(path, 'typed_extension_protocol_options'),
+      faults,
+    ),
   });
 }
 
@@ -170,6 +176,7 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
 
 function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {
   for (const [key, any] of Object.entries(message.typedExtensionProtocolOptions)) {
+    if (key === circuitBreakerKey) continue;
     if (key !== httpOptionsKey) {
       faults.add(
         `${at(path, 'typed_extension_protocol_options')}["${key}"]`,

@@ -3,6 +3,7 @@ import type { Message } from '@bufbuild/protobuf';
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import type { RouteGateConfig, RouteGateConfigs } from '../config/gate-config.ts';
 import { apiRegistry } from './api-registry.ts';
+import { circuitBreakerKey } from './decode-circuit-breaker.ts';
 import { extAuthzPerRoute } from './decode-ext-authz.ts';
 import { faultPerRoute } from './decode-fault.ts';
 import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
@@ -38,7 +39,8 @@ export function routeGates(
   path: string,
   faults: Faults,
 ): RouteGateConfigs | null {
-  const entries = Object.entries(perFilter);
+  // No filter's: read with the route.
+  const entries = Object.entries(perFilter).filter(([key]) => key !== circuitBreakerKey);
   if (entries.length === 0) return outer;
   const gates = new Map<string, RouteGateConfig>(outer);
   for (const [filter, any] of entries) {

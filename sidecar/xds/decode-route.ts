@@ -25,6 +25,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
+import { circuitBreaker, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
 import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
@@ -39,6 +40,7 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
   const perFilterPath = at(path, 'typed_per_filter_config');
   const gates = routeGates(message.typedPerFilterConfig, null, perFilterPath, faults);
   const extensions = routerExtensions(message.typedPerFilterConfig, noRouterExtensions, perFilterPath, faults);
+  noBreakerHere(message.typedPerFilterConfig, perFilterPath, faults);
   const virtualHosts = message.virtualHosts.map((host, i) => {
     const here = at(at(path, 'virtual_hosts'), i);
     if (names.has(host.name))
@@ -90,6 +92,7 @@ function virtualHost(
       faults.add(here, `${JSON.stringify(domain)} is not a domain; a * may stand at one end`);
     }
   }
+  noBreakerHere(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults);
   const outer: VirtualHostDefaults = {
     gates: routeGates(message.typedPerFilterConfig, table.gates, at(path, 'typed_per_filter_config'), faults),
     extensions: routerExtensions(
@@ -105,10 +108,12 @@ function virtualHost(
     attemptCountInResponse: message.includeAttemptCountInResponse,
     rateLimits: rateLimits(message.rateLimits, at(path, 'rate_limits'), faults),
   };
+  const routes = message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults));
+  sharedBreakers(routes, at(path, 'routes'), faults);
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),
-    routes: message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults)),
+    routes,
     ...headerMutations(message, path, faults),
   };
 }
@@ -119,6 +124,7 @@ function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, f
     match: routeMatch(message.match, at(path, 'match'), faults),
     action: action(message, path, outer, faults),
     gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
+    circuitBreaker: circuitBreaker(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults),
     rateLimits: routeRateLimits(message, outer.rateLimits, path, faults),
     ...headerMutations(message, path, faults),
   };

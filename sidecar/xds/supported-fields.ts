@@ -475,6 +475,22 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     buffer: 'default 25 %',
   },
   'outrigger.resilience.v1.SheddingPriority': { priority: 'of routes, for the adaptive concurrency filter; ours' },
+  'outrigger.resilience.v1.CircuitBreaker': {
+    rule: 'what answers name; ours, of clusters and routes',
+    window: 'default 10 s; 100 ms to 1 h',
+    minimum_calls: 'default 20; 1 to 1,000,000',
+    failure_percent: 'default 50; 0: off',
+    consecutive_failures: 'default 0: off',
+    slow_calls: '',
+    open_time: 'default 5 s; 10 ms to 24 h',
+    max_open_time: 'default 60 s, or open_time; at most 24 h',
+    jitter_percent: 'default 20; at most 100',
+    probes: 'default 3; 1 to 1000',
+    successes_to_close: 'default 3; 1 to 1000',
+    failure_statuses: 'default 502, 503, 504; 400 to 599',
+    failure_grpc_statuses: 'default 4, 14; 1 to 16',
+  },
+  'outrigger.resilience.v1.CircuitBreaker.SlowCalls': { longer_than: '1 ms to 1 h', percent: 'default 50; 1 to 100' },
   'outrigger.resilience.v1.Hedging': {
     policy: 'of routes, under the name outrigger.hedging; ours',
     delay: 'above 0, at most 24 h',
@@ -741,7 +757,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     round_robin_lb_config: '',
     close_connections_on_host_health_failure:
       'of HTTP connections too, with their requests; Envoy cuts only those of its TCP proxy',
-    typed_extension_protocol_options: 'envoy.extensions.upstreams.http.v3.HttpProtocolOptions',
+    typed_extension_protocol_options:
+      'envoy.extensions.upstreams.http.v3.HttpProtocolOptions; outrigger.circuit_breaker (ours)',
     http2_protocol_options: 'the old way to say HTTP/2',
     dns_lookup_family: 'ignored: addresses are numeric',
     metadata: 'ignored: nothing reads it',

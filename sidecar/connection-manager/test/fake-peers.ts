@@ -2,6 +2,7 @@
  * Both neighbours of a stream, in memory: the caller's stream, and a cluster with the streams it hands out. They keep the codecs' promises (no event from inside a sender
  * call, none after the end) and check what they are told.
  */
+import type { RunningBreaker } from '../../circuit-breaker/running-breaker.ts';
 import type {
   Cluster,
   CountedAs,
@@ -112,6 +113,7 @@ interface Waiting {
 
 export class FakeCluster implements Cluster {
   config = {} as ClusterConfig;
+  breaker: RunningBreaker | null = null;
   readonly waiting: Waiting[] = [];
   readonly streams: FakeClientStream[] = [];
   readonly contexts: LoadBalancerContext[] = [];

@@ -1,4 +1,5 @@
 /** An ActiveStream between fake peers, under a real connection manager, on manual time. */
+import { BreakerRegistry } from '../../circuit-breaker/breaker-registry.ts';
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { type HttpVersion, RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
@@ -35,6 +36,7 @@ export class StreamRig implements StreamConnection {
   /** Of the sidecar's own log. */
   readonly logLines: string[] = [];
   downstream = new FakeServerStream();
+  readonly breakers: BreakerRegistry;
   readonly context: HttpContext;
   readonly manager: HttpConnectionManager;
   readonly info = connectionInfo;
@@ -51,14 +53,17 @@ export class StreamRig implements StreamConnection {
       gates?: readonly RequestGate[];
     } = {},
   ) {
+    const log = new Log(this.time, 'info', false, (line) => this.logLines.push(line));
+    this.breakers = new BreakerRegistry({ stats: this.stats, clock: this.time, random: () => this.random, log });
     this.context = {
+      breakers: this.breakers,
       clusters: { cluster: (name) => (name === 'missing' ? undefined : (this.others.get(name) ?? this.cluster)) },
       routeTables: { routeTable: () => undefined },
       stats: this.stats,
       clock: this.time,
       wheel: this.time.wheel,
       random: () => this.random,
-      log: new Log(this.time, 'info', false, (line) => this.logLines.push(line)),
+      log,
       localService: 'shop/storefront',
       accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
     };

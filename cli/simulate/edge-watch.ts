@@ -93,7 +93,8 @@ export class EdgeWatch {
       const { stats, config } = cluster;
       retriesRefused += stats.retryOverflow.value;
       overflows += stats.pendingOverflow.value;
-      ejections += sidecar.stats.counters.get(`cluster.${config.statName}.outlier_detection.ejections_enforced_total`)?.value ?? 0;
+      ejections +=
+        sidecar.stats.counters.get(`cluster.${config.statName}.outlier_detection.ejections_enforced_total`)?.value ?? 0;
     }
     return { retriesRefused, overflows, ejections };
   }

@@ -6,7 +6,9 @@ export interface FailureSpec {
   /** Infinity: to the end. */
   readonly forMs: number;
   /** How many endpoints, or a share of them; chosen at random, once. */
-  readonly endpoints: { readonly kind: 'count'; readonly count: number } | { readonly kind: 'share'; readonly share: number };
+  readonly endpoints:
+    | { readonly kind: 'count'; readonly count: number }
+    | { readonly kind: 'share'; readonly share: number };
   /** Share of requests that are answered with `status`. */
   readonly failShare: number;
   readonly status: number;

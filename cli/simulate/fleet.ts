@@ -42,7 +42,10 @@ export class Fleet {
     for (const [at, spec] of simulation.services.entries()) this.#addService(spec, at);
     for (const { spec, endpoints } of this.#services)
       for (const failure of spec.failures) this.#plan(failure, spec, endpoints);
+    // Tables begin with who calls from outside.
+    const inside = this.#edges.splice(0);
     this.#startLoads();
+    this.#edges.push(...inside);
   }
 
   /** The code of what stands before instances has to be loaded: hence the promise. */
@@ -110,7 +113,9 @@ export class Fleet {
     );
     const records = new Map(requests.map(({ service }) => [service, new CallRecord(caller, service)]));
     const callings = requests.map((request): Calling => ({ request, record: records.get(request.service)! }));
-    const sidecars = Array.from({ length: count }, (_, at) => this.#sidecar(caller, at, count, configuration, callings));
+    const sidecars = Array.from({ length: count }, (_, at) =>
+      this.#sidecar(caller, at, count, configuration, callings),
+    );
     for (const [service, record] of records)
       this.#edges.push(new EdgeWatch(record, sidecars, configuration.clustersOf.get(service)!));
     return sidecars;

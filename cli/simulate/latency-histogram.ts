@@ -29,7 +29,7 @@ export class LatencyHistogram {
   /** `share` of the latencies are this long at most; 0: there are none. */
   percentileMs(share: number): number {
     if (this.#total === 0) return 0;
-    const wanted = Math.ceil(share * this.#total);
+    const wanted = Math.max(1, Math.ceil(share * this.#total));
     let seen = 0;
     for (let at = 0; at < buckets; at++) {
       seen += this.#counts[at]!;

@@ -13,6 +13,7 @@ import type { Configuration, Configured } from '../../sidecar/config/configurati
 import type { HttpConnectionManagerConfig, ListenerConfig } from '../../sidecar/config/listener-config.ts';
 import type { RouteTableConfig } from '../../sidecar/config/route-config.ts';
 import { RouteTable } from '../../sidecar/router/route-table.ts';
+import { clusterNames } from '../../sidecar/xds/ads/configuration-references.ts';
 import {
   clusterType,
   endpointsType,
@@ -20,9 +21,8 @@ import {
   type ResourceType,
   routesType,
 } from '../../sidecar/xds/ads/resource-type.ts';
-import { clusterNames } from '../../sidecar/xds/ads/configuration-references.ts';
 import { endpointAddress } from './endpoint-address.ts';
-import { instancePort, type ServiceSpec, servicePort, type Simulation } from './simulation.ts';
+import { instancePort, type ServiceSpec, type Simulation, servicePort } from './simulation.ts';
 
 /** Of one side of a sidecar. */
 export interface SideConfiguration {

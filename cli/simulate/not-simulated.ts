@@ -22,7 +22,9 @@ const untried: ReadonlyArray<readonly string[]> = [
 export function notSimulated(resource: Resource, document: unknown): readonly SchemaFault[] {
   switch (resource.kind) {
     case 'Service':
-      return [{ path: ['kind'], message: 'Service is not taken here: spec.services of the Simulation describes the fleet' }];
+      return [
+        { path: ['kind'], message: 'Service is not taken here: spec.services of the Simulation describes the fleet' },
+      ];
     case 'PeerAuthentication':
     case 'AuthorizationPolicy':
     case 'RequestAuthentication':
@@ -51,7 +53,12 @@ export function notSimulated(resource: Resource, document: unknown): readonly Sc
             : [{ path: ['spec', 'faults', at, 'match', 'callers'], message: noIdentities }]),
           ...(responseRate === null
             ? []
-            : [{ path: ['spec', 'faults', at, 'responseRateLimit'], message: 'is not simulated: answers have no bodies' }]),
+            : [
+                {
+                  path: ['spec', 'faults', at, 'responseRateLimit'],
+                  message: 'is not simulated: answers have no bodies',
+                },
+              ]),
         ]),
       ];
     case 'RateLimitPolicy':

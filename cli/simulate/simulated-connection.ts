@@ -3,7 +3,12 @@
  * and the codecs, and keeps their promises (no event from inside a call, none after the end).
  */
 import type { Socket } from 'node:net';
-import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseReceiver } from '../../sidecar/codec/codec.ts';
+import type {
+  ClientConnection,
+  ClientConnectionOwner,
+  ClientStream,
+  ResponseReceiver,
+} from '../../sidecar/codec/codec.ts';
 import { HeaderFields } from '../../sidecar/codec/header-fields.ts';
 import { type RequestHead, ResponseHead } from '../../sidecar/codec/message-head.ts';
 import type { ProxyError } from '../../sidecar/codec/proxy-error.ts';
@@ -62,7 +67,8 @@ export function connectTo(
   const place = `${target.host}:${target.port}`;
   const timeOut = (): void =>
     owner.onConnectFailed(noConnection(`${place} did not answer within ${target.timeoutMs} ms`), 'timeout');
-  if (destination === undefined) later(0, () => owner.onConnectFailed(noConnection(`nobody is at ${place}`), 'refused'));
+  if (destination === undefined)
+    later(0, () => owner.onConnectFailed(noConnection(`nobody is at ${place}`), 'refused'));
   else
     later(destination.roundTripMs, () => {
       const { dead, refuses } = destination.endpoint.effects;

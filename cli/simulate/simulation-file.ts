@@ -8,9 +8,9 @@ import { pathText, schemaFaults } from '../../control-plane/config-kind/schema-f
 import type { Fault } from '../../control-plane/source/fault.ts';
 import { fieldOffset } from '../../yaml/field-offset.ts';
 import { documentFaults, documentValue, readDocuments } from '../../yaml/read-documents.ts';
-import { notSimulated } from './not-simulated.ts';
 import type { FailureSpec, LatencyChange } from './failure-effects.ts';
 import type { LatencySpec } from './latency.ts';
+import { notSimulated } from './not-simulated.ts';
 import type { CallSpec, LoadSpec, RequestSpec, ServiceSpec, Simulation, Variant } from './simulation.ts';
 import { type SimulationDocument, simulationSchema } from './simulation-schema.ts';
 
@@ -19,7 +19,11 @@ export type ReadSimulation = { readonly simulation: Simulation } | { readonly fa
 /** A document of the file, as a plain value, and where its fields stand. */
 interface Read {
   readonly value: unknown;
-  readonly at: (path: readonly PropertyKey[]) => { readonly file: string; readonly line: number; readonly column: number };
+  readonly at: (path: readonly PropertyKey[]) => {
+    readonly file: string;
+    readonly line: number;
+    readonly column: number;
+  };
 }
 
 /** `readFile` gives the text of another file, or throws an Error in words. `seed` and `durationMs` count instead of the file's, where they are given. */
@@ -49,7 +53,8 @@ export function readSimulation(
           [...shared, ...fromFiles(parsed.spec.policies ?? [], first, file, readFile, faults)],
           faults,
         );
-  if (parsed === null || faults.length > 0) return { faults: faults.toSorted((a, b) => a.line - b.line || a.column - b.column) };
+  if (parsed === null || faults.length > 0)
+    return { faults: faults.toSorted((a, b) => a.line - b.line || a.column - b.column) };
   return { simulation: simulationOf(parsed, variants, instead) };
 }
 
@@ -62,7 +67,8 @@ function readAll(file: string, text: string, faults: Fault[]): Read[] {
   const read: Read[] = [];
   for (const document of documents) {
     const wrong = documentFaults(document);
-    for (const { offset, message } of wrong) faults.push({ ...place(offset), path: '', message: `is not YAML: ${message}` });
+    for (const { offset, message } of wrong)
+      faults.push({ ...place(offset), path: '', message: `is not YAML: ${message}` });
     if (wrong.length > 0) continue;
     const value = valueOf(document, place, faults);
     if (value !== null && value !== undefined) read.push({ value, at: (path) => place(fieldOffset(document, path)) });

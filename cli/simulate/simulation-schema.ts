@@ -9,9 +9,12 @@ import { mostEndpoints, mostServices } from './endpoint-address.ts';
 const mostEndpointsInAll = 100_000;
 
 const shareError = 'is not a share: write it as 25%';
-const share = z
-  .string({ error: shareError })
-  .regex(/^(?:100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%$/, { error: shareError });
+const share = written(/^(?:100|[0-9]{1,2}(?:\.[0-9]{1,3})?)%$/, shareError);
+
+/** Text of a shape, where a number would be as likely: said in the same words for both. */
+function written(shape: RegExp, error: string) {
+  return z.custom<string>((value) => typeof value === 'string' && shape.test(value), { error });
+}
 
 const time = durationWithin('0s', '24h');
 const short = durationWithin('0ms', '1h');
@@ -19,10 +22,12 @@ const short = durationWithin('0ms', '1h');
 const latency = z.union(
   [
     short,
-    z.strictObject({ p50: durationWithin('1ms', '1h'), p99: durationWithin('1ms', '1h') }).check(({ value, issues }) => {
-      if (durationMs(value.p99) < durationMs(value.p50))
-        issues.push({ code: 'custom', continue: true, input: value, path: ['p99'], message: 'is less than p50' });
-    }),
+    z
+      .strictObject({ p50: durationWithin('1ms', '1h'), p99: durationWithin('1ms', '1h') })
+      .check(({ value, issues }) => {
+        if (durationMs(value.p99) < durationMs(value.p50))
+          issues.push({ code: 'custom', continue: true, input: value, path: ['p99'], message: 'is less than p50' });
+      }),
     z.strictObject({ from: short, to: short }),
     z.strictObject({ mean: short }),
   ],
@@ -70,10 +75,7 @@ const failure = z
       .describe('Chosen at random. Default: all'),
     fail: share.optional().describe('Of the requests'),
     status: wholeWithin(400, 599).optional().describe('Of those. Default: 503'),
-    latency: z
-      .string({ error: latencyChangeError })
-      .regex(/^(?:x[0-9]{1,4}(?:\.[0-9]{1,3})?|\+?(?:[0-9]{1,5}(?:ms|s|m))+)$/, { error: latencyChangeError })
-      .optional(),
+    latency: written(/^(?:x[0-9]{1,4}(?:\.[0-9]{1,3})?|\+?(?:[0-9]{1,5}(?:ms|s|m))+)$/, latencyChangeError).optional(),
     capacity: share.optional().describe('What is left of its concurrency'),
     dead: z.literal(true).optional().describe('Packets are dropped: nothing is answered'),
     refuses: z.literal(true).optional().describe('The process is gone: connections are cut, and refused'),
@@ -94,7 +96,9 @@ const service = z.strictObject({
     .describe('That stand for those of all its endpoints when they call others. Default: one each, ten at most'),
   protocol: z.enum(['http', 'http2']).optional().describe('Default: http'),
   latency: latency.optional().describe('Of its own work. Default: 10ms'),
-  concurrency: wholeWithin(1, 1_000_000).optional().describe('Requests that one endpoint works on at a time. Default: any number'),
+  concurrency: wholeWithin(1, 1_000_000)
+    .optional()
+    .describe('Requests that one endpoint works on at a time. Default: any number'),
   queue: wholeWithin(0, 1_000_000).optional().describe('Requests that wait at one endpoint; then 503. Default: 1000'),
   cancelled: z
     .enum(['finish', 'stop'])
@@ -136,7 +140,12 @@ const load = z
     const add = (path: PropertyKey[], message: string): number =>
       issues.push({ code: 'custom', continue: true, input: value, path, message });
     if ((value.rate === undefined) === (value.clients === undefined))
-      add([], value.rate === undefined ? 'needs rate or clients' : 'has both rate and clients; one of them says how much comes');
+      add(
+        [],
+        value.rate === undefined
+          ? 'needs rate or clients'
+          : 'has both rate and clients; one of them says how much comes',
+      );
     if (value.think !== undefined && value.clients === undefined) add(['think'], 'is for clients');
     if (value.even !== undefined && value.rate === undefined) add(['even'], 'is for rate');
     if (Array.isArray(value.rate))
@@ -149,9 +158,13 @@ const load = z
 
 const spec = z
   .strictObject({
-    seed: wholeWithin(0, 2 ** 31 - 1).optional().describe('Another gives another run. Default: 1'),
+    seed: wholeWithin(0, 2 ** 31 - 1)
+      .optional()
+      .describe('Another gives another run. Default: 1'),
     duration: durationWithin('1s', '24h').optional().describe('Of virtual time. Default: 60s'),
-    interval: durationWithin('100ms', '24h').optional().describe('Between two rows of the table. Default: a 24th of duration'),
+    interval: durationWithin('100ms', '24h')
+      .optional()
+      .describe('Between two rows of the table. Default: a 24th of duration'),
     roundTrip: durationWithin('0ms', '10s').optional().describe('On the network between two endpoints. Default: 1ms'),
     services: z
       .array(service)
@@ -178,24 +191,26 @@ function checkNames(value: z.output<typeof spec>, issues: z.core.$ZodRawIssue[])
   const names = new Set<string>();
   let endpoints = 0;
   for (const [at, { name, endpoints: count = 1 }] of value.services.entries()) {
-    if (names.has(name)) add(['services', at, 'name'], `${JSON.stringify(name)} is there twice`);
+    if (names.has(name)) add(['services', at, 'name'], 'is there twice');
     names.add(name);
     endpoints += count;
   }
-  if (endpoints > mostEndpointsInAll) add(['services'], `has ${endpoints} endpoints; at most ${mostEndpointsInAll} are simulated`);
+  if (endpoints > mostEndpointsInAll)
+    add(['services'], `has ${endpoints} endpoints; at most ${mostEndpointsInAll} are simulated`);
   const known = [...names].join(', ');
   for (const [at, { calls = [] }] of value.services.entries())
     for (const [which, { service: called }] of calls.entries())
-      if (!names.has(called)) add(['services', at, 'calls', which, 'service'], `there is no service ${called}; there are ${known}`);
+      if (!names.has(called))
+        add(['services', at, 'calls', which, 'service'], `is no service of this simulation; there are ${known}`);
   for (const [at, { service: called, from = 'client' }] of value.load.entries()) {
-    if (!names.has(called)) add(['load', at, 'service'], `there is no service ${called}; there are ${known}`);
-    if (names.has(from)) add(['load', at, 'from'], `${JSON.stringify(from)} is a service; who calls from outside has another name`);
+    if (!names.has(called)) add(['load', at, 'service'], `is no service of this simulation; there are ${known}`);
+    if (names.has(from)) add(['load', at, 'from'], 'is a service; who calls from outside has another name');
   }
   const loop = callLoop(value.services);
   if (loop !== null) add(['services'], `call each other in a circle: ${loop.join(' → ')}; a request would have no end`);
   const variants = new Set<string>();
   for (const [at, { name }] of (value.variants ?? []).entries()) {
-    if (variants.has(name)) add(['variants', at, 'name'], `${JSON.stringify(name)} is there twice`);
+    if (variants.has(name)) add(['variants', at, 'name'], 'is there twice');
     variants.add(name);
   }
 }
@@ -224,7 +239,10 @@ function callLoop(services: ReadonlyArray<z.output<typeof service>>): string[] |
 export const simulationSchema = z.strictObject({
   apiVersion: z.literal('outrigger.dev/v1'),
   kind: z.literal('Simulation'),
-  metadata: z.strictObject({ name: dnsLabel, namespace: dnsLabel.optional().describe('Of all services. Default: default') }),
+  metadata: z.strictObject({
+    name: dnsLabel,
+    namespace: dnsLabel.optional().describe('Of all services. Default: default'),
+  }),
   spec,
 });
 

@@ -64,8 +64,7 @@ export interface LoadSpec extends RequestSpec {
   /** Who calls, as the tables name it. */
   readonly from: string;
   readonly sidecars: number;
-  readonly arrivals:
-    /** Requests come whatever becomes of them. `steps`: at least one, by time; the first at 0. */
+  readonly arrivals: /** Requests come whatever becomes of them. `steps`: at least one, by time; the first at 0. */
     | { readonly kind: 'open'; readonly even: boolean; readonly steps: readonly RateStep[] }
     /** So many clients, each with one request at a time. */
     | { readonly kind: 'closed'; readonly clients: number; readonly thinkMs: number };

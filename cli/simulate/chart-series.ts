@@ -1,0 +1,44 @@
+/** What is drawn over time: which figures, of which callers' ways, in which order. Both charts draw these. */
+import type { EdgeMoment, SimulationResult } from './simulation-result.ts';
+
+export interface Figure {
+  readonly label: string;
+  readonly valueOf: (edge: EdgeMoment) => number;
+  /** Of the scale; its upper end is the greatest value, this at least. */
+  readonly from: number;
+  readonly toAtLeast: number;
+}
+
+export const figures: readonly Figure[] = [
+  { label: 'ok, %', valueOf: ({ successPercent }) => successPercent, from: 0, toAtLeast: 100 },
+  { label: 'p99, ms', valueOf: ({ p99Ms }) => p99Ms, from: 0, toAtLeast: 1 },
+  { label: 'sent per call', valueOf: ({ attemptsPerCall }) => attemptsPerCall, from: 1, toAtLeast: 2 },
+  { label: 'ejected hosts', valueOf: ({ ejected }) => ejected, from: 0, toAtLeast: 1 },
+];
+
+export interface Panel {
+  readonly figure: Figure;
+  readonly edge: string;
+  readonly to: number;
+  readonly lines: ReadonlyArray<{ readonly variant: string; readonly values: readonly number[] }>;
+}
+
+/** One for each way and figure. Ways of nobody, and ejections where nobody is ejected, have none. */
+export function panels({ variants }: SimulationResult): Panel[] {
+  const edges = variants[0]?.timeline[0]?.edges ?? [];
+  return edges.flatMap(({ from, to }, at) =>
+    figures
+      .map((figure): Panel => {
+        const lines = variants.map(({ name, timeline }) => ({
+          variant: name,
+          values: timeline.map((moment) => figure.valueOf(moment.edges[at]!)),
+        }));
+        const most = lines.reduce((sum, { values }) => Math.max(sum, ...values), figure.toAtLeast);
+        return { figure, edge: `${from} → ${to}`, to: most, lines };
+      })
+      .filter(
+        (panel) =>
+          panel.figure.label !== 'ejected hosts' || panel.lines.some(({ values }) => values.some((value) => value > 0)),
+      ),
+  );
+}

@@ -78,7 +78,7 @@ export class InboundSidecar implements InboundDoor {
       'inbound',
       configuration.bufferLimitBytes,
     );
-    this.ready = Promise.all(this.manager.gates.map((gate) => (gate instanceof LazyGate ? gate.loaded : null)));
+    this.ready = Promise.all(this.manager.gates.flatMap((gate) => (gate instanceof LazyGate ? [gate.loaded] : [])));
   }
 
   take(exchange: Exchange, request: ArrivingRequest): void {

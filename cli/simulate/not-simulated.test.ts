@@ -8,6 +8,8 @@ describe('fields of a TrafficPolicy that nobody has tried in the simulator', () 
     [{ circuitBreaker: {} }, 'spec.circuitBreaker'],
     [{ fallback: {} }, 'spec.fallback'],
     [{ adaptiveConcurrency: {} }, 'spec.adaptiveConcurrency'],
+    [{ whatComesNext: true }, 'spec.whatComesNext'],
+    [{ limits: { maxRequests: 1, perCaller: 3 } }, 'spec.limits.perCaller'],
     [{ hedging: { delay: '10ms' } }, 'spec.hedging.delay'],
     [{ hedging: { percentile: 99 } }, 'spec.hedging.percentile'],
   ])('are refused by their names: %j', (spec, path) => {

@@ -100,6 +100,10 @@ sent per call   client → orders   ▁▁▁   1 to 1
     );
   });
 
+  it('shows the last few per cent where no more is lost', () => {
+    expect(sparklines(result(variant('', [100, 95, 91]))).split('\n')[0]).toContain('█▅▂   91 to 100');
+  });
+
   it('gathers what is too long for a line', () => {
     const values = Array.from({ length: 240 }, (_, at) => (at < 120 ? 100 : 0));
     expect(sparklines(result(variant('', values))).split('\n')[0]).toContain(

@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import type { Simulation } from './simulation.ts';
 import { readSimulation } from './simulation-file.ts';
@@ -146,6 +148,12 @@ spec:
       ['TrafficPolicy', 'FaultPolicy'],
       ['FaultPolicy', 'TrafficPolicy'],
     ]);
+  });
+
+  it('is good where docs/simulate.md shows one', () => {
+    const page = readFileSync(join(import.meta.dirname, '..', '..', 'docs', 'simulate.md'), 'utf8');
+    const [, example] = /```yaml\n(.*?)```/s.exec(page)!;
+    expect(read(example!, () => '').services.map(({ name }) => name)).toEqual(['orders', 'payments']);
   });
 
   it('gives way to a seed and a duration of the command line', () => {

@@ -8,13 +8,13 @@ const blocks = '▁▂▃▄▅▆▇█';
 const mostBlocks = 60;
 
 export function sparklines(result: SimulationResult): string {
-  const lines = panels(result).flatMap(({ figure, edge, to, lines: all }) =>
+  const lines = panels(result).flatMap(({ figure, edge, from, to, lines: all }) =>
     all.map(({ variant, values }) => ({
       figure: figure.label,
       edge,
       variant,
       blocks: gathered(values)
-        .map((value) => blockOf((value - figure.from) / (to - figure.from)))
+        .map((value) => blockOf((value - from) / (to - from)))
         .join(''),
       range: `${shortNumber(Math.min(...values))} to ${shortNumber(Math.max(...values))}`,
     })),

@@ -52,8 +52,7 @@ function legendSvg(variant: string, x: number, y: number, at: number): string {
   return `${line(`${x},${y} ${x + 30},${y}`, at)}<text x="${x + 36}" y="${y + 4}">${escaped(variant)}</text>`;
 }
 
-function panelSvg({ figure, edge, to, lines }: Panel, durationMs: number, x: number, y: number): string {
-  const { from } = figure;
+function panelSvg({ figure, edge, from, to, lines }: Panel, durationMs: number, x: number, y: number): string {
   const at = (value: number): number => y + height - ((value - from) / (to - from)) * height;
   const drawn = lines.map(({ values }, which) => {
     const points = values.map(

@@ -14,6 +14,7 @@ export const figures: readonly Figure[] = [
   { label: 'p99, ms', valueOf: ({ p99Ms }) => p99Ms, from: () => 0, toAtLeast: 1 },
   { label: 'sent per call', valueOf: ({ attemptsPerCall }) => attemptsPerCall, from: () => 1, toAtLeast: 2 },
   { label: 'ejected hosts', valueOf: ({ ejected }) => ejected, from: () => 0, toAtLeast: 1 },
+  { label: 'open breakers', valueOf: ({ breakersOpen }) => breakersOpen, from: () => 0, toAtLeast: 1 },
 ];
 
 /** What is lost of the last few per cent is worth seeing. */
@@ -29,7 +30,10 @@ export interface Panel {
   readonly lines: ReadonlyArray<{ readonly variant: string; readonly values: readonly number[] }>;
 }
 
-/** One for each way and figure. Ways of nobody, and ejections where nobody is ejected, have none. */
+/** Drawn only where something happened. */
+const rare: ReadonlySet<string> = new Set(['ejected hosts', 'open breakers']);
+
+/** One for each way and figure. */
 export function panels({ variants }: SimulationResult): Panel[] {
   const edges = variants[0]?.timeline[0]?.edges ?? [];
   return edges.flatMap(({ from, to }, at) =>
@@ -44,8 +48,7 @@ export function panels({ variants }: SimulationResult): Panel[] {
         return { figure, edge: `${from} → ${to}`, from: figure.from(least), to: most, lines };
       })
       .filter(
-        (panel) =>
-          panel.figure.label !== 'ejected hosts' || panel.lines.some(({ values }) => values.some((value) => value > 0)),
+        (panel) => !rare.has(panel.figure.label) || panel.lines.some(({ values }) => values.some((value) => value > 0)),
       ),
   );
 }

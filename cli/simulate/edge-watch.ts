@@ -1,6 +1,7 @@
 /** Looks at one caller's way to a service now and then: what its calls came to, and what its sidecars count of retries, limits and hosts. */
 import type { RunningCluster } from '../../sidecar/cluster/running-cluster.ts';
 import type { CallCounts, CallRecord } from './call-record.ts';
+import type { Way } from './mesh-configuration.ts';
 import type { OutboundSidecar } from './outbound-sidecar.ts';
 import type { EdgeMoment, EdgeTotal } from './simulation-result.ts';
 
@@ -14,22 +15,25 @@ interface Counts {
   readonly retriesRefused: number;
   readonly overflows: number;
   readonly ejections: number;
+  readonly breakerOpenings: number;
 }
 
-const nothing: Counts = { retriesRefused: 0, overflows: 0, ejections: 0 };
+const nothing: Counts = { retriesRefused: 0, overflows: 0, ejections: 0, breakerOpenings: 0 };
 
 export class EdgeWatch {
   readonly #record: CallRecord;
   readonly #sidecars: readonly OutboundSidecar[];
+  readonly #way: Way;
   readonly #watched: readonly Watched[];
   #before = nothing;
   #mostEjected = 0;
 
-  constructor(record: CallRecord, sidecars: readonly OutboundSidecar[], clusters: readonly string[]) {
+  constructor(record: CallRecord, sidecars: readonly OutboundSidecar[], way: Way) {
     this.#record = record;
     this.#sidecars = sidecars;
+    this.#way = way;
     this.#watched = sidecars.flatMap((sidecar) =>
-      clusters.flatMap((name) => {
+      way.clusters.flatMap((name) => {
         const cluster = sidecar.runningCluster(name);
         return cluster === undefined ? [] : [{ sidecar, cluster }];
       }),
@@ -42,7 +46,10 @@ export class EdgeWatch {
     this.#before = now;
     let ejected = 0;
     let unhealthy = 0;
+    let breakersOpen = 0;
     for (const sidecar of this.#sidecars) {
+      for (const { scope, name, state } of sidecar.breakers.dump())
+        if (state !== 'closed' && this.#isMine(scope, name)) breakersOpen++;
       let mine = 0;
       for (const watched of this.#watched) {
         if (watched.sidecar !== sidecar) continue;
@@ -60,6 +67,7 @@ export class EdgeWatch {
       overflows: now.overflows - before.overflows,
       ejected: rounded(ejected / this.#sidecars.length, 2),
       unhealthy: rounded(unhealthy / this.#sidecars.length, 2),
+      breakersOpen: rounded(breakersOpen / this.#sidecars.length, 2),
     };
   }
 
@@ -71,6 +79,12 @@ export class EdgeWatch {
       mostEjected: this.#mostEjected,
       failures: this.#record.failures,
     };
+  }
+
+  /** A circuit breaker of a cluster or a route on this way. */
+  #isMine(scope: string, name: string): boolean {
+    const { clusters, virtualHosts } = this.#way;
+    return scope === 'cluster' ? clusters.includes(name) : virtualHosts.some((host) => name.startsWith(`${host}/`));
   }
 
   #figures({ ended, succeeded, attempts, p50Ms, p99Ms }: CallCounts, overMs: number) {
@@ -88,7 +102,7 @@ export class EdgeWatch {
   }
 
   #counts(): Counts {
-    let { retriesRefused, overflows, ejections } = nothing;
+    let { retriesRefused, overflows, ejections, breakerOpenings } = nothing;
     for (const { cluster, sidecar } of this.#watched) {
       const { stats, config } = cluster;
       retriesRefused += stats.retryOverflow.value;
@@ -96,9 +110,15 @@ export class EdgeWatch {
       ejections +=
         sidecar.stats.counters.get(`cluster.${config.statName}.outlier_detection.ejections_enforced_total`)?.value ?? 0;
     }
-    return { retriesRefused, overflows, ejections };
+    for (const { stats } of this.#sidecars)
+      for (const { name, labels, value } of stats.counters.values())
+        if (name === transitions && labels['to'] === 'open' && this.#isMine(labels['scope']!, labels['name']!))
+          breakerOpenings += value;
+    return { retriesRefused, overflows, ejections, breakerOpenings };
   }
 }
+
+const transitions = 'outrigger.circuit_breaker.transitions';
 
 function ejectedBy({ cluster, sidecar }: Watched): number {
   return sidecar.stats.gauges.get(`cluster.${cluster.config.statName}.outlier_detection.ejections_active`)?.value ?? 0;

@@ -117,7 +117,7 @@ export class Fleet {
       this.#sidecar(caller, at, count, configuration, callings),
     );
     for (const [service, record] of records)
-      this.#edges.push(new EdgeWatch(record, sidecars, configuration.clustersOf.get(service)!));
+      this.#edges.push(new EdgeWatch(record, sidecars, configuration.ways.get(service)!));
     return sidecars;
   }
 

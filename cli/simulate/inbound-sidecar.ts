@@ -2,6 +2,7 @@
  * The sidecar before an instance, on its inbound side: its connection manager and gates (faults, limits) of ../../sidecar. Made only where a policy asks for more than to hand requests on: a fleet has one for each
  * endpoint.
  */
+import { BreakerRegistry } from '../../sidecar/circuit-breaker/breaker-registry.ts';
 import { ClusterManager } from '../../sidecar/cluster/cluster-manager.ts';
 import type { ServerConnection, ServerStream } from '../../sidecar/codec/codec.ts';
 import { HeaderFields } from '../../sidecar/codec/header-fields.ts';
@@ -11,6 +12,7 @@ import { ActiveStream, type StreamConnection } from '../../sidecar/connection-ma
 import { HttpConnectionManager } from '../../sidecar/connection-manager/http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../../sidecar/connection-manager/http-context.ts';
 import { LazyGate } from '../../sidecar/filters/lazy-gate.ts';
+import { RouteTable } from '../../sidecar/router/route-table.ts';
 import type { Random } from '../../sidecar/runtime/clock.ts';
 import type { StatStore } from '../../sidecar/stats/stat-store.ts';
 import type { SideConfiguration } from './mesh-configuration.ts';
@@ -39,6 +41,8 @@ export class InboundSidecar implements InboundDoor {
 
   constructor({ time, random, configuration, endpoint, stats, localService, onEvent }: InboundSidecarInit) {
     const log = eventLog(time, onEvent);
+    const breakers = new BreakerRegistry({ stats, clock: time, random, log });
+    const routeTable = new RouteTable(configuration.table, breakers);
     const application = { endpoint, roundTripMs: 0, behindDoor: true };
     const clusters = new ClusterManager({
       stats,
@@ -46,13 +50,15 @@ export class InboundSidecar implements InboundDoor {
       wheel: time.wheel,
       random,
       log,
+      breakers,
       openTransport: (target, owner) => connectTo(time, application, target, owner),
       createCodec: (protocol, socket, owner) => new SimulatedConnection(protocol, socket, owner, time),
     });
     clusters.apply(configuration.configuration);
     this.context = {
       clusters,
-      routeTables: { routeTable: () => configuration.routeTable },
+      breakers,
+      routeTables: { routeTable: () => routeTable },
       stats,
       clock: time,
       wheel: time.wheel,

@@ -11,8 +11,7 @@ import { type ProxyResources, translate } from '../../control-plane/translate/tr
 import type { ClusterConfig, LoadAssignmentConfig } from '../../sidecar/config/cluster-config.ts';
 import type { Configuration, Configured } from '../../sidecar/config/configuration.ts';
 import type { HttpConnectionManagerConfig, ListenerConfig } from '../../sidecar/config/listener-config.ts';
-import type { RouteTableConfig } from '../../sidecar/config/route-config.ts';
-import { RouteTable } from '../../sidecar/router/route-table.ts';
+import type { RouteTableConfig, VirtualHostConfig } from '../../sidecar/config/route-config.ts';
 import { clusterNames } from '../../sidecar/xds/ads/configuration-references.ts';
 import {
   clusterType,
@@ -27,21 +26,27 @@ import { instancePort, type ServiceSpec, type Simulation, servicePort } from './
 /** Of one side of a sidecar. */
 export interface SideConfiguration {
   readonly configuration: Configuration;
-  readonly routeTable: RouteTable;
+  readonly table: RouteTableConfig;
   readonly manager: HttpConnectionManagerConfig;
   readonly bufferLimitBytes: number;
 }
 
 export interface OutboundConfiguration extends SideConfiguration {
-  /** By the service that is called: the clusters where its requests may go, in the order of its routes. */
-  readonly clustersOf: ReadonlyMap<string, readonly string[]>;
+  /** By the service that is called. */
+  readonly ways: ReadonlyMap<string, Way>;
+}
+
+/** Where requests for a service may go. */
+export interface Way {
+  /** In the order of the routes. */
+  readonly clusters: readonly string[];
+  readonly virtualHosts: readonly string[];
 }
 
 export class MeshConfiguration {
   readonly #simulation: Simulation;
   readonly #model: Model;
   readonly #decoded = new WeakMap<EncodedResource, unknown>();
-  readonly #tables = new WeakMap<RouteTableConfig, RouteTable>();
 
   constructor(simulation: Simulation, resources: readonly Resource[]) {
     this.#simulation = simulation;
@@ -55,19 +60,24 @@ export class MeshConfiguration {
   }
 
   /** Of a caller's sidecar that calls these. */
-  outbound(caller: string, called: readonly string[]): OutboundConfiguration {
+  outbound(caller: string, services: readonly string[]): OutboundConfiguration {
     const resources = translate(this.#model, this.#node(caller, null));
     const table = this.#decode<RouteTableConfig>(routesType, resources.routes.get('outbound'));
     const listener = this.#decode<ListenerConfig>(listenerType, resources.listeners.get('outbound'));
-    const clustersOf = new Map<string, readonly string[]>();
-    for (const service of called) {
+    const ways = new Map<string, Way>();
+    const called = new Set<VirtualHostConfig>();
+    for (const service of services) {
       const domain = `${service}.${this.#simulation.namespace}`;
       const virtualHosts = table.virtualHosts.filter(({ domains }) => domains.includes(domain));
-      clustersOf.set(service, [...new Set(clusterNames({ ...table, virtualHosts }))]);
+      for (const virtualHost of virtualHosts) called.add(virtualHost);
+      ways.set(service, {
+        clusters: [...new Set(clusterNames({ ...table, virtualHosts }))],
+        virtualHosts: virtualHosts.map(({ name }) => name),
+      });
     }
-    // A sidecar has them all; those that nobody calls would only take time.
-    const names = new Set([...clustersOf.values()].flat());
-    return { ...this.#side(resources, listener, table, names), clustersOf };
+    // A sidecar has them all; those that nobody calls would only take time and memory.
+    const names = new Set([...ways.values()].flatMap(({ clusters }) => clusters));
+    return { ...this.#side(resources, listener, { ...table, virtualHosts: [...called] }, names), ways };
   }
 
   /** Of the sidecar before an instance; null: nothing there does more than hand requests on. */
@@ -99,11 +109,9 @@ export class MeshConfiguration {
       const endpoints = this.#decode<LoadAssignmentConfig>(endpointsType, resources.endpoints.get(serviceName));
       assignments.set(serviceName, configured(endpoints));
     }
-    let routeTable = this.#tables.get(table);
-    if (routeTable === undefined) this.#tables.set(table, (routeTable = new RouteTable(table)));
     return {
       configuration: { listeners: new Map(), routeTables: new Map(), clusters, assignments },
-      routeTable,
+      table,
       // Neither request ids nor access logs are seen by anybody here.
       manager: { ...managerOf(listener), accessLogs: [], generateRequestId: false },
       bufferLimitBytes: listener.bufferLimitBytes,

@@ -5,7 +5,6 @@ import { trafficPolicy } from './test/played.ts';
 
 describe('fields of a TrafficPolicy that nobody has tried in the simulator', () => {
   it.each([
-    [{ circuitBreaker: {} }, 'spec.circuitBreaker'],
     [{ fallback: {} }, 'spec.fallback'],
     [{ adaptiveConcurrency: {} }, 'spec.adaptiveConcurrency'],
     [{ whatComesNext: true }, 'spec.whatComesNext'],

@@ -13,6 +13,7 @@ const played: Readonly<Record<string, 'all' | readonly string[]>> = {
   targetRefs: 'all',
   timeouts: 'all',
   retries: 'all',
+  circuitBreaker: 'all',
   hedging: ['onPerTryTimeout'],
   limits: ['maxConnections', 'maxPendingRequests', 'maxRequests', 'maxRetries', 'highPriority'],
   outlierDetection: 'all',

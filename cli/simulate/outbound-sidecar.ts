@@ -2,6 +2,7 @@
  * The sidecar beside callers, on its outbound side: the very connection manager, router, clusters, balancers, limits, health and retries of ../../sidecar, with the configuration that the control plane
  * would send, on virtual time and over a simulated network. One may stand for those of several endpoints.
  */
+import { BreakerRegistry } from '../../sidecar/circuit-breaker/breaker-registry.ts';
 import { ClusterManager } from '../../sidecar/cluster/cluster-manager.ts';
 import type { RunningCluster } from '../../sidecar/cluster/running-cluster.ts';
 import type { ServerConnection, ServerStream } from '../../sidecar/codec/codec.ts';
@@ -11,6 +12,7 @@ import { RequestHead } from '../../sidecar/codec/message-head.ts';
 import { ActiveStream, type StreamConnection } from '../../sidecar/connection-manager/active-stream.ts';
 import { HttpConnectionManager } from '../../sidecar/connection-manager/http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../../sidecar/connection-manager/http-context.ts';
+import { RouteTable } from '../../sidecar/router/route-table.ts';
 import type { Random } from '../../sidecar/runtime/clock.ts';
 import { Log } from '../../sidecar/runtime/log.ts';
 import { StatStore } from '../../sidecar/stats/stat-store.ts';
@@ -64,6 +66,7 @@ const info: DownstreamConnectionInfo = Object.freeze({
 export class OutboundSidecar implements OutboundCalls {
   readonly stats = new StatStore();
   readonly clusters: ClusterManager;
+  readonly breakers: BreakerRegistry;
   readonly manager: HttpConnectionManager;
   readonly context: HttpContext;
   readonly #time: VirtualTime;
@@ -74,19 +77,24 @@ export class OutboundSidecar implements OutboundCalls {
     this.#time = time;
     this.#callings = callings;
     const log = eventLog(time, onEvent);
+    const breakers = new BreakerRegistry({ stats, clock: time, random, log });
+    const routeTable = new RouteTable(configuration.table, breakers);
+    this.breakers = breakers;
     this.clusters = new ClusterManager({
       stats,
       clock: time,
       wheel: time.wheel,
       random,
       log,
+      breakers,
       openTransport: (target, owner) => connectTo(time, destinationAt(`${target.host}:${target.port}`), target, owner),
       createCodec: (protocol, socket, owner) => new SimulatedConnection(protocol, socket, owner, time),
     });
     this.clusters.apply(configuration.configuration);
     this.context = {
       clusters: this.clusters,
-      routeTables: { routeTable: () => configuration.routeTable },
+      breakers,
+      routeTables: { routeTable: () => routeTable },
       stats,
       clock: time,
       wheel: time.wheel,

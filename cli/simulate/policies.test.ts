@@ -133,6 +133,96 @@ describe('outlier detection', () => {
   });
 });
 
+describe('circuit breakers', () => {
+  const slowService = {
+    duration: '40s',
+    interval: '1s',
+    services: [
+      { name: 'storefront', endpoints: 3, latency: '2ms', calls: [{ service: 'orders', optional: true }] },
+      { name: 'orders', endpoints: 3, latency: '10ms', failures: [{ at: '10s', for: '10s', latency: '2s' }] },
+    ],
+    load: [{ service: 'storefront', rate: 300 }],
+  };
+  const breaker = trafficPolicy(
+    {
+      circuitBreaker: {
+        window: '1s',
+        slowCalls: { longerThan: '200ms', percent: 50 },
+        openTime: { base: '2s', max: '4s', jitterPercent: 10 },
+      },
+      ...noEjection,
+    },
+    'orders',
+  );
+
+  it('open within a second when a service slows from 10 ms to 2 s, try again, and close when it is well (issue)', async () => {
+    const result = await playedOnce(slowService, breaker);
+    const open = (atMs: number): number =>
+      result.timeline.find((moment) => moment.atMs === atMs)!.edges.find(({ from }) => from === 'storefront')!
+        .breakersOpen;
+    expect(open(10_000)).toBe(0);
+    expect(open(11_000)).toBe(1);
+    expect(open(20_000)).toBe(1);
+    expect(open(40_000)).toBe(0);
+    const { breakerOpenings, failures } = edge(result, 'storefront', 'orders');
+    // Each of three sidecars, and again when a probe is slow.
+    expect(breakerOpenings).toBeGreaterThanOrEqual(6);
+    expect(failures[0]!.what).toBe('503 CB');
+    const logged = result.events.map(({ message }) => message).filter((message) => message.includes('breaker'));
+    expect(logged.length).toBeGreaterThanOrEqual(9);
+  });
+
+  it('leave callers their own time, and the service the load of their probes', async () => {
+    const [with_, without] = [await playedOnce(slowService, breaker), await playedOnce(slowService)];
+    const during = (result: typeof with_): number =>
+      Math.max(
+        ...result.timeline.filter(({ atMs }) => atMs > 12_000 && atMs <= 19_000).map(({ edges }) => edges[0]!.p50Ms),
+      );
+    expect(during(without)).toBeGreaterThan(1900);
+    expect(during(with_)).toBeLessThan(10);
+    expect(service(with_, 'orders').received).toBeLessThan(0.8 * service(without, 'orders').received);
+  });
+
+  it('of one route leave the others alone', async () => {
+    const route = {
+      apiVersion: 'gateway.networking.k8s.io/v1',
+      kind: 'HTTPRoute',
+      metadata: { name: 'orders', namespace: 'shop' },
+      spec: {
+        parentRefs: [{ group: '', kind: 'Service', name: 'orders' }],
+        rules: [
+          {
+            name: 'broken',
+            matches: [{ path: { type: 'PathPrefix', value: '/broken' } }],
+            backendRefs: [{ name: 'bad', port: 80 }],
+          },
+          { backendRefs: [{ name: 'orders', port: 80 }] },
+        ],
+      },
+    };
+    const policy = {
+      ...trafficPolicy({ circuitBreaker: { window: '1s' } }),
+      metadata: { name: 'broken', namespace: 'shop' },
+      spec: {
+        targetRefs: [{ kind: 'HTTPRoute', name: 'orders', sectionName: 'broken' }],
+        circuitBreaker: { window: '1s' },
+      },
+    };
+    const spec = {
+      duration: '10s',
+      services: [{ name: 'orders' }, { name: 'bad', failures: [{ at: '0s', fail: '100%' }] }],
+      load: [
+        { service: 'orders', rate: 100 },
+        { service: 'orders', rate: 100, path: '/broken', from: 'other' },
+      ],
+    };
+    const result = await playedOnce(spec, route, policy);
+    expect(edge(result, 'client', 'orders')).toMatchObject({ successPercent: 100, breakerOpenings: 0 });
+    expect(edge(result, 'other', 'orders').failures[0]!.what).toBe('503 CB');
+    expect(edge(result, 'other', 'orders').breakerOpenings).toBeGreaterThan(0);
+  });
+});
+
 describe('active health checks', () => {
   it('find a host that died though nobody asks it, and take it back when it answers again', async () => {
     const spec = {

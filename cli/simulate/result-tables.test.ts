@@ -18,13 +18,20 @@ const edge = (more: Partial<EdgeMoment>): EdgeMoment => ({
   overflows: 0,
   ejected: 0,
   unhealthy: 0,
+  breakersOpen: 0,
   ...more,
 });
 
 const variant = (name: string, percents: readonly number[]): VariantResult => ({
   name,
   edges: [
-    { ...edge({ successPercent: 87.5 }), ejections: 2, mostEjected: 1, failures: [{ what: '503 UO', count: 7 }] },
+    {
+      ...edge({ successPercent: 87.5 }),
+      ejections: 2,
+      mostEjected: 1,
+      breakerOpenings: 3,
+      failures: [{ what: '503 UO', count: 7 }],
+    },
   ],
   services: [
     {
@@ -57,14 +64,14 @@ describe('the text of a result', () => {
     expect(resultText(result(variant('', [100, 50, 0])))).toBe(`storm: 30 s of virtual time, seed 7
 
 Over time, as who calls from outside saw it (of all calls: below, and with -o json)
-UNTIL   CALLS             CALLS/S   OK         P50 MS   P99 MS   SENT/CALL   NO RETRY   OVERFLOW   EJECTED   UNHEALTHY
-10 s    client → orders   10.0      100.00 %   12.3     250      1.000       0          0          0         0
-20 s    client → orders   10.0      50.00 %    12.3     250      1.000       0          0          0         0
-30 s    client → orders   10.0      0.00 %     12.3     250      1.000       0          0          0         0
+UNTIL   CALLS             CALLS/S   OK         P50 MS   P99 MS   SENT/CALL   NO RETRY   OVERFLOW   EJECTED   UNHEALTHY   OPEN
+10 s    client → orders   10.0      100.00 %   12.3     250      1.000       0          0          0         0           0
+20 s    client → orders   10.0      50.00 %    12.3     250      1.000       0          0          0         0           0
+30 s    client → orders   10.0      0.00 %     12.3     250      1.000       0          0          0         0           0
 
 Altogether, as callers saw it
-CALLS             CALLS/S   OK        P50 MS   P99 MS   SENT/CALL   NO RETRY   OVERFLOW   EJECTIONS   AT ONCE   FAILED
-client → orders   10.0      87.50 %   12.3     250      1.000       0          0          2           1         503 UO: 7
+CALLS             CALLS/S   OK        P50 MS   P99 MS   SENT/CALL   NO RETRY   OVERFLOW   EJECTIONS   AT ONCE   OPENED   FAILED
+client → orders   10.0      87.50 %   12.3     250      1.000       0          0          2           1         3        503 UO: 7
 
 Altogether, at the services
 SERVICE   ENDPOINTS   RECEIVED   A SECOND   SUCCEEDED   TURNED AWAY   IN VAIN   MOST AT WORK   MOST WAITING

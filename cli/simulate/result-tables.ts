@@ -45,7 +45,7 @@ function withVariant<T>(columns: ReadonlyArray<Column<T>>, several: boolean): Ar
   return [...(several ? [{ heading: 'variant', cell: ({ variant }: OfVariant<T>) => variant }] : []), ...columns];
 }
 
-const callColumns: ReadonlyArray<Column<Omit<EdgeMoment, 'ejected' | 'unhealthy'>>> = [
+const callColumns: ReadonlyArray<Column<Omit<EdgeMoment, 'ejected' | 'unhealthy' | 'breakersOpen'>>> = [
   { heading: 'calls', cell: ({ from, to }) => `${from} → ${to}` },
   { heading: 'calls/s', cell: ({ callsPerSecond }) => callsPerSecond.toFixed(1) },
   { heading: 'ok', cell: ({ successPercent }) => `${successPercent.toFixed(2)} %` },
@@ -61,12 +61,14 @@ const rowColumns: ReadonlyArray<Column<Row>> = [
   ...callColumns,
   { heading: 'ejected', cell: ({ ejected }) => shortNumber(ejected) },
   { heading: 'unhealthy', cell: ({ unhealthy }) => shortNumber(unhealthy) },
+  { heading: 'open', cell: ({ breakersOpen }) => shortNumber(breakersOpen) },
 ];
 
 const edgeColumns: ReadonlyArray<Column<EdgeTotal>> = [
   ...callColumns,
   { heading: 'ejections', cell: ({ ejections }) => String(ejections) },
   { heading: 'at once', cell: ({ mostEjected }) => String(mostEjected) },
+  { heading: 'opened', cell: ({ breakerOpenings }) => String(breakerOpenings) },
   {
     heading: 'failed',
     cell: ({ failures }) =>

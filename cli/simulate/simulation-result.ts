@@ -47,11 +47,15 @@ export interface EdgeMoment extends EdgeFigures {
   /** Hosts that the caller's sidecars do not use at this moment, as a mean over them: ejected; found unhealthy by checks or ejected. */
   readonly ejected: number;
   readonly unhealthy: number;
+  /** Circuit breakers on the way that are open or half open, as a mean over the caller's sidecars. */
+  readonly breakersOpen: number;
 }
 
 export interface EdgeTotal extends EdgeFigures {
   /** Ejections, over all sidecars of the caller. */
   readonly ejections: number;
+  /** Times that a circuit breaker opened, over all sidecars of the caller. */
+  readonly breakerOpenings: number;
   /** Most hosts that one sidecar had ejected when it was looked at. */
   readonly mostEjected: number;
   /** By status and response flag. */

@@ -203,6 +203,22 @@ function program(): Command {
       process.exitCode = await (await import('./commands/validate.ts')).validate(paths, options);
     });
 
+  command(
+    'simulate',
+    'Plays a described fleet under policies, on virtual time: what would come of a failure, and what a policy would change. The same seed gives the same result.',
+    'outrigger simulate demo/simulations/storm.yaml --chart storm.html',
+  )
+    .argument('<file>', 'YAML: a Simulation (services, load, failures), and policies and routes as further documents')
+    .addOption(flag('--seed <N>', "another run than the file's"))
+    .addOption(flag('--duration <DURATION>', "of virtual time, instead of the file's"))
+    .addOption(flag('--chart <FILE>', 'write a chart too: .svg or .html'))
+    .addOption(output())
+    .action(async (file: string, options) => {
+      process.exitCode = await (await import('./commands/simulate.ts')).simulate(file, options, () =>
+        performance.now(),
+      );
+    });
+
   command('get', 'Lists what the control plane knows.', 'outrigger get endpoints -o json')
     .addArgument(oneOf('kind', 'what to list', ['services', 'endpoints', 'routes', 'policies', 'proxies']))
     .addOption(controlPlaneAdmin())

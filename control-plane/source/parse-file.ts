@@ -1,5 +1,6 @@
 /** One YAML (or JSON) file with any number of documents → resources, and every fault with its line and column. Reads no disk. */
-import { type Document, isCollection, isMap, isScalar, isSeq, type Node } from 'yaml';
+import { type Document, isScalar } from 'yaml';
+import { fieldOffset } from '../../yaml/field-offset.ts';
 import { documentFaults, documentValue, readDocuments } from '../../yaml/read-documents.ts';
 import { parseDocument } from '../config-kind/kind.ts';
 import { referencePaths } from '../config-kind/reference-paths.ts';
@@ -63,7 +64,7 @@ function readDocument(
   const result = parseDocument(value, start);
   if ('faults' in result) {
     const found = result.faults.map((fault: SchemaFault) => ({
-      ...at(offsetOf(document, fault.path)),
+      ...at(fieldOffset(document, fault.path)),
       path: pathText(fault.path),
       message: fault.message,
     }));
@@ -88,29 +89,5 @@ function withReferencePlaces(resource: Resource, document: Document.Parsed, at: 
   const paths = referencePaths(resource);
   return paths.length === 0
     ? resource
-    : { ...resource, referencePlaces: new Map(paths.map((keys) => [pathText(keys), at(offsetOf(document, keys))])) };
-}
-
-/** Where a field stands: its key in a map, the item in a list; of what is missing, the nearest thing around it. */
-function offsetOf(document: Document.Parsed, path: readonly PropertyKey[]): number {
-  let node: unknown = document.contents;
-  let offset = document.contents?.range[0] ?? 0;
-  for (const part of path) {
-    if (!isCollection(node)) break;
-    let next: unknown;
-    let place: unknown;
-    if (isMap(node)) {
-      const pair = node.items.find(({ key }) => isScalar(key) && String(key.value) === String(part));
-      if (pair === undefined) break;
-      [next, place] = [pair.value, pair.key];
-    } else if (isSeq(node)) {
-      next = node.items[Number(part)];
-      place = next;
-    }
-    const range = (place as Node | null | undefined)?.range;
-    if (range === undefined || range === null) break;
-    offset = range[0];
-    node = next;
-  }
-  return offset;
+    : { ...resource, referencePlaces: new Map(paths.map((keys) => [pathText(keys), at(fieldOffset(document, keys))])) };
 }

@@ -221,7 +221,8 @@ function where({ host, port, pipePath = '' }: ConnectTarget): string {
   return host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`;
 }
 
-function noConnection(message: string): ProxyError {
+/** Why there is no connection to a host, as everybody is told; its request was seen by nobody. */
+export function noConnection(message: string): ProxyError {
   return new ProxyError({
     flag: 'UF',
     source: 'upstream',

@@ -9,7 +9,7 @@ import { peerPath } from '../peers/peer-path.ts';
 import { StartedProgram, waitFor } from '../peers/started-program.ts';
 import type { Json } from './envoy-resources.ts';
 
-const outriggerProgram = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bin', 'outrigger');
+export const outriggerProgram = join(dirname(dirname(dirname(fileURLToPath(import.meta.url)))), 'bin', 'outrigger');
 
 /** The peer's program; fails with what to do when it is missing, because under interop a missing peer is a failure. */
 export function peer(name: PeerName): string {

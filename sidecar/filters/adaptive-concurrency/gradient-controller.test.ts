@@ -15,6 +15,18 @@ const base: GradientConfig = {
   buffer: 0.25,
 };
 
+/** As many requests at once as the limit takes, again and again until `rounds` are over: a service that is asked for all that it can do. */
+function crowd(controller: GradientController, rounds: number, latencyMs: number, fromMs: number): number {
+  let nowMs = fromMs;
+  for (let i = 0; i < rounds; i++) {
+    let begun = 0;
+    while (controller.begin(nowMs)) begun++;
+    nowMs += latencyMs;
+    for (let n = 0; n < begun; n++) controller.end(nowMs - latencyMs, nowMs);
+  }
+  return nowMs;
+}
+
 /** Requests of the same latency, one after another. */
 function run(controller: GradientController, count: number, latencyMs: number, fromMs: number): number {
   let nowMs = fromMs;
@@ -56,16 +68,28 @@ describe('the gradient controller (Envoy)', () => {
   it('lets more in while the latency stays within its buffer, fewer when it grows', () => {
     const controller = new GradientController(base, 0, () => 0);
     let nowMs = run(controller, 5, 10, 0);
-    nowMs = run(controller, 11, 10, nowMs);
+    nowMs = crowd(controller, 11, 10, nowMs);
     // 3 × 1.25 + √3.75
     expect(controller.limit).toBe(5);
     expect(controller.gradient).toBeCloseTo(1.25, 1);
-    for (let i = 0; i < 20; i++) nowMs = run(controller, 11, 10, nowMs);
+    for (let i = 0; i < 20; i++) nowMs = crowd(controller, 11, 10, nowMs);
     const before = controller.limit;
     expect(before).toBeGreaterThan(30);
     run(controller, 12, 100, nowMs);
     expect(controller.limit).toBeLessThan(before);
     expect(controller.gradient).toBe(0.5);
+  });
+
+  it('does not let more in than somebody asks for: a limit that is hardly used does not grow (Envoy: it does)', () => {
+    const controller = new GradientController(base, 0, () => 0);
+    let nowMs = run(controller, 5, 10, 0);
+    for (let i = 0; i < 50; i++) nowMs = run(controller, 11, 10, nowMs);
+    expect(controller.limit).toBe(3);
+    for (let i = 0; i < 50; i++) nowMs = crowd(controller, 11, 10, nowMs);
+    const wide = controller.limit;
+    expect(wide).toBeGreaterThan(30);
+    nowMs = run(controller, 200, 10, nowMs);
+    expect(controller.limit).toBeLessThanOrEqual(wide);
   });
 
   it('measures again after its interval and a part by chance, without requests that began before', () => {

@@ -5,6 +5,9 @@
  *   measuring (the least latency, with few requests at once) ── enough of them ended ──▶ adjusting
  *        ▲                                                                                  │ each update interval: limit × gradient + √(limit × gradient),
  *        └──────────── the interval is over, or five windows in a row at the least ◀────────┘ gradient = least latency with its buffer / latency now, 0.5 to 2
+ *
+ * In one thing it differs from Envoy's: a limit of which less than half was used in a window does not grow. Envoy's grows to its greatest while a service has little to do, and then lets a sudden crowd in
+ * whole: three times of what a service can do meant 0.8 s at the 99th percentile instead of 0.1 s.
  */
 import type { GradientConfig } from '../../config/adaptive-concurrency-config.ts';
 import type { Random } from '../../runtime/clock.ts';
@@ -19,6 +22,8 @@ export class GradientController {
   readonly #window = new LatencyWindow();
   /** Requests under way. */
   outstanding = 0;
+  /** The most of them at once in this window. */
+  #mostOutstanding = 0;
   limit: number;
   /** Milliseconds, at the configured percentile; 0: not measured yet. */
   minRttMs = 0;
@@ -52,6 +57,7 @@ export class GradientController {
     const most = share < 1 ? Math.max(1, Math.floor(limit * share)) : Math.ceil(limit * share);
     if (this.outstanding >= most) return false;
     this.outstanding++;
+    if (this.outstanding > this.#mostOutstanding) this.#mostOutstanding = this.outstanding;
     return true;
   }
 
@@ -104,7 +110,10 @@ export class GradientController {
     this.gradient = this.sampleRttMs > 0 ? Math.max(0.5, Math.min(2, least / this.sampleRttMs)) : 2;
     const limit = this.limit * this.gradient;
     this.burstHeadroom = Math.sqrt(limit);
-    this.#setLimit(Math.max(minConcurrency, Math.min(maxConcurrency, Math.floor(limit + this.burstHeadroom))), nowMs);
+    const next = Math.max(minConcurrency, Math.min(maxConcurrency, Math.floor(limit + this.burstHeadroom)));
+    const used = this.#mostOutstanding * 2 >= this.limit;
+    this.#mostOutstanding = this.outstanding;
+    this.#setLimit(used ? next : Math.min(next, this.limit), nowMs);
   }
 
   #takeWindow(): number {

@@ -53,5 +53,7 @@ export const entryFiles: readonly string[] = [
   'outrigger/load_balancing/v1/peak_ewma.proto',
   'outrigger/registry/v1/registry.proto',
   'outrigger/resilience/v1/circuit_breaker.proto',
+  'outrigger/resilience/v1/fallback.proto',
+  'outrigger/resilience/v1/hedging.proto',
   'outrigger/resilience/v1/shedding.proto',
 ];

@@ -29,6 +29,7 @@ import { listenersJson, listenersText } from './listener/listener-status.ts';
 import { openFilesLimit } from './listener/open-files-limit.ts';
 import { portHolder, takenBy } from './listener/port-holder.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
+import { RouteMemory } from './router/route-memory.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
 import { TimerWheel } from './runtime/timer-wheel.ts';
@@ -161,6 +162,7 @@ export class Sidecar implements AdminContext {
       hasIdentity: (options.identity ?? null) !== null,
       accessLogSinks: this.accessLogs,
       sourceLabels: new SourceLabels(),
+      routeMemory: new RouteMemory(),
     };
     this.listeners = new ListenerManager(
       { ...context, secrets, log },

@@ -56,7 +56,8 @@ const fieldValue = z
       'holds a character that may not stand in a header value: a control character, or one above U+00FF (RFC 9110 5.5)',
   });
 
-const entries = z
+/** Headers to write, each once. */
+export const headerEntries = z
   .array(z.strictObject({ name: settableName, value: fieldValue }))
   .max(16, { error: 'has more than 16 entries' })
   .check((context) =>
@@ -67,8 +68,8 @@ const entries = z
   );
 
 const modifier = z.strictObject({
-  set: entries.optional().describe('Replaces the header, or adds it'),
-  add: entries.optional().describe('Adds a value beside those that are there'),
+  set: headerEntries.optional().describe('Replaces the header, or adds it'),
+  add: headerEntries.optional().describe('Adds a value beside those that are there'),
   remove: z.array(mutableName).max(16, { error: 'has more than 16 entries' }).optional(),
 });
 

@@ -16,7 +16,7 @@ export function referencePaths(resource: Resource): Array<readonly PropertyKey[]
         ]),
       ];
     case 'TrafficPolicy':
-      return resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]);
+      return [...resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]), ['spec', 'fallback', 'service']];
     case 'PeerAuthentication':
       return targetPaths(resource);
     case 'FaultPolicy':

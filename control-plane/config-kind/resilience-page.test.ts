@@ -7,7 +7,7 @@ import { faultText } from '../source/fault.ts';
 import { parseFile } from '../source/parse-file.ts';
 
 const page = readFileSync(join(import.meta.dirname, '../../docs/resilience.md'), 'utf8');
-const services = ['payments', 'orders'].map(
+const services = ['payments', 'orders', 'catalogue', 'catalogue-copy'].map(
   (name) =>
     `{apiVersion: outrigger.dev/v1, kind: Service, metadata: {name: ${name}, namespace: shop}, spec: {ports: [{port: 80}]}}\n`,
 );

@@ -29,7 +29,7 @@ describe('TrafficPolicy', () => {
          healthChecks: [{ tcp: {} }, { tls: {} }],
          loadBalancing: { algorithm: random, slowStart: { window: 1m } },
          circuitBreaker: { window: 1ms, slowCalls: {}, probes: { atOnce: 0 }, statusCodes: [200], grpcStatuses: [OK] },
-         fallback: {}, adaptiveConcurrency: {}`,
+         adaptiveConcurrency: {}`,
       ),
     ).toEqual([
       'spec.targetRefs[0].sectionName: "http" stands beside port; one of them names the port',
@@ -56,7 +56,6 @@ describe('TrafficPolicy', () => {
       expect.stringMatching(
         /^spec\.circuitBreaker\.grpcStatuses\[0\]: "OK" is not accepted; accepted: "CANCELLED", /,
       ) as string,
-      'spec.fallback: is not supported yet',
       'spec.adaptiveConcurrency: is not supported yet',
     ]);
     expect(faults(`${orders}, circuitBreaker: { openTime: { base: 2m, max: 1m } }`)).toEqual([
@@ -83,11 +82,111 @@ describe('TrafficPolicy', () => {
     ]);
     expect(faults(`${orders}, hedging: { onPerTryTimeout: true, delay: 1s }`)).toEqual([
       'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
-      'spec.hedging.delay: is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
+      'spec.hedging.delay: "1s" stands beside onPerTryTimeout; give one of them',
     ]);
     expect(faults(`${orders}, hedging: { onPerTryTimeout: true }`)).toEqual([
       'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
     ]);
+  });
+
+  test.each<[string, string[]]>([
+    ['{}', ['spec.hedging: says not when; give one of onPerTryTimeout, delay, percentile']],
+    ['{ enabled: true }', ['spec.hedging: says not when; give one of onPerTryTimeout, delay, percentile']],
+    [
+      '{ enabled: false, delay: 1s }',
+      ['spec.hedging.delay: "1s" has no meaning beside enabled: false; remove one of them'],
+    ],
+    [
+      '{ delay: 0s, percentile: 99.95, maxAttempts: 0, methods: [CONNECT] }',
+      [
+        'spec.hedging.delay: "0s" is not between 1ms and 1h',
+        'spec.hedging.percentile: 99.95 is not a number from 50 to 99.9',
+        'spec.hedging.maxAttempts: 0 is not a whole number from 1 to 10',
+        'spec.hedging.methods[0]: "CONNECT" is not accepted; accepted: "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH"',
+      ],
+    ],
+    ['{ delay: 1s, percentile: 99 }', ['spec.hedging.percentile: 99 stands beside delay; give one of them']],
+    ['{ delay: 50ms, minSamples: 10 }', ['spec.hedging.minSamples: 10 has a meaning with percentile only']],
+    [
+      '{ onPerTryTimeout: false, maxAttempts: 2 }',
+      ['spec.hedging.maxAttempts: 2 has no meaning with onPerTryTimeout, where retries say how often and for what'],
+    ],
+    ['{ percentile: 95, methods: [] }', ['spec.hedging.methods: is empty; leave it out']],
+    [
+      '{ delay: 2s }, timeouts: { request: 2s }',
+      ['spec.hedging.delay: "2s" is not shorter than timeouts.request (2s)'],
+    ],
+  ])('hedging: %s is refused by field path', (text, expected) => {
+    expect(faults(`${orders}, hedging: ${text}`)).toEqual(expected);
+  });
+
+  test.each<[string, string[]]>([
+    ['{}', ['spec.fallback: says not what; give service, lastGoodAnswer, answer, or several']],
+    [
+      '{ enabled: false, answer: { status: 503 } }',
+      ['spec.fallback.answer: has no meaning beside enabled: false; remove one of them'],
+    ],
+    [
+      '{ service: { name: Archive }, methods: [], statusCodes: [200] }',
+      [
+        'spec.fallback.service.port: is missing; a whole number from 1 to 65535 is expected',
+        'spec.fallback.service.name: "Archive" is not a name: 1 to 63 lower-case letters, digits and "-", beginning and ending with a letter or digit (RFC 1123 label)',
+        'spec.fallback.methods: is empty; leave it out',
+        'spec.fallback.statusCodes[0]: 200 is not a whole number from 400 to 599',
+      ],
+    ],
+    [
+      '{ lastGoodAnswer: { maxAge: 200h, maxEntryBytes: 2000000, varyBy: ["a b"] }, methods: [GET] }',
+      [
+        'spec.fallback.lastGoodAnswer.maxAge: "200h" is not between 1s and 168h',
+        'spec.fallback.lastGoodAnswer.maxEntryBytes: 2000000 is not a whole number from 1 to 1048576',
+        'spec.fallback.lastGoodAnswer.varyBy[0]: "a b" is not a header name: letters, digits and !#$%&\'*+-.^_`|~ (RFC 9110 5.6.2)',
+        'spec.fallback.methods: has a meaning with service only',
+      ],
+    ],
+    ['{ answer: {} }', ['spec.fallback.answer: needs status, or grpc, or both']],
+    [
+      '{ answer: { status: 204, body: x, headers: [{ name: Content-Length, value: "1" }], grpc: { status: 14 } } }',
+      [
+        'spec.fallback.answer.headers[0].name: "Content-Length" cannot be set by a header filter: it belongs to the connection, not to the message',
+        'spec.fallback.answer.grpc.status: 14 is not accepted; accepted: "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS", "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED"',
+      ],
+    ],
+    [
+      '{ answer: { status: 204, body: x } }',
+      ['spec.fallback.answer.body: "x" has no place: an answer 204 has none (RFC 9110)'],
+    ],
+    [
+      '{ answer: { body: x, grpc: { status: OK } } }',
+      ['spec.fallback.answer.body: "x" needs status: gRPC calls have no body'],
+    ],
+  ])('fallback: %s is refused by field path', (text, expected) => {
+    expect(faults(`${orders}, fallback: ${text}`)).toEqual(expected);
+  });
+
+  test('hedging and fallback have what is said, and defaults', () => {
+    const { hedging, fallback } = policy(
+      `${orders}, hedging: { percentile: 95 }, fallback: { service: { name: archive, port: 80 }, lastGoodAnswer: { maxAge: 1h, varyBy: [X-User] }, answer: { status: 200, body: "[]", grpc: { status: UNAVAILABLE } } }`,
+    ).route;
+    expect(hedging).toEqual({
+      kind: 'percentile',
+      percentile: 95,
+      minSamples: 50,
+      minDelayMs: 10,
+      policy: 'TrafficPolicy shop/p',
+      maxAttempts: 1,
+      methods: [],
+    });
+    expect(fallback).toEqual({
+      policy: 'TrafficPolicy shop/p',
+      service: { namespace: 'shop', name: 'archive', port: 80, timeoutMs: null },
+      lastGoodAnswer: { maxAgeMs: 3_600_000, maxEntryBytes: 65_536, varyBy: ['x-user'] },
+      answer: { status: 200, headers: [], body: '[]', grpcStatus: 14, grpcMessage: '' },
+      methods: [],
+      statusCodes: [],
+    });
+    const off = policy(`${orders}, hedging: { enabled: false }, fallback: { enabled: false }`).route;
+    expect([off.hedging, off.fallback]).toEqual([{ kind: 'off' }, 'off']);
   });
 
   test('has no place for what is of hosts when a target is a route', () => {

@@ -7,6 +7,8 @@ import { routeMetadata } from './object-metadata.ts';
 import type { Place } from './resource.ts';
 import { portNumber } from './route-reference.ts';
 import { breakerSettings, circuitBreaker } from './traffic-breaker.ts';
+import { fallback, fallbackSettings } from './traffic-fallback.ts';
+import { hedgeSettings, hedging } from './traffic-hedging.ts';
 import {
   healthCheckSettings,
   healthChecks,
@@ -22,7 +24,7 @@ import type {
   RouteTraffic,
   TrafficPolicyResource,
 } from './traffic-resource.ts';
-import { hedging, retries, retryBudget, retrySettings } from './traffic-retries.ts';
+import { retries, retryBudget, retrySettings } from './traffic-retries.ts';
 
 const gatewayGroup = 'gateway.networking.k8s.io';
 
@@ -86,7 +88,12 @@ const spec = z
       })
       .optional(),
     retries: retries.optional(),
-    hedging: hedging.optional(),
+    hedging: hedging.optional().describe('A second request beside one that takes long, within the retry budget'),
+    fallback: fallback
+      .optional()
+      .describe(
+        'What callers get instead of a failure, as long as nothing of an answer has gone to them; ways that are given are tried in the order service, lastGoodAnswer, answer. Our sidecar only',
+      ),
     limits: z
       .strictObject({
         ...limits,
@@ -133,6 +140,9 @@ const spec = z
       if (value.retries?.attempts === 0)
         add(['hedging', 'onPerTryTimeout'], 'needs at least one retry, and retries.attempts is 0');
     }
+    const delayMs = durationMs(value.hedging?.delay ?? '');
+    if (delayMs > 0 && requestMs > 0 && delayMs >= requestMs)
+      add(['hedging', 'delay'], `is not shorter than timeouts.request (${timeouts!.request})`);
   });
 
 export const trafficPolicy = z.strictObject({
@@ -149,6 +159,7 @@ type Spec = z.output<typeof spec>;
 export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, place: Place): TrafficPolicyResource {
   const { metadata, spec: written } = document;
   const namespace = metadata.namespace ?? 'default';
+  const policyName = `TrafficPolicy ${namespace}/${metadata.name}`;
   const breaker = breakerSettings(written.circuitBreaker, `${namespace}/${metadata.name}`);
   return {
     kind: 'TrafficPolicy',
@@ -164,12 +175,16 @@ export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, 
       port: port ?? null,
       path: `spec.targetRefs[${at}]`,
     })),
-    route: { ...routeTraffic(written), circuitBreaker: breaker },
+    route: { ...routeTraffic(written, policyName, namespace), circuitBreaker: breaker },
     cluster: { ...clusterTraffic(written), circuitBreaker: breaker },
   };
 }
 
-function routeTraffic({ timeouts, retries, hedging }: Spec): Omit<RouteTraffic, 'circuitBreaker'> {
+function routeTraffic(
+  { timeouts, retries, hedging, fallback }: Spec,
+  policy: string,
+  namespace: string,
+): Omit<RouteTraffic, 'circuitBreaker'> {
   return {
     requestTimeoutMs: optionalMs(timeouts?.request),
     perTryTimeoutMs: optionalMs(timeouts?.perTry),
@@ -180,7 +195,8 @@ function routeTraffic({ timeouts, retries, hedging }: Spec): Omit<RouteTraffic, 
       retries !== undefined && Object.keys(retries).every((field) => field === 'budget')
         ? null
         : retrySettings(retries),
-    hedgeOnPerTryTimeout: hedging?.onPerTryTimeout ?? null,
+    hedging: hedgeSettings(hedging, policy),
+    fallback: fallbackSettings(fallback, policy, namespace),
   };
 }
 

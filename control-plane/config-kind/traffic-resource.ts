@@ -36,10 +36,66 @@ export interface RouteTraffic {
   /** Of a stream; 0: none. */
   readonly maxDurationMs: number | null;
   readonly retries: RetrySettings | null;
-  /** A second request is sent when an attempt takes longer than perTryTimeoutMs, beside the first. */
-  readonly hedgeOnPerTryTimeout: boolean | null;
+  /** When a second request is sent beside the first. */
+  readonly hedging: HedgeSettings | null;
+  readonly fallback: FallbackSettings | 'off' | null;
   /** Of policies of a route or rule; 'off': there is none, whatever a less specific policy says. */
   readonly circuitBreaker: BreakerSettings | 'off' | null;
+}
+
+export type HedgeSettings =
+  | { readonly kind: 'off' }
+  /** An attempt took longer than perTryTimeoutMs. */
+  | { readonly kind: 'per-try-timeout' }
+  | (HedgeLimits & { readonly kind: 'delay'; readonly delayMs: number })
+  | (HedgeLimits & {
+      readonly kind: 'percentile';
+      readonly percentile: number;
+      readonly minSamples: number;
+      readonly minDelayMs: number;
+    });
+
+interface HedgeLimits {
+  /** `TrafficPolicy shop/payments`. */
+  readonly policy: string;
+  /** Beside the first. */
+  readonly maxAttempts: number;
+  /** Empty: those that only read. */
+  readonly methods: readonly string[];
+}
+
+/** At least one of the ways is there; they are tried in this order. */
+export interface FallbackSettings {
+  /** `TrafficPolicy shop/payments`. */
+  readonly policy: string;
+  readonly service: FallbackService | null;
+  readonly lastGoodAnswer: {
+    readonly maxAgeMs: number;
+    readonly maxEntryBytes: number;
+    /** Lower case. */
+    readonly varyBy: readonly string[];
+  } | null;
+  readonly answer: {
+    /** 0: none for HTTP. */
+    readonly status: number;
+    readonly headers: ReadonlyArray<{ readonly name: string; readonly value: string }>;
+    readonly body: string;
+    /** Null: what the status stands for. */
+    readonly grpcStatus: number | null;
+    readonly grpcMessage: string;
+  } | null;
+  /** Empty: those that are idempotent. */
+  readonly methods: readonly string[];
+  /** Empty: 502, 503, 504. */
+  readonly statusCodes: readonly number[];
+}
+
+export interface FallbackService {
+  readonly namespace: string;
+  readonly name: string;
+  readonly port: number;
+  /** 0: none; null: that of the route. */
+  readonly timeoutMs: number | null;
 }
 
 export type RetryCondition = (typeof retryConditions)[number];
@@ -219,7 +275,8 @@ export const noRouteTraffic: RouteTraffic = {
   streamIdleTimeoutMs: null,
   maxDurationMs: null,
   retries: null,
-  hedgeOnPerTryTimeout: null,
+  hedging: null,
+  fallback: null,
   circuitBreaker: null,
 };
 

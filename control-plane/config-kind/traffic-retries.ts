@@ -1,4 +1,4 @@
-/** `retries` and `hedging` of a TrafficPolicy: what is sent again, how often, and when. */
+/** `retries` of a TrafficPolicy: what is sent again, how often, and when. */
 import { z } from 'zod';
 import { durationMs, durationWithin } from './duration.ts';
 import { headerName } from './header-filter.ts';
@@ -64,12 +64,6 @@ export const retries = z.strictObject({
     .enum(['other', 'any'])
     .optional()
     .describe('other: a host that was tried is avoided, as long as there is another. Default: other'),
-});
-
-export const hedging = z.strictObject({
-  onPerTryTimeout: z
-    .boolean()
-    .describe('An attempt that takes longer than timeouts.perTry goes on, beside the next; the first answer counts'),
 });
 
 export function retrySettings(written: z.output<typeof retries> | undefined): RetrySettings | null {

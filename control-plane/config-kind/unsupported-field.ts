@@ -7,10 +7,7 @@ const ofRoutes: Readonly<Record<string, string>> = {
 };
 
 const ofTrafficPolicies: Readonly<Record<string, string>> = {
-  fallback: 'is not supported yet',
   adaptiveConcurrency: 'is not supported yet',
-  delay: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
-  percentile: 'is not supported yet; hedging goes by timeouts.perTry (onPerTryTimeout)',
   perTryTimeout: 'stands elsewhere: it is timeouts.perTry',
 };
 

@@ -5,7 +5,11 @@ import type { ReferenceWarning } from './reference-warning.ts';
 import { TrafficIndex } from './traffic-index.ts';
 
 export function checkTraffic(resources: readonly Resource[]): ReferenceWarning[] {
-  const { placed } = new TrafficIndex(resources);
+  const index = new TrafficIndex(resources);
+  return [...placedWarnings(index), ...resources.flatMap((resource) => fallbackWarnings(resource, index))];
+}
+
+function placedWarnings({ placed }: TrafficIndex): ReferenceWarning[] {
   return placed.flatMap(({ policy, target, problem, winner, ports }) => {
     const unchecked = ports.filter(
       (port) => port.protocol !== 'tcp' && policy.cluster.healthChecks.some((check) => !isPossible(check, port)),
@@ -22,4 +26,30 @@ export function checkTraffic(resources: readonly Resource[]): ReferenceWarning[]
     const { path } = target;
     return [{ resource: resourceName(policy), place: policy.referencePlaces.get(path) ?? policy.place, path, message }];
   });
+}
+
+function fallbackWarnings(policy: Resource, index: TrafficIndex): ReferenceWarning[] {
+  if (policy.kind !== 'TrafficPolicy') return [];
+  const { fallback } = policy.route;
+  if (fallback === null || fallback === 'off' || fallback.service === null) return [];
+  const { service } = fallback;
+  const path = 'spec.fallback.service';
+  const warn = (message: string): ReferenceWarning[] => [
+    { resource: resourceName(policy), place: policy.referencePlaces.get(path) ?? policy.place, path, message },
+  ];
+  const problem = index.fallbackProblem(service);
+  if (problem !== null) return warn(`${problem}; there is no fallback to it`);
+  const isItself = index.placed.some(
+    ({ policy: placed, target, ports }) =>
+      placed === policy &&
+      target.kind === 'Service' &&
+      target.name === service.name &&
+      policy.namespace === service.namespace &&
+      ports.some(({ port }) => port === service.port),
+  );
+  return isItself
+    ? warn(
+        `${service.namespace}/${service.name}:${service.port} is what the policy is for: a failed request is sent there once more`,
+      )
+    : [];
 }

@@ -122,6 +122,49 @@ describe('a TrafficPolicy', () => {
     ]);
   });
 
+  test('with a fallback to what is not there, or to itself, is told, and proxies are not sent there', () => {
+    const fallback = (service: string): string =>
+      policy(
+        'a',
+        `{targetRefs: [{kind: Service, name: orders}], fallback: {service: ${service}, answer: {status: 200}}}`,
+      );
+    const missing = modelOf(fallback('{name: archive, port: 80}'));
+    expect(warnings(missing)).toEqual([
+      'TrafficPolicy shop/a: spec.fallback.service: there is no Service shop/archive; there is no fallback to it',
+    ]);
+    expect(port(missing).routing.traffic.fallback).toMatchObject({ service: null, answer: { status: 200 } });
+    const wrong = modelOf(fallback('{name: archive, port: 81}'), service('archive', '{ports: [{port: 80}]}'));
+    expect(warnings(wrong)).toEqual([
+      'TrafficPolicy shop/a: spec.fallback.service: Service shop/archive has no port 81; it has 80; there is no fallback to it',
+    ]);
+    const itself = modelOf(fallback('{name: orders, port: 81}'));
+    expect(warnings(itself)).toEqual([
+      'TrafficPolicy shop/a: spec.fallback.service: shop/orders:81 is what the policy is for: a failed request is sent there once more',
+    ]);
+    const alone = modelOf(
+      policy('a', '{targetRefs: [{kind: Service, name: orders}], fallback: {service: {name: archive, port: 80}}}'),
+    );
+    expect(port(alone).routing.traffic.fallback).toBeNull();
+  });
+
+  test('for a rule may switch off what one for the Service says', () => {
+    const model = modelOf(
+      route('{name: reads}, {name: writes}'),
+      policy(
+        'a',
+        '{targetRefs: [{kind: Service, name: orders}], hedging: {delay: 50ms}, fallback: {answer: {status: 200}}}',
+      ),
+      policy(
+        'b',
+        '{targetRefs: [{kind: HTTPRoute, name: r, sectionName: writes}], hedging: {enabled: false}, fallback: {enabled: false}}',
+      ),
+    );
+    const [reads, writes] = port(model).routing.producer[0]!.rules.map(({ traffic }) => traffic);
+    expect([reads!.hedging, reads!.fallback]).toEqual([null, null]);
+    expect([writes!.hedging, writes!.fallback]).toEqual([{ kind: 'off' }, 'off']);
+    expect(port(model).routing.traffic.hedging).toMatchObject({ kind: 'delay', delayMs: 50 });
+  });
+
   test('with a health check by gRPC is told where it cannot be made', () => {
     expect(
       warnings(modelOf(policy('a', '{targetRefs: [{kind: Service, name: orders}], healthChecks: [{grpc: {}}]}'))),

@@ -1,13 +1,16 @@
 /** TrafficPolicies by what they are for: which one counts where two name the same, and what holds for a port, a route or a rule, from the most specific to the least. */
+
 import type { Resource, RouteResource, ServicePortSpec, ServiceResource } from '../config-kind/resource.ts';
 import {
   type ClusterTraffic,
+  type FallbackService,
   noClusterTraffic,
   noRouteTraffic,
   type RouteTraffic,
   type TrafficPolicyResource,
   type TrafficTarget,
 } from '../config-kind/traffic-resource.ts';
+import { backendProblem } from './backend-problem.ts';
 
 /** A target of a policy, and what became of it. */
 export interface PlacedTarget {
@@ -23,6 +26,7 @@ export interface PlacedTarget {
 
 export class TrafficIndex {
   readonly placed: readonly PlacedTarget[];
+  readonly #services = new Map<string, ServiceResource>();
   readonly #byTarget = new Map<string, TrafficPolicyResource>();
 
   constructor(resources: readonly Resource[]) {
@@ -32,6 +36,7 @@ export class TrafficIndex {
       if (resource.kind === 'TrafficPolicy') policies.push(resource);
       else if (resource.kind === 'Service' || resource.kind === 'HTTPRoute' || resource.kind === 'GRPCRoute')
         known.set(`${resource.kind} ${resource.namespace}/${resource.name}`, resource);
+      if (resource.kind === 'Service') this.#services.set(`${resource.namespace}/${resource.name}`, resource);
     }
     this.placed = policies
       .toSorted(olderFirst)
@@ -67,20 +72,32 @@ export class TrafficIndex {
 
   /** For all routes of a port. */
   ofPort({ namespace, name }: ServiceResource, port: number): RouteTraffic {
-    const traffic = merged(
-      this.#found(`Service ${namespace}/${name}`, String(port)).map(({ route }) => route),
-      noRouteTraffic,
-    );
+    const traffic = this.#routeTraffic(`Service ${namespace}/${name}`, String(port));
     // A Service's circuit breaker is at its cluster, not at each of its routes too.
     return traffic.circuitBreaker === null ? traffic : { ...traffic, circuitBreaker: null };
   }
 
   /** For one rule; '' : it has no name. */
   ofRule({ kind, namespace, name }: RouteResource, ruleName: string): RouteTraffic {
-    return merged(
-      this.#found(`${kind} ${namespace}/${name}`, ruleName).map(({ route }) => route),
+    return this.#routeTraffic(`${kind} ${namespace}/${name}`, ruleName);
+  }
+
+  /** A fallback that is not there is left out of what proxies are sent. */
+  #routeTraffic(name: string, section: string): RouteTraffic {
+    const traffic = merged(
+      this.#found(name, section).map(({ route }) => route),
       noRouteTraffic,
     );
+    const { fallback } = traffic;
+    if (fallback === null || fallback === 'off' || fallback.service === null) return traffic;
+    if (this.fallbackProblem(fallback.service) === null) return traffic;
+    const isAll = fallback.lastGoodAnswer === null && fallback.answer === null;
+    return { ...traffic, fallback: isAll ? null : { ...fallback, service: null } };
+  }
+
+  /** Why a service cannot be a fallback, or null. */
+  fallbackProblem(service: FallbackService): string | null {
+    return backendProblem(service, this.#services);
   }
 
   #found(name: string, section: string): TrafficPolicyResource[] {

@@ -1,8 +1,15 @@
 /** What a TrafficPolicy says, in short, for rows of `outrigger get policies`: a line for each thing. */
-import type { BreakerSettings, ClusterTraffic, LimitSettings, RouteTraffic } from '../config-kind/traffic-resource.ts';
+import type {
+  BreakerSettings,
+  ClusterTraffic,
+  FallbackSettings,
+  HedgeSettings,
+  LimitSettings,
+  RouteTraffic,
+} from '../config-kind/traffic-resource.ts';
 
 export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): string[] {
-  const { retries, hedgeOnPerTryTimeout } = route;
+  const { retries, hedging, fallback } = route;
   const { outlierDetection, panicThresholdPercent, healthChecks, loadBalancing, retryBudget, tcpKeepAlive } = cluster;
   const timeouts = [
     ...named('request', route.requestTimeoutMs, durationText),
@@ -19,7 +26,8 @@ export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): stri
       ? []
       : [`retries: ${retries.attempts ?? 1}${causes.length === 0 ? '' : ` on ${causes.join(' ')}`}`]),
     ...(retryBudget === null ? [] : [`retry budget: ${retryBudget.percent} %, at least ${retryBudget.minConcurrency}`]),
-    ...(hedgeOnPerTryTimeout === true ? ['hedging: on the per-try timeout'] : []),
+    ...(hedging === null ? [] : [`hedging: ${hedgingText(hedging)}`]),
+    ...(fallback === null ? [] : [`fallback: ${fallback === 'off' ? 'off' : fallbackTexts(fallback).join(', then ')}`]),
     ...limitTexts('limits', cluster.limits),
     ...limitTexts('limits of priority high', cluster.highPriorityLimits),
     ...breakerTexts(cluster.circuitBreaker ?? route.circuitBreaker),
@@ -32,6 +40,27 @@ export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): stri
           `load balancing: ${loadBalancing.algorithm ?? 'leastRequest'}${loadBalancing.slowStart === null ? '' : `, slow start ${durationText(loadBalancing.slowStart.windowMs)}`}`,
         ]),
     ...(tcpKeepAlive === null ? [] : [`TCP keep-alive: ${durationText(tcpKeepAlive.timeMs)}`]),
+  ];
+}
+
+function hedgingText(hedging: HedgeSettings): string {
+  switch (hedging.kind) {
+    case 'off':
+      return 'off';
+    case 'per-try-timeout':
+      return 'on the per-try timeout';
+    case 'delay':
+      return `after ${durationText(hedging.delayMs)}`;
+    case 'percentile':
+      return `after the ${hedging.percentile} % quickest`;
+  }
+}
+
+function fallbackTexts({ service, lastGoodAnswer, answer }: FallbackSettings): string[] {
+  return [
+    ...(service === null ? [] : [`Service ${service.namespace}/${service.name}:${service.port}`]),
+    ...(lastGoodAnswer === null ? [] : [`the last good answer, up to ${durationText(lastGoodAnswer.maxAgeMs)} old`]),
+    ...(answer === null ? [] : [answer.status === 0 ? 'a fixed gRPC status' : `a fixed ${answer.status}`]),
   ];
 }
 

@@ -5,6 +5,7 @@
 import type { Logger } from 'pino';
 import type { Model } from '../model/model.ts';
 import { checkResources } from '../translate/check-resources.ts';
+import { leftOutOf } from '../translate/own-extensions.ts';
 import { type ProxyNode, proxyKey } from '../translate/proxy-node.ts';
 import { plaintextByDefault, proxyPolicies } from '../translate/proxy-policies.ts';
 import { type ProxyResources, translate } from '../translate/translate.ts';
@@ -64,6 +65,8 @@ interface Shared {
   readonly snapshot: ServedSnapshot | null;
   /** Contradictions in what the current model makes; empty: the snapshot is of the current model. */
   readonly faults: readonly string[];
+  /** What of the policies such proxies go without, in words; ''. */
+  readonly leftOut: string;
   /** Policies whose circuit breakers these proxies are not sent; '': none. */
   readonly withoutBreakers: string;
   /** Never empty: with the last one it goes. */
@@ -213,6 +216,11 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.warn(
         `proxy ${proxy.id} (${proxy.cluster}) has no identity, and no PeerAuthentication says what holds: its application takes plaintext from anybody. Give it an identity, or say STRICT (then nobody reaches it), PERMISSIVE or DISABLE`,
       );
+    const leftOut = leftOutOf(this.#model!, proxy.kind).join(', ');
+    if (leftOut !== '' && old?.leftOut !== leftOut)
+      this.#options.log.warn(
+        `proxy ${proxy.id} (${proxy.cluster}) and those like it are no sidecars of Outrigger, and go without what Envoy has no field for: ${leftOut}`,
+      );
     const withoutBreakers = unsentBreakers(this.#model!, proxy.kind);
     if (withoutBreakers !== '' && withoutBreakers !== old?.withoutBreakers)
       this.#options.log.warn(
@@ -222,6 +230,7 @@ export class ProxySnapshots implements ProxyRegistry {
       return {
         snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()),
         faults,
+        leftOut,
         withoutBreakers,
         proxies,
       };
@@ -230,6 +239,6 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.error(
         `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
       );
-    return { snapshot, faults, withoutBreakers, proxies };
+    return { snapshot, faults, leftOut, withoutBreakers, proxies };
   }
 }

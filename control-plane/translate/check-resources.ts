@@ -14,6 +14,7 @@ import {
   type HttpConnectionManager,
   HttpConnectionManagerSchema,
 } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { FallbackSchema } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import { missingBackendCluster } from './resource-names.ts';
 import type { ProxyResources } from './translate.ts';
@@ -160,11 +161,16 @@ function tableFacts(name: string, table: RouteConfiguration): Facts {
   return { faults, references };
 }
 
-function clustersOf({ action }: Route): string[] {
+function clustersOf({ action, typedPerFilterConfig }: Route): string[] {
   if (action.case !== 'route') return [];
   const { clusterSpecifier } = action.value;
-  if (clusterSpecifier.case === 'cluster') return [clusterSpecifier.value];
-  return clusterSpecifier.case === 'weightedClusters' ? clusterSpecifier.value.clusters.map(({ name }) => name) : [];
+  const found = Object.values(typedPerFilterConfig).flatMap(
+    (any) => anyUnpack(any, FallbackSchema)?.service?.cluster ?? [],
+  );
+  if (clusterSpecifier.case === 'cluster') found.push(clusterSpecifier.value);
+  else if (clusterSpecifier.case === 'weightedClusters')
+    found.push(...clusterSpecifier.value.clusters.map(({ name }) => name));
+  return found;
 }
 
 function assignmentFacts(name: string, { endpoints }: ClusterLoadAssignment): Facts {

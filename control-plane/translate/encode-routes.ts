@@ -14,6 +14,7 @@ import { durationOf } from './api-values.ts';
 import { defaultResilience } from './default-resilience.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
+import { ownExtensionsOf } from './own-extensions.ts';
 import type { UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
 import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
@@ -45,13 +46,17 @@ const upstreamConfigurations = new Kept<EncodedResource>();
 /** Which of two callers' namespaces see the same: those without consumer routes, apart from the Service's own, which knows it by its short name. */
 function view(routing: PortRouting, callerNamespace: string, shortNames: boolean, ours: boolean): string {
   const { definition, consumers } = routing;
-  const client = ours && hasBreakers(routesFor(routing, callerNamespace)) ? ' sidecar' : '';
+  const client = ours && isExtended(routing) ? ' sidecar' : '';
   if (consumers.has(callerNamespace)) return `consumer ${callerNamespace}${client}`;
   return (shortNames && callerNamespace === definition.namespace ? 'own' : 'any') + client;
 }
 
 /** Only then a sidecar of ours is sent something else than Envoy. */
-export function hasBreakers(routes: readonly AttachedRoute[]): boolean {
+export function isExtended(routing: PortRouting): boolean {
+  return ownExtensionsOf(routing).length > 0 || [routing.producer, ...routing.consumers.values()].some(hasBreakers);
+}
+
+function hasBreakers(routes: readonly AttachedRoute[]): boolean {
   return routes.some(({ rules }) => rules.some(({ traffic }) => traffic.circuitBreaker !== null));
 }
 

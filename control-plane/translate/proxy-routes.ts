@@ -1,5 +1,6 @@
 /** Routes of one port's virtual host for Envoy and our sidecar. */
 import { create } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import {
   type Route,
   type RouteMatch,
@@ -11,23 +12,24 @@ import type { AttachedHttpRule, AttachedRoute, Backend, PortDefinition, PortRout
 import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { defaultResilience } from './default-resilience.ts';
 import { breakerExtension } from './encode-circuit-breaker.ts';
+import { ownExtensions } from './own-extensions.ts';
 import { outboundCluster } from './resource-names.ts';
 import { type Action, forwardAction, headerFields, noBackendAction, redirectAction } from './route-action.ts';
 import { grpcMatch, httpMatchVariants } from './route-match.ts';
 import { type OrderedMatch, orderedMatches } from './route-order.ts';
 import { type RouteFields, routeFields } from './route-traffic.ts';
 
-/** `ours`: for sidecars of ours. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
+/** `ours`: for sidecars of ours, which take extensions that Envoy has not. Without attached routes everything goes to the port's own endpoints; with them, what no rule matches is answered 404 (GEP-1426). */
 export function proxyRoutes(
   { definition, traffic }: Pick<PortRouting, 'definition' | 'traffic'>,
   attached: readonly AttachedRoute[],
   ours: boolean,
 ): Route[] {
-  if (attached.length === 0) return defaultRoutes(definition, traffic);
+  if (attached.length === 0) return defaultRoutes(definition, traffic, ours);
   return orderedMatches(attached).flatMap((ordered) => routesOf(ordered, definition, traffic, ours));
 }
 
-function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route[] {
+function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic, ours: boolean): Route[] {
   const { namespace, service, port } = definition;
   const cluster = outboundCluster(namespace, service, port);
   const match = create(RouteMatchSchema, { pathSpecifier: { case: 'prefix', value: '/' } });
@@ -35,6 +37,7 @@ function defaultRoutes(definition: PortDefinition, traffic: RouteTraffic): Route
     create(RouteSchema, {
       name: `${namespace}/${service}#default`,
       match,
+      typedPerFilterConfig: extensions(traffic, ours),
       action: { case: 'route', value: { ...fields, clusterSpecifier: { case: 'cluster', value: cluster } } },
     }),
   );
@@ -47,13 +50,14 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
   const headers = headerFields(rule.requestHeaders, rule.responseHeaders);
   if (ordered.kind === 'grpc') {
     const match = grpcMatch(ordered.match);
+    const traffic = mergedRouteTraffic(rule.traffic, ofPort);
     return [
       create(RouteSchema, {
         name,
         match,
         ...headers,
-        typedPerFilterConfig: breaker,
-        action: forwardOrAnswer(name, rule.backends, 503, routeFields(mergedRouteTraffic(rule.traffic, ofPort), true)),
+        typedPerFilterConfig: rule.backends.some(exists) ? { ...breaker, ...extensions(traffic, ours) } : {},
+        action: forwardOrAnswer(name, rule.backends, 503, routeFields(traffic, true)),
       }),
     ];
   }
@@ -75,12 +79,16 @@ function routesOf(ordered: OrderedMatch, definition: PortDefinition, ofPort: Rou
           name,
           match,
           ...headers,
-          typedPerFilterConfig: breaker,
+          typedPerFilterConfig: { ...breaker, ...extensions(traffic, ours) },
           action: forwardAction(rule.backends, 500, { ...fields, ...rewriteFields }),
         }),
       );
     },
   );
+}
+
+function extensions(traffic: RouteTraffic, ours: boolean): Record<string, Any> {
+  return ours ? ownExtensions(traffic) : {};
 }
 
 function forwardOrAnswer(name: string, backends: readonly Backend[], status: 500 | 503, fields: RouteFields): Action {

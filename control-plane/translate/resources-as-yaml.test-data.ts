@@ -24,6 +24,8 @@ import {
 } from '../../proto/generated/envoy/extensions/transport_sockets/tls/v3/tls_pb.js';
 import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { CircuitBreakerSchema } from '../../proto/generated/outrigger/resilience/v1/circuit_breaker_pb.js';
+import { FallbackSchema } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
+import { HedgingSchema } from '../../proto/generated/outrigger/resilience/v1/hedging_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyResources } from './translate.ts';
 
@@ -45,6 +47,8 @@ const registry = createRegistry(
   DownstreamTlsContextSchema,
   UpstreamTlsContextSchema,
   HttpProtocolOptionsSchema,
+  FallbackSchema,
+  HedgingSchema,
 );
 
 export const resourceSchemas: Readonly<Record<keyof ProxyResources, DescMessage>> = {

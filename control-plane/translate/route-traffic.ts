@@ -32,7 +32,7 @@ export function routeFields(
   grpc: boolean,
   defaults: DefaultResilience = defaultResilience,
 ): RouteFields {
-  const { streamIdleTimeoutMs, maxDurationMs, hedgeOnPerTryTimeout } = traffic;
+  const { streamIdleTimeoutMs, maxDurationMs, hedging } = traffic;
   const timeoutMs = traffic.requestTimeoutMs ?? (grpc ? 0 : defaults.requestTimeoutMs);
   const timeout = durationOf(timeoutMs);
   const limitsMs = grpc || maxDurationMs !== null ? [timeoutMs, maxDurationMs ?? 0].filter((ms) => ms > 0) : [];
@@ -46,7 +46,7 @@ export function routeFields(
     ...(Object.keys(maxStreamDuration).length === 0 ? {} : { maxStreamDuration }),
     ...(streamIdleTimeoutMs === null ? {} : { idleTimeout: durationOf(streamIdleTimeoutMs) }),
     ...(retryPolicy === null ? {} : { retryPolicy }),
-    ...(hedgeOnPerTryTimeout === true ? { hedgePolicy: { hedgeOnPerTryTimeout } } : {}),
+    ...(hedging?.kind === 'per-try-timeout' ? { hedgePolicy: { hedgeOnPerTryTimeout: true } } : {}),
   };
 }
 

@@ -10,6 +10,7 @@ import { parseFile } from '../source/parse-file.ts';
 import { checkResources } from './check-resources.ts';
 import { clusterTraffic } from './cluster-traffic.ts';
 import { type DefaultResilience, defaultResilience } from './default-resilience.ts';
+import { leftOutOf } from './own-extensions.ts';
 import type { ClientKind } from './proxy-node.ts';
 import { asJson } from './resources-as-yaml.test-data.ts';
 import { routeFields } from './route-traffic.ts';
@@ -50,6 +51,74 @@ const everything = policy(`
   healthChecks: [{http: {path: /healthz, expectedStatuses: [{from: 200, to: 204}]}, interval: 5s, jitter: 1s, timeout: 2s, unhealthyThreshold: 4, healthyThreshold: 1, unhealthyInterval: 30s}],
   loadBalancing: {algorithm: roundRobin, slowStart: {window: 1m}},
   tcpKeepAlive: {time: 1m}`);
+
+describe('what Envoy has no field for', () => {
+  const extended = policy(`
+    hedging: {percentile: 99, minSamples: 20, minDelay: 5ms, maxAttempts: 2, methods: [GET, POST]},
+    fallback: {service: {name: orders, port: 80, timeout: 1s}, lastGoodAnswer: {maxAge: 1h, varyBy: [x-user]},
+      answer: {status: 200, headers: [{name: Content-Type, value: application/json}], body: "[]", grpc: {status: UNAVAILABLE, message: later}},
+      methods: [GET], statusCodes: [503]}`);
+  const tables = (kind: ClientKind, ...documents: string[]) =>
+    translate(modelOf(orders('http'), ...documents), proxy(kind)).routes;
+
+  test('is an extension of routes that only our sidecar is sent', () => {
+    const table = asJson('routes', tables('outrigger', extended).get('outbound')!) as {
+      virtualHosts: Array<{ routes: Array<{ typedPerFilterConfig?: JsonObject }> }>;
+    };
+    expect(table.virtualHosts[0]!.routes.map((each) => each.typedPerFilterConfig)).toEqual([
+      {
+        'outrigger.hedging': {
+          '@type': 'type.googleapis.com/outrigger.resilience.v1.Hedging',
+          policy: 'TrafficPolicy shop/p',
+          percentile: { percentile: 99, minSamples: 20, minDelay: '0.005s' },
+          maxHedges: 2,
+          methods: ['GET', 'POST'],
+        },
+        'outrigger.fallback': {
+          '@type': 'type.googleapis.com/outrigger.resilience.v1.Fallback',
+          policy: 'TrafficPolicy shop/p',
+          service: { cluster: 'outbound|80||orders.shop', timeout: '1s' },
+          stale: { maxAge: '3600s', maxEntryBytes: 65_536, varyBy: ['x-user'] },
+          answer: {
+            status: 200,
+            headers: [{ name: 'Content-Type', value: 'application/json' }],
+            body: '[]',
+            grpcStatus: 14,
+            grpcMessage: 'later',
+          },
+          methods: ['GET'],
+          statusCodes: [503],
+        },
+      },
+    ]);
+    for (const kind of ['envoy', 'grpc'] as const)
+      for (const resource of tables(kind, extended).values())
+        expect(JSON.stringify(asJson('routes', resource))).not.toContain('outrigger.resilience');
+    expect(checkResources(translate(modelOf(orders('http'), extended), proxy('outrigger')))).toEqual([]);
+  });
+
+  test('without it, our sidecar and Envoy are sent the same object', () => {
+    const model = modelOf(orders('http'), everything);
+    const table = (kind: ClientKind) => translate(model, proxy(kind)).routes.get('outbound');
+    expect(table('outrigger')).toBe(table('envoy'));
+  });
+
+  test('is told of, for those that go without', () => {
+    const model = modelOf(orders('http'), extended, route('name: reads'));
+    expect(leftOutOf(model, 'envoy')).toEqual(['fallback of TrafficPolicy shop/p', 'hedging of TrafficPolicy shop/p']);
+    expect(leftOutOf(model, 'outrigger')).toEqual([]);
+    expect(leftOutOf(modelOf(orders('http'), everything), 'envoy')).toEqual([]);
+  });
+
+  test('holds for rules of routes too, unless they have no backend', () => {
+    const table = asJson('routes', tables('outrigger', extended, route('name: reads')).get('outbound')!);
+    expect(JSON.stringify(table).split('outrigger.resilience.v1.Fallback').length).toBe(2);
+    const none = route('name: reads').replace('name: orders, port: 80', 'name: nobody, port: 80');
+    expect(JSON.stringify(asJson('routes', tables('outrigger', extended, none).get('outbound')!))).not.toContain(
+      'outrigger.resilience',
+    );
+  });
+});
 
 describe('a policy that says everything', () => {
   test('is in the routes and the cluster that Envoy and our sidecar are sent, in their own fields', () => {

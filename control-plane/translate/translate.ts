@@ -7,7 +7,7 @@ import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/
 import { type ClusterClient, clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener } from './encode-listener.ts';
-import { encodeGrpcRoutes, encodeOutboundRoutes, hasBreakers } from './encode-routes.ts';
+import { encodeGrpcRoutes, encodeOutboundRoutes, isExtended } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
@@ -137,8 +137,8 @@ function appProtocol(service: ServiceModel | undefined, appPort: number | null):
 interface OutboundTables {
   /** Those that the configuration names: with a Service, or with routes for their callers. */
   readonly namespaces: ReadonlySet<string>;
-  /** A rule has a circuit breaker: sidecars of ours are sent tables of their own. */
-  readonly breakers: boolean;
+  /** A route has an extension that only they take: sidecars of ours are sent tables of their own. */
+  readonly extended: boolean;
   readonly byNamespace: Map<string, EncodedResource>;
 }
 
@@ -149,12 +149,11 @@ function outboundRoutes(routings: readonly PortRouting[], callerNamespace: strin
   let tables = keptOutbound.get(routings);
   if (tables === undefined) {
     const named = routings.flatMap(({ definition, consumers }) => [definition.namespace, ...consumers.keys()]);
-    const breakers = routings.some(({ producer, consumers }) => [producer, ...consumers.values()].some(hasBreakers));
-    tables = { namespaces: new Set(named), breakers, byNamespace: new Map() };
+    tables = { namespaces: new Set(named), extended: routings.some(isExtended), byNamespace: new Map() };
     keptOutbound.set(routings, tables);
   }
   const namespace = tables.namespaces.has(callerNamespace) ? callerNamespace : '';
-  const key = ours && tables.breakers ? `${namespace} sidecar` : namespace;
+  const key = ours && tables.extended ? `${namespace} sidecar` : namespace;
   let table = tables.byNamespace.get(key);
   if (table === undefined) {
     table = encodeOutboundRoutes(routings, namespace, ours);

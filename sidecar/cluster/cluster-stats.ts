@@ -2,7 +2,7 @@
 import type { Counter, Gauge, Histogram, StatLabels, StatStore } from '../stats/stat-store.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { BulkheadStats } from './bulkhead.ts';
-import type { RetryEvent, UpstreamTimeLimit } from './upstream.ts';
+import type { FallbackAnswer, RetryEvent, UpstreamTimeLimit } from './upstream.ts';
 
 export class ClusterStats implements BulkheadStats {
   readonly connections: Counter;
@@ -101,6 +101,9 @@ export class ClusterStats implements BulkheadStats {
       abandoned: counter('retry_or_shadow_abandoned'),
       backoff: counter('upstream_rq_retry_backoff_exponential'),
       'backoff-told': counter('upstream_rq_retry_backoff_ratelimited'),
+      hedge: counter('upstream_rq_hedge'),
+      'hedge-overflow': counter('upstream_rq_hedge_overflow'),
+      'hedge-won': counter('upstream_rq_hedge_won'),
     };
     this.resetsReceived = counter('upstream_rq_rx_reset');
     this.resetsSent = counter('upstream_rq_tx_reset');
@@ -137,6 +140,14 @@ export class ClusterStats implements BulkheadStats {
     this.#store.counter(`${prefix}completed`).value++;
     this.#store.counter(`${prefix}${status}`).value++;
     this.#store.counter(`${prefix}${(status / 100) | 0}xx`).value++;
+  }
+
+  /** Counts what was answered instead of a failure. Rare: looked up by name. */
+  countFallback(kind: FallbackAnswer): void {
+    this.#store.counter(`${this.#prefix}upstream_rq_fallback_${kind}`, 'outrigger_fallbacks_total', {
+      ...this.#labels,
+      kind,
+    }).value++;
   }
 
   /** For the limits of priority HIGH: gauges of its own, counters shared. Made when such a request comes. */

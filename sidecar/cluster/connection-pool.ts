@@ -61,6 +61,10 @@ class Waiting implements PendingStream {
     this.#pool = pool;
   }
 
+  get host(): RunningHost {
+    return this.#pool.host;
+  }
+
   cancel(): void {
     if (!this.done) this.#pool.cancelWaiting(this);
   }

@@ -10,6 +10,7 @@ import type { RunningCluster } from './running-cluster.ts';
 import type {
   Cluster,
   CountedAs,
+  FallbackAnswer,
   Host,
   LoadBalancerContext,
   PendingStream,
@@ -62,6 +63,14 @@ export class HighPriority implements Cluster {
 
   onRetryEvent(event: RetryEvent): void {
     this.#cluster.onRetryEvent(event);
+  }
+
+  onFallback(kind: FallbackAnswer): void {
+    this.#cluster.onFallback(kind);
+  }
+
+  hasOtherHost(tried: readonly Host[]): boolean {
+    return this.#cluster.hasOtherHost(tried);
   }
 
   tryBeginRetry(): boolean {

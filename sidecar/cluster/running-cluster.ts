@@ -31,6 +31,7 @@ import type { HostPools, RunningHost } from './running-host.ts';
 import type {
   Cluster,
   CountedAs,
+  FallbackAnswer,
   Host,
   LoadBalancerContext,
   PendingStream,
@@ -306,6 +307,15 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   onRetryEvent(event: RetryEvent): void {
     this.stats.retryEvents[event].value++;
     if (event === 'backoff' || event === 'backoff-told') this.stats.retries.value++;
+  }
+
+  onFallback(kind: FallbackAnswer): void {
+    this.stats.countFallback(kind);
+  }
+
+  hasOtherHost(tried: readonly Host[]): boolean {
+    this.hosts.refresh();
+    return this.hosts.find((host) => !tried.includes(host)) !== null;
   }
 
   tryBeginRetry(): boolean {

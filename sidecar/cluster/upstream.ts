@@ -29,6 +29,8 @@ export interface StreamRequest extends ResponseReceiver {
 
 /** A request that waits for a connection; gone once onStreamReady or onStreamFailed was called. */
 export interface PendingStream {
+  /** Whose connection it waits for. Optional for fakes. */
+  readonly host?: Host;
   /** The asker lost interest; neither callback comes. */
   cancel(): void;
 }
@@ -53,9 +55,20 @@ export type CountedAs = 'answer' | 'retry' | 'nothing';
 /**
  * What became of a retry, for counters: it led to an answer that was not retried, or the policy allows no more, or the body is too long to be kept; and how long the pause before it was:
  * by back-off, or as the
- * service said; these two are counted when the attempt is sent.
+ * service said; these two are counted when the attempt is sent. Of hedges: one was sent, there was no place for one, one was answered first.
  */
-export type RetryEvent = 'success' | 'limit' | 'abandoned' | 'backoff' | 'backoff-told';
+export type RetryEvent =
+  | 'success'
+  | 'limit'
+  | 'abandoned'
+  | 'backoff'
+  | 'backoff-told'
+  | 'hedge'
+  | 'hedge-overflow'
+  | 'hedge-won';
+
+/** What was answered instead of a failure of the cluster: the answer of another one, the last good answer, or a fixed one. */
+export type FallbackAnswer = 'service' | 'stale' | 'answer';
 
 /** A cluster that runs: hosts, balancer, pools, limits, statistics. */
 export interface Cluster {
@@ -90,6 +103,10 @@ export interface Cluster {
   onLocalReset?(): void;
   /** What became of retries, for counters. Optional for fakes. */
   onRetryEvent?(event: RetryEvent): void;
+  /** A caller gets something else than a failure. Optional for fakes. */
+  onFallback?(kind: FallbackAnswer): void;
+  /** There is a host for requests that is none of these. Looks at every host. Optional for fakes: there is. */
+  hasOtherHost?(tried: readonly Host[]): boolean;
   /** Active retries are limited by `limits.maxRetries`, or a retry budget: true takes a place (give it back with endRetry). */
   tryBeginRetry(): boolean;
   endRetry(): void;

@@ -2,6 +2,7 @@
 import type { CircuitBreakerConfig } from './circuit-breaker-config.ts';
 import type { RouteGateConfigs } from './gate-config.ts';
 import type { RouteRateLimitsConfig } from './rate-limit-config.ts';
+import type { FallbackConfig, HedgingConfig } from './route-resilience-config.ts';
 
 export interface RouteTableConfig {
   readonly name: string;
@@ -100,6 +101,10 @@ export interface ForwardActionConfig {
   readonly highPriority: boolean;
   /** `hedge_policy.hedge_on_per_try_timeout` of the route or its virtual host: a try that takes long is not given up, another is sent beside it. */
   readonly hedgeOnPerTryTimeout: boolean;
+  /** Ours, of the route, its virtual host or its table: another attempt beside one that takes long; null: none. */
+  readonly hedging: HedgingConfig | null;
+  /** Ours: what is answered instead of a failure; null: the failure is. */
+  readonly fallback: FallbackConfig | null;
   /** `per_request_buffer_limit_bytes` of the route or its virtual host: how much of a body is kept to be sent again; null: the listener's buffer limit where retries are configured, else 64 KiB. */
   readonly replayLimitBytes: number | null;
   /** `include_request_attempt_count` and `include_attempt_count_in_response` of the virtual host. A second attempt always says that it is one. */

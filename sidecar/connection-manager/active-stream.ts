@@ -14,11 +14,14 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
 import type { GateVerdict, ResponseShaper, ShapedStream } from '../filters/request-gate.ts';
 import type { CallerRetry } from '../router/caller-retry.ts';
-import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
+import type { ReadyAnswer, TakenFallback } from '../router/fallback/request-fallback.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
 import type { FilteredStream, RetryReason, StreamFilter } from '../router/stream-filter.ts';
 import { StreamLimits } from '../router/stream-limits.ts';
+import type { WeightedTarget } from '../router/weighted-target.ts';
 import type { TimerTarget } from '../runtime/timer-wheel.ts';
+import { fallbackAnswer } from './fallback-answer.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { localReply, replyStatus } from './local-reply.ts';
@@ -65,6 +68,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   flag = '';
   retryFlag: '' | 'URX' | 'UO' = '';
   details = '';
+  fallback: TakenFallback | null = null;
   grpcStatus = '';
   bytesReceived = 0;
   bytesSent = 0;
@@ -86,7 +90,9 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
 
   // -- for the log: what its gates found --
 
+  /** The one by which it failed, was let pass, or has a fallback. */
   get policy(): string {
+    if (this.fallback !== null && this.fallback.policy !== '') return this.fallback.policy;
     return this.#gates === null ? '' : this.#gates.policy;
   }
 
@@ -354,8 +360,33 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.#finish(null);
   }
 
-  fail(error: ProxyError): void {
+  /** Nothing has gone to the caller, and the router has something better. */
+  #hasInstead(error: ProxyError): ProxyError | null {
+    const filter = this.#filter;
+    if (this.responseHead !== null || filter === null || filter.insteadOf === undefined) return error;
+    return filter.insteadOf(error, this.#connection.context.clock.nowMs());
+  }
+
+  sendFallback(answer: ReadyAnswer, error: ProxyError | null): void {
     if (this.#finished) return;
+    const { manager, context } = this.#connection;
+    const taken = this.fallback!;
+    this.details = `fallback_${taken.kind}{${taken.details}}`;
+    const { head, body } = fallbackAnswer(answer, taken, this.head, {
+      grpc: this.grpc,
+      serverName: manager.config.serverName,
+      requestId: this.requestId,
+      wallMs: context.clock.wallMs(),
+    });
+    this.#changeAsRoute(head.fields);
+    this.#sendWhole(head, body);
+    this.#finish(error);
+  }
+
+  fail(failure: ProxyError): void {
+    if (this.#finished) return;
+    const error = this.#hasInstead(failure);
+    if (error === null) return;
     const { manager, context } = this.#connection;
     this.flag = error.flag;
     this.details = error.details;
@@ -373,14 +404,17 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
         requestId: this.requestId,
         wallMs: context.clock.wallMs(),
       });
-      // As Envoy does: an answer that the router makes up has the route's response headers too.
-      if (this.route !== null && this.target !== null) {
-        this.target.responseHeaders?.apply(head.fields);
-        for (const mutation of this.route.responseHeaders) mutation.apply(head.fields);
-      }
+      this.#changeAsRoute(head.fields);
       this.#sendWhole(head, body);
     }
     this.#finish(error);
+  }
+
+  /** As Envoy does: an answer that the router makes up has the route's response headers too. */
+  #changeAsRoute(fields: HeaderFields): void {
+    if (this.route === null || this.target === null) return;
+    this.target.responseHeaders?.apply(fields);
+    for (const mutation of this.route.responseHeaders) mutation.apply(fields);
   }
 
   #sendWhole(head: ResponseHead, body: Buffer | null): void {
@@ -401,18 +435,14 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     const now = this.#connection.context.clock.nowMs();
     const limit = this.limits.due(now);
     if (limit === null) return;
-    if (limit === 'backoff' || limit === 'try' || limit === 'try-idle' || limit === 'try-duration') {
-      this.#filter!.onTimeLimit(limit, now);
-      if (!this.#finished) this.limits.arm();
-    } else if (limit === 'route') {
-      this.#filter!.onTimeLimit(limit, now);
-    } else {
+    if (limit === 'duration' || limit === 'request' || limit === 'idle') {
       const { stats } = this.#connection.manager;
       const counter =
         limit === 'duration' ? stats.maxDurations : limit === 'request' ? stats.requestTimeouts : stats.idleTimeouts;
       counter.value++;
       this.fail(overdue(limit, this.#requestEnded, this.limits.idleMs));
-    }
+    } else this.#filter!.onTimeLimit(limit, now);
+    if (!this.#finished) this.limits.arm();
   }
 
   // -- the end --
@@ -430,9 +460,13 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     manager.stats.count(this.status, durationMs);
     // 499 is what access logs of proxies say for a caller that did not wait.
     if (this.status === 0) this.status = this.flag === 'DC' || error === null ? 499 : replyStatus(error);
+    const { fallback } = this;
+    if (fallback !== null && this.flag === '') this.flag = fallback.flag;
     // As Envoy lists them: that there was no other attempt, then what happened.
     if (this.retryFlag !== '' && this.retryFlag !== this.flag)
       this.flag = this.flag === '' ? this.retryFlag : `${this.retryFlag},${this.flag}`;
+    // Ours, behind what it stands for.
+    if (fallback !== null) this.flag = this.flag === '' ? 'FB' : `${this.flag},FB`;
     if (this.#gates !== null) {
       this.#gates.tellEnd(now, this.responseHead === null ? 0 : this.status, error === null, this.grpcStatus);
       if (this.#gates.delayed) this.flag = withDelay(this.flag);

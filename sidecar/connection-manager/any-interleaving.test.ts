@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ProxyError, type RetrySafety } from '../codec/proxy-error.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
-import { anyPath, forward, retryPolicy, route } from './test/configs.ts';
+import { anyPath, fallbackTo, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
 import type { FakeClientStream } from './test/fake-peers.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
@@ -263,11 +263,23 @@ function finishAndCheck(rig: StreamRig, player: Player, steps: readonly Step[]):
 const kinds = fc.constantFrom<'get' | 'post' | 'grpc' | 'upgrade'>('get', 'post', 'grpc', 'upgrade');
 const manySteps = fc.array(step, { maxLength: 40 });
 
+const fixed = { status: 200, headers: [], body: 'sorry', grpcStatus: 0, grpcMessage: '' };
+const hedging = hedgeAfter(100, { maxHedges: 2 });
+const stale = { maxAgeMs: 60_000, maxEntryBytes: 1_000, varyBy: [] };
+/** Extensions of ours, of which none sends a POST twice. */
+const extras = fc.constantFrom<Partial<ForwardActionConfig>>(
+  {},
+  { hedging },
+  { hedging, fallback: fallbackTo({ stale, answer: fixed }) },
+  { fallback: fallbackTo({ service: { cluster: 'archive', timeoutMs: 500 } }) },
+  { hedging, fallback: fallbackTo({ service: { cluster: 'archive', timeoutMs: null }, stale, answer: fixed }) },
+);
+
 test('any interleaving of both sides, time and repeats ends the stream exactly once, and never posts twice', () => {
   fc.assert(
-    fc.property(kinds, fc.boolean(), fc.boolean(), manySteps, (kind, connectsAtOnce, reused, steps) => {
+    fc.property(kinds, fc.boolean(), fc.boolean(), extras, manySteps, (kind, connectsAtOnce, reused, extra, steps) => {
       const retry = retryPolicy(['reset-before-request', 'connect-failure'], 2);
-      const rig = rigFor(connectsAtOnce, reused, { retry });
+      const rig = rigFor(connectsAtOnce, reused, { retry, ...extra });
       const player = new Player(rig, kind);
       for (const next of steps) {
         const attempts = rig.cluster.contexts.length;
@@ -306,6 +318,25 @@ test('the same with every retry, tries that have a time of their own, and hedges
         finishAndCheck(rig, player, steps);
       },
     ),
+    { numRuns: 1_000 },
+  );
+});
+
+test('the same with hedges of any request, and every fallback', () => {
+  fc.assert(
+    fc.property(kinds, fc.boolean(), fc.boolean(), extras, manySteps, (kind, connectsAtOnce, retries, extra, steps) => {
+      const rig = rigFor(connectsAtOnce, true, {
+        ...extra,
+        hedging: { ...hedging, methods: ['GET', 'POST'] },
+        retry: retries ? retryPolicy(['5xx', 'unavailable'], 3, { perTryTimeoutMs: 200 }) : null,
+      });
+      const player = new Player(rig, kind);
+      for (const next of steps) player.play(next);
+      // A first attempt, hedges, retries, free repeats; and another service with its own.
+      expect(rig.cluster.contexts.length).toBeLessThanOrEqual(1 + 2 + 3 + 3 + 1 + 3);
+      expect(rig.cluster.fallbacks.length).toBeLessThanOrEqual(3);
+      finishAndCheck(rig, player, steps);
+    }),
     { numRuns: 1_000 },
   );
 });

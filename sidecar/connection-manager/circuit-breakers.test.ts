@@ -8,8 +8,8 @@ import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { ForwardActionConfig } from '../config/route-config.ts';
 import { Log } from '../runtime/log.ts';
 import { ActiveStream } from './active-stream.ts';
-import { anyPath, forward, retryPolicy, route } from './test/configs.ts';
-import { FakeServerStream } from './test/fake-peers.ts';
+import { anyPath, fallbackTo, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
+import { FakeCluster, FakeServerStream } from './test/fake-peers.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
 const cluster = 'outbound|80||orders.shop';
@@ -306,5 +306,56 @@ describe('a breaker of a route', () => {
     rig.cluster.last.receiver.onHead(answer(200), true);
     expect(downstream.head!.status).toBe(200);
     expect(rig.breakers.dump().map(({ name, state }) => [name, state])).toEqual([['all/slow', 'open']]);
+  });
+});
+
+describe('beside a fallback', () => {
+  const sorry = { status: 200, headers: [], body: 'sorry', grpcStatus: null, grpcMessage: '' };
+  const fixed = { fallback: fallbackTo({ answer: sorry }) };
+  const other = { fallback: fallbackTo({ service: { cluster: 'archive', timeoutMs: null } }) };
+
+  it.each<[string, (action: Partial<ForwardActionConfig>) => BreakerRig]>([
+    ['of a cluster', (action) => BreakerRig.ofCluster({}, action)],
+    ['of a route', (action) => new BreakerRig(action, {})],
+  ])('a breaker %s counts the failure that is not told, and its own answer is one', (_, make) => {
+    const rig = make(fixed);
+    expect(rig.answered(503).downstream.body).toBe('sorry');
+    expect(rig.state).toBe('open');
+    expect(rig.call().downstream.body).toBe('sorry');
+    expect(rig.cluster.streams.length).toBe(1);
+    expect(JSON.parse(rig.lines[1]!)).toMatchObject({
+      flags: 'CB,FB',
+      details: 'fallback_answer{circuit_breaker_open}',
+    });
+  });
+
+  it('a request that a breaker refuses goes to another service with all of it, whatever its method', () => {
+    for (const make of [() => BreakerRig.ofCluster({}, other), () => new BreakerRig(other, {})]) {
+      const rig = make();
+      const archive = new FakeCluster();
+      rig.others.set('archive', archive);
+      rig.answered(503);
+      archive.last.receiver.onHead(answer(200), true);
+      // What the fallback answered is no success of the service.
+      expect(rig.state).toBe('open');
+      const caller = rig.call(post('/'), false);
+      caller.stream.onData(bytes('two shirts'), true);
+      expect(archive.last.body).toBe('two shirts');
+      archive.last.receiver.onHead(answer(201), true);
+      expect(caller.downstream.head!.status).toBe(201);
+      expect(rig.call(get('/')).downstream.head).toBeNull();
+      expect(archive.last.ended).toBe(true);
+    }
+  });
+
+  it('a hedge that the breaker refuses leaves the attempt that is under way alone', () => {
+    const rig = BreakerRig.ofCluster({}, { hedging: hedgeAfter(50) });
+    const caller = rig.call();
+    rig.cluster.breaker!.force('open');
+    rig.time.advance(56);
+    expect(rig.cluster.streams.length).toBe(1);
+    rig.cluster.last.receiver.onHead(answer(200), true);
+    expect(caller.downstream.head!.status).toBe(200);
+    expect(rig.cluster.retryPlaces).toBe(3);
   });
 });

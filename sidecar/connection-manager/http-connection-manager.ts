@@ -8,9 +8,11 @@ import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { makeGates } from '../filters/make-gates.ts';
 import type { RequestGate } from '../filters/request-gate.ts';
 import type { IdleConnection } from '../listener/running-listener.ts';
-import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
+import { RouteMemory } from '../router/route-memory.ts';
 import { RouteTable } from '../router/route-table.ts';
-import type { RouterContext } from '../router/router.ts';
+import type { RouterContext } from '../router/router-context.ts';
+import type { WeightedTarget } from '../router/weighted-target.ts';
 import type { Counter } from '../stats/stat-store.ts';
 import type { PeerCertificate } from '../transport/peer-certificate.ts';
 import { clientCertificateElement } from './client-certificate-element.ts';
@@ -87,6 +89,7 @@ export class HttpConnectionManager {
       clusters: context.clusters,
       clock: context.clock,
       random: context.random,
+      memory: context.routeMemory ?? new RouteMemory(),
       bufferLimitBytes: highWatermarkBytes,
     };
     this.#unrouted = this.#newMetrics('', '');

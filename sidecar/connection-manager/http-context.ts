@@ -1,6 +1,7 @@
 /** What every HTTP connection manager of a sidecar shares. Wired once in sidecar/server.ts; no module-level state anywhere. */
 import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { ClusterLookup } from '../cluster/upstream.ts';
+import type { RouteMemory } from '../router/route-memory.ts';
 import type { RouteTable } from '../router/route-table.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
@@ -32,6 +33,8 @@ export interface HttpContext {
   readonly accessLogSinks: AccessLogSinks;
   /** Callers as label values, counted over all connection managers; default: each counts for itself. */
   readonly sourceLabels?: SourceLabels;
+  /** What routes learn from their requests, over all connection managers and configurations; default: each connection manager for itself. */
+  readonly routeMemory?: RouteMemory;
 }
 
 export interface AccessLogSinks {

@@ -12,8 +12,9 @@ import type { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import { RequestBody } from '../router/request-body.ts';
-import type { RouteEntry, WeightedTarget } from '../router/route-entry.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
 import type { StreamFilter } from '../router/stream-filter.ts';
+import type { WeightedTarget } from '../router/weighted-target.ts';
 import type {
   EndWatcher,
   GateRequest,

@@ -25,6 +25,11 @@ export class AttemptRules {
     return new AttemptRules(policy, hedgeOnPerTryTimeout, 0, replayLimitBytes);
   }
 
+  /** Nothing but free repeats, where another service is asked instead. */
+  withoutPolicy(): AttemptRules {
+    return new AttemptRules(null, false, this.timeoutStatus, this.#configuredBytes);
+  }
+
   withCaller(caller: CallerRetry): AttemptRules {
     return new AttemptRules(
       (this.policy ?? noRetryPolicy).withCaller(caller),

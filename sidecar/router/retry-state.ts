@@ -80,7 +80,7 @@ export class RetryState {
   /** An attempt failed without an answer, or was given up because of its own time limit. */
   onFailure(attempt: TriedAttempt, request: RequestHead, error: ProxyError): RetryDecision {
     this.#endFree();
-    this.#noteHost(attempt.host);
+    this.noteHost(attempt.host);
     // "There is nobody" and "it is too much" are answers, not accidents.
     const final = error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM';
     if (!final && this.#mayRepeatFreely(attempt, request.method, error)) {
@@ -107,7 +107,7 @@ export class RetryState {
     leftMs: number,
   ): RetryDecision {
     this.#endFree();
-    this.#noteHost(attempt.host);
+    this.noteHost(attempt.host);
     const policy = this.#policy;
     if (!policy.appliesTo(request)) {
       this.#endPlace();
@@ -124,7 +124,7 @@ export class RetryState {
   /** An attempt takes long, and another is to be sent beside it (hedging). */
   onSlow(attempt: TriedAttempt, request: RequestHead): RetryDecision {
     this.#endFree();
-    this.#noteHost(attempt.host);
+    this.noteHost(attempt.host);
     if (!this.#policy.retries || !this.#policy.appliesTo(request)) return 'no';
     return this.#retry(attempt.cluster, -1);
   }
@@ -171,7 +171,8 @@ export class RetryState {
     return true;
   }
 
-  #noteHost(host: Host | null): void {
+  /** It was sent there: another host is taken next, if there is one. */
+  noteHost(host: Host | null): void {
     if (host !== null && !this.tried.includes(host)) this.tried.push(host);
   }
 

@@ -3,7 +3,8 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import { rewritePath } from './path-rewrite.ts';
-import type { RouteEntry, WeightedTarget } from './route-entry.ts';
+import type { RouteEntry } from './route-entry.ts';
+import type { WeightedTarget } from './weighted-target.ts';
 
 const originalPath = headerName('x-envoy-original-path');
 const originalHost = headerName('x-envoy-original-host');

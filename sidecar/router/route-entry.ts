@@ -1,27 +1,15 @@
 /** One route, compiled: what it matches, and what it does with a request. */
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { RequestHead } from '../codec/message-head.ts';
-import type { ForwardActionConfig, RouteConfig, WeightedClusterConfig } from '../config/route-config.ts';
+import type { ForwardActionConfig, RouteConfig } from '../config/route-config.ts';
 import { AttemptRules } from './attempt-rules.ts';
+import { FallbackRule } from './fallback/fallback-rule.ts';
 import { HeaderMutation } from './header-mutation.ts';
 import type { HeadTest } from './header-test.ts';
+import { HedgingRule } from './hedging-rule.ts';
 import { compileHeadTests, compilePath } from './route-match.ts';
 import type { StringMatcher } from './string-matcher.ts';
-
-/** A cluster that a route leads to, with its share. */
-export class WeightedTarget {
-  readonly name: string;
-  readonly weight: number;
-  readonly requestHeaders: HeaderMutation | null;
-  readonly responseHeaders: HeaderMutation | null;
-
-  constructor(config: WeightedClusterConfig) {
-    this.name = config.name;
-    this.weight = config.weight;
-    this.requestHeaders = HeaderMutation.compile(config.requestHeaders);
-    this.responseHeaders = HeaderMutation.compile(config.responseHeaders);
-  }
-}
+import { WeightedTarget } from './weighted-target.ts';
 
 export class RouteEntry {
   readonly config: RouteConfig;
@@ -29,6 +17,8 @@ export class RouteEntry {
   readonly forward: ForwardActionConfig | null;
   /** Of `forward`; null without it. */
   readonly rules: AttemptRules | null;
+  readonly hedging: HedgingRule | null;
+  readonly fallback: FallbackRule | null;
   /** Null: it has none. */
   readonly breaker: RunningBreaker | null;
   readonly targets: readonly WeightedTarget[];
@@ -50,6 +40,9 @@ export class RouteEntry {
     this.name = config.name;
     this.forward = config.action.kind === 'forward' ? config.action : null;
     this.rules = this.forward === null ? null : AttemptRules.compile(this.forward);
+    const { hedging = null, fallback = null } = this.forward ?? {};
+    this.hedging = hedging === null ? null : new HedgingRule(hedging);
+    this.fallback = fallback === null ? null : new FallbackRule(fallback);
     this.targets = (this.forward?.clusters ?? []).map((cluster) => new WeightedTarget(cluster));
     this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0);
     this.requestHeaders = withOwn(HeaderMutation.compile(config.requestHeaders), outerRequest);

@@ -84,6 +84,11 @@ export function tooLongToRetry(last: ProxyError, limitBytes: number): ProxyError
   );
 }
 
+/** The fallback failed too. `first`: how the service did. */
+export function fallbackFailed(first: ProxyError, second: ProxyError, cluster: string): ProxyError {
+  return retold(first, first.details, `${first.message} Its fallback ${cluster} failed too: ${second.message}`);
+}
+
 function retold(last: ProxyError, details: string, message: string): ProxyError {
   return new ProxyError({
     flag: last.flag,

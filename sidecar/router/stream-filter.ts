@@ -7,8 +7,9 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { CallerRetry } from './caller-retry.ts';
-import type { WeightedTarget } from './route-entry.ts';
+import type { ReadyAnswer, TakenFallback } from './fallback/request-fallback.ts';
 import type { RouterTimeLimit, StreamLimits } from './stream-limits.ts';
+import type { WeightedTarget } from './weighted-target.ts';
 
 /** What a filter hears. After onStreamEnd nothing comes any more. */
 export interface StreamFilter {
@@ -21,6 +22,8 @@ export interface StreamFilter {
   onResponseReady(): void;
   /** A deadline of {@link StreamLimits} that belongs to the filter has come. */
   onTimeLimit(kind: RouterTimeLimit, nowMs: number): void;
+  /** The stream would be answered with a failure; nothing has gone to the caller. Null: the filter sees to another answer. Else the failure that is told. Absent: it is told as it is. */
+  insteadOf?(error: ProxyError, nowMs: number): ProxyError | null;
   /** The stream is over, however it ended: whatever still runs for it is given up with `error`. */
   onStreamEnd(error: ProxyError, nowMs: number): void;
 }
@@ -43,6 +46,8 @@ export interface FilteredStream {
   readonly callerRetry: CallerRetry | null;
   /** Envoy's second flag: retries were used up (URX), or the cluster had no place for another (UO). Written by the router; '': none. */
   retryFlag: '' | 'URX' | 'UO';
+  /** What is answered instead of a failure; null: nothing is. Written by the router. */
+  fallback: TakenFallback | null;
   /** Of the upstream that serves it, for logs and metrics. Written by the router. */
   target: WeightedTarget | null;
   /** The one of the route's targets that a gate had chosen; null: the router chooses. */
@@ -58,6 +63,8 @@ export interface FilteredStream {
   sendResponseTrailers(trailers: HeaderFields): void;
   /** An answer of our own that is no failure: a redirect, a fixed answer. `body` null: none. */
   sendOwnResponse(head: ResponseHead, body: Buffer | null, details: string): void;
+  /** Ends the stream with what `fallback` says. `error`: the failure in whose place it stands; null: that was an answer. */
+  sendFallback(answer: ReadyAnswer, error: ProxyError | null): void;
   /** Ends the stream for a fault: by an answer of our own, or by a reset when an answer has begun. */
   fail(error: ProxyError): void;
   /** Counted: the caller's request is not read meanwhile. */

@@ -1,5 +1,5 @@
 /**
- * The time limits of one stream, on one timer: idleness, whole duration, the route's timeout, one try's timeout and idleness, a whole request, a pause before another attempt. The timer is armed for the
+ * The time limits of one stream, on one timer: idleness, whole duration, the route's timeout, one try's timeout and idleness, a whole request, a pause before another attempt, and the time until one is sent beside it. The timer is armed for the
  * earliest; activity only notes the time, and the timer finds out when it fires.
  */
 import type { Clock } from '../runtime/clock.ts';
@@ -7,7 +7,7 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-
 
 export type TimeLimit = RouterTimeLimit | 'duration' | 'request' | 'idle';
 /** Those of the router. */
-export type RouterTimeLimit = 'route' | 'backoff' | 'try' | 'try-idle' | 'try-duration';
+export type RouterTimeLimit = 'route' | 'backoff' | 'hedge' | 'try' | 'try-idle' | 'try-duration';
 
 export class StreamLimits extends WheelTimer {
   readonly #wheel: TimerWheel;
@@ -19,6 +19,7 @@ export class StreamLimits extends WheelTimer {
   #durationDueMs = Infinity;
   #routeDueMs = Infinity;
   #backoffDueMs = Infinity;
+  #hedgeDueMs = Infinity;
   #requestDueMs = Infinity;
   #tryDueMs = Infinity;
   /** Milliseconds without a byte since the try began; 0: no limit. */
@@ -70,6 +71,11 @@ export class StreamLimits extends WheelTimer {
     this.#backoffDueMs = atMs;
   }
 
+  /** When another attempt is sent beside the one under way. */
+  set hedgeDueMs(atMs: number) {
+    this.#hedgeDueMs = atMs;
+  }
+
   set requestDueMs(atMs: number) {
     this.#requestDueMs = atMs;
   }
@@ -89,11 +95,13 @@ export class StreamLimits extends WheelTimer {
   /** The try's answer has begun: it may take its time, as long as something comes. */
   onTryAnswered(): void {
     this.#tryDueMs = Infinity;
+    this.#hedgeDueMs = Infinity;
   }
 
   /** There is no try now. */
   endTry(): void {
     this.#tryDueMs = Infinity;
+    this.#hedgeDueMs = Infinity;
     this.#tryIdleMs = 0;
     this.#tryEndDueMs = Infinity;
   }
@@ -109,6 +117,7 @@ export class StreamLimits extends WheelTimer {
     if (this.#routeDueMs < dueMs) dueMs = this.#routeDueMs;
     if (this.#durationDueMs < dueMs) dueMs = this.#durationDueMs;
     if (this.#backoffDueMs < dueMs) dueMs = this.#backoffDueMs;
+    if (this.#hedgeDueMs < dueMs) dueMs = this.#hedgeDueMs;
     if (this.#requestDueMs < dueMs) dueMs = this.#requestDueMs;
     if (this.#tryDueMs < dueMs) dueMs = this.#tryDueMs;
     if (this.#tryEndDueMs < dueMs) dueMs = this.#tryEndDueMs;
@@ -126,6 +135,10 @@ export class StreamLimits extends WheelTimer {
     if (nowMs >= this.#backoffDueMs) {
       this.#backoffDueMs = Infinity;
       return 'backoff';
+    }
+    if (nowMs >= this.#hedgeDueMs) {
+      this.#hedgeDueMs = Infinity;
+      return 'hedge';
     }
     if (nowMs >= this.#tryDueMs) {
       this.#tryDueMs = Infinity;

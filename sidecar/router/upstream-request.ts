@@ -60,6 +60,10 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   done = false;
   /** It takes long, and another was sent beside it: it is not retried any more, only waited for. */
   hedged = false;
+  /** It took longer than one try may, and not only longer than most. */
+  overdue = false;
+  /** It was sent beside another that takes long. */
+  isHedge = false;
   /** The upstream takes nothing more for now. */
   blocked = false;
   #readingPaused = false;
@@ -88,6 +92,11 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   /** The whole request is there: from now on its answer is waited for. */
   onRequestEnd(nowMs: number): void {
     this.#breaker?.sent(this, nowMs);
+  }
+
+  /** The host that it was, or is to be, sent to; null: none was chosen. */
+  get chosenHost(): Host | null {
+    return this.host ?? this.#pending?.host ?? null;
   }
 
   get connected(): boolean {
@@ -168,7 +177,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    this.cluster.onResponse(this.host!, this.hedged ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
+    this.cluster.onResponse(this.host!, this.overdue ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */

@@ -46,6 +46,8 @@ import { SPIFFECertValidatorConfigSchema } from './api/envoy/extensions/transpor
 import { HttpProtocolOptionsSchema } from './api/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.js';
 import { CircuitBreakerSchema } from './api/outrigger/resilience/v1/circuit_breaker_pb.js';
+import { FallbackSchema } from './api/outrigger/resilience/v1/fallback_pb.js';
+import { HedgingSchema } from './api/outrigger/resilience/v1/hedging_pb.js';
 import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 
 export const apiRegistry = createRegistry(
@@ -61,6 +63,8 @@ export const apiRegistry = createRegistry(
   ExtAuthzPerRouteSchema,
   AdaptiveConcurrencySchema,
   AdmissionControlSchema,
+  FallbackSchema,
+  HedgingSchema,
   SheddingPrioritySchema,
   CircuitBreakerSchema,
   HTTPFaultSchema,

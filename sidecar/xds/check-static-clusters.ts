@@ -32,13 +32,18 @@ function checkTable(
   for (const [i, { routes }] of virtualHosts.entries()) {
     for (const [j, { action }] of routes.entries()) {
       if (action.kind !== 'forward') continue;
-      const here = `${path}.virtual_hosts[${i}].routes[${j}].route`;
-      for (const { name } of action.clusters)
+      const route = `${path}.virtual_hosts[${i}].routes[${j}]`;
+      const check = (name: string, here: string): void => {
         if (name !== '' && !clusters.has(name))
           faults.add(
             here,
             `there is no cluster ${JSON.stringify(name)}; name one of static_resources.clusters, or set validate_clusters: false`,
           );
+      };
+      for (const { name } of action.clusters) check(name, `${route}.route`);
+      const { service = null } = action.fallback ?? {};
+      if (service !== null)
+        check(service.cluster, `${route}.typed_per_filter_config["outrigger.fallback"].service.cluster`);
     }
   }
 }

@@ -10,6 +10,7 @@ import { jwtAuthnPerRoute } from './decode-jwt-authn.ts';
 import { localRateLimitPerRoute } from './decode-local-ratelimit.ts';
 import { rateLimitPerRoute } from './decode-ratelimit.ts';
 import { rbacPerRoute } from './decode-rbac.ts';
+import { isRouterExtension } from './decode-router-extensions.ts';
 import { sheddingPriority } from './decode-shedding-priority.ts';
 import type { Faults } from './fault.ts';
 
@@ -45,9 +46,10 @@ export function routeGates(
   for (const [filter, any] of entries) {
     const here = `${path}["${filter}"]`;
     const message = anyUnpack(any, apiRegistry);
+    if (message !== undefined && isRouterExtension(message.$typeName)) continue;
     const decode = message === undefined ? undefined : routeGateDecoders.get(message.$typeName);
     if (decode === undefined) faults.add(here, `${any.typeUrl} says nothing of a filter for routes`);
     else gates.set(filter, decode(message!, outer?.get(filter), here, faults));
   }
-  return gates;
+  return gates.size === 0 ? null : gates;
 }

@@ -1,7 +1,6 @@
 /** RouteConfiguration → RouteTableConfig. Unsupported fields were reported by check-fields.ts; here are the rules of what is there. */
 
 import { isAuthority } from '../codec/authority.ts';
-import type { RouteGateConfigs } from '../config/gate-config.ts';
 import type { RateLimitPolicyConfig, RouteRateLimitsConfig } from '../config/rate-limit-config.ts';
 import {
   type ForwardActionConfig,
@@ -31,20 +30,23 @@ import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
 import { routeMatch } from './decode-route-match.ts';
+import { noRouterExtensions, type RouterExtensions, routerExtensions } from './decode-router-extensions.ts';
 import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 export function decodeRouteTable(message: RouteConfiguration, path: string, faults: Faults): RouteTableConfig {
   const domains = new Map<string, string>();
   const names = new Set<string>();
-  const gates = routeGates(message.typedPerFilterConfig, null, at(path, 'typed_per_filter_config'), faults);
-  noBreakerHere(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults);
+  const perFilterPath = at(path, 'typed_per_filter_config');
+  const gates = routeGates(message.typedPerFilterConfig, null, perFilterPath, faults);
+  const extensions = routerExtensions(message.typedPerFilterConfig, noRouterExtensions, perFilterPath, faults);
+  noBreakerHere(message.typedPerFilterConfig, perFilterPath, faults);
   const virtualHosts = message.virtualHosts.map((host, i) => {
     const here = at(at(path, 'virtual_hosts'), i);
     if (names.has(host.name))
       faults.add(at(here, 'name'), `${JSON.stringify(host.name)} is the name of another virtual host too`);
     names.add(host.name);
-    return virtualHost(host, here, domains, gates, faults);
+    return virtualHost(host, here, domains, { gates, extensions }, faults);
   });
   return Object.freeze({
     name: message.name,
@@ -55,8 +57,11 @@ export function decodeRouteTable(message: RouteConfiguration, path: string, faul
   });
 }
 
+/** What a table says for those of its virtual hosts that say nothing. */
+type TableDefaults = Pick<RouteConfig, 'gates'> & { readonly extensions: RouterExtensions };
+
 /** What a virtual host says for those of its routes that say nothing. */
-type VirtualHostDefaults = Pick<RouteConfig, 'gates'> & {
+type VirtualHostDefaults = TableDefaults & {
   readonly rateLimits: readonly RateLimitPolicyConfig[];
 } & Pick<
     ForwardActionConfig,
@@ -67,7 +72,7 @@ function virtualHost(
   message: VirtualHost,
   path: string,
   domains: Map<string, string>,
-  tableGates: RouteGateConfigs | null,
+  table: TableDefaults,
   faults: Faults,
 ): VirtualHostConfig {
   if (message.name === '') faults.add(at(path, 'name'), 'must not be empty');
@@ -89,7 +94,13 @@ function virtualHost(
   }
   noBreakerHere(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults);
   const outer: VirtualHostDefaults = {
-    gates: routeGates(message.typedPerFilterConfig, tableGates, at(path, 'typed_per_filter_config'), faults),
+    gates: routeGates(message.typedPerFilterConfig, table.gates, at(path, 'typed_per_filter_config'), faults),
+    extensions: routerExtensions(
+      message.typedPerFilterConfig,
+      table.extensions,
+      at(path, 'typed_per_filter_config'),
+      faults,
+    ),
     retry: retryPolicy(message.retryPolicy, at(path, 'retry_policy'), faults),
     hedgeOnPerTryTimeout: hedges(message.hedgePolicy, at(path, 'hedge_policy'), faults),
     replayLimitBytes: message.perRequestBufferLimitBytes ?? null,
@@ -138,8 +149,16 @@ function action(message: Route, path: string, outer: VirtualHostDefaults, faults
       return forward(
         message.action.value,
         at(path, 'route'),
-        outer,
-        message.perRequestBufferLimitBytes ?? null,
+        {
+          ...outer,
+          replayLimitBytes: message.perRequestBufferLimitBytes ?? outer.replayLimitBytes,
+          extensions: routerExtensions(
+            message.typedPerFilterConfig,
+            outer.extensions,
+            at(path, 'typed_per_filter_config'),
+            faults,
+          ),
+        },
         faults,
       );
     case 'redirect':
@@ -167,13 +186,7 @@ function action(message: Route, path: string, outer: VirtualHostDefaults, faults
   }
 }
 
-function forward(
-  message: RouteAction,
-  path: string,
-  outer: VirtualHostDefaults,
-  replayLimitBytes: number | null,
-  faults: Faults,
-): ForwardActionConfig {
+function forward(message: RouteAction, path: string, outer: VirtualHostDefaults, faults: Faults): ForwardActionConfig {
   return {
     kind: 'forward',
     clusters: targetClusters(message, path, faults),
@@ -220,7 +233,8 @@ function forward(
       message.hedgePolicy === undefined
         ? outer.hedgeOnPerTryTimeout
         : hedges(message.hedgePolicy, at(path, 'hedge_policy'), faults),
-    replayLimitBytes: replayLimitBytes ?? outer.replayLimitBytes,
+    ...outer.extensions,
+    replayLimitBytes: outer.replayLimitBytes,
     attemptCountInRequest: outer.attemptCountInRequest,
     attemptCountInResponse: outer.attemptCountInResponse,
     clusterNotFoundStatus: clusterNotFoundStatus(message.clusterNotFoundResponseCode),

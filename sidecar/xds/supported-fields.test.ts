@@ -40,6 +40,8 @@ import { file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_con
 import { file_envoy_extensions_upstreams_http_v3_http_protocol_options } from '../../proto/generated/envoy/extensions/upstreams/http/v3/http_protocol_options_pb.js';
 import { file_outrigger_load_balancing_v1_peak_ewma } from '../../proto/generated/outrigger/load_balancing/v1/peak_ewma_pb.js';
 import { file_outrigger_resilience_v1_circuit_breaker } from '../../proto/generated/outrigger/resilience/v1/circuit_breaker_pb.js';
+import { file_outrigger_resilience_v1_fallback } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
+import { file_outrigger_resilience_v1_hedging } from '../../proto/generated/outrigger/resilience/v1/hedging_pb.js';
 import { file_outrigger_resilience_v1_shedding } from '../../proto/generated/outrigger/resilience/v1/shedding_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -73,6 +75,8 @@ collect(file_envoy_extensions_transport_sockets_raw_buffer_v3_raw_buffer);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls);
 collect(file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_config);
 collect(file_outrigger_resilience_v1_circuit_breaker);
+collect(file_outrigger_resilience_v1_fallback);
+collect(file_outrigger_resilience_v1_hedging);
 collect(file_outrigger_resilience_v1_shedding);
 collect(file_envoy_extensions_upstreams_http_v3_http_protocol_options);
 

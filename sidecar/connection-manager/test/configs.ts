@@ -9,6 +9,7 @@ import {
   type RouteMatchConfig,
   type RouteTableConfig,
 } from '../../config/route-config.ts';
+import type { FallbackConfig, HedgingConfig } from '../../config/route-resilience-config.ts';
 
 export function forward(cluster: string, overrides: Partial<ForwardActionConfig> = {}): ForwardActionConfig {
   return {
@@ -24,6 +25,8 @@ export function forward(cluster: string, overrides: Partial<ForwardActionConfig>
     retry: null,
     highPriority: false,
     hedgeOnPerTryTimeout: false,
+    hedging: null,
+    fallback: null,
     replayLimitBytes: null,
     attemptCountInRequest: false,
     attemptCountInResponse: false,
@@ -50,6 +53,28 @@ export function retryPolicy(
     resetHeaders: [],
     maxResetMs: 300_000,
     omitCanaryHosts: false,
+    ...overrides,
+  };
+}
+
+export function hedgeAfter(delayMs: number, overrides: Partial<HedgingConfig> = {}): HedgingConfig {
+  return {
+    policy: 'TrafficPolicy shop/orders',
+    when: { kind: 'delay', delayMs },
+    maxHedges: 1,
+    methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE'],
+    ...overrides,
+  };
+}
+
+export function fallbackTo(overrides: Partial<FallbackConfig>): FallbackConfig {
+  return {
+    policy: 'TrafficPolicy shop/orders',
+    service: null,
+    stale: null,
+    answer: null,
+    methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
+    statusCodes: [502, 503, 504],
     ...overrides,
   };
 }

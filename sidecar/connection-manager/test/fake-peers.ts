@@ -6,6 +6,7 @@ import type { RunningBreaker } from '../../circuit-breaker/running-breaker.ts';
 import type {
   Cluster,
   CountedAs,
+  FallbackAnswer,
   Host,
   LoadBalancerContext,
   PendingStream,
@@ -122,6 +123,8 @@ export class FakeCluster implements Cluster {
   readonly counted: CountedAs[] = [];
   readonly ownAnswers: number[] = [];
   readonly retryEvents: RetryEvent[] = [];
+  readonly fallbacks: FallbackAnswer[] = [];
+  otherHosts = true;
   /** Of the whole request; of single tries. */
   timeouts = 0;
   tryTimeouts = 0;
@@ -180,6 +183,14 @@ export class FakeCluster implements Cluster {
 
   onRetryEvent(event: RetryEvent): void {
     this.retryEvents.push(event);
+  }
+
+  onFallback(kind: FallbackAnswer): void {
+    this.fallbacks.push(kind);
+  }
+
+  hasOtherHost(): boolean {
+    return this.otherHosts;
   }
 
   onTimeout(_host: Host | null, kind: UpstreamTimeLimit): void {

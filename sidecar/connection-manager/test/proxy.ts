@@ -14,6 +14,8 @@ import { anyPath, forward, managerConfig, route, routeTable } from './configs.ts
 
 export interface ProxyOptions {
   readonly upstreamPort: number;
+  /** Further hosts of `app`. */
+  readonly morePorts?: readonly number[];
   readonly protocol?: ClusterConfig['protocol'];
   readonly routes?: readonly RouteConfig[];
   readonly config?: Partial<HttpConnectionManagerConfig>;
@@ -35,14 +37,19 @@ export class Proxy {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
 
-  constructor({ upstreamPort, protocol = 'http1', routes, config, time, clusters = [] }: ProxyOptions) {
+  constructor({ upstreamPort, morePorts = [], protocol = 'http1', routes, config, time, clusters = [] }: ProxyOptions) {
     const clock = time ?? systemClock;
     const wheel = time?.wheel ?? new TimerWheel(clock);
     this.#clusters = new ClusterManager({ stats: this.stats, clock, wheel, random: Math.random });
-    const all = [{ name: 'app', port: upstreamPort, protocol }, ...clusters];
+    const all = [
+      { name: 'app', ports: [upstreamPort, ...morePorts], protocol },
+      ...clusters.map(({ name, port, protocol }) => ({ name, ports: [port], protocol })),
+    ];
     this.#clusters.apply({
       listeners: new Map(),
-      clusters: new Map(all.map((each) => [each.name, configured(clusterConfig(each.name, each.port, each.protocol))])),
+      clusters: new Map(
+        all.map((each) => [each.name, configured(clusterConfig(each.name, each.ports, each.protocol))]),
+      ),
       routeTables: new Map(),
       assignments: new Map(),
     });
@@ -106,14 +113,11 @@ function configured<T>(value: T): Configured<T> {
   return { value, version: '', origin: 'static', updatedWallMs: 0, raw: new Uint8Array() };
 }
 
-function clusterConfig(name: string, port: number, protocol: ClusterConfig['protocol']): ClusterConfig {
-  const endpoint = {
-    address: { host: '127.0.0.1', port },
-    weight: 1,
-    health: 'healthy',
-    hostname: '',
-    metadata: {},
-  } as const;
+function clusterConfig(name: string, ports: readonly number[], protocol: ClusterConfig['protocol']): ClusterConfig {
+  const endpoints = ports.map(
+    (port) =>
+      ({ address: { host: '127.0.0.1', port }, weight: 1, health: 'healthy', hostname: '', metadata: {} }) as const,
+  );
   return {
     name,
     statName: name,
@@ -121,7 +125,7 @@ function clusterConfig(name: string, port: number, protocol: ClusterConfig['prot
       kind: 'static',
       assignment: {
         clusterName: name,
-        localities: [{ region: '', zone: '', subZone: '', weight: 1, priority: 0, endpoints: [endpoint] }],
+        localities: [{ region: '', zone: '', subZone: '', weight: 1, priority: 0, endpoints }],
       },
     },
     loadBalancing: { kind: 'round-robin' },

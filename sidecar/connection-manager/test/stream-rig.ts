@@ -30,15 +30,17 @@ export class StreamRig implements StreamConnection {
   readonly time = new ManualTime();
   readonly stats = new StatStore();
   readonly cluster = new FakeCluster();
+  /** Instead of `cluster`, by name. */
+  readonly others = new Map<string, FakeCluster>();
   readonly lines: string[] = [];
   /** Of the sidecar's own log. */
   readonly logLines: string[] = [];
-  readonly downstream = new FakeServerStream();
+  downstream = new FakeServerStream();
   readonly breakers: BreakerRegistry;
   readonly context: HttpContext;
   readonly manager: HttpConnectionManager;
   readonly info = connectionInfo;
-  readonly stream: ActiveStream;
+  stream: ActiveStream;
   /** How often the stream ended. */
   ends = 0;
   random = 0;
@@ -55,7 +57,7 @@ export class StreamRig implements StreamConnection {
     this.breakers = new BreakerRegistry({ stats: this.stats, clock: this.time, random: () => this.random, log });
     this.context = {
       breakers: this.breakers,
-      clusters: { cluster: (name) => (name === 'missing' ? undefined : this.cluster) },
+      clusters: { cluster: (name) => (name === 'missing' ? undefined : (this.others.get(name) ?? this.cluster)) },
       routeTables: { routeTable: () => undefined },
       stats: this.stats,
       clock: this.time,
@@ -83,6 +85,15 @@ export class StreamRig implements StreamConnection {
 
   counter(name: string): number {
     return this.stats.counters.get(name)?.value ?? 0;
+  }
+
+  /** A further stream of the same manager takes the place of the first. */
+  again(): this {
+    this.downstream = new FakeServerStream();
+    this.stream = new ActiveStream(this, this.downstream);
+    this.ends = 0;
+    this.lines.length = 0;
+    return this;
   }
 
   request(head: RequestHead = get('/'), endStream = true): this {

@@ -1,0 +1,122 @@
+/**
+ * One request on a route that has a fallback: when it fails, says what it gets instead (another service, then the last good answer, then a fixed one, each once at most); when it is answered well, keeps the answer for others.
+ * Sends nothing; see ../router.ts.
+ */
+import type { RequestHead, ResponseHead } from '../../codec/message-head.ts';
+import type { ProxyError } from '../../codec/proxy-error.ts';
+import type { FixedAnswerConfig } from '../../config/route-resilience-config.ts';
+import type { RouteMemory } from '../route-memory.ts';
+import type { WeightedTarget } from '../weighted-target.ts';
+import type { FallbackRule } from './fallback-rule.ts';
+import { mayShareAnswers } from './keepable-answer.ts';
+import { type AnswerCollector, answerKey, type StaleAnswer } from './stale-answers.ts';
+
+/** What is done instead of telling the failure. */
+export type Instead =
+  | { readonly kind: 'service'; readonly target: WeightedTarget }
+  | { readonly kind: 'stale'; readonly answer: StaleAnswer }
+  | { readonly kind: 'answer'; readonly answer: FixedAnswerConfig };
+
+/** An answer that is there already. */
+export type ReadyAnswer = Exclude<Instead, { readonly kind: 'service' }>;
+
+/** What was taken, for log and figures. */
+export interface TakenFallback {
+  readonly kind: Instead['kind'];
+  readonly policy: string;
+  /** Of the failure; '' where it was an answer. */
+  readonly flag: string;
+  /** Of the failure: response code details, or `via_upstream{503}`. */
+  readonly details: string;
+}
+
+export interface FailedRequest {
+  readonly grpc: boolean;
+  /** All of it is here or comes yet, and there is time to send it somewhere else. */
+  readonly canBeSentAgain: boolean;
+  /** The service may have acted on it. */
+  readonly mayHaveRun: boolean;
+}
+
+const emptyChunk = Buffer.alloc(0);
+
+export class RequestFallback {
+  readonly rule: FallbackRule;
+  readonly #memory: RouteMemory;
+  readonly #route: string;
+  readonly #head: RequestHead;
+  /** How it failed first; null: not yet, or by an answer. */
+  first: ProxyError | null = null;
+  /** The cluster that failed first; null: none yet. */
+  cluster: string | null = null;
+  #serviceTried = false;
+  #staleTried = false;
+  #answerTried = false;
+  #collector: AnswerCollector | null = null;
+
+  /** `head` as it goes to the service. */
+  constructor(rule: FallbackRule, memory: RouteMemory, route: string, head: RequestHead) {
+    this.rule = rule;
+    this.#memory = memory;
+    this.#route = route;
+    this.#head = head;
+  }
+
+  /** The other service was asked. */
+  get serviceTried(): boolean {
+    return this.#serviceTried;
+  }
+
+  /** It has failed. Null: there is nothing instead, or nothing more. */
+  next(request: FailedRequest, nowMs: number): Instead | null {
+    return this.#service(request) ?? this.#stale(nowMs) ?? this.#answer(request);
+  }
+
+  #service({ canBeSentAgain, mayHaveRun }: FailedRequest): Instead | null {
+    const { service } = this.rule;
+    if (service === null || this.#serviceTried || !canBeSentAgain) return null;
+    if (mayHaveRun && !this.rule.mayRunTwice(this.#head)) return null;
+    this.#serviceTried = true;
+    return { kind: 'service', target: service };
+  }
+
+  #stale(nowMs: number): Instead | null {
+    const { stale } = this.rule;
+    const head = this.#head;
+    if (stale === null || this.#staleTried) return null;
+    this.#staleTried = true;
+    if (!mayShareAnswers(head)) return null;
+    const key = answerKey(this.#route, head);
+    const answer = this.#memory.staleAnswers.find(key, head.fields, stale.maxAgeMs, nowMs);
+    return answer === null ? null : { kind: 'stale', answer };
+  }
+
+  #answer({ grpc }: FailedRequest): Instead | null {
+    const { answer } = this.rule;
+    if (answer === null || this.#answerTried || (!grpc && answer.status === 0)) return null;
+    this.#answerTried = true;
+    return { kind: 'answer', answer };
+  }
+
+  // -- a good answer --
+
+  /** The head of the service's own answer, before anything of it was changed. */
+  onAnswer(answer: ResponseHead, endStream: boolean, nowMs: number): void {
+    const { stale } = this.rule;
+    const head = this.#head;
+    if (stale === null || this.#serviceTried || answer.status !== 200 || head.method !== 'GET') return;
+    if (!mayShareAnswers(head)) return;
+    const key = answerKey(this.#route, head);
+    this.#collector = this.#memory.staleAnswers.collect(key, head.fields, answer, stale, nowMs);
+    if (endStream) this.onData(emptyChunk, true);
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    this.#collector?.add(chunk, endStream);
+  }
+
+  /** The stream is over, or the answer has trailers, which are not kept: what is not whole by now is given up. */
+  end(): void {
+    this.#collector?.abandon();
+  }
+}

@@ -18,6 +18,8 @@ export interface ProxySetup {
   readonly routes: number;
   /** How many RBAC policies judge each request, of which the last allows it; 0: there is no such filter. */
   readonly policies: number;
+  /** Retries, hedging, breakers, fallback, limits, ejection: as many as the peer has, none of which fires. */
+  readonly resilience: boolean;
   /** For configuration files, pid files, logs. */
   readonly folder: string;
 }
@@ -43,7 +45,9 @@ export interface ProxyPeer {
   /** One line for a user when it can't run here; null when it can. */
   missing(): string | null;
   /** Why this peer can't take part with this setup, or null. */
-  refuses(setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls' | 'listenTls' | 'policies'>): string | null;
+  refuses(
+    setup: Pick<ProxySetup, 'downstream' | 'upstream' | 'tls' | 'listenTls' | 'policies' | 'resilience'>,
+  ): string | null;
   version(): string;
   start(setup: ProxySetup): Promise<RunningProxy>;
 }

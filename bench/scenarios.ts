@@ -22,7 +22,7 @@ export interface Backends {
 
 export type ScenarioSetup = Pick<
   ProxySetup,
-  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes' | 'policies'
+  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes' | 'policies' | 'resilience'
 >;
 
 export interface Scenario {
@@ -58,6 +58,7 @@ const plainHttp1 = (backends: Backends): ScenarioSetup => ({
   listenTls: null,
   routes: 1,
   policies: 0,
+  resilience: false,
 });
 const tlsHttp1 = (backends: Backends): ScenarioSetup => ({
   ...plainHttp1(backends),
@@ -72,6 +73,7 @@ const plainHttp2 = (backends: Backends): ScenarioSetup => ({
   listenTls: null,
   routes: 1,
   policies: 0,
+  resilience: false,
 });
 const bodies = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.go.httpPort });
 const grpc = (backends: Backends): ScenarioSetup => ({
@@ -82,6 +84,7 @@ const grpc = (backends: Backends): ScenarioSetup => ({
   listenTls: null,
   routes: 1,
   policies: 0,
+  resilience: false,
 });
 
 function http1Load(port: number, seconds: number, load: Partial<Http1Load>, path = '/'): Promise<LoadResult> {
@@ -323,6 +326,14 @@ export const scenarios: readonly Scenario[] = [
     title: 'HTTP/1.1, 1,000 RBAC policies',
     without: 'http1',
     setup: (backends) => ({ ...plainHttp1(backends), policies: 1000 }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-resilience',
+    title: 'HTTP/1.1, every policy of resilience configured and none firing',
+    without: 'http1',
+    setup: (backends) => ({ ...plainHttp1(backends), resilience: true }),
     load: (port, seconds) => http1Load(port, seconds, {}),
   },
   {

@@ -40,6 +40,7 @@ export async function runStarts(
           listenTls: null,
           routes: 1,
           policies: 0,
+          resilience: false,
           listenPort,
           adminPort,
           folder: backends.folder,

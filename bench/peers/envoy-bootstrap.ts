@@ -1,30 +1,33 @@
-/** The bootstrap file that Envoy and Outrigger both run from, unchanged. */
+/** The bootstrap file that Envoy and Outrigger both run from, unchanged but for extensions that are ours. */
 import { stringify } from 'yaml';
 import { firstClusterWeight, otherRoutePrefixes, type ProxySetup } from '../proxy.ts';
 import { allowPolicies } from '../rbac-rules.ts';
+import { resilienceFilters, resilientCluster, resilientRoute } from '../resilience-policies.ts';
 
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
 const loopback = (port: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: port } });
 
-export function envoyBootstrap(setup: ProxySetup): string {
+/** `ours`: with the extensions that only our sidecar has. */
+export function envoyBootstrap(setup: ProxySetup, ours = false): string {
   return stringify({
     node: { id: 'bench', cluster: 'bench' },
     admin: { address: loopback(setup.adminPort) },
     static_resources: {
-      listeners: [listener(setup)],
-      clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup)),
+      listeners: [listener(setup, ours)],
+      clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup, ours)),
     },
   });
 }
 
-function listener(setup: ProxySetup): unknown {
+function listener(setup: ProxySetup, ours: boolean): unknown {
   const manager = {
     '@type': type('extensions.filters.network.http_connection_manager.v3.HttpConnectionManager'),
     stat_prefix: 'bench',
     codec_type: setup.downstream === 'http1' ? 'HTTP1' : 'HTTP2',
-    route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup) }] },
+    route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup, ours) }] },
     http_filters: [
       ...(setup.policies === 0 ? [] : [rbac(setup.policies)]),
+      ...(setup.resilience ? resilienceFilters : []),
       {
         name: 'envoy.filters.http.router',
         typed_config: { '@type': type('extensions.filters.http.router.v3.Router') },
@@ -53,7 +56,7 @@ function rbac(policies: number): unknown {
   };
 }
 
-function routes(setup: ProxySetup): unknown[] {
+function routes(setup: ProxySetup, ours: boolean): unknown[] {
   const weighted = {
     clusters: [
       { name: 'first', weight: firstClusterWeight },
@@ -66,11 +69,13 @@ function routes(setup: ProxySetup): unknown[] {
       route: { cluster: 'other' },
     },
     ...otherRoutePrefixes(setup).map((prefix) => ({ match: { prefix }, route: { cluster: 'other' } })),
-    { match: { prefix: '/' }, route: { weighted_clusters: weighted, timeout: '0s' } },
+    setup.resilience
+      ? resilientRoute({ weighted_clusters: weighted, timeout: '15s' }, ours)
+      : { match: { prefix: '/' }, route: { weighted_clusters: weighted, timeout: '0s' } },
   ];
 }
 
-function cluster(name: string, setup: ProxySetup): unknown {
+function cluster(name: string, setup: ProxySetup, ours: boolean): unknown {
   return {
     name,
     type: 'STATIC',
@@ -81,6 +86,7 @@ function cluster(name: string, setup: ProxySetup): unknown {
     },
     ...(setup.upstream === 'http1' ? {} : { typed_extension_protocol_options: http2Options }),
     ...(setup.tls === null ? {} : { transport_socket: transportSocket(setup.tls) }),
+    ...(setup.resilience ? resilientCluster(ours) : {}),
   };
 }
 

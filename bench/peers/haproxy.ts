@@ -18,8 +18,8 @@ export const haproxy: ProxyPeer = {
   id: 'haproxy',
   notes: 'counts metrics per frontend, backend and server, without histograms',
   missing: () => (peerPath('haproxy') === null ? 'node test/peers/install.ts haproxy gets it' : null),
-  refuses: ({ listenTls, policies }) => {
-    if (policies > 0) return 'it has no policies of that kind';
+  refuses: ({ listenTls, policies, resilience }) => {
+    if (policies > 0 || resilience) return 'it has no policies of that kind';
     return listenTls === null ? null : 'its configuration with TLS on the listening side is not written';
   },
   version: () =>

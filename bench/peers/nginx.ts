@@ -20,8 +20,8 @@ export const nginx: ProxyPeer = {
   notes:
     'counts no metrics per route or upstream; has no HTTP/2 client except for gRPC, so HTTP/2 goes upstream as HTTP/1.1',
   missing: () => (peerPath('nginx') === null ? 'node test/peers/install.ts nginx gets it' : null),
-  refuses: ({ listenTls, policies }) => {
-    if (policies > 0) return 'it has no policies of that kind';
+  refuses: ({ listenTls, policies, resilience }) => {
+    if (policies > 0 || resilience) return 'it has no policies of that kind';
     return listenTls === null ? null : 'its configuration with TLS on the listening side is not written';
   },
   version: () =>

@@ -21,7 +21,7 @@ export const outrigger: ProxyPeer = {
 
 async function startOutrigger(setup: ProxySetup): Promise<RunningProxy> {
   const file = join(setup.folder, 'outrigger.yaml');
-  writeFileSync(file, envoyBootstrap(setup));
+  writeFileSync(file, envoyBootstrap(setup, true));
   const startedMs = performance.now();
   const program = new StartedProgram(
     'outrigger',

@@ -34,6 +34,7 @@ const breaker = ours('CircuitBreaker', { rule: 'TrafficPolicy bench/bench', slow
 
 export function resilientRoute(action: Json, withOurs: boolean): Json {
   return {
+    name: 'bench',
     match: { prefix: '/' },
     route: {
       ...action,

@@ -105,9 +105,10 @@ export class RequestFallback {
     const { stale } = this.rule;
     const head = this.#head;
     if (stale === null || this.#serviceTried || answer.status !== 200 || head.method !== 'GET') return;
-    if (!mayShareAnswers(head)) return;
+    const { staleAnswers } = this.#memory;
     const key = answerKey(this.#route, head);
-    this.#collector = this.#memory.staleAnswers.collect(key, head.fields, answer, stale, nowMs);
+    if (staleAnswers.isNew(key, head.fields, nowMs) || !mayShareAnswers(head)) return;
+    this.#collector = staleAnswers.collect(key, head.fields, answer, stale, nowMs);
     if (endStream) this.onData(emptyChunk, true);
   }
 

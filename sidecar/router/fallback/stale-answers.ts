@@ -84,6 +84,14 @@ export class StaleAnswers {
     return { fields: entry.fields, body: entry.body, ageSeconds: Math.floor(age / 1000) };
   }
 
+  /** Whether what is kept for such a request is too new to be renewed: under load that is nearly every one, and costs no look at the answer. */
+  isNew(key: string, request: HeaderFields, nowMs: number): boolean {
+    const variants = this.#variants.get(key);
+    if (variants === undefined) return false;
+    const entry = this.#entries.get(variantKey(key, variants.names, request));
+    return entry !== undefined && nowMs - entry.keptAtMs < renewAfterMs;
+  }
+
   /** An answer to GET begins. Null: it is not kept. Else it takes the body as it comes. `head` as it came, before anything was changed. */
   collect(
     key: string,

@@ -56,8 +56,13 @@ export interface SidecarProcess {
   applicationPaused(paused: boolean): void;
 }
 
-/** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. */
-export const sidecarNodeFlags: readonly string[] = ['--max-semi-space-size=1', '--expose-gc', ...startUpCompilerFlags];
+/** What bin/outrigger gives the sidecar too, for its memory: docs/adr/0003-sidecar-memory.md. The warning would be of node:ffi (transport/peer-liveness.ts). */
+export const sidecarNodeFlags: readonly string[] = [
+  '--disable-warning=ExperimentalWarning',
+  '--max-semi-space-size=1',
+  '--expose-gc',
+  ...startUpCompilerFlags,
+];
 export const sidecarEnvironment: Readonly<Record<string, string>> = {
   MALLOC_ARENA_MAX: '1',
   MALLOC_MMAP_THRESHOLD_: '30000',

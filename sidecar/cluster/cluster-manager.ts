@@ -12,6 +12,7 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { type ConnectFailure, openTransport } from '../transport/connect.ts';
+import { kernelLiveness, type PeerLiveness } from '../transport/peer-liveness.ts';
 import { clientCodecs } from './client-codec.ts';
 import { type ClusterStatus, clusterStatus } from './cluster-status.ts';
 import { type ClusterContext, type CreateClientCodec, type OpenTransport, RunningCluster } from './running-cluster.ts';
@@ -25,6 +26,8 @@ export interface ClusterManagerInit {
   /** Tests replace these two; default: the real codecs and sockets. */
   readonly createCodec?: CreateClientCodec;
   readonly openTransport?: OpenTransport;
+  /** Whether hosts are there, of connections that are silent; default: by the system, where the sockets are real. */
+  readonly liveness?: PeerLiveness | null;
   /** Certificates and CAs that clusters refer to by name; default: there are none. */
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug), and clusters whose upstreams prove nothing (warn). */
@@ -53,6 +56,7 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
       ...init,
       createCodec: init.createCodec ?? clientCodecs(init.clock, init.wheel),
       openTransport: init.openTransport ?? openTransport,
+      liveness: init.liveness ?? (init.openTransport === undefined ? kernelLiveness : null),
     };
     this.#timer = new WheelTimer(this);
   }

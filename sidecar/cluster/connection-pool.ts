@@ -116,7 +116,8 @@ export class ConnectionPool implements TimerTarget {
   request(request: StreamRequest): PendingStream | null {
     const connection = this.#takeAvailable();
     if (connection !== null) {
-      this.#give(connection, request);
+      // It lay there: it may be stale, even if no request was sent on it yet.
+      this.#give(connection, request, true);
       return null;
     }
     if (!this.#context.tryPend(this)) {
@@ -180,7 +181,8 @@ export class ConnectionPool implements TimerTarget {
 
   /** The connection can take a stream (again). */
   onAvailable(connection: PooledConnection): void {
-    while (this.#first !== null && connection.canTake()) this.#give(connection, this.#shiftWaiting()!.request);
+    while (this.#first !== null && connection.canTake())
+      this.#give(connection, this.#shiftWaiting()!.request, connection.streamsBegun > 0);
     if (this.#draining) connection.drain();
     else if (connection.canTake()) this.#putAvailable(connection);
   }
@@ -272,14 +274,13 @@ export class ConnectionPool implements TimerTarget {
     if (at >= 0) this.#available.splice(at, 1);
   }
 
-  /** `connection` can take a stream and is not listed. */
-  #give(connection: PooledConnection, request: StreamRequest): void {
+  /** `connection` can take a stream and is not listed. `reused`: it was there before the request. */
+  #give(connection: PooledConnection, request: StreamRequest, reused: boolean): void {
     if (!this.#context.tryBeginRequest(this)) {
       this.#putAvailable(connection);
       request.onStreamFailed(requestOverflow, this.host);
       return;
     }
-    const reused = connection.streamsBegun > 0;
     connection.streamsBegun++;
     const stream = (connection.codec as ClientConnection).newStream(request);
     const most = this.#context.maxRequestsPerConnection;

@@ -9,13 +9,19 @@
 import type { Socket } from 'node:net';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
+import type { Acknowledgements, PeerLiveness } from '../transport/peer-liveness.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { RunningHost } from './running-host.ts';
+import { Silence, type SilentPeer } from './silence.ts';
 
 /** What the connections of a cluster share. Implemented by RunningCluster. */
 export interface ConnectionContext {
+  readonly config: Pick<ClusterConfig, 'tcpKeepAlive'>;
+  /** Null: nothing is known of the peers of connections. */
+  readonly liveness: PeerLiveness | null;
   nowMs(): number;
   /** Begins to connect; answers come later, never from inside. */
   openTransport(target: ConnectTarget, owner: ConnectOwner): { cancel(): void };
@@ -42,7 +48,7 @@ interface IdleHinting {
   readonly idleTimeoutHintMs: number;
 }
 
-export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
+export class PooledConnection implements ClientConnectionOwner, ConnectOwner, SilentPeer {
   readonly pool: ConnectionPool;
   readonly #context: ConnectionContext;
   #connecting: { cancel(): void } | null = null;
@@ -66,6 +72,8 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
   #cutStreams = false;
   #bytesReceived = 0;
   #bytesSent = 0;
+  /** Null: it was never looked at while a request waited. */
+  #silence: Silence | null = null;
 
   constructor(pool: ConnectionPool, context: ConnectionContext) {
     this.pool = pool;
@@ -124,6 +132,30 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner {
     this.#context.addBytes(bytesRead - this.#bytesReceived, bytesWritten - this.#bytesSent);
     this.#bytesReceived = bytesRead;
     this.#bytesSent = bytesWritten;
+  }
+
+  // -- asked by HostWatch, and by the silence that it judges --
+
+  /** A request waits, and the host has not acknowledged anything for `limitMs`. Asked again and again while it waits. */
+  isPeerGone(nowMs: number, limitMs: number): boolean {
+    if (this.#socket === null || this.#gone) return false;
+    this.#silence ??= new Silence(nowMs);
+    return this.#silence.look(nowMs, this.#socket.bytesRead, this.idleSinceMs, limitMs, this);
+  }
+
+  /** For how long the host has acknowledged nothing; Infinity: not known. */
+  lastAcknowledgedMs(): number {
+    return this.acknowledgements()?.lastMs ?? Infinity;
+  }
+
+  acknowledgements(): Acknowledgements | null {
+    const { liveness } = this.#context;
+    return liveness === null || this.#socket === null ? null : liveness.acknowledgements(this.#socket);
+  }
+
+  probe(probing: boolean): void {
+    const { liveness, config } = this.#context;
+    if (this.#socket !== null) liveness?.probe(this.#socket, probing, config.tcpKeepAlive ?? null);
   }
 
   // -- told by the transport --

@@ -44,6 +44,17 @@ describe('RunningCluster with HTTP/1 hosts', () => {
     expect(upstream.transports).toHaveLength(1);
   });
 
+  it('a connection that rested before its first request may be stale too', () => {
+    const { upstream, ask } = bench();
+    const given = [ask(), ask()];
+    upstream.transports[0]!.connect();
+    given[0]!.stream!.finish();
+    upstream.transports[1]!.connect();
+    // The one that was opened for the second request, and was not needed.
+    expect(given.map(({ reused }) => reused)).toEqual([false, true]);
+    expect(ask().reused).toBe(true);
+  });
+
   it('takes the connection used last (LIFO), so that the surplus of a burst grows old and closes', () => {
     const { upstream, ask } = bench({ idleTimeoutMs: 10_000 });
     const burst = Array.from({ length: 5 }, () => ask());

@@ -15,6 +15,7 @@ import type { StatStore } from '../stats/stat-store.ts';
 import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
 import { remakeAfterMs } from '../transport/connection-life.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
+import type { PeerLiveness } from '../transport/peer-liveness.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { ClusterHealth, type ClusterHealthOwner } from './cluster-health.ts';
 import { ClusterStats } from './cluster-stats.ts';
@@ -23,6 +24,7 @@ import type { HealthChecker } from './health-check/health-checker.ts';
 import { HighPriority } from './high-priority.ts';
 import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
+import { HostWatch, type HostWatchContext } from './host-watch.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import { PeakEwma } from './peak-ewma.ts';
@@ -62,6 +64,8 @@ export interface ClusterContext {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug). */
   readonly log?: Log | null;
+  /** Whether hosts are there, of connections that are silent; absent or null: that is not known. */
+  readonly liveness?: PeerLiveness | null;
   /** Where circuit breakers live; absent: clusters have none. */
   readonly breakers?: BreakerRegistry;
   /** A connection to a host of that cluster could not be made. */
@@ -71,7 +75,7 @@ export interface ClusterContext {
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
 const chooseAgain = 3;
 
-export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner {
+export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner, HostWatchContext {
   readonly config: ClusterConfig;
   readonly breaker: RunningBreaker | null;
   readonly hosts: HostSet;
@@ -90,6 +94,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   /** Null: off. */
   readonly #outlier: OutlierDetector | null;
   readonly #checker: HealthChecker | null;
+  readonly liveness: PeerLiveness | null;
+  /** Null without outlier detection: hosts are taken as they are. */
+  readonly #watch: HostWatch | null;
   readonly #onUnused: (cluster: RunningCluster) => void;
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
@@ -117,6 +124,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.hosts = this.#health.hosts;
     this.#outlier = this.#health.outlier;
     this.#checker = this.#health.checker;
+    this.liveness = context.liveness ?? null;
+    this.#watch =
+      this.#outlier === null || this.liveness === null ? null : new HostWatch(this, config.connectTimeoutMs);
     const { loadBalancing } = config;
     this.#peakEwma =
       loadBalancing.kind === 'peak-ewma' ? new PeakEwma(loadBalancing, context.clock, context.random) : null;
@@ -441,6 +451,24 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     for (const host of [...this.hosts.byAddress.values(), ...this.#leaving]) host.eachPool(action);
   }
 
+  // -- what the watch asks (HostWatchContext) --
+
+  get clock(): Clock {
+    return this.#clock;
+  }
+
+  *watchedHosts(): Iterable<RunningHost> {
+    yield* this.hosts.byAddress.values();
+    yield* this.#leaving;
+  }
+
+  onHostGone(host: RunningHost, error: ProxyError): void {
+    this.#context.log?.info(
+      `cluster ${this.config.name}: host ${host.address} is gone without a word: its connections end`,
+    );
+    if (this.#outlier !== null && host.outlier !== null) this.#outlier.onGone(host.outlier, error.message);
+  }
+
   // -- what pools ask (PoolContext) --
 
   nowMs(): number {
@@ -472,6 +500,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     if (!places.tryRequest()) return false;
     this.stats.requests.value++;
     this.stats.requestsActive.value++;
+    this.#watch?.begin();
     host.activeRequests++;
     host.totalRequests++;
     if (this.#outlier !== null && host.outlier !== null) this.#outlier.onConnected(host.outlier);

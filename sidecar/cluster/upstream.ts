@@ -19,7 +19,7 @@ export interface Host {
 /** The asker for one stream: implemented by the router's attempt object, so that no closure is made. */
 export interface StreamRequest extends ResponseReceiver {
   /**
-   * A stream exists on a ready connection: send the head now, within this call. `reused`: the connection has carried a request before
+   * A stream exists on a ready connection: send the head now, within this call. `reused`: the connection has carried a request before, or rested
    * (then a failure before any response byte may be a stale keep-alive connection).
    */
   onStreamReady(stream: ClientStream, host: Host, reused: boolean): void;

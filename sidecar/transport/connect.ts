@@ -166,7 +166,7 @@ class Connecting implements TimerTarget {
     if (this.#settled) return;
     this.#settle();
     const { keepAlive = null } = this.#target;
-    if (keepAlive !== null) startKeepAlive(this.#socket, keepAlive);
+    if (keepAlive !== null) setKeepAlive(this.#socket, keepAlive);
     this.#owner.onConnected(this.#socket, alpn, this.#validUntilWallMs);
   }
 
@@ -211,9 +211,10 @@ class Connecting implements TimerTarget {
   }
 }
 
-/** What is not said is what Linux does by itself. */
-function startKeepAlive(socket: Socket, { idleMs, intervalMs, probes }: TcpKeepAliveConfig): void {
-  socket.setKeepAlive(true, idleMs || 7_200_000, intervalMs || 75_000, probes || 9);
+/** What is not said is what Linux does by itself. Null: off. */
+export function setKeepAlive(socket: Socket, config: TcpKeepAliveConfig | null): void {
+  if (config === null) socket.setKeepAlive(false);
+  else socket.setKeepAlive(true, config.idleMs || 7_200_000, config.intervalMs || 75_000, config.probes || 9);
 }
 
 function where({ host, port, pipePath = '' }: ConnectTarget): string {

@@ -97,6 +97,26 @@ describe('OutlierDetector, failures in a row', () => {
     expect(apart.events).toHaveLength(1);
   });
 
+  it('a host that is gone without a word is ejected at once, by the kind that counts such and is enforced', () => {
+    const kinds = [
+      { splitLocalOrigin: true, kind: 'consecutive_local_origin_failure' },
+      { splitLocalOrigin: true, consecutiveLocalOriginFailure: 0, kind: '' },
+      { kind: 'consecutive_5xx' },
+      { consecutive5xx: 0, kind: '' },
+      {
+        enforcingPercent: { ...outlierConfig().enforcingPercent, consecutive_gateway_failure: 100 },
+        kind: 'consecutive_gateway_failure',
+      },
+    ];
+    for (const { kind, ...more } of kinds) {
+      const bench = new Bench({ maxEjectionPercent: 50, ...more }, 4);
+      bench.detector.onGone(bench.hosts[0]!, 'it is gone');
+      bench.detector.onGone(bench.hosts[0]!, 'it is gone');
+      expect(bench.events).toEqual(kind === '' ? [] : [`h0 ejected ${kind} 30000`]);
+      expect(bench.hosts[0]!.reason).toBe(kind === '' ? '' : 'it is gone');
+    }
+  });
+
   it('an ejected host is not detected again, and returns with counts of zero', () => {
     const bench = new Bench({ maxEjectionPercent: 50, baseEjectionTimeMs: 10_000 }, 4);
     bench.answer(0, 500, 9);

@@ -105,6 +105,16 @@ export class OutlierDetector {
       this.#consecutive(record, 'consecutive_local_origin_failure');
   }
 
+  /** The host is gone without a word (host-watch.ts), for which `why` has words: as many failures as are needed, of the kind that counts such. */
+  onGone(record: HostRecord, why: string): void {
+    const { splitLocalOrigin, enforcingPercent, ...config } = this.config;
+    if (splitLocalOrigin) {
+      if (config.consecutiveLocalOriginFailure > 0) this.#consecutive(record, 'consecutive_local_origin_failure', why);
+    } else if (config.consecutiveGatewayFailure > 0 && enforcingPercent.consecutive_gateway_failure > 0)
+      this.#consecutive(record, 'consecutive_gateway_failure', why);
+    else if (config.consecutive5xx > 0) this.#consecutive(record, 'consecutive_5xx', why);
+  }
+
   /** An active health check of the host passed, and it counts as healthy by it. */
   onHealthCheckPassed(record: HostRecord): void {
     if (record.ejected && this.config.healthCheckEndsEjection) this.#return(record, 'a health check passed');
@@ -186,10 +196,10 @@ export class OutlierDetector {
 
   // -- decisions --
 
-  #consecutive(record: HostRecord, kind: EjectionKind): void {
+  #consecutive(record: HostRecord, kind: EjectionKind, why = consecutiveText(record, kind)): void {
     if (record.ejected || !this.#records.has(record)) return;
     if (kind === 'consecutive_5xx') this.#context.stats.consecutive5xx.value++;
-    this.#detected(record, kind, consecutiveText(record, kind));
+    this.#detected(record, kind, why);
     // Another bout is to be seen too, also without a good answer in between.
     if (kind === 'consecutive_5xx') record.consecutive5xx = 0;
     else if (kind === 'consecutive_gateway_failure') record.consecutiveGatewayFailures = 0;

@@ -3,6 +3,7 @@
  */
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
+import { certificateReadiness } from './certificate-readiness.ts';
 import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { BreakerRegistry } from './circuit-breaker/breaker-registry.ts';
 import { breakerJson } from './circuit-breaker/breaker-status.ts';
@@ -15,6 +16,7 @@ import { HttpConnectionManager } from './connection-manager/http-connection-mana
 import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
+import { credentialsInUse, plaintextListeners } from './credential-status.ts';
 import { Drain, type DrainWait } from './drain.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
@@ -352,6 +354,16 @@ export class Sidecar implements AdminContext {
     return this.#healthcheckFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state;
   }
 
+  readiness(): { readonly ready: boolean; readonly text: string } {
+    const state = this.state();
+    if (state !== 'LIVE') return { ready: false, text: state };
+    const nowWallMs = this.#options.clock.wallMs();
+    const { blocked, warnings } = certificateReadiness(this.#published.current, this.secrets, nowWallMs);
+    return blocked === ''
+      ? { ready: true, text: [state, ...warnings.map((each) => `warning: ${each}`)].join('\n') }
+      : { ready: false, text: `NO_VALID_CERTIFICATE\nno caller can be served: ${blocked}` };
+  }
+
   serverInfo(): unknown {
     const { bootstrap, clock, commandLine } = this.#options;
     const uptime = `${Math.floor((clock.nowMs() - this.#startedMs) / 1000)}s`;
@@ -417,6 +429,8 @@ export class Sidecar implements AdminContext {
   certificates(): unknown {
     return {
       certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()),
+      credentials: credentialsInUse(this.#published.current, this.secrets),
+      plaintext_listeners: plaintextListeners(this.#published.current),
       ...this.#identityShown(),
     };
   }

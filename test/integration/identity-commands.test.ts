@@ -128,7 +128,7 @@ describe('outrigger identity show', () => {
       'less than a quarter of the life of the certificate of spiffe://td/ns/shop/sa/orders is left',
     ],
     ['is not there yet', { spiffe_id: '', last_failure: 'the join token is not known' }, 'the join token is not known'],
-    ['is not wanted', undefined, 'has no identity; start it with'],
+    ['is not wanted', undefined, 'has no identity from a control plane; start it with'],
   ])('ends with 1 when the certificate %s', async (_, more, why) => {
     const identity = more && {
       ...{ state: 'valid', trust_domain: 'td', spiffe_id: 'spiffe://td/ns/shop/sa/orders', serial_number: '01' },

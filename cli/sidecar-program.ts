@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     sleep: (ms: number) => (process.send !== undefined && !process.connected ? process.exit(0) : sleep(ms)),
     tell: (line: string) => log.warn(line),
   };
-  const flags = values.service === undefined ? given : await withAddresses(given, waits);
+  const flags = values.service === undefined ? given : await withAddresses(given, waits.tell);
   const identity = values.service === undefined ? null : await awaitIdentity(flags, process.env, waits);
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(

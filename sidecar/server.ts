@@ -67,6 +67,8 @@ export interface SidecarOptions {
   readonly onReady: () => void;
   /** Listeners could not be bound before it was ready. With this it never is; absent: it goes on without them, and tries again. Of a static bootstrap start() rejects in any case. */
   readonly onFirstBindFaults?: (faults: readonly BindFault[]) => void;
+  /** The identity's proof was turned down for good, and there is no certificate. Absent: it goes on asking. */
+  readonly onProofDenied?: (why: string) => void;
   /** A connection to a host of that cluster could not be made. */
   readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
   /** Listeners may be there that were not, or the other way round. */
@@ -247,7 +249,7 @@ export class Sidecar implements AdminContext {
 
   /** The identity comes first: nothing is asked for, and nothing is ready, before there is a certificate. Its code is loaded only here. */
   async #startIdentity(config: IdentityConfig, ads: AdsClient): Promise<void> {
-    const { bootstrap, clock, random } = this.#options;
+    const { bootstrap, clock, random, onProofDenied } = this.#options;
     const { SidecarIdentity: Identity } = await import('./identity/sidecar-identity.ts');
     if (this.#stopped) return;
     // The way to the control plane.
@@ -262,6 +264,7 @@ export class Sidecar implements AdminContext {
       log: this.log,
       stats: this.stats,
       onFirstCertificate: () => ads.start(),
+      ...(onProofDenied === undefined ? {} : { onProofDenied }),
       onRenewed: () => this.clusters.renewConnections(config.clusterName),
     });
     this.#identity.start();

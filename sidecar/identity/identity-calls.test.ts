@@ -137,9 +137,18 @@ describe('Sign', () => {
     [
       'that is refused',
       (call) => call.end(16, 'the token is not known'),
-      { refused: true, why: 'the token is not known' },
+      { refused: true, proofDenied: true, why: 'the token is not known' },
     ],
-    ['that cannot be answered now', (call) => call.end(14, 'try again'), { refused: false, why: 'try again' }],
+    [
+      'that is wrong by itself',
+      (call) => call.end(3, 'no such name'),
+      { refused: true, proofDenied: false, why: 'no such name' },
+    ],
+    [
+      'that cannot be answered now',
+      (call) => call.end(14, 'try again'),
+      { refused: false, proofDenied: false, why: 'try again' },
+    ],
     ['that is answered with nothing', (call) => call.end(0), { refused: false, why: 'the answer is empty' }],
     [
       'that is answered with what is no message',

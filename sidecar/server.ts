@@ -468,11 +468,12 @@ export class Sidecar implements AdminContext {
     this.#stopped = true;
     this.#ads?.close();
     this.#bindRetry.close();
-    this.#identity?.close();
     this.#fileSecrets.close();
     this.#expiryWarnings.close();
     this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
+      // Only now, as nobody is served any more: what this certificate is good for is no concern of a rotation's from here on.
+      if (this.#identity !== null) await new Promise<void>((resolve) => this.#identity!.leave(resolve));
       this.clusters.destroyAll();
       await this.accessLogs.close();
       await Promise.all([this.#admin?.close(), this.#probe?.close()]);

@@ -92,9 +92,10 @@ export class SidecarIdentity implements TimerTarget {
     this.#apply({ kind: 'start' });
   }
 
-  close(): void {
-    this.#watch.close();
+  /** The sidecar ends, and serves nobody any more: see BundleWatch.leave. Nothing is renewed from here on. */
+  leave(onLeft: () => void): void {
     this.#apply({ kind: 'close' });
+    this.#watch.leave(onLeft);
   }
 
   onTimer(): void {

@@ -148,6 +148,21 @@ describe('a join token that is turned down', () => {
   });
 });
 
+test('a sidecar that ends in order says goodbye: no rotation waits for it', async () => {
+  const { holders, withBundle } = controlPlane.evidence;
+  const leaver = new StartedProcess([
+    ...['sidecar', '--service', 'shop/orders', '--app-port', '1', '--join-token', token, '--listen-metrics', 'off'],
+    ...['--trust-bundle', controlPlane.trustBundle, '--control-plane-tls', address(controlPlane.port)],
+    ...['--admin', '127.0.0.1:0', '--inbound-listen', '127.0.0.1:0', '--outbound-listen', '127.0.0.1:0'],
+    ...['--drain-time', '0'],
+  ]);
+  await eventually('it is ready', () => Promise.resolve(leaver.output.includes('ready after')));
+  await eventually('it has the roots', () => Promise.resolve(controlPlane.evidence.withBundle === withBundle + 1));
+  expect(controlPlane.evidence.holders).toBe(holders + 1);
+  expect(await leaver.stop()).toBe(0);
+  expect(controlPlane.evidence.holders).toBe(holders);
+});
+
 describe('outrigger identity show', () => {
   test('prints the identity of a sidecar', async () => {
     const { code, output } = await finished(['identity', 'show', '--admin', address(adminPort), '-o', 'json']);

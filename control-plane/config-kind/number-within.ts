@@ -15,10 +15,13 @@ const namedStatuses: ReadonlySet<number> = new Set([
   ...[510, 511],
 ]);
 
-export const errorStatus = wholeWithin(400, 599).refine((status) => status < 400 || status > 599 || namedStatuses.has(status), {
-  error:
-    'is no status of an error that proxies know (400 to 417, 421 to 424, 426, 428, 429, 431, 500 to 508, 510, 511)',
-});
+export const errorStatus = wholeWithin(400, 599).refine(
+  (status) => status < 400 || status > 599 || namedStatuses.has(status),
+  {
+    error:
+      'is no status of an error that proxies know (400 to 417, 421 to 424, 426, 428, 429, 431, 500 to 508, 510, 511)',
+  },
+);
 
 /** Per cent, 0 to 100, with fractions. */
 export const percent = z

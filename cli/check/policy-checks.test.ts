@@ -90,7 +90,7 @@ test('faults on purpose, as long as they are there and when they are over', () =
 
 test('circuit breakers do not hold in proxies that are none of ours', () => {
   const policy = { namespace: 'shop', kind: 'TrafficPolicy', holdsFor: ['Service shop/orders'], action: '', rules: 1 };
-  const rest = { ...policy, workloads: 1, refusedBy: [] };
+  const rest = { ...policy, workloads: 1, refusedBy: [], warnings: [] };
   const policies = [
     { ...rest, name: 'p', says: ["circuit breaker: 50 % failures in 10s, open 5s (Outrigger's sidecars only)"] },
     { ...rest, name: 'q', says: ['circuit breaker: off'] },

@@ -62,8 +62,8 @@ const retryOf = (codes: fc.Arbitrary<number | string>): fc.Arbitrary<object> =>
   fc.record(
     {
       codes: fc.array(codes, { maxLength: 3 }),
-      attempts: fc.constantFrom(0, 1, 10, 11),
-      backoff: fc.oneof(fc.constantFrom('1ms', '1h', '25ms'), duration),
+      attempts: fc.constantFrom(0, 1, 2, 10, 11),
+      backoff: fc.constantFrom('0s', '1ms', '25ms', '1h'),
     },
     { requiredKeys: [] },
   );
@@ -80,32 +80,30 @@ const httpRule = fc.oneof(
     ),
     filters: fc.tuple(fc.oneof(rewrite, redirect)),
   }),
-  fc.record(
-    {
-      timeouts: fc.record({ request: duration, backendRequest: duration }, { requiredKeys: [] }),
-      retry: retryOf(fc.constantFrom(400, 404, 503, 599, 200, 600)),
-    },
-    { requiredKeys: [] },
-  ),
+  fc.record({ timeouts: fc.record({ request: duration, backendRequest: duration }, { requiredKeys: [] }) }),
+  fc.record({ retry: retryOf(fc.constantFrom(400, 404, 503, 599)) }),
   fc.record({ backendRefs: fc.array(backend, { minLength: 20, maxLength: 64 }) }),
 );
 const grpcName = fc.oneof(fc.constantFrom('shop.Orders', 'Pay'), pattern);
-const grpcRule = fc.record({
-  matches: fc.tuple(
-    fc.record(
-      {
-        method: fc.record(
-          { type: fc.constantFrom('Exact', 'RegularExpression'), service: grpcName, method: grpcName },
-          { requiredKeys: ['type'] },
-        ),
-        headers: values,
-      },
-      { requiredKeys: [] },
+const grpcRule = fc.record(
+  {
+    matches: fc.tuple(
+      fc.record(
+        {
+          method: fc.record(
+            { type: fc.constantFrom('Exact', 'RegularExpression'), service: grpcName, method: grpcName },
+            { requiredKeys: ['type'] },
+          ),
+          headers: values,
+        },
+        { requiredKeys: [] },
+      ),
     ),
-  ),
-  backendRefs: fc.array(backend, { maxLength: 2 }),
-  retry: retryOf(fc.constantFrom('CANCELLED', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE')),
-});
+    backendRefs: fc.array(backend, { maxLength: 2 }),
+    retry: retryOf(fc.constantFrom('CANCELLED', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE')),
+  },
+  { requiredKeys: ['matches', 'backendRefs'] },
+);
 
 const parentRefs = [{ group: '', kind: 'Service', name: 'orders' }];
 const routes = fc.oneof(
@@ -343,59 +341,6 @@ test('our sidecar takes every policy that is accepted', () => {
       kind,
       metadata: { name: 'policy', namespace: 'shop' },
       spec: { ...to, ...spec },
-    }),
-  ]);
-});
-
-const whole = (most: number): fc.Arbitrary<number> =>
-  fc.oneof(
-    { weight: 9, arbitrary: fc.integer({ min: 1, max: most }) },
-    { weight: 1, arbitrary: fc.constantFrom(-1, 0, most + 1) },
-  );
-const span = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom('100ms', '1s', '5s', '2m', '1h') },
-  { weight: 1, arbitrary: fc.constantFrom('0s', '1ms', '10ms', '24h', '25h') },
-);
-const breaker = fc.record(
-  {
-    enabled: fc.constant(true),
-    window: span,
-    minCalls: whole(1_000_000),
-    failurePercent: whole(100),
-    consecutiveFailures: whole(1_000_000),
-    slowCalls: fc.record({ longerThan: span, percent: whole(100) }, { requiredKeys: ['longerThan'] }),
-    openTime: fc.record({ base: span, max: span, jitterPercent: whole(100) }, { requiredKeys: [] }),
-    probes: fc.record({ atOnce: whole(1_000), successes: whole(1_000) }, { requiredKeys: [] }),
-    statusCodes: fc.array(fc.constantFrom(400, 500, 503, 599, 600), { minLength: 1, maxLength: 3 }),
-    grpcStatuses: fc.array(fc.constantFrom('CANCELLED', 'UNAVAILABLE', 'UNAUTHENTICATED'), { maxLength: 3 }),
-  },
-  { requiredKeys: [] },
-);
-
-test('our sidecar takes every circuit breaker that is accepted, of a Service and of a rule', () => {
-  const route = parsed({
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name: 'r', namespace: 'shop' },
-    spec: {
-      parentRefs: [{ group: '', kind: 'Service', name: 'orders' }],
-      rules: [{ name: 'a', backendRefs: [{ name: 'orders', port: 80 }], matches: [{ path: { value: '/a' } }, {}] }],
-    },
-  });
-  everyAccepted(500, breaker, (circuitBreaker) => [
-    service,
-    route,
-    parsed({
-      apiVersion: 'outrigger.dev/v1',
-      kind: 'TrafficPolicy',
-      metadata: { name: 'policy', namespace: 'shop' },
-      spec: {
-        targetRefs: [
-          { kind: 'Service', name: 'orders' },
-          { kind: 'HTTPRoute', name: 'r', sectionName: 'a' },
-        ],
-        circuitBreaker,
-      },
     }),
   ]);
 });

@@ -64,6 +64,70 @@ const retries = any({
   budget: any({ percent, minConcurrency: whole }),
   hostSelection: fc.constantFrom('other', 'any'),
 });
+const methods = fc.uniqueArray(fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'x'), {
+  minLength: 1,
+  maxLength: 2,
+});
+const hedging = fc
+  .tuple(
+    fc.oneof(
+      fc.record({ delay: time }),
+      fc
+        .tuple(
+          fc.record({ percentile: fc.constantFrom(50, 99, 99.9) }),
+          any({ minSamples: fc.constantFrom(1, 50, 100_000), minDelay: time }),
+        )
+        .map(([when, more]) => ({ ...when, ...more })),
+    ),
+    any({ maxAttempts: fc.constantFrom(1, 10), methods }),
+  )
+  .map(([when, more]) => ({ ...when, ...more }));
+const upTo = (most: number): fc.Arbitrary<number> =>
+  fc.oneof(
+    { weight: 9, arbitrary: fc.integer({ min: 1, max: most }) },
+    { weight: 1, arbitrary: fc.constantFrom(-1, 0, most + 1) },
+  );
+const span = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom('100ms', '1s', '5s', '2m', '1h') },
+  { weight: 1, arbitrary: fc.constantFrom('0s', '1ms', '10ms', '24h', '25h') },
+);
+const breaker = fc.record(
+  {
+    enabled: fc.constant(true),
+    window: span,
+    minCalls: upTo(1_000_000),
+    failurePercent: upTo(100),
+    consecutiveFailures: upTo(1_000_000),
+    slowCalls: fc.record({ longerThan: span, percent: upTo(100) }, { requiredKeys: ['longerThan'] }),
+    openTime: fc.record({ base: span, max: span, jitterPercent: upTo(100) }, { requiredKeys: [] }),
+    probes: fc.record({ atOnce: upTo(1_000), successes: upTo(1_000) }, { requiredKeys: [] }),
+    statusCodes: fc.array(fc.constantFrom(400, 500, 503, 599, 600), { minLength: 1, maxLength: 3 }),
+    grpcStatuses: fc.array(fc.constantFrom('CANCELLED', 'UNAVAILABLE', 'UNAUTHENTICATED'), { maxLength: 3 }),
+  },
+  { requiredKeys: [] },
+);
+const fallbackAnswer = any({
+  status: fc.oneof(fc.constantFrom(200, 204, 304, 429, 599), fc.integer({ min: 200, max: 599 })),
+  headers: fc.tuple(fc.record({ name: header, value: text })),
+  body: text,
+  grpc: fc
+    .tuple(fc.record({ status: fc.constantFrom('OK', 'UNAVAILABLE', 'UNAUTHENTICATED') }), any({ message: text }))
+    .map(([code, more]) => ({ ...code, ...more })),
+});
+const lastGood = fc.record(
+  {
+    maxAge: fc.constantFrom('1s', '168h'),
+    maxEntryBytes: fc.constantFrom(1, 1_048_576),
+    varyBy: fc.array(header, { minLength: 1, maxLength: 2 }),
+  },
+  { requiredKeys: ['maxAge'] },
+);
+const fallback = fc.oneof(
+  fc.record({ enabled: fc.boolean() }),
+  fc.record({ answer: fallbackAnswer }),
+  fc.record({ service: fc.record({ name: fc.constantFrom('orders', 'gone'), port: fc.constantFrom(80, 81) }) }),
+  any({ answer: fallbackAnswer, lastGoodAnswer: lastGood }),
+);
 const outlierDetection = fc.oneof(
   fc.record({ enabled: fc.boolean() }),
   any({
@@ -134,6 +198,9 @@ const trafficSpec = fc
         timeouts: fc.record({ perTry: fc.constantFrom('1ms', '100ms', '1s') }),
         hedging: fc.record({ onPerTryTimeout: fc.boolean() }),
       }),
+      fc.record({ hedging }),
+      fc.record({ circuitBreaker: fc.oneof(breaker, fc.constant({ enabled: false })) }),
+      fc.record({ fallback }),
       fc.record({ limits: any({ ...limits, highPriority: any(limits) }) }),
       fc.record({ outlierDetection }),
       fc.record({ healthChecks: fc.array(healthCheck, { maxLength: 1 }) }),
@@ -251,6 +318,34 @@ test('our sidecar takes every RateLimitPolicy and FaultPolicy that is accepted',
       kind,
       metadata: { name: 'policy', namespace: 'shop' },
       spec: { ...to, ...spec },
+    }),
+  ]);
+});
+
+test('our sidecar takes every circuit breaker that is accepted, of a Service and of a rule', () => {
+  const ofRule = parsed({
+    apiVersion: 'gateway.networking.k8s.io/v1',
+    kind: 'HTTPRoute',
+    metadata: { name: 'r', namespace: 'shop' },
+    spec: {
+      parentRefs: [{ group: '', kind: 'Service', name: 'orders' }],
+      rules: [{ name: 'a', backendRefs: [{ name: 'orders', port: 80 }], matches: [{ path: { value: '/a' } }, {}] }],
+    },
+  });
+  everyAccepted(decoders, 500, breaker, (circuitBreaker) => [
+    service,
+    ofRule,
+    parsed({
+      apiVersion: 'outrigger.dev/v1',
+      kind: 'TrafficPolicy',
+      metadata: { name: 'policy', namespace: 'shop' },
+      spec: {
+        targetRefs: [
+          { kind: 'Service', name: 'orders' },
+          { kind: 'HTTPRoute', name: 'r', sectionName: 'a' },
+        ],
+        circuitBreaker,
+      },
     }),
   ]);
 });

@@ -1,27 +1,27 @@
-/** The flags that say where the control plane is may have a name in the place of an address: it is looked up once, at the start. */
-import { lookup } from 'node:dns/promises';
+/**
+ * The flags that say where the control plane is may have a name in the place of an address. It stays a name, which is looked up for each connection: in a pod or a compose file it may come later, and stand for
+ * another address tomorrow. Looked up here only to find out whether it is this machine, whose control plane leaves a proof; and to tell of one that nobody knows (yet).
+ */
 import { isIP } from 'node:net';
-import type { Waiting } from './await-identity.ts';
-import { formatHostPort, parseHostPort } from './host-port.ts';
+import { isHostName, lookUpFault, lookUpHost } from '../sidecar/transport/host-name.ts';
+import { formatHostPort, isLoopback, parseHostPort } from './host-port.ts';
 import type { SidecarFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const flagNames = ['control-plane', 'control-plane-tls'] as const;
 
-/** IPv4 where there is one. Rejects with a `code` when there is no such name. */
+/** Rejects with a `code` when there is no address. */
 export type LookUp = (name: string) => Promise<string>;
 
-const systemLookUp: LookUp = async (name) => (await lookup(name, { order: 'ipv4first' })).address;
+const systemLookUp: LookUp = (name) =>
+  new Promise((resolve, reject) => {
+    lookUpHost(name, {}, (error, address) => (error === null ? resolve(address as string) : reject(error)));
+  });
 
-const stepMs = 1_000;
-const tellEveryMs = 10_000;
-/** The name server did not answer: it may in a while. */
-const temporary: ReadonlySet<string> = new Set(['EAI_AGAIN', 'ETIMEOUT', 'ESERVFAIL']);
-
-/** The flags with addresses only. Throws a UserError for a name that has none; waits for a name server that does not answer, as for a control plane that does not. */
+/** The flags, with an address for a name of this machine. Throws a UserError for what is neither an address nor a name. */
 export async function withAddresses(
   flags: SidecarFlags,
-  { sleep, tell }: Waiting,
+  tell: (line: string) => void,
   lookUp: LookUp = systemLookUp,
 ): Promise<SidecarFlags> {
   const values = { ...flags.values };
@@ -30,22 +30,18 @@ export async function withAddresses(
     if (text === undefined) continue;
     const { host, port } = parseHostPort(`--${name}`, text);
     if (isIP(host) !== 0) continue;
-    for (let waitedMs = 0; ; waitedMs += stepMs) {
-      try {
-        values[name] = formatHostPort({ host: await lookUp(host), port });
-        break;
-      } catch (error) {
-        const { code = '' } = error as NodeJS.ErrnoException;
-        if (!temporary.has(code))
-          throw new UserError(
-            `--${name}: no address is known for ${JSON.stringify(host)}${code === '' ? '' : ` (${code})`}; give the control plane's name or IP address`,
-          );
-        if (waitedMs % tellEveryMs === 0)
-          tell(
-            `waiting for the address of ${JSON.stringify(host)} (--${name}): the name server does not answer (${code})`,
-          );
-        await sleep(stepMs);
-      }
+    if (!isHostName(host))
+      throw new UserError(
+        `--${name}: ${JSON.stringify(host)} is neither an IP address nor a name; give the control plane's name or IP address`,
+      );
+    try {
+      const address = await lookUp(host);
+      if (isLoopback(address)) values[name] = formatHostPort({ host: address, port });
+    } catch (error) {
+      const { code = '', message } = error as NodeJS.ErrnoException;
+      tell(
+        `--${name}: ${JSON.stringify(host)}: ${lookUpFault(code) || message}${code === '' ? '' : ` (${code})`}; it is looked up again with each attempt to connect`,
+      );
     }
   }
   return { ...flags, values };

@@ -1,6 +1,7 @@
 /** Says every 10 s that a sidecar still waits for its control plane, and why, as far as a connection tells. For as long as the sidecar has not served; afterwards its log has what happens. */
 import { connect } from 'node:net';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../sidecar/runtime/timer-wheel.ts';
+import { lookUpFault, lookUpHost } from '../sidecar/transport/host-name.ts';
 import { formatHostPort, type HostPort } from './host-port.ts';
 
 const everyMs = 10_000;
@@ -37,7 +38,7 @@ export class ControlPlaneWait implements TimerTarget {
 
 function whyNot(address: HostPort): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect({ ...address, timeout: lookTimeoutMs });
+    const socket = connect({ ...address, timeout: lookTimeoutMs, lookup: lookUpHost });
     const settle = (why: string): void => {
       socket.destroy();
       resolve(why);
@@ -45,7 +46,7 @@ function whyNot(address: HostPort): Promise<string> {
     socket.once('connect', () => settle('it takes connections, but has not sent everything yet'));
     socket.once('timeout', () => settle('no answer'));
     socket.once('error', ({ code, message }: NodeJS.ErrnoException) =>
-      settle(code === 'ECONNREFUSED' ? 'connection refused' : message),
+      settle(code === 'ECONNREFUSED' ? 'connection refused' : lookUpFault(code ?? '') || message),
     );
   });
 }

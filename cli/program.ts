@@ -169,6 +169,12 @@ function program(): Command {
       flag('--data-dir <DIR>', 'the data directory of a control plane on this machine: without a proof, it has one'),
     )
     .addOption(flag('--no-identity', 'no identity is wanted, whatever proof there is'))
+    .addOption(
+      flag(
+        '--wait-for-proof',
+        'a join token that is used up, expired or not known does not end it: it waits for another',
+      ),
+    )
     .addOption(flag('--labels <K=V,…>', 'labels of this instance, as `version=v2`'))
     .addOption(flag('--zone <ZONE>', 'locality of this instance'))
     .addOption(flag('--node-id <ID>', 'its name in the registry; <service>.<namespace>-<host>-<pid> if not given'))

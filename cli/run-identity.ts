@@ -17,6 +17,7 @@ export interface IdentityOptions {
   readonly dataDir?: string;
   /** False: none is wanted. */
   readonly identity: boolean;
+  readonly waitForProof?: boolean;
 }
 
 export function identityFlags(options: IdentityOptions): string[] {
@@ -29,6 +30,7 @@ export function identityFlags(options: IdentityOptions): string[] {
     ['--data-dir', options.dataDir],
   ];
   const given = flags.flatMap(([flag, value]) => (value === undefined ? [] : [`${flag}=${value}`]));
+  if (options.waitForProof === true) given.push('--wait-for-proof');
   return options.identity ? given : [...given, '--no-identity'];
 }
 

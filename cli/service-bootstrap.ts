@@ -115,8 +115,10 @@ function controlPlaneClusterOf(
   const { name = controlPlaneCluster, idleTimeout, ...others } = rest;
   return {
     name,
-    type: 'STATIC',
-    connect_timeout: '1s',
+    // A name is looked up for each connection, which may take as long as a name server does.
+    ...(isIP(address.host) === 0
+      ? { type: 'LOGICAL_DNS', connect_timeout: '5s' }
+      : { type: 'STATIC', connect_timeout: '1s' }),
     load_assignment: {
       cluster_name: name,
       endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(address) } }] }],

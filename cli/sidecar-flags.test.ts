@@ -92,6 +92,7 @@ test.each([
   ['join-token-file', 'a', 'certificates come by SDS or from files'],
   ['data-dir', 'a', 'certificates come by SDS or from files'],
   ['no-identity', null, 'certificates come by SDS or from files'],
+  ['wait-for-proof', null, 'certificates come by SDS or from files'],
   ['outbound-listen', 'a:1', 'its listeners say it'],
   ['inbound-listen', 'a:1', 'its listeners say it'],
   ['upstream', 'orders:80', 'node.metadata.upstreams says it'],

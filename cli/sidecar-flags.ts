@@ -27,6 +27,7 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --data-dir DIR               the data directory of a control plane on this machine: without a proof, its local-token is one
                                (default: $XDG_STATE_HOME/outrigger or ~/.local/state/outrigger)
   --no-identity                no identity is wanted, whatever proof there is
+  --wait-for-proof             a join token that is used up, expired or not known does not end the sidecar: it waits for another in the file
   --outbound-listen HOST:PORT  the application's calls come here (default 127.0.0.1:15001)
   --inbound-listen HOST:PORT   other sidecars' calls come here (default 0.0.0.0:15006)
   --upstream NS/NAME:PORT[=N]  an address of its own for a service's port: 127.0.0.1:N, or a free port; may be given again
@@ -88,7 +89,7 @@ type FlagName = (typeof stringFlags)[number];
 
 /** One of them, as words or in the environment, is an identity's proof. */
 export const proofFlags = ['join-token', 'join-token-file', 'kubernetes-token-file'] as const;
-const switches = ['no-register', 'no-identity'] as const;
+const switches = ['no-register', 'no-identity', 'wait-for-proof'] as const;
 type SwitchName = (typeof switches)[number];
 
 const bySds = 'certificates come by SDS or from files';
@@ -114,6 +115,7 @@ const serviceFlags: Readonly<Partial<Record<FlagName | SwitchName, string>>> = {
   xds: 'dynamic_resources.ads_config.api_type says it',
   'no-register': 'nothing is registered',
   'no-identity': bySds,
+  'wait-for-proof': bySds,
 };
 
 /** Variables of a sidecar that who starts one with flags must not hand on; a proof goes by its variable. */
@@ -125,6 +127,7 @@ export interface SidecarFlags {
   readonly help: boolean;
   readonly noRegister: boolean;
   readonly noIdentity: boolean;
+  readonly waitForProof: boolean;
   /** The command line has a secret in it. */
   readonly secretInWords: boolean;
   readonly values: Readonly<Partial<Record<FlagName, string>>>;
@@ -173,6 +176,7 @@ export function parseSidecarFlags(texts: readonly string[], environment: NodeJS.
     help,
     noRegister: words['no-register'] === true || variables.includes('no-register'),
     noIdentity: words['no-identity'] === true || (!proofInWords && variables.includes('no-identity')),
+    waitForProof: words['wait-for-proof'] === true || variables.includes('wait-for-proof'),
     secretInWords: words['join-token'] !== undefined,
     values,
     withoutEffect,

@@ -129,12 +129,13 @@ function givenProof(values: SidecarFlags['values']): IdentityProof | null {
     return {
       kind: 'join-token',
       what: 'the join token',
+      final: true,
       read: () => {
         if (token.trim() === '') throw new Error('--join-token is empty');
         return token.trim();
       },
     };
-  if (tokenFile !== undefined) return joinTokenFile(tokenFile);
+  if (tokenFile !== undefined) return { ...joinTokenFile(tokenFile), final: true };
   if (kubernetesFile === undefined) return null;
   return {
     kind: 'kubernetes-token',
@@ -143,6 +144,7 @@ function givenProof(values: SidecarFlags['values']): IdentityProof | null {
   };
 }
 
+/** A local token is not `final`: the control plane writes another at each start. */
 function joinTokenFile(path: string): IdentityProof {
   return { kind: 'join-token', what: `the join token in ${path}`, read: () => readToken(path) };
 }

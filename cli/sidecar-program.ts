@@ -68,7 +68,7 @@ async function main(): Promise<void> {
     sleep: (ms: number) => (process.send !== undefined && !process.connected ? process.exit(0) : sleep(ms)),
     tell: (line: string) => log.warn(line),
   };
-  const flags = values.service === undefined ? given : await withAddresses(given, waits);
+  const flags = values.service === undefined ? given : await withAddresses(given, waits.tell);
   const identity = values.service === undefined ? null : await awaitIdentity(flags, process.env, waits);
   if (identity?.kind === 'none' && identity.why !== '')
     log.warn(
@@ -128,6 +128,8 @@ async function main(): Promise<void> {
         upstreamProblems,
       });
     },
+    // A supervisor sees that it ends, nobody that it waits.
+    ...(flags.waitForProof ? {} : { onProofDenied: (why) => end(proofDenied(why, flags)) }),
     onConnectFailed: (cluster, reason) => {
       if (reason === 'refused' && cluster.startsWith('inbound|')) gate?.refused();
     },
@@ -224,6 +226,12 @@ function tellParent(message: object): void {
 /** What sends it, for who sits at a terminal. */
 function hint(signal: NodeJS.Signals): string {
   return signal === 'SIGINT' && process.stderr.isTTY ? ' (Ctrl-C)' : '';
+}
+
+function proofDenied(why: string, { values }: SidecarFlags): UserError {
+  return new UserError(
+    `this sidecar of ${values.service} gets no certificate: ${why}. To wait does not help: give it a token that is good (outrigger identity token create --service ${values.service}), with as many uses as there are starts; --wait-for-proof waits for another in the file`,
+  );
 }
 
 function bindFaultLines(flags: SidecarFlags, faults: readonly BindFault[]): UserError {

@@ -1,22 +1,12 @@
 /** The certificates in use and how long they last: `/certs` in Envoy's shape, and the gauge of what is left of each. Inline ones and secrets alike. Never keys. */
 import type { X509Certificate } from 'node:crypto';
 import type { Configuration } from './config/configuration.ts';
-import type { SecretReference, TlsCommonConfig } from './config/tls-config.ts';
+import { type Held, heldBy, sourceOf, standingIn, tlsContexts } from './held-certificates.ts';
 import type { SecretLookup, SecretStore } from './secret/secret-store.ts';
 import type { StatStore } from './stats/stat-store.ts';
-import { pemCertificates } from './transport/pem-text.ts';
 
 const dayMs = 86_400_000;
 const expiryFamily = 'outrigger_certificate_expiry_seconds';
-
-/** Certificates under one name: a chain with its leaf first, or trusted CAs. */
-interface Held {
-  readonly kind: 'certificate' | 'ca';
-  /** The secret's name, the file's path, or whose configuration it stands in. */
-  readonly name: string;
-  readonly source: 'sds' | 'file' | 'inline';
-  readonly certificates: readonly X509Certificate[];
-}
 
 /** One entry for each TLS context, as Envoy has it. */
 export function certificatesInUse(
@@ -24,7 +14,7 @@ export function certificatesInUse(
   secrets: SecretLookup,
   nowWallMs: number,
 ): readonly unknown[] {
-  return [...contexts(configuration)].map(({ owner, tls }) => {
+  return [...tlsContexts(configuration)].map(({ owner, tls }) => {
     const held = heldBy(owner, tls, secrets);
     const show = (kind: Held['kind']): unknown[] =>
       held
@@ -47,7 +37,7 @@ export function measureExpiry(
   stats: StatStore,
 ): void {
   const left = new Map<string, { readonly labels: Readonly<Record<string, string>>; readonly seconds: number }>();
-  for (const { owner, tls } of contexts(configuration)) {
+  for (const { owner, tls } of tlsContexts(configuration)) {
     for (const { kind, name, source, certificates } of heldBy(owner, tls, secrets)) {
       if (certificates.length === 0) continue;
       const ends = (kind === 'certificate' ? certificates.slice(0, 1) : certificates).map(({ validTo }) =>
@@ -82,7 +72,7 @@ export interface Lifetime {
 /** Each once, under a key of its own; but for those that the sidecar's own identity answers. Parses nothing that was parsed before. */
 export function lifetimesInUse(configuration: Configuration, secrets: SecretStore): ReadonlyMap<string, Lifetime> {
   const found = new Map<string, Lifetime>();
-  for (const { owner, tls } of contexts(configuration)) {
+  for (const { owner, tls } of tlsContexts(configuration)) {
     for (const [index, { kind, name, source, certificates }] of standingIn(owner, tls).entries()) {
       const [first] = certificates;
       if (first === undefined) continue;
@@ -103,59 +93,6 @@ export function lifetimesInUse(configuration: Configuration, secrets: SecretStor
     }
   }
   return found;
-}
-
-function* contexts(configuration: Configuration): Iterable<{ readonly owner: string; readonly tls: TlsCommonConfig }> {
-  for (const { value } of configuration.listeners.values())
-    for (const chain of [...value.filterChains, value.defaultFilterChain])
-      if ((chain?.tls ?? null) !== null) yield { owner: `listener ${value.name}`, tls: chain!.tls! };
-  for (const { value } of configuration.clusters.values())
-    for (const tls of [value.tls, ...(value.transportMatches ?? []).map((match) => match.tls)])
-      if (tls !== null) yield { owner: `cluster ${value.name}`, tls };
-}
-
-/** What stands in a configuration is parsed once. */
-const inline = new WeakMap<TlsCommonConfig, readonly Held[]>();
-
-function heldBy(owner: string, tls: TlsCommonConfig, secrets: SecretLookup): readonly Held[] {
-  const { certificateSecret = null, trustSecret = null } = tls;
-  return [
-    ...standingIn(owner, tls),
-    ...fromSecret(certificateSecret, 'certificate', secrets),
-    ...fromSecret(trustSecret, 'ca', secrets),
-  ];
-}
-
-function standingIn(owner: string, tls: TlsCommonConfig): readonly Held[] {
-  const { certificateSecret = null, trustSecret = null } = tls;
-  let standing = inline.get(tls);
-  if (standing === undefined) {
-    const held = (kind: Held['kind'], pem: string): Held => ({
-      kind,
-      name: owner,
-      source: 'inline',
-      certificates: pemCertificates(pem),
-    });
-    standing = [
-      ...(certificateSecret === null ? tls.certificates.map(({ chainPem }) => held('certificate', chainPem)) : []),
-      ...(trustSecret === null && tls.trustedCaPem !== null ? [held('ca', tls.trustedCaPem)] : []),
-    ];
-    inline.set(tls, standing);
-  }
-  return standing;
-}
-
-function fromSecret(reference: SecretReference | null, kind: Held['kind'], secrets: SecretLookup): Held[] {
-  if (reference === null) return [];
-  const secret = secrets.get(reference.key);
-  if (secret === undefined || (secret.value.kind === 'certificate') !== (kind === 'certificate')) return [];
-  const certificates =
-    secret.value.kind === 'certificate' ? pemCertificates(secret.value.chainPem) : secret.certificates;
-  return [{ kind, name: reference.name, source: sourceOf(reference), certificates }];
-}
-
-function sourceOf({ source }: SecretReference): 'file' | 'sds' {
-  return source.kind.endsWith('file') || source.kind.endsWith('files') ? 'file' : 'sds';
 }
 
 function details(certificate: X509Certificate, path: string, nowWallMs: number): unknown {

@@ -3,6 +3,7 @@
  */
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
+import { certificateReadiness } from './certificate-readiness.ts';
 import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { BreakerRegistry } from './circuit-breaker/breaker-registry.ts';
 import { breakerJson } from './circuit-breaker/breaker-status.ts';
@@ -15,6 +16,7 @@ import { HttpConnectionManager } from './connection-manager/http-connection-mana
 import type { HttpContext } from './connection-manager/http-context.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
+import { credentialsInUse, plaintextListeners } from './credential-status.ts';
 import { Drain, type DrainWait } from './drain.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
@@ -65,6 +67,8 @@ export interface SidecarOptions {
   readonly onReady: () => void;
   /** Listeners could not be bound before it was ready. With this it never is; absent: it goes on without them, and tries again. Of a static bootstrap start() rejects in any case. */
   readonly onFirstBindFaults?: (faults: readonly BindFault[]) => void;
+  /** The identity's proof was turned down for good, and there is no certificate. Absent: it goes on asking. */
+  readonly onProofDenied?: (why: string) => void;
   /** A connection to a host of that cluster could not be made. */
   readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
   /** Listeners may be there that were not, or the other way round. */
@@ -245,7 +249,7 @@ export class Sidecar implements AdminContext {
 
   /** The identity comes first: nothing is asked for, and nothing is ready, before there is a certificate. Its code is loaded only here. */
   async #startIdentity(config: IdentityConfig, ads: AdsClient): Promise<void> {
-    const { bootstrap, clock, random } = this.#options;
+    const { bootstrap, clock, random, onProofDenied } = this.#options;
     const { SidecarIdentity: Identity } = await import('./identity/sidecar-identity.ts');
     if (this.#stopped) return;
     // The way to the control plane.
@@ -260,6 +264,7 @@ export class Sidecar implements AdminContext {
       log: this.log,
       stats: this.stats,
       onFirstCertificate: () => ads.start(),
+      ...(onProofDenied === undefined ? {} : { onProofDenied }),
       onRenewed: () => this.clusters.renewConnections(config.clusterName),
     });
     this.#identity.start();
@@ -352,6 +357,16 @@ export class Sidecar implements AdminContext {
     return this.#healthcheckFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state;
   }
 
+  readiness(): { readonly ready: boolean; readonly text: string } {
+    const state = this.state();
+    if (state !== 'LIVE') return { ready: false, text: state };
+    const nowWallMs = this.#options.clock.wallMs();
+    const { blocked, warnings } = certificateReadiness(this.#published.current, this.secrets, nowWallMs);
+    return blocked === ''
+      ? { ready: true, text: [state, ...warnings.map((each) => `warning: ${each}`)].join('\n') }
+      : { ready: false, text: `NO_VALID_CERTIFICATE\nno caller can be served: ${blocked}` };
+  }
+
   serverInfo(): unknown {
     const { bootstrap, clock, commandLine } = this.#options;
     const uptime = `${Math.floor((clock.nowMs() - this.#startedMs) / 1000)}s`;
@@ -417,6 +432,8 @@ export class Sidecar implements AdminContext {
   certificates(): unknown {
     return {
       certificates: certificatesInUse(this.#published.current, this.secrets, this.#options.clock.wallMs()),
+      credentials: credentialsInUse(this.#published.current, this.secrets),
+      plaintext_listeners: plaintextListeners(this.#published.current),
       ...this.#identityShown(),
     };
   }
@@ -451,11 +468,12 @@ export class Sidecar implements AdminContext {
     this.#stopped = true;
     this.#ads?.close();
     this.#bindRetry.close();
-    this.#identity?.close();
     this.#fileSecrets.close();
     this.#expiryWarnings.close();
     this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
+      // Only now, as nobody is served any more: what this certificate is good for is no concern of a rotation's from here on.
+      if (this.#identity !== null) await new Promise<void>((resolve) => this.#identity!.leave(resolve));
       this.clusters.destroyAll();
       await this.accessLogs.close();
       await Promise.all([this.#admin?.close(), this.#probe?.close()]);

@@ -59,6 +59,7 @@ function request(i: number): GateRequest {
     metadata: null,
     policy: '',
     dryRunDeniedBy: '',
+    decidedBy: '',
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,

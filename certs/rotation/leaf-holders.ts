@@ -41,6 +41,8 @@ export interface LeafHolderLimits {
 
 interface Held {
   readonly identity: string;
+  /** It has said that it ends, and nothing was seen of it since. */
+  departed: boolean;
   /** When the last leaf of each authority ends. */
   readonly untilMs: Map<string, number>;
   report: HolderReport | null;
@@ -95,10 +97,27 @@ export class LeafHolders {
         this.unknownUntil(untilMs);
         return;
       }
-      held = { identity, untilMs: new Map(), report: null };
+      held = { identity, departed: false, untilMs: new Map(), report: null };
       this.#holders.set(holder, held);
     }
+    held.departed = false;
     held.untilMs.set(authorityId, Math.max(untilMs, held.untilMs.get(authorityId) ?? 0));
+  }
+
+  /** It has said goodbye: nobody waits for it, until something of it is seen. */
+  departed(holder: string): void {
+    const held = this.#holders.get(holder);
+    if (held !== undefined) held.departed = true;
+  }
+
+  /** The holder of this leaf has shown it, so it is there, whatever it has said. */
+  seen(serial: string): void {
+    this.returned(this.holderOf(serial) ?? serial);
+  }
+
+  returned(holder: string): void {
+    const held = this.#holders.get(holder);
+    if (held !== undefined) held.departed = false;
   }
 
   unknownUntil(untilMs: number): void {
@@ -117,11 +136,12 @@ export class LeafHolders {
       if (held.untilMs.delete(authorityId) && held.untilMs.size === 0) this.#holders.delete(id);
   }
 
-  /** All whose leaves have not expired. */
+  /** All whose leaves have not expired, but for those that have said goodbye. */
   *[Symbol.iterator](): Generator<LeafHolder> {
     const nowMs = this.#nowMs();
     this.#pruneNowAndThen(nowMs);
-    for (const [id, { identity, untilMs, report }] of this.#holders) {
+    for (const [id, { identity, departed, untilMs, report }] of this.#holders) {
+      if (departed) continue;
       const lastMs = Math.max(...untilMs.values());
       if (lastMs <= nowMs) continue;
       yield {

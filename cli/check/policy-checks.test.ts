@@ -73,6 +73,7 @@ test('faults on purpose, as long as they are there and when they are over', () =
     says: [],
     workloads: 2,
     refusedBy: [],
+    warnings: [],
   };
   expect(
     found({
@@ -89,7 +90,7 @@ test('faults on purpose, as long as they are there and when they are over', () =
 
 test('circuit breakers do not hold in proxies that are none of ours', () => {
   const policy = { namespace: 'shop', kind: 'TrafficPolicy', holdsFor: ['Service shop/orders'], action: '', rules: 1 };
-  const rest = { ...policy, workloads: 1, refusedBy: [] };
+  const rest = { ...policy, workloads: 1, refusedBy: [], warnings: [] };
   const policies = [
     { ...rest, name: 'p', says: ["circuit breaker: 50 % failures in 10s, open 5s (Outrigger's sidecars only)"] },
     { ...rest, name: 'q', says: ['circuit breaker: off'] },
@@ -110,9 +111,22 @@ test('circuit breakers do not hold in proxies that are none of ours', () => {
 
 test('policies that a proxy refused are named: what is new in them is not in force there', () => {
   const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-secret', holdsFor: ['shop/orders'] };
-  const policies = [{ ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: ['orders-1'] }];
+  const policies = [
+    { ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: ['orders-1'], warnings: [] },
+  ];
   const proxy = { nodeId: 'orders-1', cluster: 'shop/orders', inbound: null, refusedPolicies: 'no such field' };
   expect(found({ policies, proxies: [proxy as unknown as Facts['proxies'][number]] })).toEqual([
     'problem: orders-1 refused what policies say now, and goes on by those that it had before: what is new or changed since in AuthorizationPolicy shop/no-secret is not in force there → it says no such field; mend what it names',
+  ]);
+});
+
+test('what the control plane warns of in a policy is told, with what ports are', () => {
+  const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-admin', holdsFor: ['shop/orders'] };
+  const warnings = ['spec.rules[0]: no application that it holds for listens on port 80: they listen on 9000'];
+  const policies = [{ ...policy, action: 'DENY', rules: 1, says: [], workloads: 1, refusedBy: [], warnings }];
+  expect(found({ policies })).toEqual([
+    expect.stringMatching(
+      /^warning: AuthorizationPolicy shop\/no-admin: spec\.rules\[0\]: no application .* listen on 9000 → ports in policies/,
+    ),
   ]);
 });

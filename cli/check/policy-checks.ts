@@ -21,6 +21,12 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
         `${kind} ${namespace}/${name} holds for nothing that is there now (${named(holdsFor)})`,
         'mend its targetRefs or selector, unless what it is for comes later',
       );
+  for (const { namespace, kind, name, warnings } of policies)
+    for (const warning of warnings)
+      findings.warning(
+        `${kind} ${namespace}/${name}: ${warning}`,
+        "ports in policies are those that applications listen on (a Service's targetPort, --port of run)",
+      );
   for (const { namespace, kind, name, action, workloads: count } of policies) {
     if (kind !== 'FaultPolicy' || count === 0) continue;
     if (action.startsWith('over since'))

@@ -41,6 +41,7 @@ const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
     field('action'),
     field('rules'),
     field('refused by', 'refusedBy'),
+    field('warnings'),
     field('says'),
   ],
   proxies: [

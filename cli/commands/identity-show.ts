@@ -27,7 +27,7 @@ export async function identityShow(options: IdentityShowOptions, nowMs: number):
   const { identity } = info;
   if (identity === undefined)
     throw new UserError(
-      `the sidecar at ${at} has no identity; start it with --join-token-file or --kubernetes-token-file`,
+      `the sidecar at ${at} has no identity from a control plane; start it with --join-token-file or --kubernetes-token-file, or look at certificates from elsewhere: outrigger check --sidecar ${at}`,
     );
   printData([identity], columns, options.output);
   const problem = identityProblem(identity, nowMs);

@@ -56,7 +56,11 @@ export async function run(
   const sidecar = new KeptSidecar({
     start: (before) =>
       startSidecar(
-        [...sidecarFlags(options, upstreams, before), ...identityFlags(options)],
+        [
+          ...sidecarFlags(options, upstreams, before),
+          // The command runs by then: it does without a sidecar rather than end when the token is used up.
+          ...identityFlags(before === null ? options : { ...options, waitForProof: true }),
+        ],
         environment,
         'inherit',
         ({ waitingFor, why }) =>

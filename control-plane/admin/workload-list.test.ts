@@ -98,6 +98,37 @@ test('a policy holds for registered instances, addresses in files and proxies, e
   ]);
 });
 
+test('a port that a policy names and no application has: the one that was probably meant', () => {
+  const target = 'targetRefs: [{kind: Service, name: orders}]';
+  const ports = (list: string): string => `{${target}, action: DENY, rules: [{to: [{operation: {ports: [${list}]}}]}]}`;
+  const policies = [
+    document('AuthorizationPolicy', 'a', ports('80')),
+    document('AuthorizationPolicy', 'b', ports('81, 9001')),
+    document('AuthorizationPolicy', 'c', ports('9000')),
+    document('AuthorizationPolicy', 'd', '{action: DENY, rules: [{when: [{key: destination.port, values: ["80"]}]}]}'),
+    document('PeerAuthentication', 'e', `{${target}, portLevelMtls: {80: {mode: DISABLE}}}`),
+  ];
+  const instances = [instance('orders', '10.0.0.1', { instanceId: 'a' })];
+  const proxies = [ordersProxy('orders.shop-a', { appPort: 9001 }), ordersProxy('envoy-1', { appPort: 9002 })];
+  const of = (...sourced: [readonly RegisteredInstance[], readonly ProxyNode[]]): Record<string, readonly string[]> =>
+    Object.fromEntries(
+      listPoliciesInUse(sources([orders, ...policies], ...sourced)).map(({ name, warnings }) => [name, warnings]),
+    );
+  const meant = (path: string): string[] => [
+    `${path}: no application that it holds for listens on port 80, which is a Service's: 9001 or 9002 was probably meant, where the application behind it listens`,
+  ];
+  expect(of(instances, proxies)).toEqual({
+    a: meant('spec.rules[0]'),
+    b: ['spec.rules[0]: no application that it holds for listens on port 81: they listen on 9001 or 9002'],
+    c: ['spec.rules[0]: no application that it holds for listens on port 9000: they listen on 9001 or 9002'],
+    d: meant('spec.rules[0]'),
+    e: meant('spec.portLevelMtls'),
+  });
+  // Without a sidecar that says it, by the Service; without anybody there is nothing to say.
+  expect(of(instances, [])).toMatchObject({ a: [expect.stringContaining('9000 was probably meant')], c: [] });
+  expect(of([], [])).toMatchObject({ a: [], e: [] });
+});
+
 test('a policy names the proxies that it holds for and that refused what policies say now', () => {
   const policies = [
     document('AuthorizationPolicy', 'all', '{}'),

@@ -6,6 +6,13 @@ import type { PeerMode } from '../config-kind/policy-resource.ts';
 import type { Endpoint, Model, PortDefinition } from '../model/model.ts';
 import { type Workload as AnyWorkload, holdsFor } from '../model/peer-mode.ts';
 import { listPolicies, type PolicyRow } from '../model/policy-list.ts';
+import {
+  type NamedPort,
+  type PlacedWorkload,
+  portsOfPeers,
+  portsOfRules,
+  unmatchedPort,
+} from '../model/policy-ports.ts';
 import type { PolicyScope } from '../model/policy-set.ts';
 import type { RegisteredInstance } from '../model/registered-instance.ts';
 import type { ProxyNode } from '../translate/proxy-node.ts';
@@ -70,6 +77,8 @@ export interface PolicyInUse extends PolicyRow {
   readonly workloads: number;
   /** Proxies that it holds for and that refused their last update: what it says now is not in force there, unless it said the same before. */
   readonly refusedBy: readonly string[];
+  /** Ports that it names and no workload has that it holds for, with the one that was probably meant. */
+  readonly warnings: readonly string[];
 }
 
 /** `refusing`: those of the proxies that refused what policies say now. */
@@ -80,7 +89,11 @@ export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly P
     void workloads.set(key, { namespace, service, labels, appPort });
   for (const instance of instances) {
     const { namespace, service } = instance;
-    add(`${namespace}/${service}/${instance.instanceId}`, { ...instance, appPort: null });
+    const sidecar = proxies.find((proxy) => proxy.service === service && isBeside(proxy.id, instance));
+    add(`${namespace}/${service}/${instance.instanceId}`, {
+      ...instance,
+      appPort: sidecar?.appPort ?? targetPort(model, instance),
+    });
   }
   for (const { definition, endpoint } of fileEndpoints(model))
     add(
@@ -98,15 +111,29 @@ export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly P
   const { peers, authorizations, requests, faults, rateLimits, traffic } = model.policies;
   const refusedBy = (scope: PolicyScope): string[] =>
     refusing.filter((proxy) => holdsFor(scope, proxy)).map(({ id }) => id);
+  const unmatched = ({ scope }: { readonly scope: PolicyScope }, named: readonly NamedPort[]): string[] => {
+    if (named.length === 0) return [];
+    const placed = all.filter((workload) => holdsFor(scope, workload)).flatMap((workload) => place(model, workload));
+    const faults = named.map(({ port, path }) => ({ path, fault: unmatchedPort(port, placed) }));
+    return faults.filter(({ fault }) => fault !== '').map(({ path, fault }) => `${path}: ${fault}`);
+  };
+  const use = (
+    policy: { readonly scope: PolicyScope },
+    named: readonly NamedPort[] = [],
+  ): Pick<PolicyInUse, 'workloads' | 'refusedBy' | 'warnings'> => ({
+    workloads: count(policy.scope),
+    refusedBy: refusedBy(policy.scope),
+    warnings: unmatched(policy, named),
+  });
   const uses = [
-    ...[...peers, ...authorizations, ...requests, ...faults, ...rateLimits].map(({ scope }) => ({
-      workloads: count(scope),
-      refusedBy: refusedBy(scope),
-    })),
+    ...peers.map((policy) => use(policy, portsOfPeers(policy.ports))),
+    ...authorizations.map((policy) => use(policy, portsOfRules(policy.rules))),
+    ...[...requests, ...faults, ...rateLimits].map((policy) => use(policy)),
     // What it says is in clusters and routes of every caller: who refused those is told by the proxies.
     ...traffic.map(({ targets }) => ({
       workloads: targets.filter(({ inForce }) => inForce).length,
-      refusedBy: [] as readonly string[],
+      refusedBy: [],
+      warnings: [],
     })),
   ];
   return listPolicies(model).map((row, index) => ({ ...row, ...uses[index]! }));
@@ -131,6 +158,13 @@ function listensThere({ inboundListen: { host, port } }: ProxyNode, endpoint: En
 
 function sidecarOf(proxy: ProxyNode | null): WorkloadRow['sidecar'] {
   return proxy === null ? null : { nodeId: proxy.id, identity: proxy.identity?.text ?? '' };
+}
+
+/** Empty: where its application listens is not known. */
+function place({ services }: Pick<Model, 'services'>, { namespace, service, appPort }: Workload): PlacedWorkload[] {
+  if (appPort === null) return [];
+  const ports = services.get(`${namespace}/${service}`)?.ports ?? [];
+  return [{ appPort, servicePorts: ports.map(({ definition }) => definition) }];
 }
 
 /** Where the application listens, by its Service. */

@@ -110,7 +110,7 @@ const operation = z
     notMethods: methods.optional(),
     paths: paths.optional().describe('In normal form, without the query'),
     notPaths: paths.optional(),
-    ports: ports.optional().describe('That the application listens on'),
+    ports: ports.optional().describe("That the application listens on: a Service's targetPort, not its port"),
     notPorts: ports.optional(),
   })
   .check((context) => saysSomething(context));

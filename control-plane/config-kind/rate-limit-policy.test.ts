@@ -14,6 +14,9 @@ test('a RateLimitPolicy names every fault of its own by field', () => {
     'spec: limits nothing; give local, global or both',
     'spec.status: 200 is not a whole number from 400 to 599',
   ]);
+  expect(faults('status: 599, local: [{ limit: { requests: 1, per: 1s } }]')).toEqual([
+    expect.stringMatching(/^spec\.status: 599 is no status of an error that proxies know \(400 to 417, /),
+  ]);
   expect(
     faults(
       'local: [{ limit: { requests: 0, per: 1ms } }, { by: { path: true, headers: ["a b"] }, limit: { requests: 1, per: 1s } }], global: { limits: [{ limit: { requests: 1, unit: week } }], timeout: 1m, service: { name: rls } }',

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { dnsLabel } from './dns-name.ts';
 import { durationMs, durationWithin } from './duration.ts';
 import { headerName } from './header-filter.ts';
-import { wholeWithin } from './number-within.ts';
+import { errorStatus, wholeWithin } from './number-within.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { GlobalLimit, LimitKeys, LocalLimit, RateLimitPolicyResource } from './policy-resource.ts';
 import { checkTargets, policyBase, targetFields } from './policy-target.ts';
@@ -86,9 +86,7 @@ const spec = z
       })
       .optional()
       .describe('Of all workloads together'),
-    status: wholeWithin(400, 599)
-      .optional()
-      .describe('Of a refusal; gRPC callers get RESOURCE_EXHAUSTED. Default: 429'),
+    status: errorStatus.optional().describe('Of a refusal; gRPC callers get RESOURCE_EXHAUSTED. Default: 429'),
     tellLimits: z
       .boolean()
       .optional()

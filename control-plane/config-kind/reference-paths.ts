@@ -18,7 +18,7 @@ export function referencePaths(resource: Resource): Array<readonly PropertyKey[]
     case 'TrafficPolicy':
       return [...resource.trafficTargets.map((_, at) => ['spec', 'targetRefs', at]), ['spec', 'fallback', 'service']];
     case 'PeerAuthentication':
-      return targetPaths(resource);
+      return [...targetPaths(resource), ['spec', 'portLevelMtls']];
     case 'FaultPolicy':
       return [...targetPaths(resource), ['spec', 'faults']];
     case 'RateLimitPolicy':

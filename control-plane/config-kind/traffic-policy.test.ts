@@ -84,6 +84,10 @@ describe('TrafficPolicy', () => {
       'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
       'spec.hedging.delay: "1s" stands beside onPerTryTimeout; give one of them',
     ]);
+    // The system takes 32767 s at most.
+    expect(faults(`${orders}, tcpKeepAlive: { time: 10h }`)).toEqual([
+      'spec.tcpKeepAlive.time: "10h" is not between 1s and 9h',
+    ]);
     expect(faults(`${orders}, hedging: { onPerTryTimeout: true }`)).toEqual([
       'spec.hedging.onPerTryTimeout: true needs timeouts.perTry, which says when',
     ]);

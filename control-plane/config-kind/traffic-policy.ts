@@ -109,8 +109,8 @@ const spec = z
     loadBalancing: loadBalancing.optional(),
     tcpKeepAlive: z
       .strictObject({
-        time: durationWithin('1s', '24h').optional().describe('Idle time before the first probe. Default: 5m'),
-        interval: durationWithin('1s', '24h').optional().describe('Between probes. Default: 15s'),
+        time: durationWithin('1s', '9h').optional().describe('Idle time before the first probe. Default: 5m'),
+        interval: durationWithin('1s', '9h').optional().describe('Between probes. Default: 15s'),
         probes: wholeWithin(1, 127).optional().describe('Without an answer, then it is closed. Default: 3'),
       })
       .optional(),

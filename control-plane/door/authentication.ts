@@ -45,6 +45,7 @@ export class Authentication {
     }
     if (identity === null) return null;
     const { id, leaf } = identity;
+    authority.holders.seen(leaf.serial);
     return {
       proof: 'certificate',
       words: id.text,

@@ -19,10 +19,11 @@ beforeEach(() => {
 interface Watcher extends BundleWatcher {
   appliedSequence: number;
   certificateAuthorityId: string;
+  leaving: boolean;
 }
 
 function watcher(holder: string, appliedSequence: number, certificateAuthorityId = 'old', identity = orders): Watcher {
-  return { identity, holder, appliedSequence, certificateAuthorityId, send: () => {} };
+  return { identity, holder, appliedSequence, certificateAuthorityId, leaving: false, send: () => {} };
 }
 
 function issue(holder: string, authorityId = 'old', identity = orders): void {
@@ -86,6 +87,38 @@ describe('BundleWatchers', () => {
     expect(watchers.evidence(2, 'new')).toEqual({ holders: 1, withBundle: 1, moved: 1 });
   });
 
+  it('does not wait for who has said goodbye, until something of it is seen', () => {
+    for (const holder of ['a', 'b']) issue(holder);
+    const leave = (holder: string): void => {
+      const one = watcher(holder, 1);
+      watchers.add(one);
+      one.leaving = true;
+      // It may still serve.
+      expect(watchers.evidence(2, 'old')).toMatchObject({ withBundle: 0 });
+      watchers.delete(one);
+    };
+    leave('a');
+    expect(watchers.evidence(2, 'old')).toMatchObject({ holders: 1, withBundle: 0 });
+    leave('b');
+    expect(watchers.evidence(2, 'old').holders).toBe(0);
+    holders.seen('a-0');
+    expect(watchers.waitedFor(2, 'old', 'bundle', 9)).toEqual([{ identity: orders, awayUntilMs: dayMs }]);
+    leave('a');
+    issue('b');
+    expect(watchers.evidence(2, 'old').holders).toBe(1);
+    // Another stream of the same proxy goes on.
+    const [going, staying] = [watcher('b', 1), watcher('b', 1)];
+    for (const each of [going, staying]) watchers.add(each);
+    going.leaving = true;
+    watchers.delete(going);
+    expect(watchers.evidence(2, 'old').holders).toBe(1);
+    watchers.delete(staying);
+    expect(watchers.evidence(2, 'old').holders).toBe(1);
+    // Nothing is known of its leaves.
+    leave('stranger');
+    expect(watchers.evidence(2, 'old').holders).toBe(1);
+  });
+
   it('takes nothing back for a stream that ended before its first word', () => {
     issue('a');
     const good = watcher('a', 2, 'new');
@@ -134,7 +167,7 @@ describe('BundleWatchers', () => {
     const names = ['a', 'b', 'c'];
     const action = fc.tuple(
       fc.constantFrom(...names),
-      fc.constantFrom('issue', 'come', 'say', 'go', 'wait'),
+      fc.constantFrom('issue', 'come', 'say', 'go', 'bye', 'wait'),
       fc.integer({ min: 0, max: dayMs }),
     );
     fc.assert(
@@ -145,28 +178,33 @@ describe('BundleWatchers', () => {
         const endsMs = new Map<string, number>();
         const told = new Set<string>();
         const here = new Map<string, Watcher>();
+        const gone = new Set<string>();
         for (const [name, what, delayMs] of actions) {
           if (what === 'wait') nowMs += delayMs;
           if (what === 'issue') {
             issue(name);
             endsMs.set(name, nowMs + dayMs);
+            gone.delete(name);
           }
           if (what === 'come' && !here.has(name)) {
             const one = watcher(name, 0, '');
             here.set(name, one);
+            gone.delete(name);
             watchers.add(one);
           }
           if (what === 'say' && here.has(name)) {
             here.get(name)!.appliedSequence = 2;
             told.add(name);
           }
-          if (what === 'go' && here.has(name)) {
+          if ((what === 'go' || what === 'bye') && here.has(name)) {
+            here.get(name)!.leaving = what === 'bye';
+            if (what === 'bye') gone.add(name);
             watchers.delete(here.get(name)!);
             here.delete(name);
           }
           const { holders: count, withBundle } = watchers.evidence(2, 'new');
           for (const [holder, endMs] of endsMs)
-            if (nowMs < endMs && !told.has(holder)) expect(withBundle).toBeLessThan(count);
+            if (nowMs < endMs && !told.has(holder) && !gone.has(holder)) expect(withBundle).toBeLessThan(count);
         }
       }),
     );

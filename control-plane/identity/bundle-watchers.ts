@@ -1,6 +1,6 @@
 /**
  * What holders of our leaves say on their streams: which trust bundle each has, and whose certificate it uses. With who is not here and has a certificate that has not expired (certs/rotation/leaf-holders.ts), that
- * is what a root rotation waits for: a proxy that is away may come back any moment, and must not have missed a root by then.
+ * is what a root rotation waits for: a proxy that is away may come back any moment, and must not have missed a root by then. One that has said goodbye (it serves nobody any more) is not waited for, unless it comes back.
  */
 import type { HolderReport, LeafHolders } from '../../certs/rotation/leaf-holders.ts';
 import type { FleetEvidence } from '../../certs/rotation/root-rotation.ts';
@@ -9,6 +9,8 @@ export interface BundleWatcher extends HolderReport {
   readonly identity: string;
   /** Which of the proxies of this identity it is, as LeafHolders has it. */
   readonly holder: string;
+  /** It ends in order, and is not to be waited for when its stream has ended. */
+  readonly leaving: boolean;
   /** Sends the bundles as they are now. */
   send(): void;
 }
@@ -45,6 +47,7 @@ export class BundleWatchers {
     if (count >= maxWatchersOfOne) return false;
     this.#countOf.set(identity, count + 1);
     this.#watchers.add(watcher);
+    this.#holders.returned(holder);
     const ofHolder = this.#byHolder.get(holder);
     if (ofHolder === undefined) this.#byHolder.set(holder, new Set([watcher]));
     else ofHolder.add(watcher);
@@ -53,7 +56,7 @@ export class BundleWatchers {
 
   delete(watcher: BundleWatcher): void {
     if (!this.#watchers.delete(watcher)) return;
-    const { identity, holder, appliedSequence, certificateAuthorityId } = watcher;
+    const { identity, holder, leaving, appliedSequence, certificateAuthorityId } = watcher;
     const count = (this.#countOf.get(identity) ?? 0) - 1;
     if (count <= 0) this.#countOf.delete(identity);
     else this.#countOf.set(identity, count);
@@ -61,6 +64,10 @@ export class BundleWatchers {
     ofHolder.delete(watcher);
     if (ofHolder.size > 0) return;
     this.#byHolder.delete(holder);
+    if (leaving) {
+      this.#holders.departed(holder);
+      return;
+    }
     if (!this.#holders.has(holder)) this.#holders.keep(holder, identity, '', this.#nowMs() + this.#lingerMs);
     // A stream that ended before its first word takes nothing back.
     if (appliedSequence !== 0 || certificateAuthorityId !== '')

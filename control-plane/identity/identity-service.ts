@@ -86,6 +86,7 @@ export class IdentityService {
         holder: authority.holders.holderOf(leaf.serial) ?? leaf.serial,
         appliedSequence: 0,
         certificateAuthorityId: '',
+        leaving: false,
         send: () => {
           // Whoever does not read is let go, rather than kept in memory without end; it comes back and gets everything.
           if (stream.writableLength > 16)
@@ -106,6 +107,7 @@ export class IdentityService {
       stream.on('data', (request: WatchBundleRequest) => {
         watcher.appliedSequence = Number(request.appliedSequence);
         watcher.certificateAuthorityId = request.certificateAuthorityId;
+        watcher.leaving = request.leaving;
       });
       const stop = (): void => watchers.delete(watcher);
       stream.on('end', () => {

@@ -163,6 +163,8 @@ export class IssuedSecrets implements SecretSource {
 class OpenSecrets implements StreamSecrets, BundleWatcher {
   readonly owner: SecretHolder;
   readonly holder: string;
+  /** SDS has no word for it. */
+  readonly leaving: boolean = false;
   readonly #source: IssuedSecrets;
   #certificate: ProxyCertificate | null = null;
   #wantsRoots = false;

@@ -11,6 +11,7 @@ import { rootNamespace } from '../config-kind/policy-target.ts';
 import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
 import { backendProblem, countingProblem, noService } from './backend-problem.ts';
 import { maxLimitFilters } from './limit-name.ts';
+import { portsOfPeers, portsOfRules, servicePortFault } from './policy-ports.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 type Warn = (path: string, message: string) => void;
@@ -40,6 +41,7 @@ export function checkPolicies(
       if (!services.has(`${policy.namespace}/${name}`))
         warn(path, `${noService(policy.namespace, name)}; the policy holds for what registers under that name`);
     }
+    checkPorts(policy, services, warn);
     if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
     else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);
     else if (policy.kind === 'PeerAuthentication') checkPeers(policy, peersByScope, warn);
@@ -74,6 +76,28 @@ function checkAuthorization(
         `spec.rules[${at}]`,
         `looks at a token, but no RequestAuthentication of ${namespace} or ${rootNamespace} says whose tokens are good: nobody has one`,
       );
+  }
+}
+
+/** Ports of Services in the place of those of applications: a DENY with one denies nothing. */
+function checkPorts(policy: PolicyResource, services: ReadonlyMap<string, ServiceResource>, warn: Warn): void {
+  const named =
+    policy.kind === 'AuthorizationPolicy'
+      ? portsOfRules(policy.rules)
+      : policy.kind === 'PeerAuthentication'
+        ? portsOfPeers(policy.ports)
+        : [];
+  if (named.length === 0) return;
+  const { namespace, targets } = policy;
+  const meant =
+    targets.services.length > 0
+      ? targets.services.map(({ name }) => services.get(`${namespace}/${name}`))
+      : [...services.values()].filter((service) => namespace === rootNamespace || service.namespace === namespace);
+  // What is not there may listen anywhere.
+  const ports = meant.every((service) => service !== undefined) ? meant.flatMap((service) => service.ports) : [];
+  for (const { port, path } of named) {
+    const fault = servicePortFault(port, ports);
+    if (fault !== '') warn(path, fault);
   }
 }
 

@@ -74,6 +74,51 @@ describe('warnings', () => {
     expect(warnings(document('AuthorizationPolicy', 'b', token), users)).toEqual([]);
   });
 
+  test("of ports that are a Service's, where policies look at the application's", () => {
+    const ports = (of: string, more = ''): string =>
+      `{${more} action: DENY, rules: [{to: [{operation: {methods: [GET]}}]}, {to: [{operation: {ports: [${of}]}}]}]}`;
+    const service = document('Service', 'pay', '{ports: [{name: a, port: 80, targetPort: 9000}, {name: b, port: 82}]}');
+    const at = (...documents: string[]): string[] => {
+      const { warnings: all } = new ModelBuilder().build({
+        resources: resourcesOf(service, ...documents),
+        instances: [],
+      });
+      return all.map(({ resource, place, message }) => `${place} ${resource}: ${message}`);
+    };
+    const meant =
+      "port 80 is the Service's, and policies look at the one that the application listens on: 9000 was probably meant";
+    expect(
+      at(
+        document('AuthorizationPolicy', 'a', ports('80, 9000, 82, 7')),
+        document('AuthorizationPolicy', 'b', ports('80', 'targetRefs: [{kind: Service, name: pay}],')),
+        document(
+          'PeerAuthentication',
+          'c',
+          '{mtls: {mode: STRICT}, portLevelMtls: {80: {mode: DISABLE}}}'.replace(
+            '{mtls',
+            '{targetRefs: [{kind: Service, name: pay}], mtls',
+          ),
+        ),
+        document(
+          'AuthorizationPolicy',
+          'd',
+          '{action: DENY, rules: [{when: [{key: destination.port, notValues: ["80"]}]}]}',
+          'outrigger',
+        ),
+        // Of those an application may listen on 80.
+        document('AuthorizationPolicy', 'e', ports('80'), 'office'),
+      ).map((line) => line.replace(/^p\.yaml:/, '')),
+    ).toEqual([
+      `3:166 AuthorizationPolicy shop/a: spec.rules[1]: ${meant}`,
+      expect.stringMatching(/^5:\d+ AuthorizationPolicy shop\/b: spec\.rules\[1\]: port 80/),
+      expect.stringMatching(/^7:\d+ PeerAuthentication shop\/c: spec\.portLevelMtls: port 80/),
+      expect.stringMatching(/^9:\d+ AuthorizationPolicy outrigger\/d: spec\.rules\[0\]: port 80/),
+    ]);
+    expect(at(document('AuthorizationPolicy', 'a', ports('80')), orders)).toEqual([
+      expect.stringContaining('speaks tcp'),
+    ]);
+  });
+
   test('of files with keys that cannot be read, in validate', () => {
     const resources = resourcesOf(
       document('RequestAuthentication', 'users', '{jwtRules: [{issuer: i, jwksFile: keys.json}]}'),

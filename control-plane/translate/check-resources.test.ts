@@ -92,6 +92,6 @@ test('finds a service that a filter asks and that is not there', () => {
   expect(checkResources(translated)).toEqual([]);
   const clusters = new Map([...translated.clusters].filter(([name]) => name !== orders));
   expect(checkResources({ ...translated, clusters })).toContain(
-    `filter envoy.filters.http.ext_authz of listener inbound asks cluster ${orders}, which is not there`,
+    `filter shop/ask of listener inbound asks cluster ${orders}, which is not there`,
   );
 });

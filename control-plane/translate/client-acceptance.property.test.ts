@@ -1,46 +1,23 @@
 /** Whatever value of a route, Service or policy is accepted, our sidecar takes what comes of it: one refused resource would keep the whole table as it was (a NACK), and a new DENY would never deny. */
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { parseSpiffeId } from '../../certs/spiffe/spiffe-id.ts';
+import { test } from 'vitest';
+import { clusterType, endpointsType, listenerType, routesType } from '../../sidecar/xds/ads/resource-type.ts';
 import {
-  clusterType,
-  endpointsType,
-  listenerType,
-  type ResourceType,
-  routesType,
-} from '../../sidecar/xds/ads/resource-type.ts';
-import { parseDocument } from '../config-kind/kind.ts';
-import type { Resource } from '../config-kind/resource.ts';
-import { ModelBuilder } from '../model/model-builder.ts';
-import { instance, proxy } from './sample-mesh.test-data.ts';
-import { type ProxyResources, translate } from './translate.ts';
-
-/** What people write by mistake, and what others write on purpose. */
-const text = fc.oneof(
-  fc.constantFrom(
-    '',
-    'x',
-    '5 €',
-    'é',
-    '50%',
-    '%41',
-    '%zz',
-    'a b',
-    'a\r\nb: c',
-    '\t',
-    '\u0000',
-    '\u007f',
-    '\u0085',
-    '(',
-    '.*',
-  ),
-  fc.string({ unit: 'binary', maxLength: 6 }),
-  fc.string({ unit: 'grapheme', maxLength: 6 }),
-);
-const name = fc.oneof(
-  fc.constantFrom('Connection', 'Content-Length', 'transfer-encoding', 'HOST', ':path', ':method', 'x-a', 'TE', 'Date'),
+  duration,
+  everyAccepted,
+  metadata,
+  name,
+  parsed,
+  path,
+  pattern,
+  service,
+  target,
   text,
-);
+  values,
+} from './accepted-values.test-data.ts';
+
+const decoders = { listeners: listenerType, routes: routesType, clusters: clusterType, endpoints: endpointsType };
+
 const entries = fc.array(fc.record({ name, value: text }), { minLength: 1, maxLength: 2 });
 const modifier = fc.record(
   { set: entries, add: entries, remove: fc.array(name, { minLength: 1, maxLength: 2 }) },
@@ -48,10 +25,6 @@ const modifier = fc.record(
 );
 const requestHeaders = modifier.map((each) => ({ type: 'RequestHeaderModifier', requestHeaderModifier: each }));
 const responseHeaders = modifier.map((each) => ({ type: 'ResponseHeaderModifier', responseHeaderModifier: each }));
-const path = fc.oneof(
-  text.map((rest) => `/${rest}`),
-  fc.constantFrom('/a', '/a/', '/a?b', '/a#b', '/a//b', '/a%20b', '/é', '/a\u0001', '/"', '/[x]', '/{x}', '/a|b', ''),
-);
 const pathModifier = fc.oneof(
   path.map((value) => ({ type: 'ReplaceFullPath', replaceFullPath: value })),
   path.map((value) => ({ type: 'ReplacePrefixMatch', replacePrefixMatch: value })),
@@ -72,21 +45,12 @@ const redirect = fc
     { requiredKeys: [] },
   )
   .map((each) => ({ type: 'RequestRedirect', requestRedirect: each }));
-const pattern = fc.oneof(
-  text,
-  fc.constantFrom('(?i)a', '[[:alpha:]]', '\\pL', 'a{1,1000}', '(a|b)*?', '\\Q', 'a**', '(?P<n>x)'),
-);
-const values = fc.array(
-  fc.record({ type: fc.constantFrom('Exact', 'RegularExpression'), name, value: fc.oneof(text, pattern) }),
-  { minLength: 1, maxLength: 2 },
-);
 const match = fc.oneof(
   fc.record({ path: fc.record({ type: fc.constantFrom('Exact', 'PathPrefix'), value: path }) }),
   fc.record({ path: fc.record({ type: fc.constant('RegularExpression'), value: pattern }) }),
   fc.record({ headers: values }),
   fc.record({ queryParams: values }),
 );
-const duration = fc.constantFrom('0s', '1ms', '99999h', '99999h99999h', '99999h99999h99999h99999h', '1h2m3s4ms');
 const weight = fc.constantFrom(0, 1, 1_000_000);
 const backend = fc.record({
   name: fc.constantFrom('orders', 'gone'),
@@ -94,6 +58,15 @@ const backend = fc.record({
   weight,
   filters: fc.oneof(fc.constant([]), fc.tuple(requestHeaders), fc.tuple(responseHeaders)),
 });
+const retryOf = (codes: fc.Arbitrary<number | string>): fc.Arbitrary<object> =>
+  fc.record(
+    {
+      codes: fc.array(codes, { maxLength: 3 }),
+      attempts: fc.constantFrom(0, 1, 2, 10, 11),
+      backoff: fc.constantFrom('0s', '1ms', '25ms', '1h'),
+    },
+    { requiredKeys: [] },
+  );
 const httpRule = fc.oneof(
   fc.record({
     matches: fc.array(match, { minLength: 1, maxLength: 2 }),
@@ -108,26 +81,30 @@ const httpRule = fc.oneof(
     filters: fc.tuple(fc.oneof(rewrite, redirect)),
   }),
   fc.record({ timeouts: fc.record({ request: duration, backendRequest: duration }, { requiredKeys: [] }) }),
+  fc.record({ retry: retryOf(fc.constantFrom(400, 404, 503, 599)) }),
   fc.record({ backendRefs: fc.array(backend, { minLength: 20, maxLength: 64 }) }),
 );
 const grpcName = fc.oneof(fc.constantFrom('shop.Orders', 'Pay'), pattern);
-const grpcRule = fc.record({
-  matches: fc.tuple(
-    fc.record(
-      {
-        method: fc.record(
-          { type: fc.constantFrom('Exact', 'RegularExpression'), service: grpcName, method: grpcName },
-          { requiredKeys: ['type'] },
-        ),
-        headers: values,
-      },
-      { requiredKeys: [] },
+const grpcRule = fc.record(
+  {
+    matches: fc.tuple(
+      fc.record(
+        {
+          method: fc.record(
+            { type: fc.constantFrom('Exact', 'RegularExpression'), service: grpcName, method: grpcName },
+            { requiredKeys: ['type'] },
+          ),
+          headers: values,
+        },
+        { requiredKeys: [] },
+      ),
     ),
-  ),
-  backendRefs: fc.array(backend, { maxLength: 2 }),
-});
+    backendRefs: fc.array(backend, { maxLength: 2 }),
+    retry: retryOf(fc.constantFrom('CANCELLED', 'DEADLINE_EXCEEDED', 'INTERNAL', 'RESOURCE_EXHAUSTED', 'UNAVAILABLE')),
+  },
+  { requiredKeys: ['matches', 'backendRefs'] },
+);
 
-const metadata = { name: 'orders', namespace: 'shop' };
 const parentRefs = [{ group: '', kind: 'Service', name: 'orders' }];
 const routes = fc.oneof(
   fc.record({ kind: fc.constant('HTTPRoute'), rule: httpRule }),
@@ -152,68 +129,18 @@ const services = fc.record({
   }),
 });
 
-function parsed(document: object): Resource | null {
-  const result = parseDocument(document, { file: 'random.yaml', line: 1, column: 1 });
-  return 'resource' in result ? result.resource : null;
-}
-
-/** One that has policies for callers' identities too. */
-const identity = parseSpiffeId('spiffe://cluster.local/ns/shop/sa/payments');
-const service = parsed({ apiVersion: 'outrigger.dev/v1', kind: 'Service', metadata, spec: { ports: [{ port: 80 }] } })!;
-const types: Readonly<Record<keyof ProxyResources, ResourceType>> = {
-  listeners: listenerType,
-  routes: routesType,
-  clusters: clusterType,
-  endpoints: endpointsType,
-};
-
-function refusals(resources: readonly Resource[]): string[] {
-  const model = new ModelBuilder().build({ resources, instances: [instance('orders', '10.0.0.9')] });
-  const translated = translate(model, proxy('outrigger', { labels: { a: 'b' }, identity }));
-  return (Object.keys(types) as Array<keyof ProxyResources>).flatMap((type) =>
-    [...translated[type].values()].flatMap(({ bytes }) => {
-      const decoded = types[type].decode(bytes);
-      return decoded.ok ? [] : decoded.faults;
-    }),
-  );
-}
-
-/** Values that are refused in words tell nothing here; there must be enough of the others. */
-function everyAccepted<T>(
-  numRuns: number,
-  arbitrary: fc.Arbitrary<T>,
-  read: (value: T) => ReadonlyArray<Resource | null>,
-): void {
-  let accepted = 0;
-  fc.assert(
-    fc.property(arbitrary, (value) => {
-      const resources = read(value);
-      if (resources.includes(null)) return;
-      accepted++;
-      expect(refusals(resources as readonly Resource[])).toEqual([]);
-    }),
-    { numRuns },
-  );
-  expect(accepted).toBeGreaterThan(numRuns / 10);
-}
-
 test('our sidecar takes every route that is accepted', () => {
-  everyAccepted(1_000, routes, ({ kind, rule }) => [
+  everyAccepted(decoders, 1_000, routes, ({ kind, rule }) => [
     service,
     parsed({ apiVersion: 'gateway.networking.k8s.io/v1', kind, metadata, spec: { parentRefs, rules: [rule] } }),
   ]);
 });
 
 test('our sidecar takes every Service that is accepted', () => {
-  everyAccepted(300, services, (document) => [parsed(document)]);
+  everyAccepted(decoders, 300, services, (document) => [parsed(document)]);
 });
 
 const issuers = fc.constantFrom('i', 'https://login.example', 'a b', 'é');
-const target = fc.constantFrom(
-  {},
-  { targetRefs: [{ kind: 'Service', name: 'payments' }] },
-  { selector: { matchLabels: { a: 'b' } } },
-);
 const ecKey = {
   kty: 'EC',
   crv: 'P-256',
@@ -406,7 +333,7 @@ const tokens = parsed({
 });
 
 test('our sidecar takes every policy that is accepted', () => {
-  everyAccepted(1_000, policies, ({ kind, target: to, spec }) => [
+  everyAccepted(decoders, 1_000, policies, ({ kind, target: to, spec }) => [
     service,
     tokens,
     parsed({
@@ -414,59 +341,6 @@ test('our sidecar takes every policy that is accepted', () => {
       kind,
       metadata: { name: 'policy', namespace: 'shop' },
       spec: { ...to, ...spec },
-    }),
-  ]);
-});
-
-const whole = (most: number): fc.Arbitrary<number> =>
-  fc.oneof(
-    { weight: 9, arbitrary: fc.integer({ min: 1, max: most }) },
-    { weight: 1, arbitrary: fc.constantFrom(-1, 0, most + 1) },
-  );
-const span = fc.oneof(
-  { weight: 9, arbitrary: fc.constantFrom('100ms', '1s', '5s', '2m', '1h') },
-  { weight: 1, arbitrary: fc.constantFrom('0s', '1ms', '10ms', '24h', '25h') },
-);
-const breaker = fc.record(
-  {
-    enabled: fc.constant(true),
-    window: span,
-    minCalls: whole(1_000_000),
-    failurePercent: whole(100),
-    consecutiveFailures: whole(1_000_000),
-    slowCalls: fc.record({ longerThan: span, percent: whole(100) }, { requiredKeys: ['longerThan'] }),
-    openTime: fc.record({ base: span, max: span, jitterPercent: whole(100) }, { requiredKeys: [] }),
-    probes: fc.record({ atOnce: whole(1_000), successes: whole(1_000) }, { requiredKeys: [] }),
-    statusCodes: fc.array(fc.constantFrom(400, 500, 503, 599, 600), { minLength: 1, maxLength: 3 }),
-    grpcStatuses: fc.array(fc.constantFrom('CANCELLED', 'UNAVAILABLE', 'UNAUTHENTICATED'), { maxLength: 3 }),
-  },
-  { requiredKeys: [] },
-);
-
-test('our sidecar takes every circuit breaker that is accepted, of a Service and of a rule', () => {
-  const route = parsed({
-    apiVersion: 'gateway.networking.k8s.io/v1',
-    kind: 'HTTPRoute',
-    metadata: { name: 'r', namespace: 'shop' },
-    spec: {
-      parentRefs: [{ group: '', kind: 'Service', name: 'orders' }],
-      rules: [{ name: 'a', backendRefs: [{ name: 'orders', port: 80 }], matches: [{ path: { value: '/a' } }, {}] }],
-    },
-  });
-  everyAccepted(500, breaker, (circuitBreaker) => [
-    service,
-    route,
-    parsed({
-      apiVersion: 'outrigger.dev/v1',
-      kind: 'TrafficPolicy',
-      metadata: { name: 'policy', namespace: 'shop' },
-      spec: {
-        targetRefs: [
-          { kind: 'Service', name: 'orders' },
-          { kind: 'HTTPRoute', name: 'r', sectionName: 'a' },
-        ],
-        circuitBreaker,
-      },
     }),
   ]);
 });

@@ -17,8 +17,6 @@ import { KeptByParts } from './kept-by-parts.ts';
 import { outboundCluster } from './resource-names.ts';
 import { jwtFilterName } from './token-provider.ts';
 
-const filterName = 'envoy.filters.http.ext_authz';
-
 const kept = new KeptByParts<HttpFilter>();
 
 /** Services that can be asked, and why requests are denied where one cannot. */
@@ -37,19 +35,14 @@ export function externalServices(authorizations: readonly Authorization[]): {
   };
 }
 
-/** One filter each: all of the services must agree. */
+/** One filter each: all of the services must agree. It is named for the policy, which so stands in our sidecar's answers and logs; to Envoy the type says what it is. */
 export function encodeExternalFilters(
   asked: ReadonlyArray<Authorization & { readonly external: ExternalService }>,
 ): HttpFilter[] {
-  return asked.map((policy, at) =>
-    kept.get([policy], String(at), () =>
-      httpFilter(
-        at === 0 ? filterName : `${filterName}.${at}`,
-        ExtAuthzSchema,
-        extAuthz(policy.external, `${policy.namespace}/${policy.name}`),
-      ),
-    ),
-  );
+  return asked.map((policy) => {
+    const policyName = `${policy.namespace}/${policy.name}`;
+    return kept.get([policy], '', () => httpFilter(policyName, ExtAuthzSchema, extAuthz(policy.external, policyName)));
+  });
 }
 
 function extAuthz(external: ExternalService, policyName: string): ExtAuthz {

@@ -106,7 +106,7 @@ function askedCluster(
   return controlPlaneCluster === ''
     ? {
         problem:
-          'the proxy says not which of its clusters leads to the control plane (node.metadata.control_plane_cluster)',
+          'the proxy says not which of its clusters leads to the control plane (node.metadata.control_plane_cluster, docs/authority.md)',
       }
     : { cluster: controlPlaneCluster };
 }

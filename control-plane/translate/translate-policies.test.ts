@@ -277,7 +277,7 @@ describe('AuthorizationPolicy', () => {
     ).toEqual([
       'envoy.filters.http.jwt_authn',
       'outrigger.rbac.deny',
-      'envoy.filters.http.ext_authz',
+      'shop/b',
       'outrigger.rbac.allow',
       'envoy.filters.http.router',
     ]);

@@ -36,6 +36,7 @@ function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
     responseTrailers: null,
     policy: '',
     dryRunDeniedBy: '',
+    decidedBy: '',
     metadata: null,
     ...overrides,
   };
@@ -169,6 +170,17 @@ test('what gates found out, by namespace and keys; the decision of rules in forc
   });
   const text = `%DYNAMIC_METADATA(${jwt}:users:roles)% %DYNAMIC_METADATA(nobody:x)%`;
   expect(logged({ kind: 'text', text }, stream)).toBe('["a"] -');
+});
+
+test('the policy of a line: what refused it; else the rules that say most, before an outside service that was asked', () => {
+  const policy = (overrides: Partial<LoggedStream>): unknown =>
+    (JSON.parse(logged({ kind: 'default' }, finished(overrides))!) as Record<string, unknown>)['policy'];
+  expect(policy({ flag: 'UAEX', policy: 'shop/allow#rule-0', decidedBy: 'shop/ask' })).toBe('shop/ask');
+  expect(policy({ flag: 'RBAC', policy: 'shop/deny#rule-0', decidedBy: 'shop/ask' })).toBe('shop/deny#rule-0');
+  expect(policy({ policy: 'shop/allow#rule-0', decidedBy: 'shop/ask' })).toBe('shop/allow#rule-0');
+  expect(policy({ policy: 'none', decidedBy: 'shop/ask' })).toBe('shop/ask');
+  expect(policy({ policy: 'none' })).toBe('none');
+  expect(policy({})).toBeNull();
 });
 
 test('the policies of a line are cut: their names are as long as the configuration likes', () => {

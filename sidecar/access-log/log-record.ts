@@ -25,6 +25,7 @@ export interface LoggedStream {
   readonly responseTrailers: HeaderFields | null;
   readonly policy: string;
   readonly dryRunDeniedBy: string;
+  readonly decidedBy: string;
   readonly metadata: ReadonlyMap<string, unknown> | null;
 }
 
@@ -46,6 +47,8 @@ export interface LogRecord {
   readonly policy: string;
   /** A policy that is only tried; ''. */
   readonly dryRunDeniedBy: string;
+  /** What of another gate than RBAC refused it, or let it pass when asked; ''. */
+  readonly decidedBy: string;
   /** What gates found out. */
   readonly metadata: ReadonlyMap<string, unknown> | null;
   readonly grpcStatus: string;

@@ -26,6 +26,8 @@ export interface AdminContext {
   readonly log: Log;
   readonly wheel: TimerWheel;
   state(): ServerState;
+  /** `/ready`: 200 or 503, and what is said with it. */
+  readiness(): { readonly ready: boolean; readonly text: string };
   serverInfo(): unknown;
   /** `/clusters` as text and as JSON. */
   clustersText(): string;
@@ -76,8 +78,11 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
     '/ready',
     {
       method: 'GET',
-      help: 'readiness: 200 LIVE, else 503',
-      handle: (context) => text(`${context.state()}\n`, context.state() === 'LIVE' ? 200 : 503),
+      help: 'readiness: 200 LIVE, with warnings of certificates behind it; else 503',
+      handle: (context) => {
+        const { ready, text: said } = context.readiness();
+        return text(`${said}\n`, ready ? 200 : 503);
+      },
     },
   ],
   [

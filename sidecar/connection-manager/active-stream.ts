@@ -100,6 +100,10 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     return this.#gates === null ? '' : this.#gates.dryRunDeniedBy;
   }
 
+  get decidedBy(): string {
+    return this.#gates === null ? '' : this.#gates.decidedBy;
+  }
+
   get metadata(): ReadonlyMap<string, unknown> | null {
     return this.#gates === null ? null : this.#gates.metadata;
   }

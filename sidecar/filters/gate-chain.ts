@@ -53,6 +53,7 @@ export class GateChain implements GateRequest, StreamFilter {
   metadata: Map<string, unknown> | null = null;
   policy = '';
   dryRunDeniedBy = '';
+  decidedBy = '';
   /** The gate asked last. */
   #at = -1;
   #wait: GateWait | null = null;

@@ -26,6 +26,8 @@ export interface GateRequest {
   policy: string;
   /** The first policy that is only tried and would have denied it; ''. */
   dryRunDeniedBy: string;
+  /** What of another gate than RBAC refused it, or let it pass when asked: the policy, where the configuration names one. For the access log; ''. */
+  decidedBy: string;
   /** The fields of the answer, whoever made it, are changed so before it is sent; for a request that may pass. */
   changeResponse(change: ResponseChange): void;
   /** The cluster that it would go to, chosen now if there are several; null: it goes nowhere, or is answered by its route. */

@@ -34,6 +34,8 @@ const unauthenticated = 16;
 const maxMessageBytes = 16 * 1024 * 1024;
 const firstBackoffMs = 500;
 const maxBackoffMs = 30_000;
+/** How long the end of a sidecar waits until its goodbye was heard. */
+const farewellMs = 500;
 
 export class BundleWatch implements GrpcCallOwner, TimerTarget {
   readonly #init: BundleWatchInit;
@@ -43,6 +45,8 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
   #appliedSequence = 0n;
   #failures = 0;
   #closed = false;
+  /** It has said goodbye, and waits for the answer. */
+  #onLeft: (() => void) | null = null;
 
   constructor(init: BundleWatchInit) {
     this.#init = init;
@@ -77,13 +81,30 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
     this.#init.wheel.disarm(this.#timer);
     this.#call?.cancel();
     this.#call = null;
+    this.#onLeft?.();
+    this.#onLeft = null;
+  }
+
+  /** Says goodbye, so that no rotation waits for this sidecar: it serves nobody any more. `onLeft`, once: it was heard, or there is nobody to hear it now. */
+  leave(onLeft: () => void): void {
+    this.#onLeft = onLeft;
+    if (this.#call === null || !this.#answered) {
+      this.close();
+      return;
+    }
+    this.#closed = true;
+    this.#report(true);
+    this.#call.halfClose();
+    this.#init.wheel.arm(this.#timer, farewellMs);
   }
 
   onTimer(): void {
-    this.start();
+    if (this.#onLeft !== null) this.close();
+    else this.start();
   }
 
   onMessage(message: Buffer): void {
+    if (this.#closed) return;
     this.#answered = true;
     this.#failures = 0;
     try {
@@ -97,6 +118,8 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
   }
 
   onDraining(): void {
+    // A goodbye is heard on this connection too.
+    if (this.#closed) return;
     this.#call?.cancel();
     this.#call = null;
     this.start();
@@ -105,6 +128,7 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
   onEnd({ code, message }: GrpcStatus): void {
     const began = this.#call?.began === true;
     this.#call = null;
+    if (this.#onLeft !== null) this.close();
     if (this.#closed) return;
     const { wheel, random, log } = this.#init;
     if (code === unauthenticated || (began && !this.#answered)) this.#init.onRefused(message || `gRPC status ${code}`);
@@ -120,10 +144,11 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
     wheel.arm(this.#timer, delayMs);
   }
 
-  #report(): void {
+  #report(leaving = false): void {
     const request = create(WatchBundleRequestSchema, {
       appliedSequence: this.#appliedSequence,
       certificateAuthorityId: this.#init.certificateAuthorityId(),
+      leaving,
     });
     this.#call?.send(toBinary(WatchBundleRequestSchema, request));
   }

@@ -54,8 +54,9 @@ class Fixture {
   }
 
   onMessage(message: Buffer): void {
-    const { appliedSequence, certificateAuthorityId } = fromBinary(WatchBundleRequestSchema, message);
-    this.reports.push(`${this.calls.length}: ${appliedSequence} ${certificateAuthorityId}`);
+    const { appliedSequence, certificateAuthorityId, leaving } = fromBinary(WatchBundleRequestSchema, message);
+    const word = leaving ? ' leaving' : '';
+    this.reports.push(`${this.calls.length}: ${appliedSequence} ${certificateAuthorityId}${word}`);
     this.#wake();
   }
 
@@ -132,14 +133,59 @@ describe('the watch of the trust bundles', () => {
   });
 });
 
+describe('the goodbye of a sidecar that ends', () => {
+  const leaving = (fixture: Fixture): { readonly heard: () => boolean; readonly done: Promise<void> } => {
+    let heard = false;
+    const done = new Promise<void>((resolve) => fixture.watch.leave(resolve)).then(() => void (heard = true));
+    return { heard: () => heard, done };
+  };
+
+  it('is heard before the sidecar goes on to end', async () => {
+    const fixture = await start();
+    fixture.answer('a');
+    await fixture.until(() => fixture.reports.length === 2);
+    const { heard, done } = leaving(fixture);
+    await fixture.until(() => fixture.reports.length === 3);
+    expect(fixture.reports.at(-1)).toBe('1: 1 a leaving');
+    expect(heard()).toBe(false);
+    fixture.calls.at(-1)!.end(0);
+    await done;
+    expect(fixture.wheel.armedCount).toBe(0);
+  });
+
+  it('is waited for 500 ms, and not at all where nobody answers', async () => {
+    const fixture = await start();
+    await leaving(fixture).done;
+    await peer!.close();
+    const answered = await start();
+    answered.answer('a');
+    await answered.until(() => answered.reports.length === 2);
+    const { heard, done } = leaving(answered);
+    answered.pass(480);
+    expect(heard()).toBe(false);
+    answered.pass(40);
+    await done;
+    expect(answered.wheel.armedCount).toBe(0);
+  });
+});
+
 describe('Sign', () => {
   it.each<readonly [string, (call: PeerCall) => void, Partial<SignOutcome & { why: string }>]>([
     [
       'that is refused',
       (call) => call.end(16, 'the token is not known'),
-      { refused: true, why: 'the token is not known' },
+      { refused: true, proofDenied: true, why: 'the token is not known' },
     ],
-    ['that cannot be answered now', (call) => call.end(14, 'try again'), { refused: false, why: 'try again' }],
+    [
+      'that is wrong by itself',
+      (call) => call.end(3, 'no such name'),
+      { refused: true, proofDenied: false, why: 'no such name' },
+    ],
+    [
+      'that cannot be answered now',
+      (call) => call.end(14, 'try again'),
+      { refused: false, proofDenied: false, why: 'try again' },
+    ],
     ['that is answered with nothing', (call) => call.end(0), { refused: false, why: 'the answer is empty' }],
     [
       'that is answered with what is no message',

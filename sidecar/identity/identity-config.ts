@@ -7,6 +7,8 @@ export interface IdentityProof {
   readonly what: string;
   /** Asked anew each time, as files are replaced. Throws with a reason when there is none. */
   read(): string;
+  /** What is turned down once stays turned down: a join token that is used up, expired or somebody else's does not become good by waiting. Absent: another may come in its place. */
+  readonly final?: boolean;
 }
 
 export interface IdentityConfig {

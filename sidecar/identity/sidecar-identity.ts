@@ -41,6 +41,8 @@ export interface SidecarIdentityInit {
   readonly stats: StatStore;
   /** The first certificate is there. Called once. */
   readonly onFirstCertificate: () => void;
+  /** There is no certificate, and by this proof there never will be one; `why` is a whole reason. Attempts go on all the same. */
+  readonly onProofDenied?: (why: string) => void;
   /** Another certificate is there: connections to the control plane are to get successors. */
   readonly onRenewed: () => void;
 }
@@ -90,9 +92,10 @@ export class SidecarIdentity implements TimerTarget {
     this.#apply({ kind: 'start' });
   }
 
-  close(): void {
-    this.#watch.close();
+  /** The sidecar ends, and serves nobody any more: see BundleWatch.leave. Nothing is renewed from here on. */
+  leave(onLeft: () => void): void {
     this.#apply({ kind: 'close' });
+    this.#watch.leave(onLeft);
   }
 
   onTimer(): void {
@@ -195,7 +198,7 @@ export class SidecarIdentity implements TimerTarget {
     this.#call = null;
     this.#init.stats.counter('identity.renewals', 'outrigger_identity_renewals_total', { result }).increment();
     if (outcome.ok) this.#onSigned(outcome);
-    else this.#onFailed(outcome.refused, outcome.why);
+    else this.#onFailed(outcome.refused, outcome.why, outcome.proofDenied === true);
   }
 
   #onSigned({ certificate, bundles }: Issued): void {
@@ -218,10 +221,15 @@ export class SidecarIdentity implements TimerTarget {
     this.#watch.start();
   }
 
-  #onFailed(refused: boolean, why: string): void {
+  #onFailed(refused: boolean, why: string, proofDenied: boolean): void {
+    const { config, onProofDenied } = this.#init;
     const shown = this.#shown;
     this.#lastFailure = `by ${shown}: ${why}`;
     this.#apply({ kind: 'failed', refused });
+    if (proofDenied && config.proof.final === true && this.#certificate === null && onProofDenied !== undefined) {
+      onProofDenied(why);
+      return;
+    }
     const state = this.#state;
     if (state.kind !== 'waiting' && state.kind !== 'retrying') return;
     const nowMs = this.#init.clock.wallMs();

@@ -22,13 +22,14 @@ export interface SignInit {
 
 export type SignOutcome =
   | ({ readonly ok: true } & Issued)
-  /** `refused`: it was answered with no. */
-  | { readonly ok: false; readonly refused: boolean; readonly why: string };
+  /** `refused`: it was answered with no. `proofDenied`: and it is the proof that is not good for this. */
+  | { readonly ok: false; readonly refused: boolean; readonly proofDenied?: boolean; readonly why: string };
 
 const timeLimitMs = 10_000;
 const maxMessageBytes = 1024 * 1024;
-/** INVALID_ARGUMENT, PERMISSION_DENIED, UNAUTHENTICATED. */
-const refusals: ReadonlySet<number> = new Set([3, 7, 16]);
+/** PERMISSION_DENIED, UNAUTHENTICATED. */
+const denials: ReadonlySet<number> = new Set([7, 16]);
+const invalidArgument = 3;
 
 export class SignCall implements GrpcCallOwner, TimerTarget {
   readonly #init: SignInit;
@@ -96,7 +97,12 @@ export class SignCall implements GrpcCallOwner, TimerTarget {
     this.#onOutcome(
       code === 0
         ? this.#read()
-        : { ok: false, refused: refusals.has(code), why: message.replace(/\.$/, '') || `gRPC status ${code}` },
+        : {
+            ok: false,
+            refused: denials.has(code) || code === invalidArgument,
+            proofDenied: denials.has(code),
+            why: message.replace(/\.$/, '') || `gRPC status ${code}`,
+          },
     );
   }
 

@@ -1,11 +1,12 @@
 /** Opens a connection to a host, with TLS when the cluster says so, within one time limit for all of it (Envoy's connect_timeout covers the handshake). */
-import { connect as connectTcp, isIP, type Socket } from 'node:net';
+import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { TcpKeepAliveConfig } from '../config/cluster-config.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { lookUpFault, lookUpHost } from './host-name.ts';
 import { nodeTls } from './node-tls.ts';
 import { chainFaultReason, type PeerFaultReason, peerFault } from './peer-certificate.ts';
 import { SocketReader } from './socket-reader.ts';
@@ -21,7 +22,7 @@ export interface TlsSession {
 }
 
 export interface ConnectTarget {
-  /** IP literal. */
+  /** IP literal, or a name, which is looked up for this connection. */
   readonly host: string;
   readonly port: number;
   /** Unix socket in the place of host and port (`@`: an abstract one, as Envoy writes it); '' or absent: none. */
@@ -174,7 +175,8 @@ class Connecting implements TimerTarget {
     const tls = this.#target.tls !== null && this.#tcpConnected;
     // Set when it is the peer's chain that does not verify.
     const chainFault = tls ? ((this.#socket as TLSSocket).authorizationError as unknown as string | null) : null;
-    const why = systemErrors[error.code ?? ''] ?? error.message;
+    const { code = '' } = error;
+    const why = systemErrors[code] ?? (lookUpFault(code) || error.message || code);
     this.#fail(
       tls ? 'tls' : localShortages.has(error.code ?? '') ? 'local' : 'refused',
       `${where(this.#target)}: ${tls ? `TLS handshake: ${why}` : why}`,
@@ -233,8 +235,8 @@ export function noConnection(message: string): ProxyError {
   });
 }
 
-function placeOf({ host, port, pipePath = '' }: ConnectTarget): { host: string; port: number } | { path: string } {
-  if (pipePath === '') return { host, port };
+function placeOf({ host, port, pipePath = '' }: ConnectTarget): TcpNetConnectOpts | { path: string } {
+  if (pipePath === '') return isIP(host) === 0 ? { host, port, lookup: lookUpHost } : { host, port };
   return { path: pipePath.startsWith('@') ? `\0${pipePath.slice(1)}` : pipePath };
 }
 

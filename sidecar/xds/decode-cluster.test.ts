@@ -244,6 +244,39 @@ describe('a cluster', () => {
     expect(cluster(at('example.org')).faults.join()).toContain('"example.org" is not an IP address');
   });
 
+  it('takes the name of a LOGICAL_DNS cluster, of one endpoint', () => {
+    const at = (addresses: readonly string[], more: object = {}) => ({
+      type: 'LOGICAL_DNS',
+      eds_cluster_config: undefined,
+      load_assignment: {
+        cluster_name: 'a',
+        endpoints: [
+          {
+            lb_endpoints: addresses.map((address) => ({
+              endpoint: { address: { socket_address: { address, port_value: 80 } } },
+            })),
+          },
+        ],
+      },
+      ...more,
+    });
+    for (const address of ['plane.outrigger', '127.0.0.1']) {
+      const { faults, value } = cluster(at([address]));
+      expect(faults).toEqual([]);
+      expect(value!.discovery).toMatchObject({
+        kind: 'static',
+        assignment: { localities: [{ endpoints: [{ address: { host: address, port: 80 } }] }] },
+      });
+    }
+    for (const [message, why] of [
+      [at(['a', 'b']), 'load_assignment: a LOGICAL_DNS cluster has one endpoint'],
+      [at(['10.0.0.300']), '"10.0.0.300" is neither an IP address nor a name'],
+      [at(['a'], { load_assignment: undefined }), 'load_assignment: a LOGICAL_DNS cluster needs its endpoint here'],
+      [at(['a'], { dns_lookup_family: 'V6_ONLY' }), 'dns_lookup_family: V6_ONLY is not supported'],
+    ] as const)
+      expect(cluster(message as Record<string, unknown>).faults.join()).toContain(why);
+  });
+
   it.each([
     ['no name', { name: '' }, 'name: must not be empty'],
     [
@@ -256,7 +289,7 @@ describe('a cluster', () => {
       { type: 'STATIC', load_assignment: { cluster_name: 'orders' } },
       'eds_cluster_config: belongs to clusters of type EDS',
     ],
-    ['LOGICAL_DNS', { type: 'LOGICAL_DNS', eds_cluster_config: undefined }, 'type: LOGICAL_DNS is not supported'],
+    ['ORIGINAL_DST', { type: 'ORIGINAL_DST', eds_cluster_config: undefined }, 'type: ORIGINAL_DST is not supported'],
     ['EDS without its source', { eds_cluster_config: undefined }, 'eds_cluster_config: an EDS cluster needs it'],
     [
       'STRICT_DNS without endpoints',

@@ -10,7 +10,12 @@ import type {
 } from '../config/cluster-config.ts';
 import type { Http2Options } from '../config/listener-config.ts';
 import type { CircuitBreakers, CircuitBreakers_Thresholds } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
-import { type Cluster, Cluster_DiscoveryType, Cluster_LbPolicy } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import {
+  type Cluster,
+  Cluster_DiscoveryType,
+  Cluster_DnsLookupFamily,
+  Cluster_LbPolicy,
+} from './api/envoy/config/cluster/v3/cluster_pb.js';
 import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
 import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
@@ -26,7 +31,7 @@ import { jsonTexts } from './decode-metadata-text.ts';
 import { outlierDetection } from './decode-outlier-detection.ts';
 import { tcpKeepAlive } from './decode-tcp-keepalive.ts';
 import { upstreamTls } from './decode-tls.ts';
-import { bounded, durationMs, hostAddress, mostFields, socketAddress, waitMs } from './decode-value.ts';
+import { bounded, durationMs, hostAddress, mostFields, namedAddress, socketAddress, waitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
 /** A table is kept for each direction of each connection; the peer fills it. */
@@ -153,6 +158,7 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
     faults.add(at(path, 'cluster_type'), 'is not supported; see docs/xds-support.md');
     return empty;
   }
+  if (kind === Cluster_DiscoveryType.LOGICAL_DNS) return logicalDns(message, path, faults);
   // With addresses that are numeric there is nothing to resolve; others are refused where they stand.
   if (kind === Cluster_DiscoveryType.STATIC || kind === Cluster_DiscoveryType.STRICT_DNS) {
     if (message.loadAssignment === undefined) {
@@ -161,7 +167,7 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
     }
     return {
       kind: 'static',
-      assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults, true),
+      assignment: decodeAssignment(message.loadAssignment, at(path, 'load_assignment'), faults, hostAddress),
     };
   }
   if (kind === Cluster_DiscoveryType.EDS) {
@@ -172,6 +178,24 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   }
   faults.add(at(path, 'type'), `${Cluster_DiscoveryType[kind]} is not supported; see docs/xds-support.md`);
   return empty;
+}
+
+/** One host, whose name is looked up for each connection (Envoy: now and then, and new connections take what was found last). */
+function logicalDns(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
+  const here = at(path, 'load_assignment');
+  const { loadAssignment } = message;
+  if (loadAssignment === undefined) faults.add(here, 'a LOGICAL_DNS cluster needs its endpoint here');
+  else if (loadAssignment.endpoints.length !== 1 || loadAssignment.endpoints[0]!.lbEndpoints.length !== 1)
+    faults.add(here, 'a LOGICAL_DNS cluster has one endpoint, in one locality');
+  if (message.dnsLookupFamily === Cluster_DnsLookupFamily.V6_ONLY)
+    faults.add(at(path, 'dns_lookup_family'), 'V6_ONLY is not supported: IPv4 comes first');
+  return {
+    kind: 'static',
+    assignment:
+      loadAssignment === undefined
+        ? { clusterName: message.name, localities: [] }
+        : decodeAssignment(loadAssignment, here, faults, namedAddress),
+  };
 }
 
 function httpOptions(message: Cluster, path: string, faults: Faults): HttpProtocolOptions | null {
@@ -322,12 +346,14 @@ function thresholds(message: CircuitBreakers_Thresholds, path: string, faults: F
   };
 }
 
-/** `pipes`: hosts may be Unix sockets. A control plane's endpoints may not: they are for hosts of the mesh, not for what listens on this machine. */
+type AddressDecoder = typeof socketAddress;
+
+/** `addressOf`: what hosts may be. A control plane's endpoints may not be Unix sockets: they are for hosts of the mesh, not for what listens on this machine. */
 export function decodeAssignment(
   message: ClusterLoadAssignment,
   path: string,
   faults: Faults,
-  pipes = false,
+  addressOf: AddressDecoder = socketAddress,
 ): LoadAssignmentConfig {
   if (message.clusterName === '') faults.add(at(path, 'cluster_name'), 'must not be empty');
   const weightByPriority = new Map<number, number>();
@@ -337,7 +363,7 @@ export function decodeAssignment(
   return Object.freeze({
     clusterName: message.clusterName,
     localities: message.endpoints.map((locality, i) =>
-      decodeLocality(locality, at(at(path, 'endpoints'), i), faults, pipes),
+      decodeLocality(locality, at(at(path, 'endpoints'), i), faults, addressOf),
     ),
   });
 }
@@ -347,7 +373,12 @@ function checkWeightSum(sum: number, path: string, faults: Faults): void {
   if (sum > 0xffff_ffff) faults.add(path, `the weights sum to ${sum}, which is above ${0xffff_ffff}`);
 }
 
-function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faults, pipes: boolean): LocalityConfig {
+function decodeLocality(
+  message: LocalityLbEndpoints,
+  path: string,
+  faults: Faults,
+  addressOf: AddressDecoder,
+): LocalityConfig {
   if (message.priority > 128) faults.add(at(path, 'priority'), `${message.priority} is above 128`);
   const sum = message.lbEndpoints.reduce((total, { loadBalancingWeight = 1 }) => total + loadBalancingWeight, 0);
   checkWeightSum(sum, at(path, 'lb_endpoints'), faults);
@@ -358,12 +389,12 @@ function decodeLocality(message: LocalityLbEndpoints, path: string, faults: Faul
     weight: bounded(message.loadBalancingWeight, 0, 1, 0xffff_ffff, at(path, 'load_balancing_weight'), faults),
     priority: message.priority,
     endpoints: message.lbEndpoints.map((endpoint, i) =>
-      decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults, pipes),
+      decodeEndpoint(endpoint, at(at(path, 'lb_endpoints'), i), faults, addressOf),
     ),
   };
 }
 
-function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, pipes: boolean): EndpointConfig {
+function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, addressOf: AddressDecoder): EndpointConfig {
   const endpoint = message.hostIdentifier.case === 'endpoint' ? message.hostIdentifier.value : undefined;
   const weight = message.loadBalancingWeight ?? 1;
   if (weight < 1) faults.add(at(path, 'load_balancing_weight'), 'must be at least 1');
@@ -374,7 +405,7 @@ function decodeEndpoint(message: LbEndpoint, path: string, faults: Faults, pipes
   }
   const transportMatch = message.metadata?.filterMetadata['envoy.transport_socket_match'];
   return {
-    address: (pipes ? hostAddress : socketAddress)(endpoint?.address, at(path, 'endpoint.address'), faults),
+    address: addressOf(endpoint?.address, at(path, 'endpoint.address'), faults),
     weight,
     health: health(message.healthStatus),
     hostname: endpoint?.hostname ?? '',

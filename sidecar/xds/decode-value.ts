@@ -7,6 +7,7 @@ import type { SocketAddress } from '../config/listener-config.ts';
 import type { HeaderAdd, HeaderMutations, StringMatchConfig } from '../config/route-config.ts';
 import { noHeaderMutations } from '../config/route-config.ts';
 import { compileLinearRegex } from '../runtime/linear-regex.ts';
+import { isHostName } from '../transport/host-name.ts';
 import type { Address } from './api/envoy/config/core/v3/address_pb.js';
 import {
   type DataSource,
@@ -74,6 +75,20 @@ export function socketAddress(address: Address | undefined, path: string, faults
   const port = socket.portSpecifier.value;
   if (port > 65535) faults.add(at(here, 'port_value'), `${port} is not a port (0 to 65535)`);
   return Object.freeze({ host, port });
+}
+
+/** A socket address whose host may be a name too; `localhost` is one there. */
+export function namedAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
+  const socket = address?.address.case === 'socketAddress' ? address.address.value : undefined;
+  if (socket === undefined || socket.address === 'localhost' || isIP(socket.address) !== 0)
+    return socketAddress(address, path, faults);
+  const here = at(path, 'socket_address');
+  if (!isHostName(socket.address))
+    faults.add(at(here, 'address'), `${JSON.stringify(socket.address)} is neither an IP address nor a name`);
+  if (socket.portSpecifier.case !== 'portValue') faults.add(at(here, 'port_value'), 'is missing');
+  const port = socket.portSpecifier.case === 'portValue' ? socket.portSpecifier.value : 0;
+  if (port > 65535) faults.add(at(here, 'port_value'), `${port} is not a port (0 to 65535)`);
+  return Object.freeze({ host: socket.address, port });
 }
 
 /** `sun_path` has 108 bytes, the last of them NUL. */

@@ -74,7 +74,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.core.v3.Pipe`]: { path: 'absolute, or @ and a name; at most 107 bytes' },
   [`${config}.core.v3.SocketAddress`]: {
     protocol: 'only TCP',
-    address: 'an IP address; localhost is taken as 127.0.0.1',
+    address: 'an IP address; localhost is taken as 127.0.0.1; a name in a cluster of type LOGICAL_DNS',
     port_value: '',
     ipv4_compat: 'ignored: Node binds as the system is set up',
   },
@@ -738,7 +738,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster`]: {
     name: '',
     alt_stat_name: '',
-    type: 'STATIC or EDS; STRICT_DNS with IP addresses and localhost',
+    type: 'STATIC or EDS; LOGICAL_DNS, whose name is looked up for each connection; STRICT_DNS with IP addresses and localhost',
     eds_cluster_config: '',
     connect_timeout: 'default 5 s; above 0, at most 24 h',
     per_connection_buffer_limit_bytes: 'default 1 MiB',
@@ -760,7 +760,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     typed_extension_protocol_options:
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions; outrigger.circuit_breaker (ours)',
     http2_protocol_options: 'the old way to say HTTP/2',
-    dns_lookup_family: 'ignored: addresses are numeric',
+    dns_lookup_family: 'all but V6_ONLY: IPv4 comes first',
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.cluster.v3.Cluster.EdsClusterConfig`]: { eds_config: 'only ads', service_name: '' },

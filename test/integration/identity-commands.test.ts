@@ -104,6 +104,65 @@ describe('a sidecar process with an identity', () => {
   });
 });
 
+describe('a join token that is turned down', () => {
+  const words = async (file: string, tls = controlPlane.port): Promise<string[]> => [
+    ...['--service', 'shop/orders', '--join-token-file', file, '--trust-bundle', controlPlane.trustBundle],
+    ...['--control-plane-tls', address(tls), '--inbound-listen', '127.0.0.1:0', '--drain-time', '0'],
+  ];
+  const run = async (file: string, ...more: readonly string[]): Promise<StartedProcess> =>
+    new StartedProcess([
+      ...['run', ...(await words(file)), '--port', String(await unusedPort()), ...more],
+      ...['--', process.execPath, '-e', 'console.log("it runs")'],
+    ]);
+
+  test('is told by `run` and by a sidecar, which end with 1: to wait would not make it good', async () => {
+    const file = join(controlPlane.folder, 'once');
+    writeFileSync(file, controlPlane.joinTokens.create({ identities: [orders], uses: 1 }).token);
+    const first = await run(file);
+    expect(await first.exited).toBe(0);
+    expect(first.output).toContain('it runs');
+    const second = await run(file);
+    expect(await second.exited).toBe(1);
+    expect(second.output).toMatch(
+      /^outrigger: this sidecar of shop\/orders gets no certificate: the join token [0-9a-f]+ is used up; make a new one\. To wait does not help: .*\n$/,
+    );
+    writeFileSync(file, 'ojt_nobody');
+    const alone = await finished([
+      ...['sidecar', ...(await words(file)), '--app-port', '1', '--admin', '127.0.0.1:0', '--listen-metrics', 'off'],
+      ...['--outbound-listen', '127.0.0.1:0'],
+    ]);
+    expect(alone.code).toBe(1);
+    expect(alone.output).toMatch(/^outrigger: this sidecar of shop\/orders gets no certificate: .*\n$/m);
+  });
+
+  test('is waited for in its file with --wait-for-proof', async () => {
+    const file = join(controlPlane.folder, 'later');
+    writeFileSync(file, 'ojt_nobody');
+    const waiting = await run(file, '--wait-for-proof');
+    await eventually('it was turned down', () =>
+      Promise.resolve(waiting.output.includes('no certificate for spiffe://')),
+    );
+    writeFileSync(file, controlPlane.joinTokens.create({ identities: [orders], uses: 1 }).token);
+    expect(await waiting.exited).toBe(0);
+    expect(waiting.output).toContain('it runs');
+  });
+});
+
+test('a sidecar that ends in order says goodbye: no rotation waits for it', async () => {
+  const { holders, withBundle } = controlPlane.evidence;
+  const leaver = new StartedProcess([
+    ...['sidecar', '--service', 'shop/orders', '--app-port', '1', '--join-token', token, '--listen-metrics', 'off'],
+    ...['--trust-bundle', controlPlane.trustBundle, '--control-plane-tls', address(controlPlane.port)],
+    ...['--admin', '127.0.0.1:0', '--inbound-listen', '127.0.0.1:0', '--outbound-listen', '127.0.0.1:0'],
+    ...['--drain-time', '0'],
+  ]);
+  await eventually('it is ready', () => Promise.resolve(leaver.output.includes('ready after')));
+  await eventually('it has the roots', () => Promise.resolve(controlPlane.evidence.withBundle === withBundle + 1));
+  expect(controlPlane.evidence.holders).toBe(holders + 1);
+  expect(await leaver.stop()).toBe(0);
+  expect(controlPlane.evidence.holders).toBe(holders);
+});
+
 describe('outrigger identity show', () => {
   test('prints the identity of a sidecar', async () => {
     const { code, output } = await finished(['identity', 'show', '--admin', address(adminPort), '-o', 'json']);
@@ -128,7 +187,7 @@ describe('outrigger identity show', () => {
       'less than a quarter of the life of the certificate of spiffe://td/ns/shop/sa/orders is left',
     ],
     ['is not there yet', { spiffe_id: '', last_failure: 'the join token is not known' }, 'the join token is not known'],
-    ['is not wanted', undefined, 'has no identity; start it with'],
+    ['is not wanted', undefined, 'has no identity from a control plane; start it with'],
   ])('ends with 1 when the certificate %s', async (_, more, why) => {
     const identity = more && {
       ...{ state: 'valid', trust_domain: 'td', spiffe_id: 'spiffe://td/ns/shop/sa/orders', serial_number: '01' },

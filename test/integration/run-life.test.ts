@@ -273,7 +273,7 @@ test.concurrent('a port that another program has is refused before anything is s
   holder.close();
 });
 
-test.concurrent('a control plane is found by its name; one without an address, and a listener by name, are refused by their flags', async () => {
+test.concurrent('a control plane is found by its name; one without an address yet is waited for; what is no name, and a listener by name, are refused by their flags', async () => {
   const [, port] = controlPlane.split(':');
   const run = startRun(
     'web',
@@ -283,9 +283,17 @@ test.concurrent('a control plane is found by its name; one without an address, a
   );
   expect(await run.exited).toBe(0);
   expect(run.output).toBe('up\n');
-  const lost = startRun('web', await unusedPort(), ['--control-plane', 'no.such.invalid:1'], 'echo');
-  expect(await lost.exited).toBe(1);
-  expect(lost.output).toMatch(/^outrigger: --control-plane: no address is known for "no.such.invalid" \(\w+\); .*\n$/);
+  const later = startRun('web', await unusedPort(), ['--control-plane', 'no.such.invalid:1'], 'echo', 'up');
+  await eventually('it is told', () =>
+    Promise.resolve(/no\.such\.invalid.* \(\w+\); it is looked up again with each attempt/.test(later.output)),
+  );
+  expect(await later.stop()).toBe(143);
+  expect(later.output).not.toMatch(/^up$/m);
+  const wrong = startRun('web', await unusedPort(), ['--control-plane', 'no..such:1'], 'echo');
+  expect(await wrong.exited).toBe(1);
+  expect(wrong.output).toMatch(
+    /^outrigger: --control-plane: "no\.\.such" is neither an IP address nor a name; give .*\n$/,
+  );
   const named = startRun('web', await unusedPort(), ['--sidecar-admin', 'localhost:0'], 'echo');
   expect(await named.exited).toBe(2);
   expect(named.output).toMatch(/^outrigger: --sidecar-admin: "localhost" is not an IP address; .*\n$/);

@@ -12,7 +12,8 @@ export interface AdminAnswer {
   readonly body: string;
 }
 
-function bootstrapText(appPort: number): string {
+/** A listener `web` on a free port that forwards everything to the application. `more`: lines of the cluster `app`. */
+function bootstrapText(appPort: number, more: string): string {
   return `
 node: { id: node-1, cluster: shop/orders, locality: { zone: a }, metadata: { app_port: 7 } }
 admin: { address: { socket_address: { address: 127.0.0.1, port_value: 0 } } }
@@ -34,7 +35,37 @@ static_resources:
       type: STATIC
       connect_timeout: 1s
       load_assignment: { cluster_name: app, endpoints: [{ lb_endpoints: [{ endpoint: { address: { socket_address: { address: 127.0.0.1, port_value: ${appPort} } } } }] }] }
+      ${more}
 `;
+}
+
+/** Not started yet. */
+export interface MadeSidecar {
+  readonly sidecar: Sidecar;
+  readonly lines: string[];
+  readonly ready: Promise<void>;
+  readonly stopped: Promise<void>;
+}
+
+/** A sidecar before an application that listens on this port. */
+export async function makeSidecar(appPort: number, clusterLines = '', drainTimeMs = 0): Promise<MadeSidecar> {
+  const result = await parseBootstrap(bootstrapText(appPort, clusterLines), 'test.yaml', systemClock.wallMs());
+  if (!result.ok) throw new Error(result.faults.join('\n'));
+  const lines: string[] = [];
+  const stopped = Promise.withResolvers<void>();
+  const ready = Promise.withResolvers<void>();
+  const sidecar = new Sidecar({
+    bootstrap: result.bootstrap,
+    probeAddress: { host: '127.0.0.1', port: 0 },
+    drainTimeMs,
+    clock: systemClock,
+    random: () => 0,
+    log: new Log(systemClock, 'info', true, (line) => lines.push(line)),
+    commandLine: { bootstrap: 'test.yaml' },
+    onReady: ready.resolve,
+    onStopped: stopped.resolve,
+  });
+  return { sidecar, lines, ready: ready.promise, stopped: stopped.promise };
 }
 
 export class RunningSidecar {
@@ -53,26 +84,10 @@ export class RunningSidecar {
   static async start(drainTimeMs = 0): Promise<RunningSidecar> {
     const app = createServer((_incoming, response) => response.end('app'));
     await new Promise<void>((resolve) => app.listen(0, '127.0.0.1', resolve));
-    const text = bootstrapText((app.address() as AddressInfo).port);
-    const result = await parseBootstrap(text, 'test.yaml', systemClock.wallMs());
-    if (!result.ok) throw new Error(result.faults.join('\n'));
-    const lines: string[] = [];
-    const stopped = Promise.withResolvers<void>();
-    const ready = Promise.withResolvers<void>();
-    const sidecar = new Sidecar({
-      bootstrap: result.bootstrap,
-      probeAddress: { host: '127.0.0.1', port: 0 },
-      drainTimeMs,
-      clock: systemClock,
-      random: () => 0,
-      log: new Log(systemClock, 'info', true, (line) => lines.push(line)),
-      commandLine: { bootstrap: 'test.yaml' },
-      onReady: ready.resolve,
-      onStopped: stopped.resolve,
-    });
+    const { sidecar, lines, ready, stopped } = await makeSidecar((app.address() as AddressInfo).port, '', drainTimeMs);
     await sidecar.start();
-    await ready.promise;
-    return new RunningSidecar(sidecar, app, lines, stopped.promise);
+    await ready;
+    return new RunningSidecar(sidecar, app, lines, stopped);
   }
 
   get webPort(): number {

@@ -4,11 +4,12 @@ import type { Random } from '../../runtime/clock.ts';
 import type { TimerWheel } from '../../runtime/timer-wheel.ts';
 import { degradedActiveCheck, failedActiveCheck, pendingActiveCheck } from '../host-health.ts';
 import type { RunningHost } from '../running-host.ts';
-import { GrpcProbe } from './grpc-probe.ts';
+import { GrpcExchange } from './grpc-exchange.ts';
 import type { HealthCheckStats } from './health-check-stats.ts';
 import { type CheckOutcome, HostCheck, type HostCheckContext } from './host-check.ts';
-import { HttpProbe } from './http-probe.ts';
+import { HttpExchange } from './http-exchange.ts';
 import type { Probe, ProbeContext, ProbeOwner } from './probe.ts';
+import { RequestProbe } from './request-probe.ts';
 import { TcpProbe } from './tcp-probe.ts';
 
 export interface HealthCheckerOwner {
@@ -85,9 +86,9 @@ export class HealthChecker {
     const { check, reuseConnection: reuse, timeoutMs } = config;
     switch (check.kind) {
       case 'http':
-        return new HttpProbe(check, reuse, host, probes, owner);
+        return new RequestProbe(new HttpExchange(check, () => owner.onNameChecked()), reuse, host, probes, owner);
       case 'grpc':
-        return new GrpcProbe(check, { timeoutMs, reuse }, host, probes, owner);
+        return new RequestProbe(new GrpcExchange(check, timeoutMs), reuse, host, probes, owner);
       case 'tcp':
         return new TcpProbe(check, reuse, host, probes, owner);
     }

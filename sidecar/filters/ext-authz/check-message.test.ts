@@ -176,6 +176,7 @@ describe('what a service is asked', () => {
     ]),
     policy: '',
     dryRunDeniedBy: '',
+    decidedBy: '',
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,

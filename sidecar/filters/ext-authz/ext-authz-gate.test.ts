@@ -242,8 +242,24 @@ describe('a service over gRPC', () => {
       error: 'The authorization service authz denied the request.',
       flag: 'UAEX',
       details: 'ext_authz_denied',
-      rule: 'r',
+      rule: 'envoy.filters.http.ext_authz',
     });
+  });
+
+  it('is named by the policy that asks it, in the answer and the log: denied, allowed, and let pass as nobody answered', async () => {
+    const config = extAuthzConfig({ filterName: 'shop/ask' });
+    const denying = await Setting.of(await grpcAuthz(() => ({ status: { code: 7 } })), config);
+    expect(JSON.parse((await denying.ask()).body)).toMatchObject({ flag: 'UAEX', rule: 'shop/ask' });
+    expect(denying.logged).toMatchObject({ flags: 'UAEX', policy: 'shop/ask' });
+    const allowing = await Setting.of(await grpcAuthz(() => ok({})), config);
+    await allowing.ask();
+    expect(allowing.logged).toMatchObject({ status: 200, policy: 'shop/ask' });
+    const missing = await Setting.of(null, config);
+    expect(JSON.parse((await missing.ask()).body)).toMatchObject({ details: 'ext_authz_error', rule: 'shop/ask' });
+    expect(missing.logged).toMatchObject({ policy: 'shop/ask' });
+    const open = await Setting.of(null, { ...config, failureModeAllow: true });
+    await open.ask();
+    expect(open.logged).toMatchObject({ status: 200, policy: 'shop/ask' });
   });
 
   it.each([204, 304])('denies one with %d, which has no body', async (code) => {

@@ -45,6 +45,7 @@ class ExtAuthzStats {
 }
 
 export class ExtAuthzGate implements RequestGate {
+  /** Names it in answers and logs too: our control plane gives the filter the name of its policy. */
   readonly name: string;
   readonly #config: ExtAuthzConfig;
   readonly #authorizer: Authorizer;
@@ -91,6 +92,7 @@ export class ExtAuthzGate implements RequestGate {
   #verdict(request: GateRequest, answer: Authorization | 'late'): GateVerdict {
     const config = this.#config;
     const stats = this.#stats;
+    request.decidedBy = this.name;
     if (answer === 'late') {
       stats.timeout.value++;
       return this.#failed(request, `it did not answer within ${config.service.timeoutMs} ms`);
@@ -114,6 +116,7 @@ export class ExtAuthzGate implements RequestGate {
           source: 'local',
           details: 'ext_authz_invalid',
           message: `The authorization service ${config.service.cluster} cannot decide: ${oneLine(answer.why)}.`,
+          rule: this.name,
           status: 500,
         });
     }
@@ -132,6 +135,7 @@ export class ExtAuthzGate implements RequestGate {
       source: 'local',
       details: 'ext_authz_error',
       message: `The authorization service ${service.cluster} could not be asked: ${oneLine(why)}.`,
+      rule: this.name,
       status: statusOnError,
     });
   }
@@ -148,6 +152,7 @@ export class ExtAuthzGate implements RequestGate {
       source: 'local',
       details: 'ext_authz_denied',
       message: `The authorization service ${this.#config.service.cluster} denied the request.`,
+      rule: this.name,
       status,
       reply: denied.body.length === 0 ? { fields } : { fields, body: denied.body },
     });

@@ -73,7 +73,10 @@ describe('a request that must carry a token', () => {
       flag: 'UAEX',
       details: 'jwt_authn_access_denied{Jwt_is_missing}',
     });
-    expect(logged).toMatchObject({ status: 401, flags: 'UAEX', details: 'jwt_authn_access_denied{Jwt_is_missing}' });
+    expect(logged).toMatchObject({
+      ...{ status: 401, flags: 'UAEX', details: 'jwt_authn_access_denied{Jwt_is_missing}' },
+      policy: 'shop',
+    });
   });
 
   it('is refused with one of a stranger, and says invalid_token (RFC 6750 3.1)', async () => {

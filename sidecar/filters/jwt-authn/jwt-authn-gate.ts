@@ -104,6 +104,7 @@ export class JwtAuthnGate implements RequestGate {
     const fault = requirement?.check(head, Math.floor(this.#clock.wallMs() / 1000), tokens) ?? null;
     if (fault !== null) {
       this.#stats.denied.value++;
+      request.decidedBy = requirement!.rule;
       return this.#refusal(fault, requirement!.rule, head);
     }
     this.#stats.allowed.value++;

@@ -1,24 +1,23 @@
 /**
- * The client of a control plane over one ADS stream, in either variant: asks, takes, answers each response with ACK or NACK, derives what else to ask for, and publishes
- * whole configurations once everything new is warm. Loses nothing when the stream ends: the last good configuration goes on (xds.md C1.16).
+ * The client of a control plane over one ADS stream, in either variant: asks, takes, answers each response with ACK or NACK, and waits for what has not come. What else to ask for, and what can be
+ * published, says warming.ts. Loses nothing when the stream ends: the last good configuration goes on (xds.md C1.16).
  */
 import type { AdsConfig, NodeConfig } from '../../config/bootstrap-config.ts';
-import type { ClusterConfig, LoadAssignmentConfig } from '../../config/cluster-config.ts';
-import type { Configuration, ConfigurationSink, Configured } from '../../config/configuration.ts';
+import type { ClusterConfig } from '../../config/cluster-config.ts';
+import type { ConfigurationSink, Configured } from '../../config/configuration.ts';
 import type { ListenerConfig } from '../../config/listener-config.ts';
-import type { RouteTableConfig } from '../../config/route-config.ts';
-import { clusterSecrets, listenerSecrets } from '../../config/secret-references.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
 import type { Log } from '../../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
 import { maxBackoffMs, reconnectDelayMs } from '../reconnect-delay.ts';
 import { type AdsResponse, type AdsVariant, deltaVariant, sotwVariant } from './ads-message.ts';
-import { clusterNames, needsAds, routeNames, sameConfiguration, sameNames } from './configuration-references.ts';
+import { sameNames } from './configuration-references.ts';
 import { type ListenerFault, ListenerFaults } from './listener-faults.ts';
 import { clusterType, endpointsType, listenerType, resourceTypes, routesType, secretType } from './resource-type.ts';
-import { SecretDelivery, type SecretServiceLookup, type SecretSink } from './secret-delivery.ts';
+import type { SecretServiceLookup, SecretSink } from './secret-delivery.ts';
 import { TypeState } from './type-state.ts';
+import { Warming } from './warming.ts';
 
 /** One stream to the control plane. */
 export interface AdsStream {
@@ -82,11 +81,8 @@ export class AdsClient implements TimerTarget {
   readonly #variant: AdsVariant;
   readonly #states: ReadonlyMap<string, TypeState>;
   readonly #clusters: TypeState;
-  readonly #endpoints: TypeState;
   readonly #listeners: TypeState;
-  readonly #routes: TypeState;
-  readonly #secrets: TypeState;
-  readonly #secretDelivery: SecretDelivery;
+  readonly #warming: Warming;
   readonly #reconnectTimer: WheelTimer;
   readonly #fetchTimer: WheelTimer;
   #stream: AdsStream | null = null;
@@ -98,11 +94,8 @@ export class AdsClient implements TimerTarget {
   #failures = 0;
   #closed = false;
   #initialized = false;
-  #published: Configuration | null = null;
   #lastGoodWallMs = 0;
   #connected = false;
-  /** Listeners wait for the first whole configuration (Envoy's init manager), for `initial_fetch_timeout` at most. */
-  #listenersHeld = true;
   readonly #listenerFaults: ListenerFaults;
   /** Types of answers that nobody asked for, as far as they were told. */
   readonly #unaskedTold = new Set<string>();
@@ -112,11 +105,14 @@ export class AdsClient implements TimerTarget {
     this.#variant = init.config.variant === 'delta' ? deltaVariant : sotwVariant;
     this.#states = new Map(resourceTypes.map((type) => [type.typeUrl, new TypeState(type)]));
     this.#clusters = this.#states.get(clusterType.typeUrl)!;
-    this.#endpoints = this.#states.get(endpointsType.typeUrl)!;
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
-    this.#routes = this.#states.get(routesType.typeUrl)!;
-    this.#secrets = this.#states.get(secretType.typeUrl)!;
-    this.#secretDelivery = new SecretDelivery(this.#secrets, init.secrets ?? null, init.secretServices ?? null);
+    this.#warming = new Warming(init, {
+      clusters: this.#clusters,
+      listeners: this.#listeners,
+      endpoints: this.#states.get(endpointsType.typeUrl)!,
+      routes: this.#states.get(routesType.typeUrl)!,
+      secrets: this.#states.get(secretType.typeUrl)!,
+    });
     this.#listenerFaults = new ListenerFaults(this.#listeners, init.log);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
@@ -132,7 +128,7 @@ export class AdsClient implements TimerTarget {
   }
 
   start(): void {
-    this.#deriveNames();
+    this.#warming.deriveNames();
     this.#update();
     if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
     this.#connect();
@@ -261,7 +257,7 @@ export class AdsClient implements TimerTarget {
       );
     }
     // What the response refers to is asked for with the answer to it, so that the server sees one step after the other.
-    this.#deriveNames();
+    this.#warming.deriveNames();
     this.#send(
       state,
       refused === '' && state === this.#listeners ? this.#listenerFaults.refuse(clock.wallMs()) : refused,
@@ -330,146 +326,26 @@ export class AdsClient implements TimerTarget {
   /** Publishes; what is in force then may need less than before, so names that nothing refers to any more are given up. */
   #update(): void {
     do this.#publish();
-    while (this.#deriveNames());
+    while (this.#warming.deriveNames());
     for (const state of this.#states.values()) this.#ask(state);
     this.#armFetchTimer();
   }
 
-  /** EDS names come from clusters, RDS names from listeners, SDS names from both: of both origins. Says whether anything changed. */
-  #deriveNames(): boolean {
-    const services = new Set<string>();
-    for (const clusters of [
-      this.#init.staticClusters,
-      this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
-    ]) {
-      for (const { value } of clusters.values())
-        if (value.discovery.kind === 'eds') services.add(value.discovery.serviceName);
-    }
-    const tables = new Set<string>();
-    for (const listeners of [
-      this.#init.staticListeners,
-      this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
-    ]) {
-      for (const { value } of listeners.values()) for (const name of routeNames(value)) tables.add(name);
-    }
-    // What the configuration in force still uses is kept until its successor is warm.
-    if (this.#published !== null) {
-      for (const { value } of this.#published.clusters.values())
-        if (value.discovery.kind === 'eds' && this.#clusters.resources.has(value.name))
-          services.add(value.discovery.serviceName);
-      for (const { value } of this.#published.listeners.values())
-        if (this.#listeners.resources.has(value.name)) for (const name of routeNames(value)) tables.add(name);
-    }
-    const secrets = this.#secretDelivery.wanted(
-      [
-        this.#init.staticClusters,
-        this.#clusters.resources as Map<string, Configured<ClusterConfig>>,
-        this.#published?.clusters ?? [],
-      ],
-      [
-        this.#init.staticListeners,
-        this.#listeners.resources as Map<string, Configured<ListenerConfig>>,
-        this.#published?.listeners ?? [],
-      ],
-    );
-    const changed =
-      !sameNames(services, this.#endpoints.wanted) ||
-      !sameNames(tables, this.#routes.wanted) ||
-      !sameNames(secrets, this.#secrets.wanted);
-    this.#endpoints.want(services);
-    this.#routes.want(tables);
-    this.#secrets.want(secrets);
-    this.#secretDelivery.handOn();
-    return changed;
-  }
-
-  /**
-   * Publishes what is warm: a new cluster once its endpoints are known, a new listener once its routes are; until then the one before, or none. At the start, listeners open only once
-   * everything is warm (Envoy's init manager): nobody is answered by a listener that does not know its clusters yet.
-   * Routes, clusters and endpoints go in one snapshot, so that no request sees half of an update.
-   */
+  /** Whether everything is warm decides what is waited for, and whether the sidecar has begun. */
   #publish(): void {
-    const clusters = new Map(this.#init.staticClusters);
-    let warm = true;
-    for (const [name, resource] of this.#clusters.resources as Map<string, Configured<ClusterConfig>>) {
-      if (clusters.has(name)) continue;
-      const { discovery } = resource.value;
-      const endpointsKnown = discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName);
-      if (endpointsKnown && this.#secretDelivery.settled(clusterSecrets(resource.value))) clusters.set(name, resource);
-      else {
-        warm = false;
-        const before = this.#published?.clusters.get(name);
-        if (before !== undefined) clusters.set(name, before);
-      }
+    if (!this.#warming.publish()) {
+      this.#armFetchTimer();
+      return;
     }
-    for (const { value } of this.#init.staticClusters.values()) {
-      if (value.discovery.kind === 'eds' && !this.#endpoints.settled(value.discovery.serviceName)) warm = false;
-      if (!this.#secretDelivery.settled(clusterSecrets(value))) warm = false;
-    }
-    const listeners = new Map(this.#init.staticListeners);
-    const waiting = new Set<string>();
-    for (const [name, { value }] of this.#init.staticListeners) {
-      if (!this.#settled(value)) warm = false;
-      if (this.#listenersHeld && needsAds(value, this.#init.staticClusters)) waiting.add(name);
-    }
-    for (const [name, resource] of this.#listeners.resources as Map<string, Configured<ListenerConfig>>) {
-      if (listeners.has(name)) continue;
-      waiting.add(name);
-      if (this.#settled(resource.value)) listeners.set(name, resource);
-      else {
-        warm = false;
-        const before = this.#published?.listeners.get(name);
-        if (before !== undefined) listeners.set(name, before);
-      }
-    }
-    if (this.#init.clustersByAds && !this.#clusters.answered) warm = false;
-    if (this.#init.listenersByAds && !this.#listeners.answered) warm = false;
-    if (warm) this.#listenersHeld = false;
-    if (this.#listenersHeld) for (const name of waiting) listeners.delete(name);
-    const next: Configuration = {
-      listeners,
-      clusters,
-      routeTables: this.#warmRoutes(clusters),
-      assignments: new Map(this.#endpoints.resources as Map<string, Configured<LoadAssignmentConfig>>),
-    };
-    if (this.#published === null || !sameConfiguration(this.#published, next)) {
-      this.#published = next;
-      this.#init.sink.apply(next);
-    }
-    if (warm) {
-      this.#init.wheel.disarm(this.#fetchTimer);
-      if (!this.#initialized) {
-        this.#initialized = true;
-        this.#init.onInitialized();
-      }
-    } else this.#armFetchTimer();
+    this.#init.wheel.disarm(this.#fetchTimer);
+    if (this.#initialized) return;
+    this.#initialized = true;
+    this.#init.onInitialized();
   }
 
   /** Waiting for a secret from elsewhere is over. */
   secretsChanged(): void {
     if (!this.#closed) this.#update();
-  }
-
-  /** What a listener waits for before it opens, or takes the place of the one before (Envoy's warming): its routes and its secrets. */
-  #settled(listener: ListenerConfig): boolean {
-    return (
-      routeNames(listener).every((table) => this.#routes.settled(table)) &&
-      this.#secretDelivery.settled(listenerSecrets(listener))
-    );
-  }
-
-  /** Routes are not warmed by themselves, but one must not point at a cluster that still waits for its endpoints: until then the table before goes on. */
-  #warmRoutes(clusters: ReadonlyMap<string, unknown>): Map<string, Configured<RouteTableConfig>> {
-    const tables = new Map<string, Configured<RouteTableConfig>>();
-    for (const [name, table] of this.#routes.resources as Map<string, Configured<RouteTableConfig>>) {
-      const before = this.#published?.routeTables.get(name);
-      const waits =
-        before !== undefined &&
-        before !== table &&
-        clusterNames(table.value).some((cluster) => this.#clusters.resources.has(cluster) && !clusters.has(cluster));
-      tables.set(name, waits ? before : table);
-    }
-    return tables;
   }
 
   /** For when the first of what is waited for has had its time. */
@@ -481,7 +357,7 @@ export class AdsClient implements TimerTarget {
       for (const [, sinceMs] of state.waiting()) firstMs = Math.min(firstMs, sinceMs);
     if (firstMs < Infinity) wheel.arm(this.#fetchTimer, Math.max(0, firstMs + initialFetchTimeoutMs - clock.nowMs()));
     // Without a stream nothing was asked for; listeners are not kept closed all the same.
-    else if (this.#listenersHeld && !this.#fetchTimer.armed) wheel.arm(this.#fetchTimer, initialFetchTimeoutMs);
+    else if (this.#warming.listenersHeld && !this.#fetchTimer.armed) wheel.arm(this.#fetchTimer, initialFetchTimeoutMs);
   }
 
   /**
@@ -492,7 +368,7 @@ export class AdsClient implements TimerTarget {
     const { clock, initialFetchTimeoutMs, log } = this.#init;
     if (this.#stream === null) {
       // A control plane that is away does not keep the listeners of the bootstrap closed for longer than Envoy would.
-      this.#openListeners();
+      if (this.#warming.openListeners()) this.#update();
       this.#armFetchTimer();
       return;
     }
@@ -508,17 +384,11 @@ export class AdsClient implements TimerTarget {
       this.#armFetchTimer();
       return;
     }
-    this.#listenersHeld = false;
+    this.#warming.openListeners();
     const more = missing.length > maxMissingTold ? ` and ${missing.length - maxMissingTold} more` : '';
     log.warn(
       `the control plane did not send ${missing.slice(0, maxMissingTold).join(', ')}${more} within ${initialFetchTimeoutMs / 1000} s; going on with what is here`,
     );
-    this.#update();
-  }
-
-  #openListeners(): void {
-    if (!this.#listenersHeld) return;
-    this.#listenersHeld = false;
     this.#update();
   }
 }

@@ -45,6 +45,7 @@ export function gateRequest(init: RequestInit = {}, info: DownstreamConnectionIn
     metadata: metadata === null ? null : new Map(metadata),
     policy: '',
     dryRunDeniedBy: '',
+    decidedBy: '',
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,

@@ -5,12 +5,9 @@ import { trafficPolicy } from './test/played.ts';
 
 describe('fields of a TrafficPolicy that nobody has tried in the simulator', () => {
   it.each([
-    [{ fallback: {} }, 'spec.fallback'],
     [{ adaptiveConcurrency: {} }, 'spec.adaptiveConcurrency'],
     [{ whatComesNext: true }, 'spec.whatComesNext'],
     [{ limits: { maxRequests: 1, perCaller: 3 } }, 'spec.limits.perCaller'],
-    [{ hedging: { delay: '10ms' } }, 'spec.hedging.delay'],
-    [{ hedging: { percentile: 99 } }, 'spec.hedging.percentile'],
   ])('are refused by their names: %j', (spec, path) => {
     const parsed = parseDocument(trafficPolicy({ retries: { attempts: 1 } }, 'orders'), {
       file: 'a',

@@ -349,6 +349,48 @@ describe('hedging', () => {
     expect(edge(plain!, 'client', 'a').p99Ms).toBeGreaterThan(1900);
     expect(edge(hedged!, 'client', 'a').p99Ms).toBeLessThan(150);
   });
+
+  it.each([
+    ['after a delay', { delay: '50ms' }],
+    ['after a percentile of what requests take', { percentile: 85 }],
+  ])('%s asks another host beside a slow one, inside of the retry budget', async (_, hedging) => {
+    const spec = {
+      duration: '30s',
+      services: [
+        { name: 'a', endpoints: 10, latency: '10ms', failures: [{ at: '5s', endpoints: 1, latency: '300ms' }] },
+      ],
+      load: [{ service: 'a', rate: 100 }],
+      variants: [{ name: 'plain' }, { name: 'hedged', documents: [trafficPolicy({ hedging, ...noEjection }, 'a')] }],
+    };
+    const [plain, hedged] = (await played(spec)).variants;
+    expect(edge(plain!, 'client', 'a').p99Ms).toBeGreaterThan(280);
+    expect(edge(hedged!, 'client', 'a').p99Ms).toBeLessThan(150);
+    expect(edge(hedged!, 'client', 'a').attemptsPerCall).toBeLessThan(1.2);
+  });
+});
+
+describe('a fallback', () => {
+  const down = (documents: object[]): object => ({
+    duration: '20s',
+    services: [
+      { name: 'a', endpoints: 2, latency: '10ms', failures: [{ at: '5s', for: '10s', fail: '100%' }] },
+      { name: 'b', endpoints: 2, latency: '10ms' },
+    ],
+    load: [{ service: 'a', rate: 50 }],
+    variants: [{ name: 'plain' }, { name: 'fallback', documents }],
+  });
+
+  it.each([
+    ['to another service is asked while the first fails, and no longer', { service: { name: 'b', port: 80 } }, true],
+    ['of a fixed answer asks nobody', { answer: { status: 200, body: '[]' } }, false],
+    ['of the last good answer asks nobody', { lastGoodAnswer: { maxAge: '1m' } }, false],
+  ])('%s', async (_, fallback, other) => {
+    const [plain, covered] = (await played(down([trafficPolicy({ fallback, ...noEjection }, 'a')]))).variants;
+    expect(edge(plain!, 'client', 'a').successPercent).toBeLessThan(60);
+    expect(edge(covered!, 'client', 'a').successPercent).toBeGreaterThan(99);
+    expect(service(covered!, 'b').received > 400).toBe(other);
+    expect(service(covered!, 'b').received).toBeLessThan(600);
+  });
 });
 
 describe('faults on purpose', () => {

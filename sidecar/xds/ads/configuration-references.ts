@@ -32,11 +32,16 @@ export function needsAds(
   });
 }
 
-/** Clusters that the routes of a table lead to. */
+/** Clusters that the routes of a table lead to, also those that are asked only when the first one failed. */
 export function clusterNames(table: RouteTableConfig): string[] {
   return table.virtualHosts.flatMap((host) =>
     host.routes.flatMap(({ action }) =>
-      action.kind === 'forward' ? action.clusters.map((cluster) => cluster.name) : [],
+      action.kind === 'forward'
+        ? [
+            ...action.clusters.map((cluster) => cluster.name),
+            ...(action.fallback?.service == null ? [] : [action.fallback.service.cluster]),
+          ]
+        : [],
     ),
   );
 }

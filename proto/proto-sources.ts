@@ -55,5 +55,6 @@ export const entryFiles: readonly string[] = [
   'outrigger/resilience/v1/circuit_breaker.proto',
   'outrigger/resilience/v1/fallback.proto',
   'outrigger/resilience/v1/hedging.proto',
+  'outrigger/resilience/v1/inbound_limits.proto',
   'outrigger/resilience/v1/shedding.proto',
 ];

@@ -9,12 +9,14 @@ import type { RouteTableConfig } from './config/route-config.ts';
 import { configurationSecrets } from './config/secret-references.ts';
 import type { SecretReference } from './config/tls-config.ts';
 import type { RouteTableLookup } from './connection-manager/http-context.ts';
+import type { SharedGates } from './filters/shared-gates.ts';
 import type { ListenerManager } from './listener/listener-manager.ts';
 import { RouteTable } from './router/route-table.ts';
 
 export class PublishedConfiguration implements ConfigurationSink, RouteTableLookup {
   readonly #clusters: ClusterManager;
   readonly #breakers: BreakerRegistry;
+  readonly #sharedGates: SharedGates;
   readonly #onApplied: (binding: ReturnType<ListenerManager['apply']>) => void;
   readonly #fileSecrets: { watch(references: Iterable<SecretReference>): void };
   #listeners: ListenerManager | null = null;
@@ -23,12 +25,13 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
 
   constructor(
     clusters: ClusterManager,
-    breakers: BreakerRegistry,
+    [breakers, sharedGates]: readonly [BreakerRegistry, SharedGates],
     fileSecrets: { watch(references: Iterable<SecretReference>): void },
     onApplied: (binding: ReturnType<ListenerManager['apply']>) => void,
   ) {
     this.#clusters = clusters;
     this.#breakers = breakers;
+    this.#sharedGates = sharedGates;
     this.#fileSecrets = fileSecrets;
     this.#onApplied = onApplied;
   }
@@ -56,6 +59,7 @@ export class PublishedConfiguration implements ConfigurationSink, RouteTableLook
     this.#tables = tables;
     this.#onApplied(this.#listeners!.apply(configuration));
     this.#breakers.retain(configuration);
+    this.#sharedGates.retain(configuration);
   }
 
   /** Listeners that could not be bound are tried again; all else is as it is. */

@@ -19,6 +19,7 @@ import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.
 import { credentialsInUse, plaintextListeners } from './credential-status.ts';
 import { Drain, type DrainWait } from './drain.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
+import { SharedGates } from './filters/shared-gates.ts';
 import type { IdentityConfig } from './identity/identity-config.ts';
 import type { IdentityStatus } from './identity/identity-status.ts';
 import { localSecretNames } from './identity/local-secrets.ts';
@@ -141,11 +142,17 @@ export class Sidecar implements AdminContext {
       wheel: this.wheel,
       localService: bootstrap.config.node.cluster,
     });
-    this.#published = new PublishedConfiguration(this.clusters, breakers, this.#fileSecrets, (binding) => {
-      staleMetrics.apply(this.#published.current);
-      this.#expiryWarnings.changed();
-      this.#bound(binding);
-    });
+    const sharedGates = new SharedGates(stats);
+    this.#published = new PublishedConfiguration(
+      this.clusters,
+      [breakers, sharedGates],
+      this.#fileSecrets,
+      (binding) => {
+        staleMetrics.apply(this.#published.current);
+        this.#expiryWarnings.changed();
+        this.#bound(binding);
+      },
+    );
     this.#expiryWarnings = new ExpiryWarnings({
       configuration: () => this.#published.current,
       secrets,
@@ -157,6 +164,7 @@ export class Sidecar implements AdminContext {
       clusters: this.clusters,
       routeTables: this.#published,
       breakers,
+      sharedGates,
       stats: this.stats,
       clock,
       wheel: this.wheel,
@@ -178,6 +186,7 @@ export class Sidecar implements AdminContext {
             context,
             listener.direction,
             listener.bufferLimitBytes,
+            listener.name,
           ),
       },
     );

@@ -63,6 +63,8 @@ function request(i: number): GateRequest {
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,
+    priority: 'default',
+    decider: () => () => undefined,
     watchEnd: () => undefined,
     shapeResponse: () => undefined,
   };

@@ -109,6 +109,37 @@ test('circuit breakers do not hold in proxies that are none of ours', () => {
   ]);
 });
 
+test('limits in front of an application do not hold where its proxy is none of ours', () => {
+  const policy = {
+    namespace: 'shop',
+    kind: 'TrafficPolicy',
+    action: '',
+    rules: 1,
+    workloads: 1,
+    refusedBy: [],
+    warnings: [],
+  };
+  const policies = [
+    {
+      ...policy,
+      name: 'p',
+      holdsFor: ['Service shop/orders:80'],
+      says: ["inbound limits (Outrigger's sidecars only): 5 at a time"],
+    },
+    {
+      ...policy,
+      name: 'q',
+      holdsFor: ['Service shop/orders'],
+      says: ['inbound limits: off', 'adaptive concurrency: 3 to 9 at a time'],
+    },
+    { ...policy, name: 'r', holdsFor: ['Service shop/web'], says: ["sheddable (Outrigger's sidecars only) where /x"] },
+  ];
+  const proxies = [{ nodeId: 'e', kind: 'envoy', cluster: 'shop/orders', inbound: null, refusedPolicies: '' }];
+  expect(found({ policies, proxies: proxies as unknown as Facts['proxies'] })).toEqual([
+    'warning: e is no sidecar of Outrigger: inboundLimits and priorities of TrafficPolicy shop/p do not hold in front of its application → adaptiveConcurrency and rate limits do hold; give the workload a sidecar of Outrigger where its limits are needed',
+  ]);
+});
+
 test('policies that a proxy refused are named: what is new in them is not in force there', () => {
   const policy = { namespace: 'shop', kind: 'AuthorizationPolicy', name: 'no-secret', holdsFor: ['shop/orders'] };
   const policies = [

@@ -44,6 +44,7 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
       `${named(others.map(({ nodeId }) => nodeId))} ${others.length === 1 ? 'is no sidecar' : 'are no sidecars'} of Outrigger: circuitBreaker of ${named(breakers.map(({ namespace, name }) => `TrafficPolicy ${namespace}/${name}`))} does not hold there`,
       'outlier detection and limits do hold; give the caller a sidecar of Outrigger where a circuit breaker is needed',
     );
+  inboundFindings(findings, proxies, policies);
   for (const { source, problem, effect, hasKeys } of keySets) {
     const text = `keys of ${source}: ${problem}; ${effect}`;
     const next = 'let the control plane reach it, and let it hold a JSON Web Key Set; it is looked at again by itself';
@@ -55,6 +56,21 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
       ? 'there are none: mTLS is STRICT, and everybody in the mesh may call everybody'
       : `${counted(policies.length, 'policy', 'policies')}, each holds for something`,
   );
+}
+
+/** Limits in front of applications whose proxies have none. */
+function inboundFindings(findings: Findings, proxies: PolicyFacts['proxies'], policies: PolicyFacts['policies']): void {
+  for (const { namespace, name, kind, says, holdsFor } of policies) {
+    if (kind !== 'TrafficPolicy' || !says.some((each) => /^(?:inbound limits|critical|sheddable) \(/.test(each)))
+      continue;
+    const services = new Set(holdsFor.map((text) => text.replace(/^Service /, '').replace(/:.*$/, '')));
+    const others = proxies.filter((proxy) => proxy.kind === 'envoy' && services.has(proxy.cluster));
+    if (others.length > 0)
+      findings.warning(
+        `${named(others.map(({ nodeId }) => nodeId))} ${others.length === 1 ? 'is no sidecar' : 'are no sidecars'} of Outrigger: inboundLimits and priorities of TrafficPolicy ${namespace}/${name} do not hold in front of ${others.length === 1 ? 'its application' : 'their applications'}`,
+        'adaptiveConcurrency and rate limits do hold; give the workload a sidecar of Outrigger where its limits are needed',
+      );
+  }
 }
 
 /** A proxy that refuses its listener keeps the policies that it had: a new DENY denies nothing there. */

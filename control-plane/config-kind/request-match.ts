@@ -13,6 +13,10 @@ const list = <T extends z.ZodType>(entry: T) =>
     .min(1, { error: 'is empty; leave it out when it is not to matter' })
     .max(64, { error: 'has more than 64 entries' });
 
+export const callers = list(
+  z.string().regex(callerShape, { error: 'is not a caller; write it as namespace/account, or namespace/*' }),
+);
+
 export const requestMatch = z.strictObject({
   paths: patterns(({ type, value }) =>
     type === 'exact' || type === 'prefix'
@@ -26,9 +30,7 @@ export const requestMatch = z.strictObject({
     .describe('In normal form, without the query; /prefix* for what begins so'),
   methods: list(z.string().regex(/^[A-Z][-A-Z]{0,31}$/, { error: 'is not a method; write it as GET' })).optional(),
   headers: headerMatches.optional().describe('All of them'),
-  callers: list(
-    z.string().regex(callerShape, { error: 'is not a caller; write it as namespace/account, or namespace/*' }),
-  )
+  callers: callers
     .optional()
     .describe(
       'Whom the certificate of the connection names, in the own trust domain; who comes without one is none of them',
@@ -44,7 +46,7 @@ export function requestMatchOf(written: z.output<typeof requestMatch> | undefine
   };
 }
 
-function callerName(text: string): CallerName {
+export function callerName(text: string): CallerName {
   const [namespace = '', account = ''] = text.split('/');
   return { namespace, account: account === '*' ? '' : account };
 }

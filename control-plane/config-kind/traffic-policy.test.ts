@@ -28,8 +28,7 @@ describe('TrafficPolicy', () => {
          outlierDetection: { enabled: false, interval: 1s, maxEjectionPercent: 101 },
          healthChecks: [{ tcp: {} }, { tls: {} }],
          loadBalancing: { algorithm: random, slowStart: { window: 1m } },
-         circuitBreaker: { window: 1ms, slowCalls: {}, probes: { atOnce: 0 }, statusCodes: [200], grpcStatuses: [OK] },
-         adaptiveConcurrency: {}`,
+         circuitBreaker: { window: 1ms, slowCalls: {}, probes: { atOnce: 0 }, statusCodes: [200], grpcStatuses: [OK] }`,
       ),
     ).toEqual([
       'spec.targetRefs[0].sectionName: "http" stands beside port; one of them names the port',
@@ -56,7 +55,6 @@ describe('TrafficPolicy', () => {
       expect.stringMatching(
         /^spec\.circuitBreaker\.grpcStatuses\[0\]: "OK" is not accepted; accepted: "CANCELLED", /,
       ) as string,
-      'spec.adaptiveConcurrency: is not supported yet',
     ]);
     expect(faults(`${orders}, circuitBreaker: { openTime: { base: 2m, max: 1m } }`)).toEqual([
       'spec.circuitBreaker.openTime.max: "1m" is shorter than base (2m)',
@@ -250,6 +248,103 @@ describe('TrafficPolicy', () => {
       successesToClose: 3,
       statusCodes: [],
       grpcStatuses: [13],
+    });
+  });
+});
+
+describe('what it says of the workloads themselves', () => {
+  test('names every fault by its field', () => {
+    expect(
+      faults(
+        `${orders},
+         inboundLimits: {
+           maxRequests: 0,
+           perCaller: { maxRequests: 1000001, exceptions: [{ callers: [web], maxRequests: 1 }] },
+           perRoute: [{ name: A, match: { paths: [x] }, maxRequests: 1 }, { match: {}, maxRequests: 1 }],
+           queue: { maxRequests: 10001, maxWait: 1ms, overload: { target: 0s } },
+         },
+         adaptiveConcurrency: { minConcurrency: 0, latencyPercentile: 101, leastLatency: { interval: 1ms, request: 1 } },
+         priorities: [{ match: { callers: [shop/web] }, priority: high }]`,
+      ),
+    ).toEqual([
+      'spec.inboundLimits.maxRequests: 0 is not a whole number from 1 to 1000000',
+      'spec.inboundLimits.perCaller.maxRequests: 1000001 is not a whole number from 1 to 1000000',
+      'spec.inboundLimits.perCaller.exceptions[0].callers[0]: "web" is not a caller; write it as namespace/account, or namespace/*',
+      'spec.inboundLimits.perRoute[0].name: "A" is not a name: lower-case letters, digits and -, at most 63',
+      'spec.inboundLimits.perRoute[0].match.paths[0]: "x" is not a path: it begins with /, and has no ? and no #',
+      'spec.inboundLimits.perRoute[1].match: is every request; give maxRequests beside perRoute instead',
+      'spec.inboundLimits.queue.maxRequests: 10001 is not a whole number from 1 to 10000',
+      'spec.inboundLimits.queue.maxWait: "1ms" is not between 10ms and 1h',
+      'spec.inboundLimits.queue.overload.target: "0s" is not between 1ms and 1h',
+      'spec.adaptiveConcurrency.minConcurrency: 0 is not a whole number from 1 to 1000000',
+      'spec.adaptiveConcurrency.latencyPercentile: 101 is not per cent: a number from 0 to 100',
+      'spec.adaptiveConcurrency.leastLatency.interval: "1ms" is not between 1s and 24h',
+      'spec.adaptiveConcurrency.leastLatency.request: is not a field here; did you mean requests?',
+      'spec.priorities[0].priority: "high" is not accepted; accepted: "critical", "default", "sheddable"',
+    ]);
+    expect(
+      faults(
+        `${orders}, inboundLimits: { queue: { maxRequests: 5, maxRequestsPerCaller: 6, overload: { target: 500ms } } }`,
+      ),
+    ).toEqual([
+      'spec.inboundLimits.queue.maxRequestsPerCaller: 6 is more than maxRequests (5)',
+      'spec.inboundLimits.queue.overload.target: "500ms" is not less than maxWait (500ms)',
+    ]);
+    expect(faults(`${orders}, inboundLimits: {}`)).toEqual([
+      'spec.inboundLimits: limits nothing; give maxRequests, perCaller or perRoute, or a queue for adaptiveConcurrency',
+    ]);
+    const both = '{ match: { methods: [GET] }, maxRequests: 1 }';
+    expect(
+      faults(
+        `${orders}, inboundLimits: { perRoute: [{ name: route-1, match: { methods: [PUT] }, maxRequests: 1 }, ${both}] }`,
+      ),
+    ).toEqual(['spec.inboundLimits.perRoute[1].name: route-1 is that of perRoute[0] too']);
+    expect(
+      faults(
+        `${orders}, inboundLimits: { enabled: false, maxRequests: 1 }, adaptiveConcurrency: { minConcurrency: 9, maxConcurrency: 8 }`,
+      ),
+    ).toEqual([
+      'spec.inboundLimits.maxRequests: 1 has no meaning beside enabled: false; remove one of them',
+      'spec.adaptiveConcurrency.minConcurrency: 9 is more than maxConcurrency (8)',
+    ]);
+    expect(
+      faults(
+        `${orders}, priorities: [{ match: {}, priority: critical }, { match: { methods: [GET] }, priority: default }]`,
+      ),
+    ).toEqual(['spec.priorities[0].match: is every request, so that nothing comes of those behind it; put it last']);
+    const route = 'targetRefs: [{ kind: HTTPRoute, name: orders }]';
+    expect(
+      faults(
+        `${route}, inboundLimits: { maxRequests: 1 }, adaptiveConcurrency: {}, priorities: [{ match: {}, priority: critical }]`,
+      ),
+    ).toEqual(
+      ['inboundLimits', 'adaptiveConcurrency', 'priorities'].map(
+        (field) =>
+          `spec.${field}: is for Services only, and a target is a route (HTTPRoute orders); put it into a policy of its own`,
+      ),
+    );
+  });
+
+  test('has defaults for what it leaves open', () => {
+    const { inbound } = policy(
+      `${orders}, inboundLimits: { perCaller: { maxRequests: 5 }, queue: { maxRequests: 9, maxWait: 30ms } }, adaptiveConcurrency: { maxConcurrency: 2 }`,
+    );
+    expect(inbound).toEqual({
+      limits: {
+        ...{ rule: 'TrafficPolicy shop/p', maxRequests: null, perRoute: [] },
+        perCaller: { maxRequests: 5, exceptions: [] },
+        queue: { maxRequests: 9, maxRequestsPerCaller: 5, maxWaitMs: 30, targetMs: 15, intervalMs: 100 },
+      },
+      adaptiveConcurrency: {
+        ...{ minConcurrency: 2, maxConcurrency: 2, latencyPercentile: 50, updateIntervalMs: 100 },
+        ...{ leastLatencyIntervalMs: 60_000, leastLatencyRequests: 50, jitterPercent: 15, bufferPercent: 25 },
+      },
+      priorities: [],
+    });
+    expect(
+      policy(`${orders}, inboundLimits: { enabled: false }, adaptiveConcurrency: { enabled: false }`).inbound,
+    ).toEqual({
+      ...{ limits: 'off', adaptiveConcurrency: 'off', priorities: [] },
     });
   });
 });

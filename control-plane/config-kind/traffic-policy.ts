@@ -17,6 +17,14 @@ import {
   outlierDetection,
   outlierSettings,
 } from './traffic-hosts.ts';
+import {
+  adaptiveConcurrency,
+  adaptiveConcurrencySettings,
+  inboundLimitSettings,
+  inboundLimits,
+  priorities,
+  priorityRules,
+} from './traffic-inbound.ts';
 import type {
   ClusterTraffic,
   KeepAliveSettings,
@@ -62,7 +70,16 @@ const limits = {
 };
 
 /** Fields of `spec` and of `timeouts` that say something of the hosts behind a Service, so that a route has no place for them. */
-const serviceOnly = ['limits', 'outlierDetection', 'healthChecks', 'loadBalancing', 'tcpKeepAlive'] as const;
+const serviceOnly = [
+  'limits',
+  'outlierDetection',
+  'healthChecks',
+  'loadBalancing',
+  'tcpKeepAlive',
+  'inboundLimits',
+  'adaptiveConcurrency',
+  'priorities',
+] as const;
 const serviceOnlyTimeouts = ['connect', 'connectionIdle'] as const;
 
 const spec = z
@@ -101,6 +118,13 @@ const spec = z
       })
       .optional()
       .describe('How much may be under way from one caller to the Service: its bulkhead'),
+    inboundLimits: inboundLimits
+      .optional()
+      .describe('How much the workloads behind the Service take at a time; for sidecars of ours. Default: none'),
+    adaptiveConcurrency: adaptiveConcurrency
+      .optional()
+      .describe('The same, found by how their latency grows. Default: none'),
+    priorities: priorities.optional(),
     circuitBreaker: circuitBreaker
       .optional()
       .describe('Refuses requests for a while when too many fail or are slow; for sidecars of ours. Default: none'),
@@ -177,6 +201,11 @@ export function trafficPolicyResource(document: z.output<typeof trafficPolicy>, 
     })),
     route: { ...routeTraffic(written, policyName, namespace), circuitBreaker: breaker },
     cluster: { ...clusterTraffic(written), circuitBreaker: breaker },
+    inbound: {
+      limits: inboundLimitSettings(written.inboundLimits, `${namespace}/${metadata.name}`),
+      adaptiveConcurrency: adaptiveConcurrencySettings(written.adaptiveConcurrency),
+      priorities: priorityRules(written.priorities),
+    },
   };
 }
 

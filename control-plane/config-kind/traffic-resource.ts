@@ -1,7 +1,8 @@
 /**
  * What a TrafficPolicy says, after validation: own plain types. Null means that the policy does not say, and that a less specific one or the default holds (translate/default-resilience.ts has the defaults). Split by
- * where it takes effect: at the routes of callers, or at the cluster that they lead to.
+ * where it takes effect: at the routes of callers, at the cluster that they lead to, or at the workloads themselves.
  */
+import type { CallerName, RequestMatch } from './policy-resource.ts';
 import type { ResourceBase } from './resource.ts';
 
 export interface TrafficPolicyResource extends ResourceBase {
@@ -13,6 +14,8 @@ export interface TrafficPolicyResource extends ResourceBase {
   readonly route: RouteTraffic;
   /** Says nothing when a target is a route. */
   readonly cluster: ClusterTraffic;
+  /** Says nothing when a target is a route. */
+  readonly inbound: InboundTraffic;
 }
 
 /** Of the policy's own namespace. */
@@ -166,6 +169,58 @@ export interface ClusterTraffic {
   readonly circuitBreaker: BreakerSettings | 'off' | null;
 }
 
+/** At the sidecars of the workloads behind a Service. */
+export interface InboundTraffic {
+  readonly limits: InboundLimitSettings | 'off' | null;
+  readonly adaptiveConcurrency: AdaptiveConcurrencySettings | 'off' | null;
+  /** The first that matches counts. Empty: all requests are worth the same. */
+  readonly priorities: readonly PriorityRule[];
+}
+
+export interface InboundLimitSettings {
+  /** `TrafficPolicy shop/payments` */
+  readonly rule: string;
+  /** Of all callers, at a time; null: no limit. */
+  readonly maxRequests: number | null;
+  readonly perCaller: {
+    readonly maxRequests: number;
+    /** The first that names a caller counts. */
+    readonly exceptions: ReadonlyArray<{ readonly callers: readonly CallerName[]; readonly maxRequests: number }>;
+  } | null;
+  /** The first that matches counts. */
+  readonly perRoute: ReadonlyArray<{
+    readonly name: string;
+    readonly match: RequestMatch;
+    readonly maxRequests: number;
+  }>;
+  /** Null: what is beyond a limit is refused at once. */
+  readonly queue: InboundQueueSettings | null;
+}
+
+export interface InboundQueueSettings {
+  readonly maxRequests: number;
+  readonly maxRequestsPerCaller: number;
+  readonly maxWaitMs: number;
+  readonly targetMs: number;
+  readonly intervalMs: number;
+}
+
+export interface AdaptiveConcurrencySettings {
+  readonly minConcurrency: number;
+  readonly maxConcurrency: number;
+  readonly latencyPercentile: number;
+  readonly updateIntervalMs: number;
+  readonly leastLatencyIntervalMs: number;
+  readonly leastLatencyRequests: number;
+  readonly jitterPercent: number;
+  readonly bufferPercent: number;
+}
+
+export interface PriorityRule {
+  readonly match: RequestMatch;
+  readonly priority: 'critical' | 'default' | 'sheddable';
+}
+
 /** Everything is filled in, as it is one field of the policy. */
 export interface BreakerSettings {
   /** `TrafficPolicy shop/payments` */
@@ -293,3 +348,5 @@ export const noClusterTraffic: ClusterTraffic = {
   tcpKeepAlive: null,
   circuitBreaker: null,
 };
+
+export const noInboundTraffic: InboundTraffic = { limits: null, adaptiveConcurrency: null, priorities: [] };

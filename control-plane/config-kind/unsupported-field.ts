@@ -7,7 +7,6 @@ const ofRoutes: Readonly<Record<string, string>> = {
 };
 
 const ofTrafficPolicies: Readonly<Record<string, string>> = {
-  adaptiveConcurrency: 'is not supported yet',
   perTryTimeout: 'stands elsewhere: it is timeouts.perTry',
 };
 

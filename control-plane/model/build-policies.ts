@@ -4,12 +4,14 @@ import { refusingKeySet } from '../config-kind/key-set-text.ts';
 import type { KeySource, PolicyResource, RateLimitServiceReference } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import type { Resource, ServiceResource } from '../config-kind/resource.ts';
+import { noInboundTraffic } from '../config-kind/traffic-resource.ts';
 import { backendProblem, countingProblem } from './backend-problem.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
 import type { PolicyEndings } from './policy-ends.ts';
 import type {
   Authorization,
   Faults,
+  InboundRules,
   PeerPolicy,
   PolicyScope,
   PolicySet,
@@ -29,6 +31,7 @@ export const noPolicies: PolicySet = {
   faults: [],
   rateLimits: [],
   traffic: [],
+  inbound: [],
   labelKeys: [],
 };
 
@@ -42,6 +45,8 @@ export function buildPolicies(
   const services = new Map<string, ServiceResource>();
   for (const resource of resources)
     if (resource.kind === 'Service') services.set(`${resource.namespace}/${resource.name}`, resource);
+  const traffic = new TrafficIndex(resources);
+  const inbound = inboundRules(traffic, services).toSorted(byFullName);
   const peers: Array<{ readonly policy: PeerPolicy; readonly createdAt: string }> = [];
   const authorizations: Authorization[] = [];
   const requests: RequestPolicy[] = [];
@@ -103,10 +108,11 @@ export function buildPolicies(
     requests: keepEach(before.requests, requests.toSorted(byFullName)),
     faults: keepEach(before.faults, faults.toSorted(byFullName)),
     rateLimits: keepEach(before.rateLimits, rateLimits.toSorted(byFullName)),
-    traffic: keepEach(before.traffic, trafficRules(resources)),
+    traffic: keepEach(before.traffic, trafficRules(traffic)),
+    inbound: keepEach(before.inbound, inbound),
     labelKeys: keepIdentity(
       before.labelKeys,
-      labelKeys([...byLevel, ...authorizations, ...requests, ...faults, ...rateLimits]),
+      labelKeys([...byLevel, ...authorizations, ...requests, ...faults, ...rateLimits, ...inbound]),
     ),
   };
   const same = (Object.keys(now) as Array<keyof PolicySet>).every((key) => now[key] === before[key]);
@@ -115,17 +121,20 @@ export function buildPolicies(
 
 function scopeOf({ namespace, targets }: PolicyResource, services: ReadonlyMap<string, ServiceResource>): PolicyScope {
   if (targets.services.length > 0) {
-    // What registers under the name is of the Service, whatever labels it says; and what the selector picks is.
-    const workloads = targets.services.flatMap(({ name }) => {
-      const selector = services.get(`${namespace}/${name}`)?.selector ?? null;
-      return [{ service: name }, ...(selector === null ? [] : [{ labels: selector }])];
-    });
+    const workloads = targets.services.flatMap(({ name }) =>
+      workloadsOf(name, services.get(`${namespace}/${name}`)?.selector ?? null),
+    );
     return { namespace, workloads };
   }
   return {
     namespace: namespace === rootNamespace ? '' : namespace,
     workloads: targets.labels === null ? null : [{ labels: targets.labels }],
   };
+}
+
+/** What registers under the name is of the Service, whatever labels it says; and what the selector picks is. */
+function workloadsOf(service: string, selector: ServiceResource['selector']): NonNullable<PolicyScope['workloads']> {
+  return [{ service }, ...(selector === null ? [] : [{ labels: selector }])];
 }
 
 function countingService(
@@ -137,9 +146,9 @@ function countingService(
   return { ...rest, problem: countingProblem(reference, services) ?? '' };
 }
 
-function trafficRules(resources: readonly Resource[]): TrafficRules[] {
-  const byPolicy = Map.groupBy(new TrafficIndex(resources).placed, ({ policy }) => policy);
-  return [...byPolicy].map(([{ namespace, name, route, cluster }, placed]) => ({
+function trafficRules({ placed: all }: TrafficIndex): TrafficRules[] {
+  const byPolicy = Map.groupBy(all, ({ policy }) => policy);
+  return [...byPolicy].map(([{ namespace, name, route, cluster, inbound }, placed]) => ({
     namespace,
     name,
     targets: placed.map(({ target, problem, winner }) => {
@@ -152,7 +161,26 @@ function trafficRules(resources: readonly Resource[]): TrafficRules[] {
     }),
     route,
     cluster,
+    inbound,
   }));
+}
+
+/** A Service of which a policy says something has all its ports here: of which of them a workload is, is for its proxy to say. */
+function inboundRules(traffic: TrafficIndex, services: ReadonlyMap<string, ServiceResource>): InboundRules[] {
+  return [...services.values()].flatMap((service) => {
+    const { namespace, name, selector, ports } = service;
+    const workloads = workloadsOf(name, selector);
+    const rules = ports.map(({ port, targetPort }) => ({
+      namespace,
+      name: `${name}:${port}`,
+      scope: { namespace, workloads },
+      service: name,
+      port,
+      targetPort,
+      traffic: traffic.ofWorkloads(service, port),
+    }));
+    return rules.some((each) => each.traffic !== noInboundTraffic) ? rules : [];
+  });
 }
 
 function externalOf(

@@ -5,7 +5,8 @@ export function keepIdentity<T>(before: T | undefined, now: T): T {
   return before !== undefined && equalData(before, now) ? before : now;
 }
 
-function equalData(a: unknown, b: unknown): boolean {
+/** Plain data, compared by value. */
+export function equalData(a: unknown, b: unknown): boolean {
   if (a === b) return true;
   if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
   if (Array.isArray(a)) return Array.isArray(b) && equalLists(a, b, equalData);

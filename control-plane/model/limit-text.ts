@@ -44,7 +44,7 @@ function keysText({ caller, remoteAddress, headers }: LimitKeys): string {
   return keys.length === 0 ? '' : ` by ${keys.join(' and ')}`;
 }
 
-function matchText({ paths, methods, headers, callers }: RequestMatch): string {
+export function matchText({ paths, methods, headers, callers }: RequestMatch): string {
   const parts = [
     ...(methods.length === 0 ? [] : [methods.join('|')]),
     ...(paths.length === 0

@@ -1,5 +1,6 @@
 /** Policies of the model as plain rows, for the admin API and `outrigger get policies`. */
 import type { AuthorizationRule, Condition, IpBlock, TextPattern } from '../config-kind/policy-resource.ts';
+import { inboundTexts } from './inbound-text.ts';
 import { faultText, limitTexts } from './limit-text.ts';
 import type { Model } from './model.ts';
 import type {
@@ -107,8 +108,8 @@ function limitRow(limits: RateLimits): PolicyRow {
   };
 }
 
-function trafficRow({ namespace, name, targets, route, cluster }: TrafficRules): PolicyRow {
-  const says = trafficTexts(route, cluster);
+function trafficRow({ namespace, name, targets, route, cluster, inbound }: TrafficRules): PolicyRow {
+  const says = [...trafficTexts(route, cluster), ...inboundTexts(inbound)];
   return {
     namespace,
     kind: 'TrafficPolicy',

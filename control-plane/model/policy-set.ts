@@ -12,7 +12,7 @@ import type {
   RateLimitPolicyResource,
   RateLimitServiceReference,
 } from '../config-kind/policy-resource.ts';
-import type { ClusterTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
+import type { ClusterTraffic, InboundTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 
 export interface PolicySet {
   /** By level (workload, namespace, mesh), then the oldest first, then by name: of each level the first counts. */
@@ -27,6 +27,8 @@ export interface PolicySet {
   readonly rateLimits: readonly RateLimits[];
   /** By age, then by namespace and name. What comes of them is in the definitions and routings of ports (traffic-index.ts). */
   readonly traffic: readonly TrafficRules[];
+  /** What TrafficPolicies say of workloads, by the ports of the Services that they are behind; only where one says something of the Service. */
+  readonly inbound: readonly InboundRules[];
   /** Labels of proxies by which policies choose, sorted: proxies that differ in one of them are not alike. */
   readonly labelKeys: readonly string[];
 }
@@ -97,4 +99,14 @@ export interface TrafficRules {
   }>;
   readonly route: RouteTraffic;
   readonly cluster: ClusterTraffic;
+  readonly inbound: InboundTraffic;
+}
+
+/** Of one port of a Service. `name`: `orders:80`. */
+export interface InboundRules extends PolicyBase {
+  readonly service: string;
+  readonly port: number;
+  /** Where the application listens; null: where each instance says. */
+  readonly targetPort: number | null;
+  readonly traffic: InboundTraffic;
 }

@@ -4,7 +4,9 @@ import type { Resource, RouteResource, ServicePortSpec, ServiceResource } from '
 import {
   type ClusterTraffic,
   type FallbackService,
+  type InboundTraffic,
   noClusterTraffic,
+  noInboundTraffic,
   noRouteTraffic,
   type RouteTraffic,
   type TrafficPolicyResource,
@@ -70,6 +72,13 @@ export class TrafficIndex {
     );
   }
 
+  /** For the workloads behind a port; `noInboundTraffic` itself where nothing is said. */
+  ofWorkloads({ namespace, name }: ServiceResource, port: number): InboundTraffic {
+    return mergedInboundTraffic(
+      this.#found(`Service ${namespace}/${name}`, String(port)).map(({ inbound }) => inbound),
+    );
+  }
+
   /** For all routes of a port. */
   ofPort({ namespace, name }: ServiceResource, port: number): RouteTraffic {
     const traffic = this.#routeTraffic(`Service ${namespace}/${name}`, String(port));
@@ -109,6 +118,12 @@ export class TrafficIndex {
 /** What stands first counts, field by field. */
 export function mergedRouteTraffic(specific: RouteTraffic, general: RouteTraffic): RouteTraffic {
   return merged([specific, general], noRouteTraffic);
+}
+
+/** The same; `noInboundTraffic` itself where none says anything. */
+export function mergedInboundTraffic(list: readonly InboundTraffic[]): InboundTraffic {
+  const saying = list.filter((each) => Object.values(each).some(saysSomething));
+  return saying.length === 0 ? noInboundTraffic : merged(saying, noInboundTraffic);
 }
 
 function merged<T extends object>(list: readonly T[], nothing: T): T {

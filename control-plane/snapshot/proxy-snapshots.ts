@@ -13,6 +13,7 @@ import type { ConnectedProxy, ProxyRegistry } from '../xds-server/connected-prox
 import { type ResourceMap, type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
 import { uncertainEndpoints } from './uncertain-endpoints.ts';
 import { unsentBreakers } from './unsent-breakers.ts';
+import { unsentInbound } from './unsent-inbound.ts';
 
 /** Long enough to gather a burst, short enough that nobody waits. */
 const debounceMs = 20;
@@ -69,6 +70,8 @@ interface Shared {
   readonly leftOut: string;
   /** Policies whose circuit breakers these proxies are not sent; '': none. */
   readonly withoutBreakers: string;
+  /** What TrafficPolicies say of these workloads that their proxies are not sent; '': nothing. */
+  readonly withoutInbound: string;
   /** Never empty: with the last one it goes. */
   readonly proxies: Set<ConnectedProxy>;
 }
@@ -226,12 +229,18 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.warn(
         `proxies like ${proxy.id} (${proxy.cluster}) are ${proxy.kind === 'grpc' ? 'proxyless gRPC clients' : "Envoy's"}, which have no circuit breakers: circuitBreaker of TrafficPolicy ${withoutBreakers} does not hold there; outlier detection and limits do`,
       );
+    const withoutInbound = unsentInbound(this.#model!, proxy);
+    if (withoutInbound !== '' && withoutInbound !== old?.withoutInbound)
+      this.#options.log.warn(
+        `proxies like ${proxy.id} (${proxy.cluster}) are Envoy's, which have nothing like ${withoutInbound} of a TrafficPolicy: it does not hold in front of their applications; adaptiveConcurrency, rate limits and the limits of callers do`,
+      );
     if (faults.length === 0)
       return {
         snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()),
         faults,
         leftOut,
         withoutBreakers,
+        withoutInbound,
         proxies,
       };
     const snapshot = old?.snapshot ?? null;
@@ -239,6 +248,6 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.error(
         `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
       );
-    return { snapshot, faults, leftOut, withoutBreakers, proxies };
+    return { snapshot, faults, leftOut, withoutBreakers, withoutInbound, proxies };
   }
 }

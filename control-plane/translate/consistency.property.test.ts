@@ -126,6 +126,8 @@ const trafficYaml = fc
       {},
       { healthChecks: [{ grpc: {} }] },
       { outlierDetection: { successRate: {} }, limits: { maxRequests: 1, highPriority: {} } },
+      { inboundLimits: { maxRequests: 1 }, priorities: [{ match: { paths: ['/x*'] }, priority: 'critical' }] },
+      { adaptiveConcurrency: {} },
     ),
   })
   .map(({ target, timeouts, retries, breaker, hosts }) => ({

@@ -1,9 +1,11 @@
 /** Which policies hold for one proxy. Pure; the answer is the same object as long as it says the same. */
 
 import type { PeerMode } from '../config-kind/policy-resource.ts';
-import { equalLists } from '../model/keep-identity.ts';
+import type { InboundTraffic } from '../config-kind/traffic-resource.ts';
+import { equalLists, keepIdentity } from '../model/keep-identity.ts';
 import { holdsFor, peerMode, type Workload } from '../model/peer-mode.ts';
 import type { Authorization, Faults, PeerPolicy, PolicySet, RateLimits, RequestPolicy } from '../model/policy-set.ts';
+import { proxyInbound } from './proxy-inbound.ts';
 import type { ProxyNode } from './proxy-node.ts';
 
 export interface ProxyPolicies {
@@ -15,6 +17,7 @@ export interface ProxyPolicies {
   /** Also those that are over. */
   readonly faults: readonly Faults[];
   readonly rateLimits: readonly RateLimits[];
+  readonly inbound: InboundTraffic;
 }
 
 /** Reason of a proxy without identity that no policy speaks of. */
@@ -31,11 +34,13 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
     faults: policies.faults.filter(({ scope }) => holdsFor(scope, proxy)),
     rateLimits: policies.rateLimits.filter(({ scope }) => holdsFor(scope, proxy)),
+    inbound: keepIdentity(last?.policies.inbound, proxyInbound(policies.inbound, proxy)),
   };
   const before = last?.policies;
   const same =
     before !== undefined &&
     before.modeReason === now.modeReason &&
+    before.inbound === now.inbound &&
     equalLists(before.authorizations, now.authorizations, Object.is) &&
     equalLists(before.requests, now.requests, Object.is) &&
     equalLists(before.faults, now.faults, Object.is) &&

@@ -1,4 +1,5 @@
 /** Resources as YAML, from the bytes, so that golden files show what is sent. Test data only. */
+
 import { createRegistry, type DescMessage, fromBinary, type JsonValue, toJson } from '@bufbuild/protobuf';
 import { stringify } from 'yaml';
 import { ClusterSchema } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
@@ -6,6 +7,7 @@ import { ClusterLoadAssignmentSchema } from '../../proto/generated/envoy/config/
 import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
 import { RouteConfigurationSchema } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
 import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
+import { AdaptiveConcurrencySchema } from '../../proto/generated/envoy/extensions/filters/http/adaptive_concurrency/v3/adaptive_concurrency_pb.js';
 import { ExtAuthzSchema } from '../../proto/generated/envoy/extensions/filters/http/ext_authz/v3/ext_authz_pb.js';
 import { HTTPFaultSchema } from '../../proto/generated/envoy/extensions/filters/http/fault/v3/fault_pb.js';
 import { JwtAuthenticationSchema } from '../../proto/generated/envoy/extensions/filters/http/jwt_authn/v3/config_pb.js';
@@ -26,12 +28,15 @@ import { HttpProtocolOptionsSchema } from '../../proto/generated/envoy/extension
 import { CircuitBreakerSchema } from '../../proto/generated/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { FallbackSchema } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
 import { HedgingSchema } from '../../proto/generated/outrigger/resilience/v1/hedging_pb.js';
+import { InboundLimitsSchema } from '../../proto/generated/outrigger/resilience/v1/inbound_limits_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyResources } from './translate.ts';
 
 const registry = createRegistry(
   StderrAccessLogSchema,
   CircuitBreakerSchema,
+  AdaptiveConcurrencySchema,
+  InboundLimitsSchema,
   ExtAuthzSchema,
   JwtAuthenticationSchema,
   RBACSchema,

@@ -6,6 +6,7 @@ import type { AdaptiveConcurrencyConfig, SheddingPriorityConfig } from './adapti
 import type { AdmissionControlConfig } from './admission-control-config.ts';
 import type { ExtAuthzConfig, ExtAuthzRouteConfig } from './ext-authz-config.ts';
 import type { FaultConfig } from './fault-config.ts';
+import type { InboundLimitsConfig } from './inbound-limits-config.ts';
 import type { JwtAuthnConfig, JwtAuthnRouteConfig } from './jwt-authn-config.ts';
 import type { LocalRateLimitConfig, RateLimitConfig, RateLimitRouteConfig } from './rate-limit-config.ts';
 import type { RbacConfig, RbacRouteConfig } from './rbac-config.ts';
@@ -19,7 +20,8 @@ export type GateConfig =
   | LocalRateLimitConfig
   | RateLimitConfig
   | AdaptiveConcurrencyConfig
-  | AdmissionControlConfig;
+  | AdmissionControlConfig
+  | InboundLimitsConfig;
 
 /** What a route, virtual host or route table says for one gate instead of the connection manager's own configuration (`typed_per_filter_config`). */
 export type RouteGateConfig =

@@ -76,7 +76,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   upstreamHost = '';
   upstreamServiceTimeMs = -1;
   endMs = -1;
-  #requestEnded = false;
+  /** All of it came. */
+  requestEnded = false;
   #upgradeRefused = false;
   #finished = false;
 
@@ -116,7 +117,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.head = head;
     this.version = head.version;
     this.originalPath = head.path;
-    this.#requestEnded = endStream;
+    this.requestEnded = endStream;
     manager.stats.begin();
     const refusal = admission.admit(head, info);
     this.requestId = admission.requestId;
@@ -168,7 +169,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     }
     const gates = this.#gates!;
     const { clock } = this.#connection.context;
-    this.#respond(this.#requestEnded && !gates.holds, clock.nowMs());
+    this.#respond(this.requestEnded && !gates.holds, clock.nowMs());
     if (this.#finished) gates.onStreamEnd();
     else gates.releaseTo(this.#filter!);
   }
@@ -209,7 +210,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   }
 
   #onRequestEnd(): void {
-    this.#requestEnded = true;
+    this.requestEnded = true;
     this.limits.requestDueMs = Infinity;
   }
 
@@ -444,7 +445,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
       const counter =
         limit === 'duration' ? stats.maxDurations : limit === 'request' ? stats.requestTimeouts : stats.idleTimeouts;
       counter.value++;
-      this.fail(overdue(limit, this.#requestEnded, this.limits.idleMs));
+      this.fail(overdue(limit, this.requestEnded, this.limits.idleMs));
     } else this.#filter!.onTimeLimit(limit, now);
     if (!this.#finished) this.limits.arm();
   }

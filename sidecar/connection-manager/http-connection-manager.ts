@@ -68,6 +68,7 @@ export class HttpConnectionManager {
     context: HttpContext,
     direction: DownstreamConnectionInfo['direction'],
     bufferLimitBytes: number,
+    listenerName = '',
   ) {
     this.config = config;
     this.context = context;
@@ -83,7 +84,7 @@ export class HttpConnectionManager {
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context, tokenParameters(config.gates)));
     this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
-    this.gates = makeGates(config, context);
+    this.gates = makeGates(config, context, listenerName);
     this.responseFields = new ResponseFields(config);
     this.routerContext = {
       clusters: context.clusters,

@@ -1,6 +1,7 @@
 /** What every HTTP connection manager of a sidecar shares. Wired once in sidecar/server.ts; no module-level state anywhere. */
 import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { ClusterLookup } from '../cluster/upstream.ts';
+import type { SharedGates } from '../filters/shared-gates.ts';
 import type { RouteMemory } from '../router/route-memory.ts';
 import type { RouteTable } from '../router/route-table.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
@@ -20,6 +21,8 @@ export interface HttpContext {
   readonly routeTables: RouteTableLookup;
   /** Where circuit breakers of routes live; absent: routes have none. */
   readonly breakers?: BreakerRegistry;
+  /** Where gates are that connection managers of a listener share; absent: each has its own. */
+  readonly sharedGates?: SharedGates;
   readonly stats: StatStore;
   readonly clock: Clock;
   readonly wheel: TimerWheel;

@@ -10,6 +10,7 @@
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { SheddingPriorityConfig } from '../config/adaptive-concurrency-config.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import { RequestBody } from '../router/request-body.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
@@ -32,6 +33,8 @@ export interface GatedStream {
   readonly grpc: boolean;
   readonly requestId: string;
   readonly route: RouteEntry | null;
+  /** Nothing more of it comes. */
+  readonly requestEnded: boolean;
   /** Where it would go, chosen before the router is there, which takes the same; null: nowhere. */
   chooseTarget(): WeightedTarget | null;
   shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void;
@@ -61,8 +64,12 @@ export class GateChain implements GateRequest, StreamFilter {
   #paused = false;
   #responseBlocked = false;
   #responseChanges: ResponseChange[] | null = null;
-  #endWatchers: EndWatcher[] | null = null;
+  /** Most requests have two at most. */
+  #firstWatcher: EndWatcher | null = null;
+  #secondWatcher: EndWatcher | null = null;
+  #moreWatchers: EndWatcher[] | null = null;
   delayed = false;
+  priority: SheddingPriorityConfig['priority'] = 'default';
 
   /** `bufferLimitBytes`: of the request's body, while it waits. */
   constructor(
@@ -100,7 +107,9 @@ export class GateChain implements GateRequest, StreamFilter {
   }
 
   watchEnd(watcher: EndWatcher): void {
-    (this.#endWatchers ??= []).push(watcher);
+    if (this.#firstWatcher === null) this.#firstWatcher = watcher;
+    else if (this.#secondWatcher === null) this.#secondWatcher = watcher;
+    else (this.#moreWatchers ??= []).push(watcher);
   }
 
   shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void {
@@ -116,12 +125,19 @@ export class GateChain implements GateRequest, StreamFilter {
     if (this.#responseChanges !== null) for (const change of this.#responseChanges) change(fields);
   }
 
-  /** The request is over, whoever ended it. */
+  /** The request is over, whoever ended it. Outwards: a gate in front may let the next one in, which those behind must have room for. */
   tellEnd(nowMs: number, status: number, complete: boolean, grpcStatus: string): void {
-    const watchers = this.#endWatchers;
-    if (watchers === null) return;
-    this.#endWatchers = null;
-    for (const watcher of watchers) watcher.onRequestOver(nowMs, status, complete, grpcStatus);
+    const first = this.#firstWatcher;
+    if (first === null) return;
+    const second = this.#secondWatcher;
+    const more = this.#moreWatchers;
+    this.#firstWatcher = null;
+    this.#secondWatcher = null;
+    this.#moreWatchers = null;
+    if (more !== null)
+      for (let at = more.length - 1; at >= 0; at--) more[at]!.onRequestOver(nowMs, status, complete, grpcStatus);
+    if (second !== null) second.onRequestOver(nowMs, status, complete, grpcStatus);
+    first.onRequestOver(nowMs, status, complete, grpcStatus);
   }
 
   /** Something of the request came, or it ended, while a gate was waited for. */
@@ -135,16 +151,19 @@ export class GateChain implements GateRequest, StreamFilter {
     for (let at = this.#at + 1; at < gates.length; at++) {
       this.#at = at;
       const gate = gates[at]!;
-      const answer = gate.check(
-        this,
-        gate.answersAtOnce === true ? neverDecides : (verdict) => this.#decide(at, verdict),
-      );
+      const answer = gate.check(this, gate.answersAtOnce === true ? neverDecides : this.decider());
       if (answer === null) continue;
       if (answer instanceof ProxyError) return answer;
       this.#wait = answer;
+      if (answer.readsNothing === true && !this.#paused && !this.#stream.requestEnded) this.#pause();
       return 'wait';
     }
     return null;
+  }
+
+  decider(): (verdict: GateVerdict) => void {
+    const at = this.#at;
+    return (verdict) => this.#decide(at, verdict);
   }
 
   #decide(at: number, verdict: GateVerdict): void {
@@ -176,6 +195,10 @@ export class GateChain implements GateRequest, StreamFilter {
     const held = (this.#held ??= new RequestBody());
     held.add(chunk, endStream);
     if (this.#paused || endStream || held.bytes <= this.#bufferLimitBytes) return;
+    this.#pause();
+  }
+
+  #pause(): void {
     this.#paused = true;
     this.#stream.pauseRequest();
   }

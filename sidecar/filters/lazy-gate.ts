@@ -27,6 +27,11 @@ export class LazyGate implements RequestGate {
     );
   }
 
+  /** Null: its code is not there yet. */
+  get gate(): RequestGate | null {
+    return this.#gate;
+  }
+
   get answersAtOnce(): boolean {
     return this.#gate?.answersAtOnce === true;
   }

@@ -6,6 +6,7 @@
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import type { SheddingPriorityConfig } from '../config/adaptive-concurrency-config.ts';
 import type { DownstreamConnectionInfo } from '../connection-manager/http-context.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 
@@ -34,7 +35,11 @@ export interface GateRequest {
   readonly targetCluster: string | null;
   /** It was held up on purpose: the access log and the metrics say so (`DI`). */
   delayed: boolean;
-  /** Told once, when the request is over; for a request that may pass or was denied alike. */
+  /** What it is worth where load is shed, if a gate has found out. */
+  priority: SheddingPriorityConfig['priority'];
+  /** What to call when the gate that is being asked decides later: for those that rarely do. Inside of `check` only, whose answer is a {@link GateWait} then. */
+  decider(): (verdict: GateVerdict) => void;
+  /** Told once, when the request is over; for a request that may pass or was denied alike. Those who asked last are told first. */
   watchEnd(watcher: EndWatcher): void;
   /** The body of the answer passes this on its way to the caller. Once per request. */
   shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void;
@@ -74,6 +79,8 @@ export type GateVerdict = ProxyError | null;
 export type GateAnswer = GateVerdict | GateWait;
 
 export interface GateWait {
+  /** Nothing more of the request is read meanwhile; else as much of its body as the buffer limit allows. */
+  readonly readsNothing?: boolean;
   /** The request is over meanwhile: `decide` is not wanted any more. */
   cancel(): void;
 }
@@ -82,7 +89,7 @@ export interface GateWait {
 export interface RequestGate {
   /** Envoy's name of the filter, as `envoy.filters.http.rbac`. */
   readonly name: string;
-  /** Its answer is never a {@link GateWait}, and it does not call `decide`: which then costs nothing. */
+  /** It does not call `decide`, which then costs nothing: its answer is never a {@link GateWait}, or it asked for `decider`. */
   readonly answersAtOnce?: boolean;
   check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer;
 }

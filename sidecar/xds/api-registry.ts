@@ -48,6 +48,7 @@ import { PeakEwmaSchema } from './api/outrigger/load_balancing/v1/peak_ewma_pb.j
 import { CircuitBreakerSchema } from './api/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { FallbackSchema } from './api/outrigger/resilience/v1/fallback_pb.js';
 import { HedgingSchema } from './api/outrigger/resilience/v1/hedging_pb.js';
+import { InboundLimitsSchema } from './api/outrigger/resilience/v1/inbound_limits_pb.js';
 import { SheddingPrioritySchema } from './api/outrigger/resilience/v1/shedding_pb.js';
 
 export const apiRegistry = createRegistry(
@@ -67,6 +68,7 @@ export const apiRegistry = createRegistry(
   HedgingSchema,
   SheddingPrioritySchema,
   CircuitBreakerSchema,
+  InboundLimitsSchema,
   HTTPFaultSchema,
   LocalRateLimitSchema,
   RateLimitSchema,

@@ -4,6 +4,7 @@ import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { RouteConfig } from '../config/route-config.ts';
 import type { CircuitBreaker } from './api/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { apiRegistry } from './api-registry.ts';
+import { shownText } from './decode-shown-text.ts';
 import { bounded, durationMs, mostWaitMs } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -65,7 +66,7 @@ function decoded(message: CircuitBreaker, path: string, faults: Faults): Circuit
   if (slowCalls !== undefined && slowCalls.longerThan === undefined)
     faults.add(at(path, 'slow_calls.longer_than'), 'is missing');
   const config = {
-    rule: ruleText(message.rule, at(path, 'rule'), faults),
+    rule: shownText(message.rule, at(path, 'rule'), faults),
     windowMs: time(message.window, 10_000, 100, hourMs, 'window'),
     minCalls: whole(message.minimumCalls, 20, 1, mostCalls, 'minimum_calls'),
     failurePercent: whole(message.failurePercent, 50, 0, 100, 'failure_percent'),
@@ -103,11 +104,4 @@ function statuses(
   if (given.length === 0) return byDefault;
   if (given.length > most - least + 1) faults.add(path, `has more than ${most - least + 1} entries`);
   return Object.freeze(given.map((status, i) => bounded(status, status, least, most, at(path, i), faults)));
-}
-
-/** Goes into answers, headers of gRPC and log lines. */
-function ruleText(text: string, path: string, faults: Faults): string {
-  if (text.length > 512) faults.add(path, 'is longer than 512 characters');
-  if (!/^[\x20-\x7e]*$/.test(text)) faults.add(path, 'has a character beyond printable ASCII');
-  return text;
 }

@@ -9,6 +9,7 @@ import { adaptiveConcurrency } from './decode-adaptive-concurrency.ts';
 import { admissionControl } from './decode-admission-control.ts';
 import { extAuthz } from './decode-ext-authz.ts';
 import { fault } from './decode-fault.ts';
+import { inboundLimits } from './decode-inbound-limits.ts';
 import { jwtAuthn } from './decode-jwt-authn.ts';
 import { localRateLimit } from './decode-local-ratelimit.ts';
 import { rateLimit } from './decode-ratelimit.ts';
@@ -26,6 +27,7 @@ const gateDecoders: ReadonlyMap<string, GateDecoder> = new Map<string, GateDecod
   ['envoy.extensions.filters.http.fault.v3.HTTPFault', fault],
   ['envoy.extensions.filters.http.admission_control.v3.AdmissionControl', admissionControl],
   ['envoy.extensions.filters.http.adaptive_concurrency.v3.AdaptiveConcurrency', adaptiveConcurrency],
+  ['outrigger.resilience.v1.InboundLimits', inboundLimits],
   ['envoy.extensions.filters.http.local_ratelimit.v3.LocalRateLimit', localRateLimit],
   ['envoy.extensions.filters.http.ratelimit.v3.RateLimit', rateLimit],
 ]);

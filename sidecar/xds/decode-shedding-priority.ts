@@ -1,4 +1,4 @@
-/** Our own extension for routes of the adaptive concurrency filter → SheddingPriorityConfig. */
+/** Our own extension for routes of the filters that shed load → SheddingPriorityConfig. */
 import type { Message } from '@bufbuild/protobuf';
 import type { SheddingPriorityConfig } from '../config/adaptive-concurrency-config.ts';
 import { type SheddingPriority, SheddingPriority_Priority } from './api/outrigger/resilience/v1/shedding_pb.js';
@@ -8,7 +8,7 @@ export function sheddingPriority(message: Message): SheddingPriorityConfig {
 }
 
 /** An unknown number was reported by check-fields.ts. */
-function priorityOf(priority: SheddingPriority_Priority): SheddingPriorityConfig['priority'] {
+export function priorityOf(priority: SheddingPriority_Priority): SheddingPriorityConfig['priority'] {
   if (priority === SheddingPriority_Priority.CRITICAL) return 'critical';
   return priority === SheddingPriority_Priority.SHEDDABLE ? 'sheddable' : 'default';
 }

@@ -42,6 +42,7 @@ import { file_outrigger_load_balancing_v1_peak_ewma } from '../../proto/generate
 import { file_outrigger_resilience_v1_circuit_breaker } from '../../proto/generated/outrigger/resilience/v1/circuit_breaker_pb.js';
 import { file_outrigger_resilience_v1_fallback } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
 import { file_outrigger_resilience_v1_hedging } from '../../proto/generated/outrigger/resilience/v1/hedging_pb.js';
+import { file_outrigger_resilience_v1_inbound_limits } from '../../proto/generated/outrigger/resilience/v1/inbound_limits_pb.js';
 import { file_outrigger_resilience_v1_shedding } from '../../proto/generated/outrigger/resilience/v1/shedding_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -77,6 +78,7 @@ collect(file_envoy_extensions_transport_sockets_tls_v3_tls_spiffe_validator_conf
 collect(file_outrigger_resilience_v1_circuit_breaker);
 collect(file_outrigger_resilience_v1_fallback);
 collect(file_outrigger_resilience_v1_hedging);
+collect(file_outrigger_resilience_v1_inbound_limits);
 collect(file_outrigger_resilience_v1_shedding);
 collect(file_envoy_extensions_upstreams_http_v3_http_protocol_options);
 

@@ -1,4 +1,4 @@
-/** Envoy's adaptive concurrency filter as a gate: refuses requests beyond what the service answers without its latency growing. All requests of a connection manager count together. */
+/** Envoy's adaptive concurrency filter as a gate: refuses requests beyond what the service answers without its latency growing. All requests of a connection manager count together, and those of others of its listener with the same configuration. */
 import { ProxyError } from '../../codec/proxy-error.ts';
 import type { AdaptiveConcurrencyConfig, SheddingPriorityConfig } from '../../config/adaptive-concurrency-config.ts';
 import type { HttpContext } from '../../connection-manager/http-context.ts';
@@ -58,7 +58,7 @@ export class AdaptiveConcurrencyGate implements RequestGate {
     const nowMs = this.#clock.nowMs();
     const controller = this.#controller;
     const said = request.route?.config.gates?.get(this.name);
-    const priority = said?.kind === 'shedding-priority' ? said.priority : 'default';
+    const priority = said?.kind === 'shedding-priority' ? said.priority : request.priority;
     if (!controller.begin(nowMs, shares[priority])) {
       this.#blocked.value++;
       this.#shed[priority].value++;
@@ -66,6 +66,11 @@ export class AdaptiveConcurrencyGate implements RequestGate {
     }
     request.watchEnd(new UnderWay(this, nowMs));
     return null;
+  }
+
+  /** Whether a request of that priority would be let in. */
+  hasRoom(priority: Priority, nowMs: number): boolean {
+    return !this.#enabled || this.#controller.hasRoom(nowMs, shares[priority]);
   }
 
   /**

@@ -52,13 +52,17 @@ export class GradientController {
 
   /** A request would begin; false: it may not. `share`: how much of the limit, or beyond it, its kind may fill; one is always let in. */
   begin(nowMs: number, share = 1): boolean {
-    this.#advance(nowMs);
-    const { limit } = this;
-    const most = share < 1 ? Math.max(1, Math.floor(limit * share)) : Math.ceil(limit * share);
-    if (this.outstanding >= most) return false;
+    if (!this.hasRoom(nowMs, share)) return false;
     this.outstanding++;
     if (this.outstanding > this.#mostOutstanding) this.#mostOutstanding = this.outstanding;
     return true;
+  }
+
+  /** What {@link begin} would say. */
+  hasRoom(nowMs: number, share = 1): boolean {
+    this.#advance(nowMs);
+    const { limit } = this;
+    return this.outstanding < (share < 1 ? Math.max(1, Math.floor(limit * share)) : Math.ceil(limit * share));
   }
 
   /** It was answered. */

@@ -180,6 +180,8 @@ describe('what a service is asked', () => {
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,
+    priority: 'default',
+    decider: () => () => undefined,
     watchEnd: () => undefined,
     shapeResponse: () => undefined,
   };

@@ -49,6 +49,8 @@ export function gateRequest(init: RequestInit = {}, info: DownstreamConnectionIn
     changeResponse: () => {},
     targetCluster: null,
     delayed: false,
+    priority: 'default',
+    decider: () => () => undefined,
     watchEnd: () => undefined,
     shapeResponse: () => undefined,
   };

@@ -39,7 +39,7 @@ export function clusterNames(table: RouteTableConfig): string[] {
       action.kind === 'forward'
         ? [
             ...action.clusters.map((cluster) => cluster.name),
-            ...(action.fallback?.service == null ? [] : [action.fallback.service.cluster]),
+            ...(action.fallback === null || action.fallback.service === null ? [] : [action.fallback.service.cluster]),
           ]
         : [],
     ),

@@ -169,6 +169,13 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     nowMs,
     after,
     onChange: rebuild,
+    onHeld: (held) => {
+      if (held)
+        log.warn(
+          'no instance is heard of any more: this control plane seems to be cut off; those whose time is over stay until one is heard again',
+        );
+      else log.info('instances are heard of again; those that stay silent are taken out when their time is over');
+    },
     mayBe: ({ namespace, service }, text) =>
       model === null ||
       options.identity === null ||

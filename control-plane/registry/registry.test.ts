@@ -29,12 +29,17 @@ class ManualTime {
     };
   };
 
+  /** The process does not run meanwhile: what is due comes late. */
+  stand(ms: number): void {
+    this.nowMs += ms;
+  }
+
   pass(ms: number): void {
     const until = this.nowMs + ms;
     for (;;) {
       const next = this.#timers.toSorted((a, b) => a.at - b.at)[0];
       if (next === undefined || next.at > until) break;
-      this.nowMs = next.at;
+      this.nowMs = Math.max(this.nowMs, next.at);
       this.#timers.splice(this.#timers.indexOf(next), 1);
       next.callback();
     }
@@ -53,14 +58,16 @@ function rig(dataDir: string | null, mayBe: RegistryOptions['mayBe'] = () => tru
   const log = pino({ level: 'silent' });
   const store = new InstanceStore(dataDir, log, time.after);
   let changes = 0;
+  const held: boolean[] = [];
   const registry = new Registry({
     store,
     nowMs: () => time.nowMs,
     after: time.after,
     mayBe,
     onChange: () => changes++,
+    onHeld: (begins) => held.push(begins),
   });
-  return { time, registry, changes: () => changes };
+  return { time, registry, changes: () => changes, held };
 }
 
 const instance = (init: MessageInitShape<typeof InstanceSchema> = {}): Instance =>
@@ -84,6 +91,52 @@ describe('the registry', () => {
     expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['kept']);
     time.pass(11_000);
     expect(registry.heartbeat(kept.leaseId)).toBeNull();
+  });
+
+  test('takes nobody out while nothing is heard of anybody: it is cut off itself; who is still not heard of a lease after that is dropped', () => {
+    const { time, registry, held } = rig(null);
+    const [one] = ['one', 'two', 'three'].map((instanceId) => registry.register(instance({ instanceId }), 15)!);
+    time.pass(60_000);
+    expect(registry.instances).toHaveLength(3);
+    expect(held).toEqual([true]);
+    expect(registry.heartbeat(one!.leaseId)).toBe(15);
+    expect(held).toEqual([true, false]);
+    time.pass(14_000);
+    expect(registry.instances).toHaveLength(3);
+    registry.heartbeat(one!.leaseId);
+    time.pass(2_000);
+    expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['one']);
+  });
+
+  test('one that was kept is not kept again when it is silent still', () => {
+    const { time, registry } = rig(null);
+    for (const instanceId of ['one', 'two']) registry.register(instance({ instanceId }), 15);
+    time.pass(60_000);
+    registry.register(instance({ instanceId: 'three' }), 15);
+    time.pass(17_000);
+    expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['three']);
+  });
+
+  test('the only instance is dropped: of one alone nobody can tell who is cut off', () => {
+    const { time, registry, held } = rig(null);
+    registry.register(instance(), 15);
+    registry.register(instance({ instanceId: 'seldom' }), 300);
+    time.pass(16_000);
+    expect(registry.instances.map(({ instanceId }) => instanceId)).toEqual(['seldom']);
+    expect(held).toEqual([]);
+  });
+
+  test('time in which the process stood still does not count', () => {
+    const { time, registry } = rig(null);
+    const { leaseId } = registry.register(instance(), 15)!;
+    time.pass(5_000);
+    time.stand(60_000);
+    time.pass(8_000);
+    expect(registry.heartbeat(leaseId)).toBe(15);
+    time.stand(60_000);
+    registry.heartbeat(leaseId);
+    time.pass(17_000);
+    expect(registry.instances).toEqual([]);
   });
 
   test('drops an instance whose identity is no more one of its service, at the next sweep', () => {

@@ -2,11 +2,10 @@
 import { randomUUID } from 'node:crypto';
 import type { Instance } from '../../proto/generated/outrigger/registry/v1/registry_pb.js';
 import type { RegisteredInstance } from '../model/registered-instance.ts';
+import { type HeldLease, HeldLeases } from './held-leases.ts';
 import { cloneInstance, type InstanceStore, type StoredLease } from './instance-store.ts';
 
-interface Lease extends StoredLease {
-  expiresMs: number;
-}
+interface Lease extends StoredLease, HeldLease {}
 
 export interface RegistryOptions {
   readonly store: InstanceStore;
@@ -16,6 +15,8 @@ export interface RegistryOptions {
   readonly mayBe?: (instance: Instance, identity: string) => boolean;
   /** Told after every change. */
   readonly onChange: () => void;
+  /** Told when leases that are over begin to be kept, as nobody is heard of any more, and when that ends. */
+  readonly onHeld?: (held: boolean) => void;
 }
 
 export interface RegistryWatcher {
@@ -36,14 +37,17 @@ export class Registry {
   /** By their ids, leases whose instance another address has taken over: whoever had one may be gone, or may be a second process with the same name. */
   readonly #displaced = new Map<string, Lease>();
   readonly #watchers = new Set<RegistryWatcher>();
+  readonly #held: HeldLeases;
+  #sweptMs: number;
   #instances: readonly RegisteredInstance[] | null = null;
   #cancelSweep: () => void;
 
   constructor(options: RegistryOptions) {
     this.#options = options;
+    this.#sweptMs = options.nowMs();
+    this.#held = new HeldLeases(this.#sweptMs, options.onHeld ?? (() => {}));
     // Who was there before the restart gets the whole of its time to renew: a restart takes nobody away.
-    for (const stored of options.store.load())
-      this.#put({ ...stored, expiresMs: options.nowMs() + stored.ttlSeconds * 1000 });
+    for (const stored of options.store.load()) this.#put({ ...stored, ...leaseTimes(stored, this.#sweptMs) });
     this.#cancelSweep = options.after(sweepMs, () => this.#sweep());
   }
 
@@ -93,14 +97,16 @@ export class Registry {
         this.#displaced.set(before.leaseId, before);
     }
     const ttl = ttlSeconds === 0 ? defaultTtlSeconds : Math.min(maxTtlSeconds, Math.max(minTtlSeconds, ttlSeconds));
-    const lease: Lease = {
+    const now = this.#options.nowMs();
+    const stored: StoredLease = {
       leaseId: randomUUID(),
       ttlSeconds: ttl,
       instance: cloneInstance(instance),
       identity,
-      expiresMs: this.#options.nowMs() + ttl * 1000,
     };
+    const lease: Lease = { ...stored, ...leaseTimes(stored, now) };
     this.#put(lease);
+    this.#held.heard(now);
     this.#changed([lease.instance], []);
     return lease;
   }
@@ -109,7 +115,9 @@ export class Registry {
   heartbeat(leaseId: string): number | null {
     const lease = this.#leases.get(leaseId);
     if (lease === undefined) return null;
-    lease.expiresMs = this.#options.nowMs() + lease.ttlSeconds * 1000;
+    const now = this.#options.nowMs();
+    Object.assign(lease, leaseTimes(lease, now));
+    this.#held.heard(now, lease);
     return lease.ttlSeconds;
   }
 
@@ -151,6 +159,7 @@ export class Registry {
   }
 
   #drop(lease: Lease): void {
+    this.#held.forget(lease);
     this.#leases.delete(lease.leaseId);
     this.#byInstance.delete(instanceKey(lease.instance));
     this.#instances = null;
@@ -158,9 +167,19 @@ export class Registry {
 
   #sweep(): void {
     const now = this.#options.nowMs();
+    const leases = [...this.#leases.values()];
+    // Time in which this process stood still is nobody's.
+    const stoodMs = now - this.#sweptMs - sweepMs;
+    if (stoodMs > sweepMs)
+      for (const lease of leases) lease.expiresMs = Math.min(lease.expiresMs + stoodMs, now + lease.ttlSeconds * 1000);
+    this.#sweptMs = now;
     const { mayBe = () => true } = this.#options;
-    const expired = [...this.#leases.values()].filter(
-      ({ expiresMs, instance, identity }) => expiresMs <= now || (identity !== '' && !mayBe(instance, identity)),
+    const over = leases.filter(({ expiresMs }) => expiresMs <= now);
+    const held = over.length === 0 ? none : this.#held.hold(over, leases, now);
+    const expired = leases.filter(
+      (lease) =>
+        (lease.expiresMs <= now && !held.has(lease)) ||
+        (lease.identity !== '' && !mayBe(lease.instance, lease.identity)),
     );
     for (const lease of expired) this.#drop(lease);
     for (const [leaseId, { expiresMs }] of this.#displaced) if (expiresMs <= now) this.#displaced.delete(leaseId);
@@ -177,6 +196,13 @@ export class Registry {
     for (const watcher of this.#watchers) watcher.onChange(added, removed);
     this.#options.onChange();
   }
+}
+
+const none: ReadonlySet<HeldLease> = new Set();
+
+/** Of a lease that is made, renewed or read from the store now. */
+function leaseTimes({ ttlSeconds }: StoredLease, nowMs: number): Omit<HeldLease, 'ttlSeconds'> {
+  return { renewedMs: nowMs, expiresMs: nowMs + ttlSeconds * 1000, reprieved: false };
 }
 
 function instanceKey(instance: Instance): string {

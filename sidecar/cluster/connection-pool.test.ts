@@ -222,3 +222,36 @@ describe.each(['http1', 'http2', 'same-as-downstream', 'auto'] as const)('connec
     );
   });
 });
+
+describe('a burst of requests to one host', () => {
+  const burst = (count: number) => {
+    const upstream = new ScriptedUpstream();
+    const cluster = new RunningCluster(clusterConfig(), upstream.context, () => {});
+    cluster.setAssignment(assignment(locality([endpoint('10.0.0.1:80')])));
+    const requests = Array.from({ length: count }, () => new ScriptedRequest(cluster).ask());
+    const underWay = () => upstream.transports.filter(({ settled }) => !settled);
+    return { upstream, requests, underWay, more: () => new ScriptedRequest(cluster).ask() };
+  };
+
+  it('has 64 connections on their way at once at first, two more for each that comes about, until all have one', () => {
+    const { upstream, requests, underWay } = burst(200);
+    expect(upstream.transports).toHaveLength(64);
+    underWay()[0]!.connect();
+    expect(underWay()).toHaveLength(65);
+    while (underWay().length > 0) underWay()[0]!.connect();
+    expect(upstream.transports).toHaveLength(200);
+    expect(requests.every(({ stream }) => stream !== null)).toBe(true);
+  });
+
+  it('has half as many for each that could not be made, and no fewer than four', () => {
+    const { upstream, requests, underWay, more } = burst(100);
+    underWay()[0]!.fail('timeout');
+    expect(requests.every(({ error }) => error !== null)).toBe(true);
+    for (const transport of underWay()) transport.fail('timeout');
+    const before = upstream.transports.length;
+    for (let i = 0; i < 20; i++) more();
+    expect(upstream.transports.length - before).toBe(4);
+    underWay()[0]!.connect();
+    expect(underWay()).toHaveLength(5);
+  });
+});

@@ -74,6 +74,12 @@ class Waiting implements PendingStream {
 const usualHttp2Streams = 100;
 /** Timers are coarse: never sweep more often than this. */
 const shortestSweepMs = 25;
+/**
+ * How many connections may be on their way to a host at once, until it has shown what it can take: one more for each that came about, half as many when one did not. When a burst asks for hundreds at once from a host that
+ * is short of CPU time, none of their TLS handshakes ends in time, and all that work is done again and again. Not in Envoy, which has no such bound.
+ */
+const firstMostConnecting = 64;
+const connectingBounds = { least: 4, most: 512 } as const;
 
 export class ConnectionPool implements TimerTarget {
   readonly host: RunningHost;
@@ -89,6 +95,9 @@ export class ConnectionPool implements TimerTarget {
   #last: Waiting | null = null;
   #waitingCount = 0;
   #connecting = 0;
+  #mostConnecting = firstMostConnecting;
+  /** Requests wait for whom no connection was asked for because of {@link #mostConnecting}. */
+  #heldBack = false;
   /** How many streams a connection is expected to take. */
   #streamsPerConnection: number;
   #draining = false;
@@ -162,17 +171,19 @@ export class ConnectionPool implements TimerTarget {
 
   onConnected(connection: PooledConnection): void {
     this.#connecting--;
+    this.#mostConnecting = Math.min(connectingBounds.most, this.#mostConnecting + 1);
     if (this.protocol !== 'http1') this.#streamsPerConnection = Math.max(1, connection.availableStreams());
     this.onAvailable(connection);
     if (this.#context.maxConnectionDurationMs > 0)
       this.#sweepBy(this.#context.nowMs() + this.#context.maxConnectionDurationMs);
     if (connection.remakeDueMs !== Infinity) this.#sweepBy(connection.remakeDueMs);
     // It may take fewer streams than was expected. In HTTP/1 each request that waits asked for a connection of its own.
-    if (this.protocol !== 'http1') this.#connectForWaiting();
+    if (this.protocol !== 'http1' || this.#heldBack) this.#connectForWaiting();
   }
 
   onConnectFailed(connection: PooledConnection, error: ProxyError): void {
     this.#connecting--;
+    this.#mostConnecting = Math.max(connectingBounds.least, this.#mostConnecting >>> 1);
     this.connections.delete(connection);
     // As Envoy does: whoever waits for this host is told now; trying a host that does not answer once for each of them would be a storm.
     this.#failWaiting(error);
@@ -294,7 +305,12 @@ export class ConnectionPool implements TimerTarget {
 
   /** Opens as many connections as those that wait will need, as far as the limit goes. */
   #connectForWaiting(): void {
+    this.#heldBack = false;
     while (this.#waitingCount > this.#connecting * this.#streamsPerConnection) {
+      if (this.#connecting >= this.#mostConnecting) {
+        this.#heldBack = true;
+        return;
+      }
       if (!this.#context.tryOpenConnection(this, this.connections.size === 0)) return;
       this.#connecting++;
       this.connections.add(this.#context.connect(this));

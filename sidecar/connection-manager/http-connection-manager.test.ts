@@ -294,6 +294,42 @@ test('drain finishes what is in hand with connection: close, and later connectio
   expect([late.body, late.headers.connection]).toEqual(['quick', 'close']);
 });
 
+test.each(['HTTP/1.1', 'HTTP/2'])(
+  'a replaced manager judges no more request on %s connections that are there: its successor does',
+  async (protocol) => {
+    const held = Promise.withResolvers<http.ServerResponse>();
+    const app = await http1App((request, response) => {
+      if (request.url === '/slow') held.resolve(response);
+      else response.end('quick');
+    });
+    const proxy = await proxyTo(app);
+    const strict = await proxyTo(app, { routes: [] });
+    const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
+    const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
+    closers.push(
+      () => agent.destroy(),
+      () => session.close(),
+    );
+    const get = async (path: string): Promise<number> => {
+      if (protocol === 'HTTP/1.1') return (await ask(proxy.port, { agent, path })).status;
+      const stream = session.request({ ':path': path });
+      const [headers] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
+      stream.resume();
+      await once(stream, 'close');
+      return Number(headers[':status']);
+    };
+    expect(await get('/')).toBe(200);
+    const slow = protocol === 'HTTP/2' ? get('/slow') : Promise.resolve(200);
+    if (protocol === 'HTTP/2') await held.promise;
+    proxy.manager.succeededBy(strict.manager);
+    // No drain, which would end the connection: what counts is that the next request on it meets the new rules.
+    expect(await get('/')).toBe(404);
+    if (protocol === 'HTTP/2') (await held.promise).end('slow');
+    expect(await slow).toBe(200);
+    expect([proxy.manager.activeStreams, strict.manager.activeStreams]).toEqual([0, 0]);
+  },
+);
+
 test('destroyAll ends every connection now', async () => {
   const proxy = await proxyTo(await http1App(() => {}));
   const request = http.get({ port: proxy.port, host: '127.0.0.1', agent: false });

@@ -61,6 +61,7 @@ export class HttpConnectionManager {
   /** Null: only inbound connections are counted so. */
   readonly #security: Readonly<Record<Security, Counter>> | null;
   #draining = false;
+  #successor: HttpConnectionManager | null = null;
 
   /** `bufferLimitBytes`: the listener's `per_connection_buffer_limit_bytes`; 0: no limit of its own. */
   constructor(
@@ -185,6 +186,18 @@ export class HttpConnectionManager {
   drain(): void {
     this.#draining = true;
     for (const connection of this.#connections) connection.drain();
+  }
+
+  /** Requests that begin from now on, on whatever connection of this one, are that one's to judge and to route. */
+  succeededBy(next: HttpConnectionManager): void {
+    this.#successor = next;
+  }
+
+  /** Of those that followed upon each other the last; itself, as long as nothing replaced it. */
+  get latest(): HttpConnectionManager {
+    let latest: HttpConnectionManager = this;
+    while (latest.#successor !== null) latest = latest.#successor;
+    return latest;
   }
 
   destroyAll(error: ProxyError): void {

@@ -113,7 +113,14 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
       this.manager.stats.connectionMaxRequests.value++;
       this.#drainCodec();
     }
-    return new ActiveStream(this, stream);
+    const { latest } = this.manager;
+    return new ActiveStream(latest === this.manager ? this : this.#under(latest), stream);
+  }
+
+  /** This connection, as its requests see it once its manager was replaced. */
+  #under(manager: HttpConnectionManager): StreamConnection {
+    const { context, info } = this;
+    return { manager, context, info, streamEnded: (nowMs) => this.streamEnded(nowMs) };
   }
 
   /** A request was refused by the codec, and answered. */

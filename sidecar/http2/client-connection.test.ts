@@ -480,3 +480,46 @@ describe('the connection', () => {
     expect(two.head!.fields.pairs()).toEqual([['x-a', '1']]);
   });
 });
+
+describe('a server that says nothing any more', () => {
+  it('gets a PING with a stream that begins in the silence, and no streams when that is not answered; those that run go on', async () => {
+    const { client, peer } = await start();
+    const one = client.send();
+    for (const [passMs, streams] of [
+      [100, 3],
+      [450, 5],
+      [1_010, 7],
+    ] as const) {
+      client.time.pass(passMs);
+      client.send();
+      await peer.headers(streams);
+    }
+    expect((await peer.frame((f) => f.type === 6 && f.flags === 0)).payload.length).toBe(8);
+    expect(client.events).toContain('draining');
+    expect(client.connection.availableStreams()).toBe(0);
+    expect(client.closes).toEqual([]);
+    // It only stood still: nobody's request was cut.
+    peer.send(frame(1, 5, 1, ok));
+    await client.until(() => one.head !== null);
+    expect(one.head!.status).toBe(200);
+  });
+
+  it('goes on getting streams while it answers PINGs, however long its answers take', async () => {
+    const { client, peer } = await start();
+    client.send();
+    const answered: unknown[] = [];
+    for (let i = 0; i < 10; i++) {
+      client.time.pass(350);
+      client.send();
+      await peer.headers(3 + 2 * i);
+      const ping = peer.frames.find((f) => f.type === 6 && f.flags === 0 && !answered.includes(f));
+      if (ping === undefined) continue;
+      answered.push(ping);
+      const read = client.connection.nowMs;
+      peer.send(frame(6, 1, 0, ping.payload));
+      while (client.connection.nowMs === read) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(answered.length).toBeGreaterThan(2);
+    expect(client.events).not.toContain('draining');
+  });
+});

@@ -4,12 +4,14 @@ import type { ClientConnection, ClientConnectionOwner, ClientStream, ResponseRec
 import { type Http2Limits, type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { Clock } from '../runtime/clock.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { Http2Connection } from './connection.ts';
 import { ConnectionFault } from './connection-fault.ts';
 import type { Http2ConnectionOptions } from './endpoint.ts';
 import { cancel, errorCodeName, noError, protocolError, refusedStream, streamClosed } from './error-code.ts';
 import { clientPreface } from './frame-reader.ts';
+import { silencePing, writePing } from './frames/ping-frame.ts';
 import {
   settingEnablePush,
   settingHeaderTableSize,
@@ -19,6 +21,7 @@ import {
 import { maxWindowBytes } from './frames/window-update-frame.ts';
 import { encodeRequestHead } from './head-encoding.ts';
 import { BlockMemo, maxRememberedBytes } from './hpack/block-memo.ts';
+import { PeerSilence } from './peer-silence.ts';
 import { type ResponseTemplate, readResponse, readTrailers } from './response-fields.ts';
 import type { Http2Stream } from './stream.ts';
 import { stateOpen } from './stream-state.ts';
@@ -30,6 +33,8 @@ const streamsBeforeSettings = 100;
 export class Http2ClientConnection extends Http2Connection implements ClientConnection {
   readonly usualResetCode = cancel;
   readonly #owner: ClientConnectionOwner;
+  readonly #clock: Clock;
+  readonly #silence = new PeerSilence();
   readonly #memo = new BlockMemo<ResponseTemplate>();
   readonly #trailersMemo = new BlockMemo<ResponseTemplate>();
   #nextStreamId = 1;
@@ -50,6 +55,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
   ) {
     super(socket, limits, http2Limits, options, false);
     this.#owner = owner;
+    this.#clock = options.clock;
     this.writer.writeBytes(clientPreface);
     this.sendSettings([
       [settingHeaderTableSize, http2Limits.headerTableBytes],
@@ -128,6 +134,16 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     this.writeBlock(stream.id, encodeRequestHead(this.encoder, head, this.scheme), endStream);
     stream.headWritten(endStream);
     if (this.#nextStreamId >= maxWindowBytes) this.#startDraining();
+    this.#noticeSilence();
+  }
+
+  /** Runs to its end what is there, and leaves the rest to other connections, when the peer says nothing any more. */
+  #noticeSilence(): void {
+    const silence = this.#silence.onBegin(this.nowMs, this.#active === 1, this.#clock);
+    if (silence === 'ask') writePing(this.writer, silencePing);
+    if (silence !== 'gone') return;
+    this.endWhenIdle = true;
+    this.#startDraining();
   }
 
   /** No event may come from inside sendHead. */

@@ -56,6 +56,7 @@ beforeAll(async () => {
     { stats, clock: systemClock, wheel: new TimerWheel(systemClock), log },
     {
       createConnectionManager: () => ({
+        succeededBy: () => {},
         accept: (socket, info) => {
           handed.push(info);
           socket.on('error', () => {});

@@ -33,6 +33,11 @@ class EchoManager implements ConnectionManager {
   }
 
   readonly unfinishedConnections = 0;
+  successor: ConnectionManager | null = null;
+
+  succeededBy(next: ConnectionManager): void {
+    this.successor = next;
+  }
 
   idleConnections(): readonly IdleConnection[] {
     return [...this.#sockets].map((socket) => ({ idleSinceMs: 0, closeIdle: () => socket.destroy() }));
@@ -263,6 +268,18 @@ describe('ListenerManager', () => {
       ),
     );
     expect(managers.map(({ name, drained }) => `${name} ${drained}`)).toEqual(['kept false', 'old true', 'new false']);
+  });
+
+  it('names a replaced chain its successor, the one with its name and match: what comes on its connections is judged by that', async () => {
+    const { listeners, managers } = bench();
+    const port = await freePort();
+    const tls = { transportProtocol: 'tls' } as const;
+    for (const last of [chainConfig('plain'), chainConfig('plain', { destinationPort: 1 })])
+      await listeners.apply(
+        configuration(listenerConfig('inbound', port, { filterChains: [chainConfig('mtls', tls), last] })),
+      );
+    const [mtls, plain, nextMtls] = managers;
+    expect([mtls!.successor, plain!.successor]).toEqual([nextMtls, null]);
   });
 
   it('drains listeners of a direction that was told to drain also when they change or come later', async () => {

@@ -266,7 +266,13 @@ export class ListenerManager {
     place.bound.taker = running;
     this.#places.set(name, place);
     if (this.#drains(running)) running.drain();
-    for (const [chain, { manager }] of old.chains) if (!running.chains.has(chain)) this.#retired.add(manager);
+    for (const [chain, { manager }] of old.chains) {
+      if (running.chains.has(chain)) continue;
+      const next = running.successorOf(chain);
+      // A policy that changed must not be passed by one more request on each connection that is there.
+      if (next !== null) manager.succeededBy(next.manager);
+      this.#retired.add(manager);
+    }
   }
 
   /** Null: it cannot be made (TLS that does not load; the decoders refuse that, so only what they overlooked comes here). */

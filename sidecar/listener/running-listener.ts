@@ -37,6 +37,8 @@ export interface ConnectionManager {
   accept(socket: Socket, info: DownstreamConnectionInfo): void;
   /** Requests in hand are finished, then connections close. */
   drain(): void;
+  /** What judges and routes the requests that still come on the connections of this one, which drains: its configuration was replaced by that one's. */
+  succeededBy(next: ConnectionManager): void;
   destroyAll(error: ProxyError): void;
   idleConnections(): readonly IdleConnection[];
   readonly activeConnections: number;
@@ -208,6 +210,14 @@ export class RunningListener implements ConnectionTaker {
     this.stats.noFilterChain.value++;
     socket.on('error', ignore);
     socket.destroy();
+  }
+
+  /** The chain that takes the connections which that one took, under a changed configuration; null: there is none. */
+  successorOf({ name, match }: FilterChainConfig): RunningChain | null {
+    const matched = JSON.stringify(match);
+    for (const chain of this.chains.values())
+      if (chain.config.name === name && JSON.stringify(chain.config.match) === matched) return chain;
+    return null;
   }
 
   drain(): void {

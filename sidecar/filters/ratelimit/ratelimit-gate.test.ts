@@ -118,6 +118,10 @@ describe('a request with a description', () => {
       '17',
     ]);
     expect(fields.has('x-ratelimit-limit')).toBe(false);
+    const said = rig().request();
+    const responseHeadersToAdd = [{ key: 'Retry-After', value: '18' }];
+    serviceSays(said, { overallCode: OVER_LIMIT, responseHeadersToAdd, ...nearest });
+    expect(said.downstream.head!.fields.getAll('retry-after')).toEqual(['18']);
     expect(made.logged).toMatchObject({ flags: 'RL', details: 'request_rate_limited' });
     expect(counter(made, 'over_limit')).toBe(1);
     const grpc = rig({ resourceExhausted: true, hidesRateLimited: true }).request(grpcCall());

@@ -84,13 +84,15 @@ export class RateLimitGate implements RequestGate {
   }
 
   /** Beside what Envoy says: when to come again and the limit by the names of the IETF's draft, where the service tells. */
-  #refusal({ nearest, body }: LimitAnswer): ProxyError {
+  #refusal({ nearest, body, responseFields }: LimitAnswer): ProxyError {
     const { hidesRateLimited, status, resourceExhausted: exhausted } = this.#config;
     const fields = new HeaderFields();
     if (!hidesRateLimited) fields.append(headerName('x-envoy-ratelimited'), 'true');
     if (nearest !== null) {
       const { perUnit, remaining, resetSeconds } = nearest;
-      if (resetSeconds > 0) fields.append(headerName('retry-after'), String(resetSeconds));
+      // The service may say so itself; twice, and rounded differently, would be none.
+      if (resetSeconds > 0 && !responseFields.some(([name]) => name.lower === 'retry-after'))
+        fields.append(headerName('retry-after'), String(resetSeconds));
       fields.append(headerName('ratelimit-limit'), String(perUnit));
       fields.append(headerName('ratelimit-remaining'), String(remaining));
       fields.append(headerName('ratelimit-reset'), String(resetSeconds));

@@ -6,6 +6,9 @@ import { ConnectionFault } from '../connection-fault.ts';
 import { frameSizeError, protocolError } from '../error-code.ts';
 import { flagAck, frameHeaderBytes, readUint32, typePing, writeFrameHeader, writeUint32 } from './frame-header.ts';
 
+/** Number of the PINGs that ask whether the peer is there: whatever is read answers them. 1 is the drain's, from 2 on they are keep-alive's. */
+export const silencePing = 0;
+
 const ourMark = 0x6f757472;
 
 /** Throws unless the frame is well-formed. */

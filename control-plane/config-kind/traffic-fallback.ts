@@ -90,7 +90,7 @@ export const fallback = z
     methods: repeatedMethods
       .optional()
       .describe(
-        'Of requests that service may be asked after the first one may have acted on them. Default: GET, HEAD, OPTIONS, TRACE, PUT, DELETE',
+        'Of requests that service may be asked after the first one may have acted on them. Default: GET, HEAD, OPTIONS, TRACE',
       ),
     statusCodes: z
       .array(wholeWithin(400, 599))

@@ -14,7 +14,9 @@ import { ProxyError } from '../codec/proxy-error.ts';
 import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
 import type { GateVerdict, ResponseShaper, ShapedStream } from '../filters/request-gate.ts';
 import type { CallerRetry } from '../router/caller-retry.ts';
+import { mayShareAnswers } from '../router/fallback/keepable-answer.ts';
 import type { ReadyAnswer, TakenFallback } from '../router/fallback/request-fallback.ts';
+import { answerKey } from '../router/fallback/stale-answers.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
 import type { FilteredStream, RetryReason, StreamFilter } from '../router/stream-filter.ts';
@@ -69,6 +71,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   retryFlag: '' | 'URX' | 'UO' = '';
   details = '';
   fallback: TakenFallback | null = null;
+  sharedAnswersKey = '';
   grpcStatus = '';
   bytesReceived = 0;
   bytesSent = 0;
@@ -136,6 +139,14 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     }
     const table = manager.routeTable();
     if (table !== null) this.route = table.route(head);
+    if (
+      endStream &&
+      this.route !== null &&
+      this.route.sharesAnswers &&
+      !manager.identifiesCallers &&
+      mayShareAnswers(head)
+    )
+      this.sharedAnswersKey = answerKey(this.route.name, info.peer?.uris[0] ?? '', head);
     const { gates } = manager;
     if (gates.length > 0) {
       this.#gates = new GateChain(this, gates, head, info, manager.routerContext.bufferLimitBytes);

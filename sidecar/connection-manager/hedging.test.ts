@@ -1,5 +1,7 @@
 /** What caller, services and cluster see of attempts that are sent beside one that takes long (`outrigger.resilience.v1.Hedging`). */
 import { describe, expect, test } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { HedgingConfig } from '../config/route-resilience-config.ts';
 import { anyPath, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
@@ -166,12 +168,14 @@ describe('which requests', () => {
   });
 });
 
-test('a hedge that wins with an interim response wins once', () => {
+test('an interim response wins nothing while another attempt runs, and is not passed on', () => {
   const rig = rigWith(hedgeAfter(50)).request();
   rig.time.advance(56);
+  rig.cluster.streams[0]!.receiver.onInformational(answer(103));
   rig.cluster.last.receiver.onInformational(answer(103));
-  expect(rig.cluster.streams[0]!.resetBy?.details).toBe('attempt_not_wanted');
+  expect(rig.cluster.streams.map(({ resetBy }) => resetBy?.details)).toEqual([undefined, undefined]);
   rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(rig.cluster.streams[0]!.resetBy?.details).toBe('attempt_not_wanted');
   expect(rig.cluster.retryEvents).toEqual(['hedge', 'hedge-won']);
   ended(rig);
 });
@@ -288,4 +292,22 @@ describe('by percentile', () => {
     expect(hedged).toBeGreaterThanOrEqual(80);
     expect(hedged).toBeLessThan(150);
   });
+});
+
+test.each([
+  ['more of it than is kept', (rig: StreamRig) => rig.stream.onData(bytes(100_000), true), 1],
+  ['one that is short', (rig: StreamRig) => rig.stream.onData(bytes(1_000), true), 2],
+])('a body that waits for a connection, %s, is sent whole or not at all', (_, upload, attempts) => {
+  const rig = rigWith(hedgeAfter(100, { methods: ['PUT'] }));
+  rig.cluster.connectsAtOnce = false;
+  const fields = HeaderFields.of(['transfer-encoding', 'chunked']);
+  rig.request(new RequestHead('PUT', 'http', 'orders.shop', '/', '1.1', fields), false);
+  upload(rig);
+  rig.time.advance(120);
+  expect(rig.cluster.waiting).toHaveLength(attempts);
+  rig.cluster.waiting.reverse();
+  while (rig.cluster.waiting.length > 0) rig.cluster.connect();
+  const bodies = rig.cluster.streams.map(({ body }) => body.length);
+  expect(new Set(bodies).size).toBe(1);
+  expect(bodies).toHaveLength(attempts);
 });

@@ -48,6 +48,8 @@ export class HttpConnectionManager {
   readonly admission: RequestAdmission;
   /** What decides whether a request may pass, in order. */
   readonly gates: readonly RequestGate[];
+  /** A gate finds out who calls, by what it may take off the request: no answer of one caller is for another. */
+  readonly identifiesCallers: boolean;
   readonly responseFields: ResponseFields;
   readonly routerContext: RouterContext;
   readonly #direction: DownstreamConnectionInfo['direction'];
@@ -85,6 +87,7 @@ export class HttpConnectionManager {
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
     this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context, tokenParameters(config.gates)));
     this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
+    this.identifiesCallers = config.gates.some(({ kind }) => kind === 'jwt-authn' || kind === 'ext-authz');
     this.gates = makeGates(config, context, listenerName);
     this.responseFields = new ResponseFields(config);
     this.routerContext = {
@@ -195,9 +198,7 @@ export class HttpConnectionManager {
 
   /** Of those that followed upon each other the last; itself, as long as nothing replaced it. */
   get latest(): HttpConnectionManager {
-    let latest: HttpConnectionManager = this;
-    while (latest.#successor !== null) latest = latest.#successor;
-    return latest;
+    return this.#successor === null ? this : this.#successor.latest;
   }
 
   destroyAll(error: ProxyError): void {

@@ -28,6 +28,8 @@ export interface AttemptsOwner extends UpstreamRequestOwner {
   readonly unanswered: boolean;
   /** The body was longer than is kept. */
   readonly bodyGone: boolean;
+  /** What there is of the body can be sent to several attempts. */
+  readonly bodyRepeats: boolean;
   /** The caller takes nothing more for now. */
   readonly responseBlocked: boolean;
   /** One is over that took the request. */
@@ -105,6 +107,11 @@ export class Attempts {
   abandon(): void {
     if (this.rules.retries) this.newest?.cluster.onRetryEvent?.('abandoned');
     this.#later?.retries.end();
+  }
+
+  /** The body has become too long for more than one: only the newest goes on, of those that wait for a connection. */
+  onBodyTooLong(nowMs: number): void {
+    if (this.newest !== null) this.#later?.loseWaiting(notWanted, nowMs);
   }
 
   /** The request, or what there is of it, was sent to it. */
@@ -276,7 +283,7 @@ export class Attempts {
   onHedgeDue(nowMs: number): void {
     const attempt = this.newest;
     const hedges = this.#hedges;
-    if (attempt === null || attempt.done || hedges === null || !this.#mayRepeat) return;
+    if (attempt === null || attempt.done || hedges === null || !this.#mayRepeat || !this.#owner.bodyRepeats) return;
     const later = this.#laterAttempts();
     later.retries.noteHost(attempt.chosenHost);
     if (!hedges.tryBegin(attempt.cluster, later.retries.tried)) return;
@@ -304,7 +311,7 @@ export class Attempts {
     // Who has begun to answer may go on until the whole request's time is over (Envoy).
     if (kind === 'try' && !requesting) return;
     if (kind !== 'try-duration' && this.rules.hedges && requesting) {
-      if (this.#mayRepeat) this.#hedgeOverdue(attempt, nowMs);
+      if (this.#mayRepeat && this.#owner.bodyRepeats) this.#hedgeOverdue(attempt, nowMs);
       return;
     }
     const error = this.#tryOverdue(kind);

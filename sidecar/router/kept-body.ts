@@ -33,6 +33,11 @@ export class KeptBody {
     return this.#body === null;
   }
 
+  /** All of it is here so far, and short enough to be sent more than once. */
+  get repeats(): boolean {
+    return this.#body !== null && this.#body.bytes <= this.#limitBytes;
+  }
+
   /** `waits`: no attempt takes it yet, so it is kept however long it is. */
   add(chunk: Buffer, endStream: boolean, waits: boolean): void {
     const body = this.#body;

@@ -61,6 +61,15 @@ export class LaterAttempts {
   }
 
   /** The request is over, whatever came of it. */
+  /** Of the slow ones, those that have no connection yet. */
+  loseWaiting(error: ProxyError, nowMs: number): void {
+    for (const attempt of [...(this.#slow ?? [])]) {
+      if (attempt.stream !== null) continue;
+      this.forget(attempt);
+      attempt.lose(error, nowMs);
+    }
+  }
+
   end(error: ProxyError, nowMs: number): void {
     if (this.#slow !== null) for (const attempt of this.#slow) attempt.cancel(error, nowMs);
     this.retries.end();

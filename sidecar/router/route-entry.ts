@@ -19,6 +19,8 @@ export class RouteEntry {
   readonly rules: AttemptRules | null;
   readonly hedging: HedgingRule | null;
   readonly fallback: FallbackRule | null;
+  /** Its fallback is, among others, the last good answer to such a request. */
+  readonly sharesAnswers: boolean;
   /** Null: it has none. */
   readonly breaker: RunningBreaker | null;
   readonly targets: readonly WeightedTarget[];
@@ -43,6 +45,7 @@ export class RouteEntry {
     const { hedging = null, fallback = null } = this.forward ?? {};
     this.hedging = hedging === null ? null : new HedgingRule(hedging);
     this.fallback = fallback === null ? null : new FallbackRule(fallback);
+    this.sharesAnswers = this.fallback !== null && this.fallback.stale !== null;
     this.targets = (this.forward?.clusters ?? []).map((cluster) => new WeightedTarget(cluster));
     this.#totalWeight = this.targets.reduce((sum, target) => sum + target.weight, 0);
     this.requestHeaders = withOwn(HeaderMutation.compile(config.requestHeaders), outerRequest);

@@ -89,7 +89,8 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     attempts.prepare(head, target);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
     const { fallback } = route;
-    if (fallback !== null) this.#fallback = new RequestFallback(fallback, this.#context.memory, route.name, head);
+    if (fallback !== null)
+      this.#fallback = new RequestFallback(fallback, this.#context.memory, stream.sharedAnswersKey, head);
     if (endStream) this.#onRequestEnd(nowMs);
     if (refused) stream.fail(route.breaker!.refusal(nowMs));
     else attempts.begin(nowMs);
@@ -123,6 +124,7 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     if (body.gone) return;
     body.add(chunk, endStream, waits);
     if (body.gone) this.#attempts.abandon();
+    else if (!body.repeats && this.#attempts.hedges) this.#attempts.onBodyTooLong(this.#context.clock.nowMs());
   }
 
   #keptBody(): KeptBody {
@@ -152,6 +154,10 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
 
   get bodyGone(): boolean {
     return this.#body !== null && this.#body.gone;
+  }
+
+  get bodyRepeats(): boolean {
+    return this.#body === null || this.#body.repeats;
   }
 
   onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
@@ -184,6 +190,8 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
 
   onUpstreamInformational(attempt: UpstreamRequest, head: ResponseHead): void {
     if (this.#state !== stateRequesting) return;
+    // While others are asked too, it says nothing of who answers first.
+    if (this.#attempts.othersThan(attempt)) return;
     if (!this.#informed) {
       this.#informed = true;
       this.#attempts.settle(attempt, false);
@@ -212,6 +220,7 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
       this.#state = stateTunnel;
       stream.limits.routeDueMs = Infinity;
     } else this.#state = stateResponding;
+    this.#fallback?.onAnswer(head, endStream, now);
     if (this.requestEnded || tunnel) {
       stream.upstreamServiceTimeMs = Math.max(
         0,
@@ -219,7 +228,6 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
       );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
-    this.#fallback?.onAnswer(head, endStream, now);
     if (stream.fallback !== null) fields.set(names.fallback, markOf(stream.fallback));
     changeResponse(fields, this.#route, stream.target!);
     if (this.#action.attemptCountInResponse) fields.set(names.attemptCount, String(stream.attempts));

@@ -42,6 +42,8 @@ export interface FilteredStream {
   readonly callerTimeoutMs: number;
   /** `grpc-timeout` as received, or ''. */
   readonly grpcTimeout: string;
+  /** Which answers of others this request may be given when it fails; '': none. */
+  readonly sharedAnswersKey: string;
   /** What a trusted caller asks of retries; null: nothing. */
   readonly callerRetry: CallerRetry | null;
   /** Envoy's second flag: retries were used up (URX), or the cluster had no place for another (UO). Written by the router; '': none. */

@@ -14,8 +14,8 @@ const mostVaryBy = 16;
 const mostHeaders = 32;
 const mostBodyBytes = 16 * 1024;
 const mostStatusCodes = 32;
-/** Those that do the same when they run twice (RFC 9110 9.2.2). */
-const idempotentMethods = ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'];
+/** Those that change nothing (RFC 9110 9.2.1). That PUT and DELETE do the same when they run twice holds for one server, not for two. */
+const safeMethods = ['GET', 'HEAD', 'OPTIONS', 'TRACE'];
 const gatewayFailures = [502, 503, 504];
 
 /** Null: it says that there is none. */
@@ -39,7 +39,7 @@ export function fallback(message: Message, path: string, faults: Faults): Fallba
           },
     stale: stale === undefined ? null : staleAnswer(stale, at(path, 'stale'), faults),
     answer: answer === undefined ? null : fixedAnswer(answer, at(path, 'answer'), faults),
-    methods: methodNames(methods, idempotentMethods, at(path, 'methods'), faults),
+    methods: methodNames(methods, safeMethods, at(path, 'methods'), faults),
     statusCodes:
       statusCodes.length === 0
         ? gatewayFailures

@@ -25,7 +25,7 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
-import { circuitBreaker, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
+import { circuitBreaker, namedMemory, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
 import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
@@ -110,6 +110,7 @@ function virtualHost(
   };
   const routes = message.routes.map((route, i) => decodeRoute(route, at(at(path, 'routes'), i), outer, faults));
   sharedBreakers(routes, at(path, 'routes'), faults);
+  namedMemory(routes, at(path, 'routes'), faults);
   return {
     name: message.name,
     domains: message.domains.map((domain) => domain.toLowerCase()),

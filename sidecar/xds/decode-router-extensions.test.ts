@@ -13,8 +13,8 @@ const fallback = (json: object): PerFilter => ({
   'outrigger.fallback': { '@type': 'type.googleapis.com/outrigger.resilience.v1.Fallback', ...json },
 });
 
-function decoded(route: PerFilter, host: PerFilter = {}, table: PerFilter = {}) {
-  const routes = [{ match: { prefix: '/' }, route: { cluster: 'orders' }, typed_per_filter_config: route }];
+function decoded(route: PerFilter, host: PerFilter = {}, table: PerFilter = {}, name = 'r') {
+  const routes = [{ name, match: { prefix: '/' }, route: { cluster: 'orders' }, typed_per_filter_config: route }];
   const hosts = [{ name: 'all', domains: ['*'], routes, typed_per_filter_config: host }];
   const { value, faults } = decodeJson(
     RouteConfigurationSchema,
@@ -26,6 +26,18 @@ function decoded(route: PerFilter, host: PerFilter = {}, table: PerFilter = {}) 
 }
 
 const here = 'virtual_hosts[0].routes[0].typed_per_filter_config';
+
+test('what a route remembers it remembers by its name: one without is refused', () => {
+  const nameless = (route: PerFilter): readonly string[] => decoded(route, {}, {}, '').faults;
+  expect([
+    nameless(hedging({ percentile: { percentile: 95 } })),
+    nameless(fallback({ stale: { max_age: '1s' } })),
+  ]).toEqual([
+    ['virtual_hosts[0].routes[0].name: is missing: what requests take is remembered by the name of their route'],
+    ['virtual_hosts[0].routes[0].name: is missing: the last good answers are kept by the name of their route'],
+  ]);
+  expect([nameless(hedging({ delay: '1s' })), nameless(fallback({ answer: { status: 200 } }))]).toEqual([[], []]);
+});
 
 describe('hedging', () => {
   test('after a delay, or by percentile, with defaults; it is no gate', () => {
@@ -110,7 +122,7 @@ describe('a fallback', () => {
           grpcStatus: 0,
           grpcMessage: '',
         },
-        methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE', 'PUT', 'DELETE'],
+        methods: ['GET', 'HEAD', 'OPTIONS', 'TRACE'],
         statusCodes: [502, 503, 504],
       },
     });

@@ -530,7 +530,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     service: '',
     stale: '',
     answer: '',
-    methods: 'default GET, HEAD, OPTIONS, TRACE, PUT, DELETE',
+    methods: 'default GET, HEAD, OPTIONS, TRACE',
     status_codes: 'default 502, 503, 504',
   },
   'outrigger.resilience.v1.Fallback.Service': { cluster: '', timeout: "default: the route's" },

@@ -1,7 +1,7 @@
 /**
  * Which answers may be kept and given again when there is no other (RFC 9111, as a cache that many users share), and to which requests. What is not clear is not kept: an answer must never reach a user that it was not for.
  *
- * Requests with `authorization`, `cookie` or `range`, and those that ask for a fresh answer, have no part in it. Answers are kept for GET with 200, unless they set a cookie or `cache-control` has no-store, private or no-cache;
+ * Requests with `authorization`, `cookie`, `range` or a body, those that ask for a fresh answer, and all of a listener where a gate finds out who calls (JWT, ext_authz), have no part in it. Answers are kept for GET with 200, unless they set a cookie or `cache-control` has no-store, private or no-cache;
  * must-revalidate, proxy-revalidate and s-maxage allow them only while they are fresh (5.2.2), stale-if-error so long beyond that (RFC 5861).
  */
 import type { HeaderFields } from '../../codec/header-fields.ts';
@@ -10,7 +10,7 @@ import type { RequestHead, ResponseHead } from '../../codec/message-head.ts';
 /** Names of fields by which answers differ; of more than this nobody keeps the variants apart. */
 const mostVaryNames = 16;
 
-/** The request may be answered with what another one got. */
+/** The request may be answered with what another one got. `head` as it came, before gates and routes took a credential off; one with a body has no part in it, and is not asked about. */
 export function mayShareAnswers({ method, upgrade, fields }: RequestHead): boolean {
   if ((method !== 'GET' && method !== 'HEAD') || upgrade !== '') return false;
   const { names } = fields;

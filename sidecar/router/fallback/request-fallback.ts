@@ -8,8 +8,7 @@ import type { FixedAnswerConfig } from '../../config/route-resilience-config.ts'
 import type { RouteMemory } from '../route-memory.ts';
 import type { WeightedTarget } from '../weighted-target.ts';
 import type { FallbackRule } from './fallback-rule.ts';
-import { mayShareAnswers } from './keepable-answer.ts';
-import { type AnswerCollector, answerKey, type StaleAnswer } from './stale-answers.ts';
+import type { AnswerCollector, StaleAnswer } from './stale-answers.ts';
 
 /** What is done instead of telling the failure. */
 export type Instead =
@@ -43,7 +42,8 @@ const emptyChunk = Buffer.alloc(0);
 export class RequestFallback {
   readonly rule: FallbackRule;
   readonly #memory: RouteMemory;
-  readonly #route: string;
+  /** '': it has no part in answers of others. */
+  readonly #sharedKey: string;
   readonly #head: RequestHead;
   /** How it failed first; null: not yet, or by an answer. */
   first: ProxyError | null = null;
@@ -55,10 +55,10 @@ export class RequestFallback {
   #collector: AnswerCollector | null = null;
 
   /** `head` as it goes to the service. */
-  constructor(rule: FallbackRule, memory: RouteMemory, route: string, head: RequestHead) {
+  constructor(rule: FallbackRule, memory: RouteMemory, sharedKey: string, head: RequestHead) {
     this.rule = rule;
     this.#memory = memory;
-    this.#route = route;
+    this.#sharedKey = sharedKey;
     this.#head = head;
   }
 
@@ -85,9 +85,8 @@ export class RequestFallback {
     const head = this.#head;
     if (stale === null || this.#staleTried) return null;
     this.#staleTried = true;
-    if (!mayShareAnswers(head)) return null;
-    const key = answerKey(this.#route, head);
-    const answer = this.#memory.staleAnswers.find(key, head.fields, stale.maxAgeMs, nowMs);
+    if (this.#sharedKey === '') return null;
+    const answer = this.#memory.staleAnswers.find(this.#sharedKey, head.fields, stale.maxAgeMs, nowMs);
     return answer === null ? null : { kind: 'stale', answer };
   }
 
@@ -106,8 +105,8 @@ export class RequestFallback {
     const head = this.#head;
     if (stale === null || this.#serviceTried || answer.status !== 200 || head.method !== 'GET') return;
     const { staleAnswers } = this.#memory;
-    const key = answerKey(this.#route, head);
-    if (staleAnswers.isNew(key, head.fields, nowMs) || !mayShareAnswers(head)) return;
+    const key = this.#sharedKey;
+    if (key === '' || staleAnswers.isNew(key, head.fields, nowMs)) return;
     this.#collector = staleAnswers.collect(key, head.fields, answer, stale, nowMs);
     if (endStream) this.onData(emptyChunk, true);
   }

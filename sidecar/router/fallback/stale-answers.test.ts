@@ -97,14 +97,14 @@ describe('an answer', () => {
 
 test('what tells answers apart: route, scheme, host, path with query, and the fields that Vary or the policy name', () => {
   const keys = [
-    answerKey('r', request('/a')),
-    answerKey('r', request('/a?b')),
-    answerKey('s', request('/a')),
-    answerKey('r', new RequestHead('GET', 'https', 'orders.shop', '/a', '1.1', none)),
-    answerKey('r', new RequestHead('GET', 'http', 'orders', '/a', '1.1', none)),
+    answerKey('r', '', request('/a')),
+    answerKey('r', '', request('/a?b')),
+    answerKey('s', '', request('/a')),
+    answerKey('r', '', new RequestHead('GET', 'https', 'orders.shop', '/a', '1.1', none)),
+    answerKey('r', '', new RequestHead('GET', 'http', 'orders', '/a', '1.1', none)),
   ];
   expect(new Set(keys).size).toBe(keys.length);
-  expect(answerKey('r', new RequestHead('HEAD', 'http', 'orders.shop', '/a', '2', none))).toBe(keys[0]);
+  expect(answerKey('r', '', new RequestHead('HEAD', 'http', 'orders.shop', '/a', '2', none))).toBe(keys[0]);
   const answers = new StaleAnswers(100_000);
   const german = HeaderFields.of(['accept-language', 'de']);
   const english = HeaderFields.of(['Accept-Language', 'en']);

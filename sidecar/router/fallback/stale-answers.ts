@@ -40,9 +40,12 @@ interface Variants {
   entries: number;
 }
 
-/** Everything but header fields that tells requests apart. `route`: what one route keeps is nothing to another. */
-export function answerKey(route: string, { scheme, authority, path }: RequestHead): string {
-  return `${route}\n${scheme}://${authority.toLowerCase()}${path}`;
+/**
+ * Everything but header fields that tells requests apart. `head` as it came, before routes changed its path; `route`: what one route keeps is nothing to another; `peer`: who calls, by its certificate, because an application may
+ * look at that; ''.
+ */
+export function answerKey(route: string, peer: string, { scheme, authority, path }: RequestHead): string {
+  return `${route}\n${peer}\n${scheme}://${authority.toLowerCase()}${path}`;
 }
 
 export class StaleAnswers {

@@ -1,0 +1,83 @@
+/** Whom the last good answer of a route is given to, through a stream with gates and a router. What is kept is in ../router/fallback. */
+import { expect, test } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { GateRequest, RequestGate } from '../filters/request-gate.ts';
+import { anyPath, fallbackTo, forward, route } from './test/configs.ts';
+import { answer, bytes, get, StreamRig } from './test/stream-rig.ts';
+
+const nobody = new ProxyError({
+  flag: 'UH',
+  source: 'local',
+  details: 'no_healthy_upstream',
+  message: 'Nobody is there.',
+  retry: 'unsent',
+});
+const fallback = fallbackTo({ stale: { maxAgeMs: 60_000, maxEntryBytes: 65_536, varyBy: [] } });
+const bearer = (token: string): HeaderFields => HeaderFields.of(['authorization', `Bearer ${token}`]);
+
+/** One asks and is answered; then the service is gone, and another asks. What that one gets. */
+function secondGets(rig: StreamRig, first: () => unknown, second: () => unknown): string {
+  rig.again();
+  first();
+  rig.cluster.last.receiver.onHead(answer(200), false);
+  rig.cluster.last.receiver.onData(bytes('of the first'), true);
+  rig.again();
+  rig.cluster.failNext.push(nobody, nobody, nobody);
+  second();
+  return rig.downstream.body;
+}
+
+test('who asks for the same without a credential is given it', () => {
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { fallback }))] });
+  const ask = () => rig.request(get('/menu'));
+  expect(secondGets(rig, ask, ask)).toBe('of the first');
+});
+
+test('a credential that a gate takes off keeps answers apart', () => {
+  const takesOff: RequestGate = {
+    name: 'takes off',
+    answersAtOnce: true,
+    check: (request: GateRequest) => {
+      request.head.fields.delete('authorization');
+      return null;
+    },
+  };
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { fallback }))], gates: [takesOff] });
+  const ask = (token: string) => () => rig.request(get('/me', bearer(token)));
+  expect(secondGets(rig, ask('alice'), ask('bob'))).not.toContain('of the first');
+});
+
+test('a credential that the route removes keeps answers apart', () => {
+  const plain = route('r', anyPath, forward('orders', { fallback }));
+  const removes = { ...plain, requestHeaders: { ...plain.requestHeaders, remove: ['authorization'] } };
+  const rig = new StreamRig({ routes: [removes] });
+  const ask = (token: string) => () => rig.request(get('/me', bearer(token)));
+  expect(secondGets(rig, ask('alice'), ask('bob'))).not.toContain('of the first');
+});
+
+test('a GET with a body has no part in it', () => {
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { fallback }))] });
+  const ask = (body: string) => (): void => {
+    rig.request(get('/_search', HeaderFields.of(['content-length', String(body.length)])), false);
+    rig.stream.onData(bytes(body), true);
+  };
+  expect(secondGets(rig, ask('alice'), ask('bob'))).not.toContain('of the first');
+});
+
+test('routes whose paths become the same are kept apart', () => {
+  const to = (cluster: string): ReturnType<typeof forward> => forward(cluster, { fallback, prefixRewrite: '/' });
+  const rig = new StreamRig({
+    routes: [
+      route('r', { ...anyPath, path: { kind: 'prefix', value: '/a' } } as typeof anyPath, to('a')),
+      route('r', anyPath, to('b')),
+    ],
+  });
+  expect(
+    secondGets(
+      rig,
+      () => rig.request(get('/a')),
+      () => rig.request(get('/')),
+    ),
+  ).not.toContain('of the first');
+});

@@ -115,9 +115,9 @@ function controlPlaneClusterOf(
   const { name = controlPlaneCluster, idleTimeout, ...others } = rest;
   return {
     name,
-    // A name is looked up for each connection, which may take as long as a name server does.
+    // A name is looked up when it is connected to, which may take as long as a name server does.
     ...(isIP(address.host) === 0
-      ? { type: 'LOGICAL_DNS', connect_timeout: '5s' }
+      ? { type: 'LOGICAL_DNS', dns_lookup_family: 'V4_PREFERRED', connect_timeout: '5s' }
       : { type: 'STATIC', connect_timeout: '1s' }),
     load_assignment: {
       cluster_name: name,

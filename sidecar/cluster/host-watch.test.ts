@@ -15,34 +15,79 @@ import {
 
 const outlierDetection = outlierConfig({ splitLocalOrigin: true, maxEjectionPercent: 50 });
 
-/** Two hosts, asked in turn; `silentSinceMs` says since when a socket's host acknowledges nothing. */
-function bench(more: Partial<ClusterConfig> = {}) {
+/** What a kernel knows of one connection: a living host acknowledges what is sent it, at once; a probe is due when nothing came for a second. */
+class Path {
+  readonly #upstream: ScriptedUpstream;
+  #ackMs: number;
+  #probing = false;
+  #brokenMs = Infinity;
+
+  constructor(upstream: ScriptedUpstream) {
+    this.#upstream = upstream;
+    this.#ackMs = upstream.now;
+  }
+
+  /** Nothing that is sent from now on arrives. */
+  break(): void {
+    this.#settle();
+    this.#brokenMs = this.#upstream.now;
+  }
+
+  /** It arrives again, with what is sent next: at twice the time that it was broken for, as kernels back off. */
+  mend(): void {
+    const { now } = this.#upstream;
+    this.#ackMs = 2 * now - this.#brokenMs;
+    this.#brokenMs = Infinity;
+  }
+
+  probe(probing: boolean): void {
+    this.#settle();
+    this.#probing = probing;
+  }
+
+  acknowledgements(): Acknowledgements {
+    this.#settle();
+    const lastMs = this.#upstream.now - Math.min(this.#ackMs, this.#upstream.now);
+    return { lastMs, unanswered: this.#brokenMs === Infinity && this.#ackMs <= this.#upstream.now ? 0 : 1 };
+  }
+
+  #settle(): void {
+    const { now } = this.#upstream;
+    if (this.#probing && this.#brokenMs === Infinity && now - this.#ackMs >= 1_000) this.#ackMs = now;
+  }
+}
+
+/** Hosts that are asked in turn. */
+function bench(more: Partial<ClusterConfig> = {}, hostCount = 2) {
   const upstream = new ScriptedUpstream();
-  const silent = new Map<number, number>();
-  const sockets = new Map<Socket, number>();
+  const paths = new Map<Socket, Path>();
   const context = {
     ...upstream.context,
     createCodec: (...given: Parameters<typeof upstream.context.createCodec>) => {
-      sockets.set(given[1], sockets.size);
+      paths.set(given[1], new Path(upstream));
       return upstream.context.createCodec(...given);
     },
     liveness: {
-      acknowledgements: (socket: Socket): Acknowledgements => {
-        const lastMs = upstream.now - (silent.get(sockets.get(socket)!) ?? upstream.now);
-        return { lastMs, unanswered: Math.floor(lastMs / 1_000) };
-      },
-      probe: () => {},
+      acknowledgements: (socket: Socket): Acknowledgements => paths.get(socket)!.acknowledgements(),
+      probe: (socket: Socket, probing: boolean) => paths.get(socket)!.probe(probing),
     },
   };
   const config = clusterConfig({ outlierDetection, connectTimeoutMs: 1_000, ...more });
   const cluster = new RunningCluster(config, context, () => {});
-  cluster.setAssignment(assignment(locality([endpoint('10.0.0.1:80'), endpoint('10.0.0.2:80')])));
+  const hosts = Array.from({ length: hostCount }, (_, i) => endpoint(`10.0.0.${i + 1}:80`));
+  cluster.setAssignment(assignment(locality(hosts)));
   return {
     upstream,
     cluster,
     ask: () => new ScriptedRequest(cluster).ask(),
-    /** The host of the n-th connection that was made dies, as far as that can be told from it. */
-    dies: (n: number) => silent.set(n, upstream.now),
+    /** The path of the n-th connection that was made breaks: nothing more is acknowledged on it. */
+    dies: (n: number) => [...paths.values()][n]!.break(),
+    /** All paths are broken for so long. */
+    ownNetworkAway: (ms: number) => {
+      for (const path of paths.values()) path.break();
+      upstream.pass(ms);
+      for (const path of paths.values()) path.mend();
+    },
     ejected: () => upstream.gauge('cluster.payments.outlier_detection.ejections_active'),
   };
 }
@@ -78,6 +123,58 @@ describe('a host that is gone without a word', () => {
     upstream.pass(2_000);
     expect(requests.map(({ error }) => error?.flag ?? '')).toEqual(['UC', '', '', '']);
     expect(ejected()).toBe(0);
+  });
+
+  it('is not taken for gone when only one path breaks, beside a quiet request and connections at rest', () => {
+    const { upstream, ask, dies, ejected } = bench({}, 1);
+    const [quiet, rests] = [ask(), ask()];
+    upstream.connectAll();
+    rests.stream!.finish();
+    upstream.pass(20_000);
+    const broken = ask();
+    dies(1);
+    upstream.pass(3_000);
+    expect([quiet.error, broken.error?.flag, ejected()]).toEqual([null, 'UC', 0]);
+    upstream.pass(120_000);
+    expect(quiet.error).toBeNull();
+  });
+
+  it('is told from a living one by a connection at rest that is answered', () => {
+    const { upstream, ask, dies, ejected } = bench({}, 2);
+    const requests = [ask(), ask(), ask(), ask()];
+    upstream.connectAll();
+    for (const request of requests.slice(1)) request.stream!.finish();
+    upstream.pass(300);
+    dies(0);
+    upstream.pass(3_000);
+    expect([requests[0]!.error?.flag, ejected()]).toEqual(['UC', 0]);
+    expect(upstream.codecs.filter(({ closed }) => closed)).toHaveLength(1);
+  });
+
+  it.each([1_000, 1_400, 1_900, 3_100])(
+    'is not taken for gone when our own network is away for %d ms: nothing ends',
+    (ms) => {
+      const { upstream, ask, ownNetworkAway, ejected } = bench({}, 4);
+      const requests = [ask(), ask(), ask(), ask()];
+      upstream.connectAll();
+      upstream.pass(250);
+      ownNetworkAway(ms);
+      upstream.pass(60_000);
+      expect(requests.map(({ error }) => error)).toEqual([null, null, null, null]);
+      expect(ejected()).toBe(0);
+    },
+  );
+
+  it('is not ejected when all are silent; after several limits their requests end', () => {
+    const { upstream, ask, dies } = bench({}, 4);
+    const requests = [ask(), ask(), ask(), ask()];
+    upstream.connectAll();
+    for (const n of requests.keys()) dies(n);
+    upstream.pass(7_400);
+    expect(requests.map(({ error }) => error)).toEqual([null, null, null, null]);
+    upstream.pass(1_500);
+    expect(requests.map(({ error }) => error?.flag)).toEqual(['UC', 'UC', 'UC', 'UC']);
+    expect(requests[0]!.error!.message).toContain('acknowledged nothing for 7500 ms');
   });
 
   it('is waited for longer where connecting may take longer', () => {

@@ -15,7 +15,7 @@ import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { Acknowledgements, PeerLiveness } from '../transport/peer-liveness.ts';
 import type { ConnectionPool } from './connection-pool.ts';
 import type { RunningHost } from './running-host.ts';
-import { Silence, type SilentPeer } from './silence.ts';
+import { Silence, type SilentPeer, type Verdict } from './silence.ts';
 
 /** What the connections of a cluster share. Implemented by RunningCluster. */
 export interface ConnectionContext {
@@ -74,6 +74,7 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner, Si
   #bytesSent = 0;
   /** Null: it was never looked at while a request waited. */
   #silence: Silence | null = null;
+  #inquired = false;
 
   constructor(pool: ConnectionPool, context: ConnectionContext) {
     this.pool = pool;
@@ -136,16 +137,28 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner, Si
 
   // -- asked by HostWatch, and by the silence that it judges --
 
-  /** A request waits, and the host has not acknowledged anything for `limitMs`. Asked again and again while it waits. */
-  isPeerGone(nowMs: number, limitMs: number): boolean {
-    if (this.#socket === null || this.#gone) return false;
+  /** A request waits: has the host acknowledged nothing for `limitMs`? Asked again and again while it waits. */
+  judge(nowMs: number, limitMs: number): Verdict {
+    if (this.#socket === null || this.#gone) return 'well';
     this.#silence ??= new Silence(nowMs);
     return this.#silence.look(nowMs, this.#socket.bytesRead, this.idleSinceMs, limitMs, this);
   }
 
-  /** For how long the host has acknowledged nothing; Infinity: not known. */
-  lastAcknowledgedMs(): number {
-    return this.acknowledgements()?.lastMs ?? Infinity;
+  /** Since when something that was sent is without an answer; -1: nothing is. */
+  get suspectedMs(): number {
+    return this.#silence === null ? -1 : this.#silence.suspectedMs;
+  }
+
+  /** When the host acknowledged something last; -Infinity: not known. */
+  acknowledgedAtMs(nowMs: number): number {
+    return nowMs - (this.acknowledgements()?.lastMs ?? Infinity);
+  }
+
+  /** The host is asked on this connection for the sake of another, with or without requests. */
+  inquire(inquired: boolean): void {
+    if (inquired === this.#inquired) return;
+    this.#inquired = inquired;
+    if (this.#silence === null || !this.#silence.asking) this.#setProbing(inquired);
   }
 
   acknowledgements(): Acknowledgements | null {
@@ -154,8 +167,12 @@ export class PooledConnection implements ClientConnectionOwner, ConnectOwner, Si
   }
 
   probe(probing: boolean): void {
+    if (!this.#inquired) this.#setProbing(probing);
+  }
+
+  #setProbing(probing: boolean): void {
     const { liveness, config } = this.#context;
-    if (this.#socket !== null) liveness?.probe(this.#socket, probing, config.tcpKeepAlive ?? null);
+    if (this.#socket !== null && !this.#gone) liveness?.probe(this.#socket, probing, config.tcpKeepAlive ?? null);
   }
 
   // -- told by the transport --

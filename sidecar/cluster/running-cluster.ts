@@ -90,6 +90,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   readonly #choose: LoadBalancer;
   readonly #peakEwma: PeakEwma | null;
   readonly #transports: HostTransports;
+  readonly #family: Pick<ConnectTarget, 'addressFamily'>;
   readonly #health: ClusterHealth;
   /** Null: off. */
   readonly #outlier: OutlierDetector | null;
@@ -131,6 +132,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.#peakEwma =
       loadBalancing.kind === 'peak-ewma' ? new PeakEwma(loadBalancing, context.clock, context.random) : null;
     this.#choose = createLoadBalancer(loadBalancing, context.random, this.#peakEwma);
+    this.#family = config.addressFamily === undefined ? {} : { addressFamily: config.addressFamily };
     this.#transports = new HostTransports(config, context.secrets ?? null);
     this.collect();
   }
@@ -205,6 +207,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     const offered = alpn.length > 0 ? alpn : protocol === 'tcp' ? tls?.alpn : alpnOf(tls?.alpn ?? noAlpn, protocol);
     return {
       host: at.host,
+      ...this.#family,
       port: port !== 0 ? port : at.port !== 0 ? at.port : host.port,
       pipePath: at.pipePath ?? '',
       tls,
@@ -554,6 +557,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     const tls = wanted === null ? null : wanted.current();
     return {
       host,
+      ...this.#family,
       port,
       pipePath,
       tls,

@@ -13,6 +13,8 @@ export interface ClusterConfig {
     | { readonly kind: 'static'; readonly assignment: LoadAssignmentConfig }
     /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
     | { readonly kind: 'eds'; readonly serviceName: string };
+  /** `dns_lookup_family`, of LOGICAL_DNS. Absent: hosts are addresses. */
+  readonly addressFamily?: AddressFamily;
   readonly loadBalancing:
     | { readonly kind: 'round-robin'; readonly slowStart?: SlowStartConfig }
     | { readonly kind: 'least-request'; readonly choiceCount: number; readonly slowStart?: SlowStartConfig }
@@ -62,6 +64,9 @@ export interface ClusterConfig {
   /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */
   readonly closeConnectionsOnHealthFailure?: boolean;
 }
+
+/** Which addresses of a name are taken, and which come first; `any`: as the system orders them. */
+export type AddressFamily = 'ipv4' | 'ipv6' | 'ipv4-first' | 'ipv6-first' | 'any';
 
 /** Envoy's TcpKeepalive. 0: Linux's default (7200 s, 75 s, 9). */
 export interface TcpKeepAliveConfig {

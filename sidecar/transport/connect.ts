@@ -2,11 +2,12 @@
 import { connect as connectTcp, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
 import type { ConnectionOptions, TLSSocket } from 'node:tls';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { TcpKeepAliveConfig } from '../config/cluster-config.ts';
+import type { AddressFamily, TcpKeepAliveConfig } from '../config/cluster-config.ts';
 import type { TlsClientConfig } from '../config/tls-config.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
-import { lookUpFault, lookUpHost } from './host-name.ts';
+import { lookUpFault } from './host-name.ts';
+import { nameLookups } from './name-lookups.ts';
 import { nodeTls } from './node-tls.ts';
 import { chainFaultReason, type PeerFaultReason, peerFault } from './peer-certificate.ts';
 import { SocketReader } from './socket-reader.ts';
@@ -22,8 +23,10 @@ export interface TlsSession {
 }
 
 export interface ConnectTarget {
-  /** IP literal, or a name, which is looked up for this connection. */
+  /** IP literal, or a name, which is looked up (name-lookups.ts). */
   readonly host: string;
+  /** Which addresses of a name are taken, and in which order they are tried; absent: IPv4 first, as where a name has both the one is what everybody has tried. */
+  readonly addressFamily?: AddressFamily;
   readonly port: number;
   /** Unix socket in the place of host and port (`@`: an abstract one, as Envoy writes it); '' or absent: none. */
   readonly pipePath?: string;
@@ -235,8 +238,10 @@ export function noConnection(message: string): ProxyError {
   });
 }
 
-function placeOf({ host, port, pipePath = '' }: ConnectTarget): TcpNetConnectOpts | { path: string } {
-  if (pipePath === '') return isIP(host) === 0 ? { host, port, lookup: lookUpHost } : { host, port };
+function placeOf(target: ConnectTarget): TcpNetConnectOpts | { path: string } {
+  const { host, port, pipePath = '', addressFamily = 'ipv4-first' } = target;
+  if (pipePath === '')
+    return isIP(host) === 0 ? { host, port, lookup: nameLookups.for(addressFamily, target) } : { host, port };
   return { path: pipePath.startsWith('@') ? `\0${pipePath.slice(1)}` : pipePath };
 }
 

@@ -1,4 +1,4 @@
-/** Names in the place of IP addresses: what is one, and how the system looks it up for each connection anew. */
+/** Names in the place of IP addresses: what is one, and how the system looks it up, once. Connections of clusters do so by name-lookups.ts. */
 import type { LookupOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 

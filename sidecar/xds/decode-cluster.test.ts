@@ -268,11 +268,19 @@ describe('a cluster', () => {
         assignment: { localities: [{ endpoints: [{ address: { host: address, port: 80 } }] }] },
       });
     }
+    for (const [family, taken] of [
+      [undefined, 'ipv6-first'],
+      ['AUTO', 'ipv6-first'],
+      ['V4_ONLY', 'ipv4'],
+      ['V6_ONLY', 'ipv6'],
+      ['V4_PREFERRED', 'ipv4-first'],
+      ['ALL', 'any'],
+    ])
+      expect([family, cluster(at(['a'], { dns_lookup_family: family })).value!.addressFamily]).toEqual([family, taken]);
     for (const [message, why] of [
       [at(['a', 'b']), 'load_assignment: a LOGICAL_DNS cluster has one endpoint'],
       [at(['10.0.0.300']), '"10.0.0.300" is neither an IP address nor a name'],
       [at(['a'], { load_assignment: undefined }), 'load_assignment: a LOGICAL_DNS cluster needs its endpoint here'],
-      [at(['a'], { dns_lookup_family: 'V6_ONLY' }), 'dns_lookup_family: V6_ONLY is not supported'],
     ] as const)
       expect(cluster(message as Record<string, unknown>).faults.join()).toContain(why);
   });

@@ -2,6 +2,7 @@
 import { anyUnpack, type Duration } from '@bufbuild/protobuf/wkt';
 import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
 import type {
+  AddressFamily,
   CircuitBreakerThresholds,
   ClusterConfig,
   EndpointConfig,
@@ -50,6 +51,9 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
     name: message.name,
     statName: message.altStatName === '' ? message.name.replaceAll(':', '_') : message.altStatName.replaceAll(':', '_'),
     discovery: discovery(message, path, faults),
+    ...(message.clusterDiscoveryType.value === Cluster_DiscoveryType.LOGICAL_DNS
+      ? { addressFamily: addressFamilies[message.dnsLookupFamily] }
+      : {}),
     loadBalancing: loadBalancing(message, path, faults),
     connectTimeoutMs,
     tls: upstreamTls(message.transportSocket, at(path, 'transport_socket'), faults),
@@ -180,15 +184,21 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   return empty;
 }
 
-/** One host, whose name is looked up for each connection (Envoy: now and then, and new connections take what was found last). */
+const addressFamilies: Readonly<Record<Cluster_DnsLookupFamily, AddressFamily>> = {
+  [Cluster_DnsLookupFamily.AUTO]: 'ipv6-first',
+  [Cluster_DnsLookupFamily.V4_ONLY]: 'ipv4',
+  [Cluster_DnsLookupFamily.V6_ONLY]: 'ipv6',
+  [Cluster_DnsLookupFamily.V4_PREFERRED]: 'ipv4-first',
+  [Cluster_DnsLookupFamily.ALL]: 'any',
+};
+
+/** One host, whose name is looked up for new connections (Envoy: now and then, and new connections take what was found last). */
 function logicalDns(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
   const here = at(path, 'load_assignment');
   const { loadAssignment } = message;
   if (loadAssignment === undefined) faults.add(here, 'a LOGICAL_DNS cluster needs its endpoint here');
   else if (loadAssignment.endpoints.length !== 1 || loadAssignment.endpoints[0]!.lbEndpoints.length !== 1)
     faults.add(here, 'a LOGICAL_DNS cluster has one endpoint, in one locality');
-  if (message.dnsLookupFamily === Cluster_DnsLookupFamily.V6_ONLY)
-    faults.add(at(path, 'dns_lookup_family'), 'V6_ONLY is not supported: IPv4 comes first');
   return {
     kind: 'static',
     assignment:

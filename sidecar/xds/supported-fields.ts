@@ -760,7 +760,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.cluster.v3.Cluster`]: {
     name: '',
     alt_stat_name: '',
-    type: 'STATIC or EDS; LOGICAL_DNS, whose name is looked up for each connection; STRICT_DNS with IP addresses and localhost',
+    type: 'STATIC or EDS; LOGICAL_DNS, whose name is looked up for new connections (what was found counts for 5 s, and on while the name server fails); STRICT_DNS with IP addresses and localhost',
     eds_cluster_config: '',
     connect_timeout: 'default 5 s; above 0, at most 24 h',
     per_connection_buffer_limit_bytes: 'default 1 MiB; of more than 256 KiB the rest has no effect',
@@ -782,7 +782,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     typed_extension_protocol_options:
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions; outrigger.circuit_breaker (ours)',
     http2_protocol_options: 'the old way to say HTTP/2',
-    dns_lookup_family: 'all but V6_ONLY: IPv4 comes first',
+    dns_lookup_family: 'in clusters of type LOGICAL_DNS; AUTO: IPv6 first, then IPv4; ALL: in the order of the system',
     metadata: 'ignored: nothing reads it',
   },
   [`${config}.cluster.v3.Cluster.EdsClusterConfig`]: { eds_config: 'only ads', service_name: '' },

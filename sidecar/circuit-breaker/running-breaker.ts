@@ -4,6 +4,7 @@
  */
 import { HeaderFields } from '../codec/header-fields.ts';
 import type { ResponseHead } from '../codec/message-head.ts';
+import { shedsLoad } from '../codec/overload-mark.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
@@ -56,10 +57,13 @@ export class RunningBreaker {
   }
 
   /** Not an informational one. */
-  onHead(call: BreakerCall, { status, fields }: ResponseHead, endStream: boolean): void {
+  onHead(call: BreakerCall, head: ResponseHead, endStream: boolean): void {
     if (call.breakerPermit === 0) return;
     const nowMs = this.#context.clock.nowMs();
-    if (this.#rules.isFailure(status, fields.get('grpc-status'))) this.machine.end(call, 'failure', nowMs);
+    const { status, fields } = head;
+    // One that sheds load lives, and helps itself already.
+    if (this.#rules.isFailure(status, fields.get('grpc-status')))
+      this.machine.end(call, shedsLoad(head) ? 'nothing' : 'failure', nowMs);
     // What comes behind a switch of protocols is no answer any more, however it ends.
     else if (endStream || status === 101) this.machine.end(call, 'success', nowMs);
     else this.machine.answered(call, nowMs);

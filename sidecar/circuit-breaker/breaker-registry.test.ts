@@ -1,4 +1,6 @@
 import { expect, it } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { ResponseHead } from '../codec/message-head.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configuration, Configured } from '../config/configuration.ts';
 import type { RouteTableConfig } from '../config/route-config.ts';
@@ -92,4 +94,75 @@ it('an operator holds and releases by name; the log says so, and figures count t
   const text = prometheusText(stats);
   for (const to of ['open', 'half_open', 'closed'])
     expect(text).toContain(`outrigger_circuit_breaker_transitions_total{scope="cluster",name="a",to="${to}"} 1`);
+});
+
+it('what an operator decided stays when its resource goes and comes back; the log says that it goes held', () => {
+  const { breakers, lines } = registry();
+  breakers.forCluster(cluster('a'));
+  breakers.force('a', 'open');
+  lines.length = 0;
+  breakers.retain(configuration([]));
+  expect(lines).toEqual([
+    'warn  circuit breaker of cluster a (TrafficPolicy shop/orders): gone with its configuration while held open by an operator; it is held again when it comes back',
+  ]);
+  const back = breakers.forCluster(cluster('a', { failurePercent: 30 }))!;
+  expect([back.machine.state, back.machine.forced]).toEqual(['open', 'open']);
+  // Released, it is forgotten.
+  breakers.force('a', null);
+  breakers.retain(configuration([]));
+  expect(breakers.forCluster(cluster('a'))!.machine.forced).toBeNull();
+});
+
+it('what is held and gone can be released, or held otherwise', () => {
+  const { breakers } = registry();
+  for (const name of ['a', 'b']) {
+    breakers.forCluster(cluster(name));
+    breakers.force(name, 'open');
+  }
+  breakers.retain(configuration([]));
+  expect(breakers.force('a', null)).toBe(true);
+  expect(breakers.force('a', null)).toBe(false);
+  expect(breakers.force('b', 'closed')).toBe(true);
+  expect(breakers.forCluster(cluster('a'))!.machine.forced).toBeNull();
+  expect(breakers.forCluster(cluster('b'))!.machine.forced).toBe('closed');
+});
+
+it('remembers so many of those that are held and gone, the last ones', () => {
+  const { breakers } = registry();
+  for (let i = 0; i <= 256; i++) {
+    breakers.forCluster(cluster(`c${i}`));
+    breakers.force(`c${i}`, 'open');
+  }
+  breakers.retain(configuration([]));
+  expect(breakers.force('c0', null)).toBe(false);
+  expect(breakers.force('c1', null)).toBe(true);
+  expect(breakers.force('c256', null)).toBe(true);
+});
+
+it('one that was replaced says nothing more under the name of its successor, whatever comes of the calls that it had', () => {
+  const { breakers, stats, lines } = registry();
+  const before = breakers.forCluster(cluster('a', { minCalls: 1 }))!;
+  const call = { breakerPermit: 0, breakerSentMs: 0 };
+  before.enter(call, time.nowMs());
+  const now = cluster('a', { failurePercent: 30 });
+  breakers.forCluster(now);
+  breakers.retain(configuration([now]));
+  before.onHead(call, new ResponseHead(503, new HeaderFields()), true);
+  expect(before.machine.state).toBe('open');
+  expect(lines).toEqual([]);
+  const text = prometheusText(stats);
+  expect(text).toContain('outrigger_circuit_breaker_state{scope="cluster",name="a"} 0');
+  expect(text).not.toMatch(/transitions_total\{scope="cluster",name="a",to="open"\} 1/);
+});
+
+it('a successor shows its own state, although the one before it opened in between', () => {
+  const { breakers, stats } = registry();
+  const before = breakers.forCluster(cluster('a', { minCalls: 1 }))!;
+  const call = { breakerPermit: 0, breakerSentMs: 0 };
+  before.enter(call, time.nowMs());
+  const now = cluster('a', { failurePercent: 30 });
+  breakers.forCluster(now);
+  before.onHead(call, new ResponseHead(503, new HeaderFields()), true);
+  breakers.retain(configuration([now]));
+  expect(prometheusText(stats)).toContain('outrigger_circuit_breaker_state{scope="cluster",name="a"} 0');
 });

@@ -1,6 +1,6 @@
 /**
  * All circuit breakers that run, by what they are for: a breaker outlives updates of its cluster or route that do not change it. Routes of the same name in virtual hosts of the same name share
- * theirs, whatever table they are in: they are one rule.
+ * theirs, whatever table they are in: they are one rule. What an operator holds is held again when it goes with its configuration and comes back.
  */
 import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
@@ -10,9 +10,16 @@ import { type BreakerScope, BreakerStats } from './breaker-stats.ts';
 import type { BreakerStatus } from './breaker-status.ts';
 import { type BreakerContext, RunningBreaker } from './running-breaker.ts';
 
+type Hold = 'open' | 'closed';
+
+/** So many are remembered that were held when they went: an operator holds a few, by hand. */
+const maxHeldAway = 256;
+
 export class BreakerRegistry {
   readonly #context: BreakerContext;
   readonly #byKey = new Map<string, RunningBreaker>();
+  /** Held by an operator, and not configured for now; by scope, then name, the last ones last. */
+  readonly #heldAway: Readonly<Record<BreakerScope, Map<string, Hold>>> = { cluster: new Map(), route: new Map() };
 
   constructor(context: BreakerContext) {
     this.#context = context;
@@ -35,10 +42,22 @@ export class BreakerRegistry {
     for (const [key, breaker] of this.#byKey) {
       if (wanted.has(key)) continue;
       this.#byKey.delete(key);
+      // Calls that are under way in it end yet, and may open it: that is nobody's state any more.
+      breaker.detach();
       gone.push(breaker);
     }
-    for (const { scope, name } of gone)
-      if (this.#named(name, scope).length === 0) BreakerStats.remove(this.#context.stats, scope, name);
+    if (gone.length === 0) return;
+    const left = new Map([...this.#byKey.values()].map((breaker) => [`${breaker.scope} ${breaker.name}`, breaker]));
+    for (const breaker of gone) {
+      const { scope, name } = breaker;
+      const successor = left.get(`${scope} ${name}`);
+      if (successor !== undefined) {
+        successor.show();
+        continue;
+      }
+      BreakerStats.remove(this.#context.stats, scope, name);
+      if (breaker.machine.forced !== null) this.#holdAway(breaker, breaker.machine.forced);
+    }
   }
 
   /** What `/circuit_breakers` shows. */
@@ -52,11 +71,32 @@ export class BreakerRegistry {
     for (const breaker of this.#byKey.values()) breaker.machine.refresh(nowMs);
   }
 
-  /** By an operator: null releases it. False: none is called so. */
-  force(name: string, to: 'open' | 'closed' | null): boolean {
+  /** By an operator: null releases it, also one that is not there for now. False: none is called so. */
+  force(name: string, to: Hold | null): boolean {
     const breakers = this.#named(name);
     for (const breaker of breakers) breaker.force(to);
-    return breakers.length > 0;
+    let known = breakers.length > 0;
+    for (const held of Object.values(this.#heldAway)) {
+      if (!held.has(name)) continue;
+      known = true;
+      if (to === null) held.delete(name);
+      else held.set(name, to);
+    }
+    return known;
+  }
+
+  #holdAway({ scope, name, title }: RunningBreaker, hold: Hold): void {
+    const { log } = this.#context;
+    const held = this.#heldAway[scope];
+    held.delete(name);
+    held.set(name, hold);
+    log?.warn(
+      `${title}: gone with its configuration while held ${hold} by an operator; it is held again when it comes back`,
+    );
+    if (held.size <= maxHeldAway) return;
+    const [oldest] = held.keys();
+    held.delete(oldest!);
+    log?.warn(`circuit breaker of ${scope} ${oldest}: gone, and not held any more: too many are remembered`);
   }
 
   #named(name: string, scope: BreakerScope | null = null): RunningBreaker[] {
@@ -69,8 +109,10 @@ export class BreakerRegistry {
     const key = keyOf(scope, name, config);
     let breaker = this.#byKey.get(key);
     if (breaker === undefined) {
-      // What an operator decided stays when a threshold changes.
-      const before = this.#named(name, scope).at(-1)?.machine.forced ?? null;
+      // What an operator decided stays when a threshold changes, and when the resource was away.
+      const held = this.#heldAway[scope];
+      const before = this.#named(name, scope).at(-1)?.machine.forced ?? held.get(name) ?? null;
+      held.delete(name);
       breaker = new RunningBreaker(scope, name, config, this.#context);
       if (before !== null) breaker.force(before);
       this.#byKey.set(key, breaker);

@@ -253,6 +253,33 @@ describe('half open', () => {
     rig.nowMs += 1;
     expect(rig.begin()).not.toBeNull();
   });
+
+  it('a probe that lost its place gives back no other’s, and counts only when it fails', () => {
+    const { rig, probe } = halfOpen({ probes: 2 });
+    const stuck = [probe, rig.begin()!];
+    rig.nowMs += 15_000;
+    const fresh = [rig.begin()!, rig.begin()!];
+    expect(rig.begin()).toBeNull();
+    rig.end(stuck[0]!, 'nothing');
+    expect(rig.breaker.probes.active).toBe(2);
+    expect(rig.begin()).toBeNull();
+    rig.end(fresh[0]!, 'nothing');
+    expect(rig.breaker.probes.active).toBe(1);
+    rig.end(stuck[1]!, 'failure');
+    expect(rig.breaker.state).toBe('open');
+    expect(rig.breaker.why).toBe('a probe failed');
+  });
+
+  it('a probe that lost its place is not found to be slow later', () => {
+    const { rig } = halfOpen({ probes: 1, slowCallMs: 20_000 });
+    rig.nowMs += 15_000;
+    const fresh = rig.begin()!;
+    rig.nowMs += 10_000;
+    rig.breaker.refresh(rig.nowMs);
+    expect(rig.breaker.state).toBe('half-open');
+    rig.end(fresh, 'success');
+    expect(rig.breaker.probes.succeeded).toBe(1);
+  });
 });
 
 describe('held by an operator', () => {

@@ -74,8 +74,10 @@ export class CircuitBreaker {
   #forced: 'open' | 'closed' | null = null;
   #sinceMs: number;
   #why = '';
-  /** Goes up with each change: a call that began before it does not count. */
+  /** Goes up with each change, and when probes lose their places: a call that began before it does not count. */
   #generation = 1;
+  /** With which it came to its state. */
+  #stateGeneration = 1;
   #consecutive = 0;
   /** Openings that followed upon each other. */
   #openings = 0;
@@ -200,8 +202,12 @@ export class CircuitBreaker {
   end(call: BreakerCall, outcome: CallOutcome, nowMs: number): void {
     const phase = this.#phase(call);
     const slow = phase === waiting ? this.#wasSlow(call, nowMs) : phase === counted ? 'counted' : false;
+    const { breakerPermit: permit } = call;
     call.breakerPermit = 0;
-    if (phase < 0) return;
+    if (phase < 0) {
+      if (outcome === 'failure' && this.#isLostProbe(permit)) this.#open('a probe failed', nowMs);
+      return;
+    }
     const failures = outcome === 'failure' ? 1 : 0;
     // That it was slow is so, whatever came of it then.
     if (slow === 'counted') this.#count(nowMs, 0, failures, 0);
@@ -291,7 +297,7 @@ export class CircuitBreaker {
     this.#state = to;
     this.#sinceMs = nowMs;
     this.#why = why;
-    this.#generation++;
+    this.#stateGeneration = ++this.#generation;
     this.#consecutive = 0;
     this.#probes = 0;
     this.#answeredProbes = 0;
@@ -314,12 +320,24 @@ export class CircuitBreaker {
     if (this.#state === 'closed') return true;
     if (this.#probes >= this.config.probes) {
       if (nowMs - this.#lastProbeMs < stuckMs) return false;
-      this.#probes = 0;
-      this.#answeredProbes = 0;
+      this.#loseProbes(nowMs);
     }
     this.#probes++;
     this.#lastProbeMs = nowMs;
     return true;
+  }
+
+  /** Those under way hold no place any more, and must not give back one of those that come now. That one failed is still heard. */
+  #loseProbes(nowMs: number): void {
+    this.#generation++;
+    this.#probes = 0;
+    this.#answeredProbes = 0;
+    this.#waiting?.clear(nowMs);
+  }
+
+  /** It began in this half-open state, and lost its place. */
+  #isLostProbe(permit: number): boolean {
+    return this.#state === 'half-open' && Math.floor(permit / phases) >= this.#stateGeneration;
   }
 
   /** Answers that go on and on are good ones. Which of them is which does not matter. */

@@ -4,6 +4,7 @@
  */
 import { HeaderFields } from '../codec/header-fields.ts';
 import type { ResponseHead } from '../codec/message-head.ts';
+import { shedsLoad } from '../codec/overload-mark.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { CircuitBreakerConfig } from '../config/circuit-breaker-config.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
@@ -29,6 +30,8 @@ export class RunningBreaker {
   readonly #context: BreakerContext;
   readonly #rules: FailureRules;
   readonly #stats: BreakerStats;
+  /** The configuration does not name it any more: what becomes of it is shown nowhere. */
+  #detached = false;
 
   constructor(scope: BreakerScope, name: string, config: CircuitBreakerConfig, context: BreakerContext) {
     const { stats, clock, random } = context;
@@ -54,10 +57,13 @@ export class RunningBreaker {
   }
 
   /** Not an informational one. */
-  onHead(call: BreakerCall, { status, fields }: ResponseHead, endStream: boolean): void {
+  onHead(call: BreakerCall, head: ResponseHead, endStream: boolean): void {
     if (call.breakerPermit === 0) return;
     const nowMs = this.#context.clock.nowMs();
-    if (this.#rules.isFailure(status, fields.get('grpc-status'))) this.machine.end(call, 'failure', nowMs);
+    const { status, fields } = head;
+    // One that sheds load lives, and helps itself already.
+    if (this.#rules.isFailure(status, fields.get('grpc-status')))
+      this.machine.end(call, shedsLoad(head) ? 'nothing' : 'failure', nowMs);
     // What comes behind a switch of protocols is no answer any more, however it ends.
     else if (endStream || status === 101) this.machine.end(call, 'success', nowMs);
     else this.machine.answered(call, nowMs);
@@ -82,6 +88,18 @@ export class RunningBreaker {
     this.machine.end(call, this.machine.hasAnswer(call) ? 'success' : 'nothing', this.#context.clock.nowMs());
   }
 
+  // -- its configuration --
+
+  /** It is not configured any more, and its name may be another's: from now on neither gauges nor log hear of it. Calls that are under way may end in it. */
+  detach(): void {
+    this.#detached = true;
+  }
+
+  /** Its gauges say its state: another of the same name may have set them. */
+  show(): void {
+    this.#stats.show(this.machine.state, this.machine.forced !== null);
+  }
+
   // -- an operator --
 
   force(to: 'open' | 'closed' | null): void {
@@ -89,6 +107,12 @@ export class RunningBreaker {
   }
 
   // -- what others see --
+
+  /** For log lines. */
+  get title(): string {
+    const { rule } = this.machine.config;
+    return `circuit breaker of ${this.scope} ${this.name}${rule === '' ? '' : ` (${rule})`}`;
+  }
 
   status(): BreakerStatus {
     const { clock } = this.#context;
@@ -124,12 +148,12 @@ export class RunningBreaker {
 
   /** The gauges are set again, as others of the same name may have been removed in between. */
   #onChange({ from, to, forced, why, openForMs }: BreakerChange): void {
+    if (this.#detached) return;
     this.#stats.show(to, this.machine.forced !== null);
     if (from !== to) this.#stats.countTransition(to);
-    const { rule } = this.machine.config;
     const { log } = this.#context;
     if (log === null) return;
-    const line = `circuit breaker of ${this.scope} ${this.name}${rule === '' ? '' : ` (${rule})`}: ${to}${openForMs > 0 ? ` for ${spanOf(openForMs)}` : ''}: ${why}`;
+    const line = `${this.title}: ${to}${openForMs > 0 ? ` for ${spanOf(openForMs)}` : ''}: ${why}`;
     if (to === 'open' || forced) log.warn(line);
     else log.info(line);
   }

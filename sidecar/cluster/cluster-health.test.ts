@@ -114,6 +114,23 @@ describe('outlier detection of a cluster', () => {
     expect(host(0).outlier!.consecutiveGatewayFailures).toBe(0);
   });
 
+  it('an answer by which a host sheds load (x-envoy-overloaded) says nothing of its health, neither bad nor good', () => {
+    const { cluster, host, answer } = bench(2, { outlierDetection });
+    const shed = (status: number, ...more: Array<[string, string]>): void =>
+      cluster.onResponseHead(
+        host(1),
+        new ResponseHead(status, HeaderFields.of(['x-envoy-overloaded', 'true'], ...more)),
+        true,
+      );
+    answer(1, 503, 4);
+    for (let i = 0; i < 20; i++) shed(503);
+    shed(200, ['grpc-status', '14']);
+    expect(host(1).outlier).toMatchObject({ ejected: false, consecutive5xx: 4, consecutiveGatewayFailures: 4 });
+    expect(host(1).outlier!.external.total).toBe(4);
+    answer(1, 503);
+    expect(host(1).outlier!.ejected).toBe(true);
+  });
+
   it('connections to an ejected host end with what they have; close_connections_on_host_health_failure cuts them', async () => {
     for (const closeConnectionsOnHealthFailure of [false, true]) {
       const { upstream, cluster, answer } = bench(2, { outlierDetection, closeConnectionsOnHealthFailure });

@@ -4,6 +4,7 @@ import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
+import { shedsLoad } from '../codec/overload-mark.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
 import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
@@ -268,7 +269,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     }
     const outlier = this.#outlier;
     const { outlier: record } = host as RunningHost;
-    if (outlier !== null && record !== null) outlier.onStatus(record, endStream ? statusOfWhole(head) : head.status);
+    if (outlier !== null && record !== null) {
+      const status = endStream ? statusOfWhole(head) : head.status;
+      // A host that sheds load is no broken one, and ejecting it would give its load to the others (Envoy counts it).
+      if (status < 500 || !shedsLoad(head)) outlier.onStatus(record, status);
+    }
     if (this.#checker !== null && head.fields.has('x-envoy-immediate-health-check-fail'))
       this.#checker.failNow(host as RunningHost);
   }

@@ -130,6 +130,32 @@ describe.each(kinds)('a breaker %s', (_, make) => {
     expect(rig.window).toEqual({ calls: 7, failures: 4, slow: 0 });
   });
 
+  it('does not count an answer by which the destination sheds load (x-envoy-overloaded), neither as a failure nor as a success', () => {
+    const rig = make();
+    rig.call();
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true']), true);
+    rig.call();
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true']), false);
+    rig.cluster.last.receiver.onData(bytes('busy'), true);
+    rig.call(grpcCall());
+    rig.cluster.last.receiver.onHead(answer(200, ['grpc-status', '14'], ['x-envoy-overloaded', 'true']), true);
+    expect(rig.window).toEqual({ calls: 0, failures: 0, slow: 0 });
+    expect(rig.state).toBe('closed');
+    rig.answered(503);
+    expect(rig.state).toBe('open');
+  });
+
+  it('gives the place of a probe that met overload to the next, and stays half open', () => {
+    const rig = make({ probes: 1, successesToClose: 1 });
+    rig.answered(503);
+    rig.time.advance(5_100);
+    rig.call();
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true']), true);
+    expect(rig.state).toBe('half-open');
+    rig.answered(200);
+    expect(rig.state).toBe('closed');
+  });
+
   it('counts a body that ends in order as a success', () => {
     const rig = make({ minCalls: 10 });
     rig.call();

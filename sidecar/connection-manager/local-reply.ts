@@ -5,6 +5,7 @@
 import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { overloadMark } from '../codec/overload-mark.ts';
 import type { ProxyError, ResponseFlag } from '../codec/proxy-error.ts';
 
 /** HTTP status by flag (Envoy); an error that names a status of its own keeps it. All others: 503. */
@@ -90,7 +91,6 @@ export interface ReplyContext {
 const names = {
   date: headerName('date'),
   requestId: headerName('x-request-id'),
-  overloaded: headerName('x-envoy-overloaded'),
 };
 
 /** The reply for a request; gRPC callers get trailers only. */
@@ -98,7 +98,7 @@ export function localReply(error: ProxyError, request: RequestHead, context: Rep
   const reply = context.grpc ? grpcReply(error, context) : plainReply(error, request, context);
   const { fields } = reply.head;
   if (context.requestId !== '') fields.append(names.requestId, context.requestId);
-  if (error.flag === 'UO') fields.append(names.overloaded, 'true');
+  if (error.flag === 'UO') fields.append(overloadMark, 'true');
   if (error.reply?.fields !== undefined) replace(fields, error.reply.fields);
   return reply;
 }

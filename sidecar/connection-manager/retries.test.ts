@@ -212,6 +212,47 @@ test('Retry-After decides the pause where the policy names it (rate_limited_retr
   expect(rig.cluster.streams.length).toBe(2);
 });
 
+test.each<[string, Partial<RetryPolicyConfig>]>([
+  ['5xx', {}],
+  ['gateway-error', {}],
+  ['retriable-status-codes', { retriableStatusCodes: [503] }],
+  ['envoy-ratelimited', {}],
+])(
+  'who says by x-envoy-overloaded that it sheds load is not asked again (%s), not after Retry-After either',
+  (condition, more) => {
+    const policy = retryPolicy([condition], 2, { ...more, resetHeaders: [{ name: 'retry-after', format: 'seconds' }] });
+    const rig = rigWith(policy).request();
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true'], ['Retry-After', '1']), true);
+    expect(rig.downstream.head!.status).toBe(503);
+    expect(rig.downstream.head!.fields.get('retry-after')).toBe('1');
+    rig.time.advance(5_000);
+    expect(rig.cluster.streams.length).toBe(1);
+    ended(rig);
+  },
+);
+
+test('a gRPC service that sheds load is not asked again', () => {
+  const rig = rigWith(retryPolicy(['unavailable'], 2)).request(grpcCall(), true);
+  rig.cluster.last.receiver.onHead(answer(200, ['grpc-status', '14'], ['x-envoy-overloaded', 'true']), true);
+  expect(rig.downstream.head!.fields.get('grpc-status')).toBe('14');
+  expect(rig.cluster.streams.length).toBe(1);
+});
+
+test('Retry-After of a 503 decides the pause where the policy names it, and not where it does not', () => {
+  const named = { resetHeaders: [{ name: 'retry-after', format: 'seconds' as const }] };
+  for (const [more, sentAgain] of [
+    [named, false],
+    [{}, true],
+  ] as const) {
+    const rig = rigWith(retryPolicy(['gateway-error'], 1, more)).request();
+    rig.cluster.last.receiver.onHead(answer(503, ['Retry-After', '2']), true);
+    rig.time.advance(1_990);
+    expect(rig.cluster.streams.length === 2).toBe(sentAgain);
+    rig.time.advance(520);
+    expect(rig.cluster.streams.length).toBe(2);
+  }
+});
+
 // -- tries that take too long --
 
 test('a try that takes too long is given up and retried; the last one is 504 URX,UT', () => {

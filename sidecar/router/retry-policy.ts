@@ -3,6 +3,7 @@
  * retry-state.ts's. Meanings are Envoy's (`x-envoy-retry-on` and `x-envoy-retry-grpc-on` in its router's documentation).
  */
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { shedsLoad } from '../codec/overload-mark.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ResetHeaderConfig, RetryPolicyConfig } from '../config/route-config.ts';
 import type { Random } from '../runtime/clock.ts';
@@ -110,6 +111,8 @@ export class RetryPolicy {
     const asks = this.#asksByFields(head, bits);
     // An Envoy says that it refused the request: only who asks for that retries, and then whatever the status.
     if (!asks && (bits & retryBit.rateLimited) === 0) return false;
+    // More requests are no help for who has too many, whatever the condition (as in Envoy before 1.15; it retries such answers since).
+    if (shedsLoad(head)) return false;
     return head.fields.has('x-envoy-ratelimited') ? (bits & retryBit.rateLimited) !== 0 : asks;
   }
 

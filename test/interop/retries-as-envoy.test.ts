@@ -235,6 +235,14 @@ const retries: Readonly<Record<string, Case>> = {
       rate_limited_retry_back_off: { reset_headers: [{ name: 'retry-after' }], max_interval: '2s' },
     }),
   },
+  overloaded: {
+    script: [answer(503, { 'x-envoy-overloaded': 'true' }), ok],
+    action: retry('gateway-error'),
+    differs: {
+      what: ['status', 'attempts', 'counters'],
+      because: 'ours does not ask again who sheds load; Envoy has done so since 1.15',
+    },
+  },
   'retry-after-unnamed': { script: [answer(503, { 'Retry-After': '100' }), ok], action: retry('5xx') },
   hedge: {
     script: [answer(200, {}, 1500), ok],

@@ -48,6 +48,9 @@ it('refuses what is beyond the limit at once, with no flag and the details of En
   const { downstream } = begin(made);
   expect(downstream.head!.status).toBe(503);
   expect(made.logged).toMatchObject({ flags: null, details: 'reached_concurrency_limit' });
+  // Ours: so that callers' proxies take it for what it is.
+  expect(downstream.head!.fields.get('x-envoy-overloaded')).toBe('true');
+  expect(downstream.head!.fields.get('retry-after')).toBe('1');
   expect(made.counter(`${prefix}.rq_blocked`)).toBe(1);
   expect(begin(made, grpcCall()).downstream.head!.fields.get('grpc-status')).toBe('14');
   made.cluster.streams[0]!.receiver.onHead(answer(200), true);

@@ -1,4 +1,6 @@
 /** Envoy's adaptive concurrency filter as a gate: refuses requests beyond what the service answers without its latency growing. All requests of a connection manager count together, and those of others of its listener with the same configuration. */
+import { HeaderFields } from '../../codec/header-fields.ts';
+import { overloadMark } from '../../codec/overload-mark.ts';
 import { ProxyError } from '../../codec/proxy-error.ts';
 import type { AdaptiveConcurrencyConfig, SheddingPriorityConfig } from '../../config/adaptive-concurrency-config.ts';
 import type { HttpContext } from '../../connection-manager/http-context.ts';
@@ -38,6 +40,8 @@ export class AdaptiveConcurrencyGate implements RequestGate {
       details: 'reached_concurrency_limit',
       message: 'The service answers as many requests at once as it can without slowing down.',
       status: config.exceededStatus,
+      // Envoy says neither. No flag means no mark by itself; when there is room again nobody can tell.
+      reply: { fields: HeaderFields.of([overloadMark.lower, 'true'], ['retry-after', '1']) },
     });
     this.#blocked = stats.counter(`${prefix}.rq_blocked`);
     const shed = (priority: Priority): Counter => stats.counter(shedFamily, shedFamily, { priority });

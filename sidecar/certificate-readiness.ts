@@ -73,12 +73,15 @@ function ownLeaves(owner: string, tls: TlsCommonConfig, secrets: SecretLookup): 
   return secret?.value.kind === 'certificate' ? secret.certificates : [];
 }
 
+/** Authorities date leaves back by about a minute, for clocks that are slow; that is no part of a life (ours: certs/authority/sign-leaf.ts). */
+const datedBackMs = 60_000;
+
 /** '' when there is time enough. */
 function shortLife(leaf: X509Certificate, nowWallMs: number): string {
   const [fromMs, untilMs] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
   const leftMs = untilMs - nowWallMs;
   if (leftMs <= 0) return expired(leaf);
-  return leftMs < (untilMs - fromMs) / 4
+  return leftMs < (untilMs - fromMs - datedBackMs) / 4
     ? `less than a quarter of the life of the certificate of ${nameOf(leaf)} is left (${spanText(leftMs)}, until ${new Date(untilMs).toISOString()})`
     : '';
 }

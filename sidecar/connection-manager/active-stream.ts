@@ -144,6 +144,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
       this.route !== null &&
       this.route.sharesAnswers &&
       !manager.identifiesCallers &&
+      // Who has a certificate is told apart by its one name; by none, or by several, nobody can be.
+      (info.peer === null || info.peer.uris.length === 1) &&
       mayShareAnswers(head)
     )
       this.sharedAnswersKey = answerKey(this.route.name, info.peer?.uris[0] ?? '', head);

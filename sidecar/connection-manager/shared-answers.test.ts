@@ -3,8 +3,9 @@ import { expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { GateRequest, RequestGate } from '../filters/request-gate.ts';
+import type { PeerCertificate } from '../transport/peer-certificate.ts';
 import { anyPath, fallbackTo, forward, route } from './test/configs.ts';
-import { answer, bytes, get, StreamRig } from './test/stream-rig.ts';
+import { answer, bytes, connectionInfo, get, StreamRig } from './test/stream-rig.ts';
 
 const nobody = new ProxyError({
   flag: 'UH',
@@ -80,4 +81,25 @@ test('routes whose paths become the same are kept apart', () => {
       () => rig.request(get('/')),
     ),
   ).not.toContain('of the first');
+});
+
+const certified = (...uris: readonly string[]) => ({ ...connectionInfo, peer: { uris } as unknown as PeerCertificate });
+
+test.each([
+  ['the same caller, by its certificate', ['spiffe://a/b'], ['spiffe://a/b'], true],
+  ['another caller, by its certificate', ['spiffe://a/b'], ['spiffe://a/c'], false],
+  ['callers whose certificates have no URI name', [], [], false],
+  [
+    'callers whose certificates have several',
+    ['spiffe://a/b', 'spiffe://a/c'],
+    ['spiffe://a/b', 'spiffe://a/d'],
+    false,
+  ],
+])('%s', (_, first, second, shared) => {
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { fallback }))] });
+  const as = (uris: readonly string[]) => () => {
+    Object.assign(rig, { info: certified(...uris) });
+    rig.again().request(get('/menu'));
+  };
+  expect(secondGets(rig, as(first), as(second)) === 'of the first').toBe(shared);
 });

@@ -60,7 +60,6 @@ export class LaterAttempts {
     return true;
   }
 
-  /** The request is over, whatever came of it. */
   /** Of the slow ones, those that have no connection yet. */
   loseWaiting(error: ProxyError, nowMs: number): void {
     for (const attempt of [...(this.#slow ?? [])]) {
@@ -70,6 +69,7 @@ export class LaterAttempts {
     }
   }
 
+  /** The request is over, whatever came of it. */
   end(error: ProxyError, nowMs: number): void {
     if (this.#slow !== null) for (const attempt of this.#slow) attempt.cancel(error, nowMs);
     this.retries.end();

@@ -1,5 +1,26 @@
 import { defineConfig } from 'vitest/config';
 
+/** Those that ask for figures, and those that load both cores: one after another, when the others are over. */
+const alone = [
+  'chaos',
+  'container-image',
+  'dashboard-speed',
+  'dead-host',
+  'endpoint-churn',
+  'injected-pods',
+  'intercepted-pods',
+  'kubernetes-source',
+  'intercepted-rollout',
+  'overload',
+  'retries-as-envoy',
+  'retry-storm',
+  'rotation-under-load',
+  'simulated-fleet',
+  'slow-service',
+].map((name) => `test/interop/${name}.test.ts`);
+
+const interop = { testTimeout: 300_000, hookTimeout: 120_000 };
+
 export default defineConfig({
   test: {
     // Files beside each other, unit and integration mixed. Vitest's own choice leaves one core out: of two that is half.
@@ -13,10 +34,12 @@ export default defineConfig({
           name: 'unit',
           // Folders of test/interop are parts of a test, which have unit tests of their own.
           include: [
-            '{sidecar,control-plane,proto,certs,yaml,cli,demo,bench}/**/*.test.ts',
+            '{sidecar,control-plane,proto,certs,metrics,net,yaml,cli,dashboard,demo,bench,deploy}/**/*.test.ts',
             'test/interop/*/**/*.test.ts',
+            'test/peers/**/*.test.ts',
           ],
-          testTimeout: 20_000,
+          // Properties of whole meshes, on a machine that others use too.
+          testTimeout: 60_000,
           // To load everything anew for each file took longer than the tests. So no test may leave anything behind in a module.
           isolate: false,
         },
@@ -33,10 +56,24 @@ export default defineConfig({
       {
         extends: true,
         test: {
+          ...interop,
           name: 'interop',
           include: ['test/interop/*.test.ts'],
-          testTimeout: 300_000,
+          exclude: alone,
+          // They wait for processes and for time more than they work.
+          fileParallelism: true,
+          maxWorkers: 2,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...interop,
+          name: 'interop-alone',
+          include: alone,
           fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

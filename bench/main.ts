@@ -8,7 +8,10 @@ import { join } from 'node:path';
 import { stopAll } from '../test/peers/started-program.ts';
 import { startGoBackend } from './backend/go-backend.ts';
 import { startNginxBackend } from './backend/nginx-backend.ts';
+import { startOtlpSinks } from './backend/otlp-sink.ts';
 import { makeCertificates } from './certificates.ts';
+import { interceptedIds } from './intercepted/intercepted-scenarios.ts';
+import { interceptedFault, runIntercepted } from './intercepted/run-intercepted.ts';
 import { machineFacts } from './measure/machine-facts.ts';
 import { runScenario } from './measure/run-scenario.ts';
 import { runStarts } from './measure/run-starts.ts';
@@ -28,10 +31,7 @@ const everyPeer: Record<PeerId, ProxyPeer> = { outrigger, envoy, nginx, haproxy 
 const tell = (text: string): void => console.error(`bench: ${text}`);
 
 try {
-  const options = readOptions(
-    process.argv.slice(2),
-    scenarios.map((scenario) => scenario.id),
-  );
+  const options = readOptions(process.argv.slice(2), [...scenarios.map((scenario) => scenario.id), ...interceptedIds]);
   if (options === 'help') console.log(usage);
   else {
     const faults = await preparePeers(options.peers, tell);
@@ -54,6 +54,18 @@ async function main(options: BenchOptions): Promise<void> {
     process.on(signal, () => void cleanUp().then(() => process.exit(130)));
   }
   try {
+    const intercepted = options.scenarios.filter((id) => interceptedIds.includes(id));
+    if (intercepted.length > 0) {
+      // By themselves, and when they are named: they have a network and rules of their own.
+      const fault =
+        intercepted.length < options.scenarios.length ? 'scenarios of interception are run apart' : interceptedFault();
+      if (fault !== '') throw new UsageError(fault);
+      const markdown = await runIntercepted(intercepted, options.timing);
+      mkdirSync(options.outFolder, { recursive: true });
+      writeFileSync(join(options.outFolder, 'intercepted.md'), markdown);
+      console.log(markdown);
+      return;
+    }
     const report = await measure(options, folder);
     mkdirSync(options.outFolder, { recursive: true });
     const markdown = markdownReport(report);
@@ -91,6 +103,7 @@ async function measure(options: BenchOptions, folder: string): Promise<BenchRepo
   const backends: Backends = {
     nginx: await startNginxBackend(folder, certificates),
     go: await startGoBackend(),
+    collectors: await startOtlpSinks(),
     proxyTls: certificates.proxy,
     meshTls: certificates.betweenProxies,
     folder,

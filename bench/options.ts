@@ -21,7 +21,8 @@ export const allPeers: readonly PeerId[] = ['outrigger', 'envoy', 'nginx', 'hapr
 export const usage = `npm run bench -- [options]
   --quick               a first look within two minutes: the main scenarios, short windows
   --peers A,B           of ${allPeers.join(', ')}; all by default
-  --scenarios A,B       by name, as the report lists them; "start" is ready time and idle memory; all by default
+  --scenarios A,B       by name, as the report lists them; "start" is ready time and idle memory; all by default,
+                        but for intercepted-http1 and intercepted-connections, which are run apart, as root
   --rounds N            turns of each peer (3)
   --window SECONDS      length of a turn in whole seconds (4; quick: 1)
   --out DIR             where report.md, report.json and chart.svg go (bench/results)

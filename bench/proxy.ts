@@ -2,6 +2,8 @@
 import type { StartedProgram } from '../test/peers/started-program.ts';
 
 export type PeerId = 'outrigger' | 'envoy' | 'nginx' | 'haproxy';
+/** `explicit`: our sidecar beside itself, without interception (intercepted/). */
+export type ContestantId = PeerId | 'explicit';
 
 /** The same for every peer; each writes its own configuration from it. */
 export interface ProxySetup {
@@ -20,8 +22,19 @@ export interface ProxySetup {
   readonly policies: number;
   /** Retries, hedging, breakers, fallback, limits, ejection: as many as the peer has, none of which fires. */
   readonly resilience: boolean;
+  /** A JSON line in a file for each request; absent: none. Only of Envoy and ours. */
+  readonly accessLog?: boolean;
+  /** Two spans for each traced request to a collector, by OTLP over gRPC; absent: none. Only of Envoy and ours. */
+  readonly tracing?: BenchTracing;
+  /** Ours alone: false keeps no records of recent requests, as those who have none cannot; absent: as it is by default. */
+  readonly flightRecorder?: boolean;
   /** For configuration files, pid files, logs. */
   readonly folder: string;
+}
+
+export interface BenchTracing {
+  readonly percent: number;
+  readonly collectorPort: number;
 }
 
 /** TLS 1.3 with both sides authenticated: what a side shows, and whom it wants. */
@@ -39,7 +52,7 @@ export interface RunningProxy {
 }
 
 export interface ProxyPeer {
-  readonly id: PeerId;
+  readonly id: ContestantId;
   /** How it differs from the others, for the report; '' when it does not. */
   readonly notes: string;
   /** One line for a user when it can't run here; null when it can. */

@@ -9,6 +9,23 @@ const filter = (name: string, message: string, config: Json): Json => ({
 const never: Json = { percentage: { numerator: 0, denominator: 'HUNDRED' } };
 const always: Json = { default_value: { numerator: 100, denominator: 'HUNDRED' } };
 
+const ours = (name: string, fields: Json): Json => ({
+  '@type': `type.googleapis.com/outrigger.resilience.v1.${name}`,
+  ...fields,
+});
+
+/** Ours: Envoy has none. */
+export const inboundLimitsFilter: Json = {
+  name: 'outrigger.filters.http.inbound_limits',
+  typed_config: ours('InboundLimits', {
+    rule: 'TrafficPolicy bench/bench',
+    max_requests: 10_000,
+    callers: { max_requests: 5_000 },
+    routes: [{ name: 'all', match: { methods: ['GET', 'POST'] }, max_requests: 5_000 }],
+    queue: {},
+  }),
+};
+
 export const resilienceFilters: readonly Json[] = [
   filter('fault', 'HTTPFault', { abort: { http_status: 503, ...never }, delay: { fixed_delay: '1s', ...never } }),
   filter('local_ratelimit', 'LocalRateLimit', {
@@ -26,10 +43,6 @@ export const resilienceFilters: readonly Json[] = [
   }),
 ];
 
-const ours = (name: string, fields: Json): Json => ({
-  '@type': `type.googleapis.com/outrigger.resilience.v1.${name}`,
-  ...fields,
-});
 const breaker = ours('CircuitBreaker', { rule: 'TrafficPolicy bench/bench', slow_calls: { longer_than: '10s' } });
 
 export function resilientRoute(action: Json, withOurs: boolean): Json {

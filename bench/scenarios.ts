@@ -3,6 +3,7 @@ import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { GoBackend } from './backend/go-backend.ts';
 import { answerBytes, type NginxBackend } from './backend/nginx-backend.ts';
+import type { OtlpSinks } from './backend/otlp-sink.ts';
 import { runAutocannon } from './load/autocannon.ts';
 import { hasGhz, runGhz } from './load/ghz.ts';
 import { type H2Load, hasH2load, runH2load } from './load/h2load.ts';
@@ -14,6 +15,7 @@ import type { ProxySetup, UpstreamTls } from './proxy.ts';
 export interface Backends {
   readonly nginx: NginxBackend;
   readonly go: GoBackend;
+  readonly collectors: OtlpSinks;
   readonly proxyTls: UpstreamTls;
   readonly meshTls: UpstreamTls;
   /** For request bodies. */
@@ -22,7 +24,17 @@ export interface Backends {
 
 export type ScenarioSetup = Pick<
   ProxySetup,
-  'downstream' | 'upstream' | 'upstreamPort' | 'tls' | 'listenTls' | 'routes' | 'policies' | 'resilience'
+  | 'downstream'
+  | 'upstream'
+  | 'upstreamPort'
+  | 'tls'
+  | 'listenTls'
+  | 'routes'
+  | 'policies'
+  | 'resilience'
+  | 'accessLog'
+  | 'tracing'
+  | 'flightRecorder'
 >;
 
 export interface Scenario {
@@ -74,6 +86,11 @@ const plainHttp2 = (backends: Backends): ScenarioSetup => ({
   routes: 1,
   policies: 0,
   resilience: false,
+});
+const observed = (backends: Backends, percent: number, collectorPort: number): ScenarioSetup => ({
+  ...plainHttp1(backends),
+  accessLog: true,
+  tracing: { percent, collectorPort },
 });
 const bodies = (backends: Backends): ScenarioSetup => ({ ...plainHttp1(backends), upstreamPort: backends.go.httpPort });
 const grpc = (backends: Backends): ScenarioSetup => ({
@@ -334,6 +351,47 @@ export const scenarios: readonly Scenario[] = [
     title: 'HTTP/1.1, every policy of resilience configured and none firing',
     without: 'http1',
     setup: (backends) => ({ ...plainHttp1(backends), resilience: true }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-access-log',
+    title: 'HTTP/1.1, a JSON line in a file for each request',
+    goal: 0.75,
+    without: 'http1',
+    setup: (backends) => ({ ...plainHttp1(backends), accessLog: true }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-unobserved',
+    title: 'HTTP/1.1, as http1, and ours keeps no records of requests',
+    setup: (backends) => ({ ...plainHttp1(backends), flightRecorder: false }),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-observed',
+    title: 'HTTP/1.1, a JSON line in a file for each request, 1 % of requests traced',
+    goal: 0.75,
+    without: 'http1-unobserved',
+    setup: (backends) => observed(backends, 1, backends.collectors.takesPort),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-traced',
+    title: 'HTTP/1.1, a JSON line in a file for each request, every request traced',
+    without: 'http1-unobserved',
+    setup: (backends) => observed(backends, 100, backends.collectors.takesPort),
+    load: (port, seconds) => http1Load(port, seconds, {}),
+  },
+  {
+    ...saturation,
+    id: 'http1-traced-dead',
+    title: 'HTTP/1.1, the same with a collector that answers nothing: memory',
+    without: 'http1-unobserved',
+    setup: (backends) => observed(backends, 100, backends.collectors.hangsPort),
     load: (port, seconds) => http1Load(port, seconds, {}),
   },
   {

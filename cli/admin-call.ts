@@ -15,7 +15,7 @@ export function postJson(
   body: unknown,
   dataDir: string | undefined,
 ): Promise<unknown> {
-  const token = localToken(dataDir);
+  const token = readLocalToken(dataDir);
   const text = JSON.stringify(body);
   return new Promise((resolve, reject) => {
     const call = request(
@@ -46,7 +46,7 @@ export function postJson(
     call.on('error', (error) =>
       reject(
         new UserError(
-          `no control plane at ${formatHostPort(address)} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --admin`,
+          `no control plane at ${formatHostPort(address)} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --control-plane-admin`,
         ),
       ),
     );
@@ -54,7 +54,8 @@ export function postJson(
   });
 }
 
-function localToken(dataDir: string | undefined): string {
+/** Throws a UserError that says where it was looked for. */
+export function readLocalToken(dataDir: string | undefined): string {
   const folder = dataDir ?? defaultDataDir(process.env);
   const file = join(folder, 'local-token');
   let text: string | null;

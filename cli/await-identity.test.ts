@@ -18,23 +18,19 @@ beforeEach(() => {
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
 /** `written`: the token comes during that sleep, counted from 1; 0: never. */
-async function start(words: readonly string[], written: number) {
+async function start(words: readonly string[], written: number, environment: NodeJS.ProcessEnv = {}) {
   const lines: string[] = [];
   let sleptMs = 0;
   let sleeps = 0;
   const flags = parseSidecarFlags(['--service', 'shop/orders', '--app-port', '80', ...words], {});
-  const choice = await awaitIdentity(
-    flags,
-    {},
-    {
-      sleep: (ms) => {
-        sleptMs += ms;
-        if (++sleeps === written) writeFileSync(join(folder, 'local-token'), 'local\n');
-        return Promise.resolve();
-      },
-      tell: (line) => lines.push(line),
+  const choice = await awaitIdentity(flags, environment, {
+    sleep: (ms) => {
+      sleptMs += ms;
+      if (++sleeps === written) writeFileSync(join(folder, 'local-token'), 'local\n');
+      return Promise.resolve();
     },
-  );
+    tell: (line) => lines.push(line),
+  });
   return { choice, lines, sleptMs };
 }
 
@@ -67,8 +63,9 @@ test('an empty token is one that is being written, and the trust bundle is waite
 });
 
 test('it does not wait where no control plane ever was, for one of another machine, or when none is wanted', async () => {
+  const never = { XDG_STATE_HOME: join(folder, 'none') };
+  expect(await start([], 0, never)).toMatchObject({ choice: { kind: 'none' }, lines: [], sleptMs: 0 });
   for (const words of [
-    ['--data-dir', join(folder, 'none')],
     ['--data-dir', folder, '--control-plane', '10.0.0.1:15010'],
     ['--data-dir', folder, '--no-identity'],
   ])

@@ -27,3 +27,10 @@ test.each([
 ])('of %s names the flag that gives it another address', (listener, line) => {
   expect(bindFaultLine(fault(listener), upstreams)).toBe(line);
 });
+
+test('says what a transparent listener takes: another address is of no use', () => {
+  const why = 'a transparent listener (TPROXY) takes a privilege';
+  expect(bindFaultLine({ ...fault('inbound'), code: 'EPERM', why }, [])).toBe(
+    `cannot listen on 127.0.0.1:9080: ${why}: run this sidecar with NET_ADMIN (CAP_NET_ADMIN), or with --interception redirect and rules for that`,
+  );
+});

@@ -4,7 +4,9 @@ import type { BindFault } from '../sidecar/listener/bound-socket.ts';
 import { type Upstream, upstreamText } from './upstream.ts';
 
 export function bindFaultLine(fault: BindFault, upstreams: readonly Upstream[]): string {
-  const { listener, address, why } = fault;
+  const { listener, address, code, why } = fault;
+  if (code === 'EPERM')
+    return `cannot listen on ${address}: ${why}: run this sidecar with NET_ADMIN (CAP_NET_ADMIN), or with --interception redirect and rules for that`;
   if (listener === 'inbound' || listener === 'outbound')
     return `cannot listen on ${address}: ${why}; choose another with --${listener}-listen`;
   const upstream = upstreams.find(({ namespace, name, port }) => upstreamName(namespace, name, port) === listener);

@@ -24,20 +24,35 @@ function reason({ code, details }: ServiceError): string {
   return details;
 }
 
-/** Rejects with a UserError that says why there is no answer. */
-export function fetchClientStatus(target: string): Promise<ClientStatusResponse> {
+/** Which proxies by their node's id: those that have a text in it, without what they were sent, or one with all of it. */
+type Wanted = { readonly contains: string } | { readonly exact: string };
+
+/** What one proxy was sent may be large. */
+const maxBytes = 256 * 1024 * 1024;
+
+/** `wanted`: all when it is not there, without what they were sent. Rejects with a UserError that says why there is no answer. */
+export function fetchClientStatus(target: string, wanted: Wanted = { contains: '' }): Promise<ClientStatusResponse> {
   const service = grpcService(ClientStatusDiscoveryService);
   const ClientClass = makeClientConstructor(service, 'ClientStatusDiscoveryService');
-  const client = new ClientClass(target, credentials.createInsecure()) as unknown as Client & {
+  const client = new ClientClass(target, credentials.createInsecure(), {
+    'grpc.max_receive_message_length': maxBytes,
+  }) as unknown as Client & {
     fetchClientStatus(
       request: unknown,
       options: { deadline: Date },
       done: (error: ServiceError | null, response: ClientStatusResponse) => void,
     ): void;
   };
+  const pattern =
+    'exact' in wanted
+      ? ({ case: 'exact', value: wanted.exact } as const)
+      : ({ case: 'contains', value: wanted.contains } as const);
   return new Promise((resolve, reject) => {
     client.fetchClientStatus(
-      create(ClientStatusRequestSchema),
+      create(ClientStatusRequestSchema, {
+        nodeMatchers: pattern.value === '' ? [] : [{ nodeId: { matchPattern: pattern } }],
+        excludeResourceContents: !('exact' in wanted),
+      }),
       { deadline: new Date(Date.now() + 5_000) },
       (error, response) => {
         client.close();

@@ -9,13 +9,21 @@ const lookTimeoutMs = 1_000;
 
 export class ControlPlaneWait implements TimerTarget {
   readonly #address: HostPort;
+  readonly #socket: string | null;
   readonly #wheel: TimerWheel;
   readonly #tell: (address: string, why: string) => void;
   readonly #timer: WheelTimer;
   #stopped = false;
 
-  constructor(address: HostPort, wheel: TimerWheel, tell: (address: string, why: string) => void) {
+  /** `socket`: the Unix socket that leads there; null: none does. */
+  constructor(
+    address: HostPort,
+    wheel: TimerWheel,
+    tell: (address: string, why: string) => void,
+    socket: string | null = null,
+  ) {
     this.#address = address;
+    this.#socket = socket;
     this.#wheel = wheel;
     this.#tell = tell;
     this.#timer = new WheelTimer(this);
@@ -23,7 +31,7 @@ export class ControlPlaneWait implements TimerTarget {
   }
 
   onTimer(): void {
-    void whyNot(this.#address).then((why) => {
+    void whyNot(this.#address, this.#socket).then((why) => {
       if (this.#stopped) return;
       this.#tell(formatHostPort(this.#address), why);
       this.#wheel.arm(this.#timer, everyMs);
@@ -36,9 +44,11 @@ export class ControlPlaneWait implements TimerTarget {
   }
 }
 
-function whyNot(address: HostPort): Promise<string> {
+function whyNot(address: HostPort, path: string | null): Promise<string> {
   return new Promise((resolve) => {
-    const socket = connect({ ...address, timeout: lookTimeoutMs, lookup: lookUpHost });
+    const socket = connect(
+      path === null ? { ...address, timeout: lookTimeoutMs, lookup: lookUpHost } : { path, timeout: lookTimeoutMs },
+    );
     const settle = (why: string): void => {
       socket.destroy();
       resolve(why);

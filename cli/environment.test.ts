@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { booleanFromEnvironment, environmentName, valueFromEnvironment } from './environment.ts';
+import { booleanFromEnvironment, environmentName, inTheirWords, valueFromEnvironment } from './environment.ts';
 import { UserError } from './user-error.ts';
 
 test("a flag's variable is OUTRIGGER_<FLAG>", () => {
@@ -30,4 +30,11 @@ test.each(['2', 'maybe', ' '])('a switch whose variable is %j is refused, with w
     ),
   );
   expect(read).toThrow(expect.objectContaining({ exitCode: 2 }));
+});
+
+test('a fault in what a variable says names the variable, and no flag that nobody typed', () => {
+  const variables = new Map([['mode', 'OUTRIGGER_MODE']]);
+  expect(inTheirWords('--mode: "x" is not known; --mode-of and --netns stay, as a--mode does', variables)).toBe(
+    'OUTRIGGER_MODE: "x" is not known; --mode-of and --netns stay, as a--mode does',
+  );
 });

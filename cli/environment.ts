@@ -30,3 +30,8 @@ export function booleanFromEnvironment(flag: string, environment: NodeJS.Process
       throw new UserError(`${name}: ${JSON.stringify(text)} is neither 1, true, yes or on, nor 0, false, no or off`, 2);
   }
 }
+
+/** `message` about flags, with the variable in the place of each flag that nobody typed: its value came from there. `variables`: by the flag's name. */
+export function inTheirWords(message: string, variables: ReadonlyMap<string, string>): string {
+  return message.replaceAll(/(?<![-\w])--([a-z][-a-z0-9]*)/g, (flag, name: string) => variables.get(name) ?? flag);
+}

@@ -11,10 +11,9 @@ export function parseHostPort(flag: string, text: string): HostPort {
   const match = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):(\d{1,5})$/.exec(text);
   const port = Number(match?.[3]);
   if (match === null || port > 65535) {
-    throw new UserError(
-      `${flag}: ${JSON.stringify(text)} is not HOST:PORT; write it as 127.0.0.1:8080 or [::1]:8080`,
-      2,
-    );
+    const scheme = /^[a-z]+:\/\//i.exec(text)?.[0];
+    const hint = scheme === undefined ? 'write it as 127.0.0.1:8080 or [::1]:8080' : `leave out ${scheme}`;
+    throw new UserError(`${flag}: ${JSON.stringify(text)} is not HOST:PORT; ${hint}`, 2);
   }
   return { host: match[1] ?? match[2]!, port };
 }

@@ -40,3 +40,17 @@ test("`run` names its own flags, and its sidecar's upstreams", () => {
     '--inbound-listen and --upstream shop/orders:80 both have the port 9080',
   );
 });
+
+test.each(['15001', '15006', '15000', '15020', '15053'])(
+  '`run --intercept --port %s` is told by the flag that was typed: the sidecar’s own addresses are no flags there',
+  (port) => {
+    const own = { outboundListen: '', inboundListen: '', sidecarAdmin: '', listenMetrics: '' };
+    expect(() => checkRunPorts({ ...own, port, intercept: true }, [])).toThrow(
+      new UserError(
+        `--port ${port}: with --intercept the sidecar listens there, in the command's own network; let the command listen on another port`,
+        2,
+      ),
+    );
+    checkRunPorts({ ...own, port: '8080', intercept: true }, []);
+  },
+);

@@ -19,11 +19,33 @@ export function checkListenPorts(given: ReadonlyArray<readonly [flag: string, ad
   }
 }
 
+/** Where the sidecar of `run --intercept` listens, in the command's own network. */
+export const interceptedAddresses = {
+  outbound: '127.0.0.1:15001',
+  inbound: '0.0.0.0:15006',
+  admin: '127.0.0.1:15000',
+  metrics: '0.0.0.0:15020',
+  dns: '127.0.0.1:15053',
+} as const;
+
 /** Of `run`: the command's port, and those of its sidecar. */
 export function checkRunPorts(
-  flags: Readonly<Record<'port' | 'outboundListen' | 'inboundListen' | 'sidecarAdmin' | 'listenMetrics', string>>,
+  flags: Readonly<Record<'port' | 'outboundListen' | 'inboundListen' | 'sidecarAdmin' | 'listenMetrics', string>> & {
+    readonly intercept?: boolean;
+  },
   upstreams: readonly Upstream[],
 ): void {
+  if (flags.intercept === true) {
+    const taken = Object.values(interceptedAddresses).find(
+      (address) => parseHostPort('', address).port === Number(flags.port),
+    );
+    if (taken !== undefined)
+      throw new UserError(
+        `--port ${flags.port}: with --intercept the sidecar listens there, in the command's own network; let the command listen on another port`,
+        2,
+      );
+    return;
+  }
   checkListenPorts([
     ['--port', `127.0.0.1:${flags.port}`],
     ['--outbound-listen', flags.outboundListen],

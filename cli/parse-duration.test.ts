@@ -17,5 +17,8 @@ describe('a duration of a flag', () => {
 
   it('says its limits', () => {
     expect(() => parseDuration('--x', '1s', 2_000, 86_400_000 * 30)).toThrow('--x: 1s is not from 2s to 30d');
+    expect(() => parseDuration('--x', '1ms', 1_000, 3_600_000)).toThrow(
+      '--x: "1ms" is not a duration; write it as 30s, 90m or 24h, from 1s to 1h',
+    );
   });
 });

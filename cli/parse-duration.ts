@@ -8,7 +8,10 @@ export function parseDuration(flag: string, text: string, fromMs: number, toMs: 
   let sum = 0;
   for (const [, digits, unit] of text.matchAll(/(\d{1,6})([dhms])/g)) sum += Number(digits) * unitMs[unit!]!;
   if (!/^(?:\d{1,6}[dhms])+$/.test(text))
-    throw new UserError(`${flag}: ${JSON.stringify(text)} is not a duration; write it as 30s, 90m or 24h`, 2);
+    throw new UserError(
+      `${flag}: ${JSON.stringify(text)} is not a duration; write it as 30s, 90m or 24h, from ${durationText(fromMs)} to ${durationText(toMs)}`,
+      2,
+    );
   if (sum < fromMs || sum > toMs)
     throw new UserError(`${flag}: ${text} is not from ${durationText(fromMs)} to ${durationText(toMs)}`, 2);
   return sum;

@@ -1,5 +1,7 @@
 /** The Envoy v3 bootstrap that `outrigger sidecar --service` stands for: who it is, and the way to the control plane; with an identity over TLS, proven by it. */
 import { isIP } from 'node:net';
+import { networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { certificateSecret, firstContactSecret, trustSecret } from '../sidecar/identity/local-secrets.ts';
 import {
   formatHostPort,
@@ -44,6 +46,23 @@ function parseListen(flag: string, text: string): HostPort {
   return address;
 }
 
+/** Where the application listens, as `--app-port` says; several, or none, with interception only. Throws a UserError. */
+export function appPorts(values: SidecarFlags['values']): readonly number[] {
+  const text = values['app-port'];
+  if (text === undefined) return [];
+  if ((values.interception ?? 'none') === 'none') return [parseWhole('--app-port', text, 1, 65535)];
+  return [...new Set(text.split(',').map((port) => parseWhole('--app-port', port.trim(), 1, 65535)))];
+}
+
+/** What this host can be called by: a loopback address of IPv6 alone is none. */
+export function ipFamilies(interfaces: ReturnType<typeof networkInterfaces>): ReadonlyArray<'IPv4' | 'IPv6'> {
+  const addresses = Object.values(interfaces).flatMap((each) => each ?? []);
+  const global = addresses.some(
+    ({ family, internal, address }) => family === 'IPv6' && !internal && !address.startsWith('fe80:'),
+  );
+  return global ? ['IPv4', 'IPv6'] : ['IPv4'];
+}
+
 /** The Envoy v3 bootstrap (proto JSON) that `--service` stands for. */
 export function serviceBootstrap(
   flags: SidecarFlags,
@@ -54,12 +73,14 @@ export function serviceBootstrap(
   const { namespace, name } = parseServiceName('--service', values.service!);
   const controlPlane = parseHostPort('--control-plane', values['control-plane'] ?? defaultControlPlane);
   const admin = parseListen('--admin', values.admin ?? '127.0.0.1:15000');
-  const appPort = parseWhole('--app-port', values['app-port']!, 1, 65535);
+  const ports = appPorts(values);
+  const interception = values.interception ?? 'none';
+  const dns = values['dns-listen'] === undefined ? null : parseListen('--dns-listen', values['dns-listen']);
   const outbound = parseListen('--outbound-listen', values['outbound-listen'] ?? '127.0.0.1:15001');
   const inbound = parseListen('--inbound-listen', values['inbound-listen'] ?? '0.0.0.0:15006');
   const ownUpstreams = upstreamsOf(values, namespace);
   checkListenPorts([
-    ['--app-port', `127.0.0.1:${appPort}`],
+    ...ports.map((port) => ['--app-port', `127.0.0.1:${port}`] as const),
     ['--outbound-listen', formatHostPort(outbound)],
     ['--inbound-listen', formatHostPort(inbound)],
     ['--admin', formatHostPort(admin)],
@@ -77,10 +98,15 @@ export function serviceBootstrap(
       cluster: `${namespace}/${name}`,
       ...(values.zone === undefined ? {} : { locality: { zone: values.zone } }),
       metadata: {
-        app_port: appPort,
+        ...(ports.length === 1 ? { app_port: ports[0] } : {}),
+        ...(ports.length > 1 ? { app_ports: ports } : {}),
         outbound_listen: formatHostPort(outbound),
         inbound_listen: formatHostPort(inbound),
-        interception: 'NONE',
+        interception: interception.toUpperCase(),
+        ...(interception === 'none' ? {} : { ip_families: ipFamilies(networkInterfaces()) }),
+        ...(values['opaque-ports'] === undefined ? {} : { opaque_ports: values['opaque-ports'].split(',') }),
+        ...(values.egress === undefined ? {} : { egress: values.egress }),
+        ...(dns === null ? {} : { dns_listen: formatHostPort(dns) }),
         // For filters that ask the control plane (limits).
         control_plane_cluster: controlPlaneCluster,
         ...(upstreams.length === 0 ? {} : { upstreams }),
@@ -90,7 +116,17 @@ export function serviceBootstrap(
     },
     admin: { address: socketAddress(admin) },
     static_resources: {
-      clusters: secure === null ? [controlPlaneClusterOf(controlPlane, {})] : secureClusters(secure),
+      clusters:
+        secure === null
+          ? [controlPlaneClusterOf(controlPlane, { pipe: controlPlaneSocket(values, 'plain') })]
+          : secureClusters(secure, controlPlaneSocket(values, 'tls')),
+    },
+    cluster_manager: {
+      load_stats_config: {
+        api_type: 'GRPC',
+        transport_api_version: 'V3',
+        grpc_services: [{ envoy_grpc: { cluster_name: controlPlaneCluster } }],
+      },
     },
     dynamic_resources: {
       ads_config: {
@@ -104,24 +140,39 @@ export function serviceBootstrap(
   };
 }
 
+/** Of a sidecar in a network of its own, which reaches the control plane by Unix sockets; null: it needs none. */
+export function controlPlaneSocket(values: SidecarFlags['values'], door: 'plain' | 'tls'): string | null {
+  const folder = values['control-plane-sockets'];
+  return folder === undefined ? null : join(folder, `${door}.sock`);
+}
+
 function socketAddress(address: { readonly host: string; readonly port: number }): unknown {
   return { socket_address: { address: address.host, port_value: address.port } };
 }
 
 function controlPlaneClusterOf(
   address: { readonly host: string; readonly port: number },
-  rest: { readonly name?: string; readonly transport_socket?: unknown; readonly idleTimeout?: string },
+  rest: {
+    readonly name?: string;
+    readonly transport_socket?: unknown;
+    readonly idleTimeout?: string;
+    readonly pipe: string | null;
+  },
 ): unknown {
-  const { name = controlPlaneCluster, idleTimeout, ...others } = rest;
+  const { name = controlPlaneCluster, idleTimeout, pipe, ...others } = rest;
   return {
     name,
     // A name is looked up when it is connected to, which may take as long as a name server does.
-    ...(isIP(address.host) === 0
+    ...(isIP(address.host) === 0 && pipe === null
       ? { type: 'LOGICAL_DNS', dns_lookup_family: 'V4_PREFERRED', connect_timeout: '5s' }
       : { type: 'STATIC', connect_timeout: '1s' }),
     load_assignment: {
       cluster_name: name,
-      endpoints: [{ lb_endpoints: [{ endpoint: { address: socketAddress(address) } }] }],
+      endpoints: [
+        {
+          lb_endpoints: [{ endpoint: { address: pipe === null ? socketAddress(address) : { pipe: { path: pipe } } } }],
+        },
+      ],
     },
     typed_extension_protocol_options: {
       'envoy.extensions.upstreams.http.v3.HttpProtocolOptions': {
@@ -137,7 +188,7 @@ function controlPlaneClusterOf(
 }
 
 /** Both take nobody for the control plane but itself. For the first certificate there is a way without one, judged by the roots that were given; all else shows ours, and is judged by the roots that were received. */
-function secureClusters({ controlPlaneTls, controlPlaneId }: SecureControlPlane): unknown[] {
+function secureClusters({ controlPlaneTls, controlPlaneId }: SecureControlPlane, pipe: string | null): unknown[] {
   const secret = (name: string): unknown => ({ name, sds_config: { ads: {}, resource_api_version: 'V3' } });
   const tls = (trust: string, own: string | null): unknown => ({
     name: 'envoy.transport_sockets.tls',
@@ -157,8 +208,9 @@ function secureClusters({ controlPlaneTls, controlPlaneId }: SecureControlPlane)
     },
   });
   return [
-    controlPlaneClusterOf(controlPlaneTls, { transport_socket: tls(trustSecret, certificateSecret) }),
+    controlPlaneClusterOf(controlPlaneTls, { pipe, transport_socket: tls(trustSecret, certificateSecret) }),
     controlPlaneClusterOf(controlPlaneTls, {
+      pipe,
       name: firstContactCluster,
       transport_socket: tls(firstContactSecret, null),
       idleTimeout: '5s',

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
-import { serviceBootstrap } from './service-bootstrap.ts';
-import { parseSidecarFlags } from './sidecar-flags.ts';
+import { ipFamilies, serviceBootstrap } from './service-bootstrap.ts';
+import { flightRecorderBytes, parseSidecarFlags, variablesOfFlags } from './sidecar-flags.ts';
 import { UserError } from './user-error.ts';
 
 const service = ['--service', 'shop/orders', '--app-port', '8080'];
@@ -34,6 +34,7 @@ test.each([
   [[...service, '--concurrency', '2'], '--concurrency above 1 is not built yet; run it with 1'],
   [[...service, '--concurrency', '0'], '--concurrency: "0" is not a whole number from 1 to 256'],
   [[...service, '--xds', 'both'], '--xds: "both" is not sotw or delta'],
+  [[...service, '--flight-recorder', '-1'], '--flight-recorder: "-1" is not a whole number from 0 to 1024'],
   [['--service', 'orders', '--app-port', '1'], '--service: "orders" is not NAMESPACE/NAME; write it as shop/orders'],
   [['--service', 'a/b', '--app-port', '0'], '--app-port: "0" is not a whole number from 1 to 65535'],
   [
@@ -68,6 +69,19 @@ test('an unknown flag, a flag without its value, and a stray word are refused wi
 test('a number below zero is a value (--drain-time -1): what is wrong with it is said of it', () => {
   expect(parseSidecarFlags([...service, '--drain-time', '-1'], {}).values['drain-time']).toBe('-1');
   expect(refusal([...service, '--app-port', '-1'])).toBe('--app-port: "-1" is not a whole number from 1 to 65535');
+});
+
+test('which flags a variable says, and no word: a fault names that', () => {
+  const environment = {
+    OUTRIGGER_APP_PORT: '1',
+    OUTRIGGER_ZONE: 'a',
+    OUTRIGGER_ADMIN: 'x',
+    OUTRIGGER_NO_IDENTITY: '1',
+  };
+  expect([...variablesOfFlags(['--zone', 'b', '--admin=y'], environment)]).toEqual([
+    ['app-port', 'OUTRIGGER_APP_PORT'],
+    ['no-identity', 'OUTRIGGER_NO_IDENTITY'],
+  ]);
 });
 
 test('every flag has an environment variable, and the flag wins', () => {
@@ -191,4 +205,55 @@ test('the bootstrap that --service stands for has the documented defaults', () =
 
 test('--help is taken without anything else', () => {
   expect(parseSidecarFlags(['--help'], {}).help).toBe(true);
+});
+
+test('with interception the bootstrap says so, and the application may have several ports or none', () => {
+  const intercepted = ['--service', 'shop/orders', '--interception', 'redirect'];
+  const several = bootstrap([
+    ...intercepted,
+    '--app-port',
+    '8080,9090',
+    '--opaque-ports',
+    '5432,6000-6010',
+    '--egress',
+    'registry-only',
+    '--dns-listen',
+    '127.0.0.1:15053',
+  ]);
+  expect(several.node.metadata).toMatchObject({
+    interception: 'REDIRECT',
+    opaque_ports: ['5432', '6000-6010'],
+    egress: 'registry-only',
+    dns_listen: '127.0.0.1:15053',
+  });
+  expect(several.node.metadata['ip_families']).toContain('IPv4');
+  expect(several.node.metadata).not.toHaveProperty('app_port');
+  expect(bootstrap(intercepted).node.metadata).not.toHaveProperty('app_port');
+  expect(bootstrap([...intercepted, '--app-port', '8080']).node.metadata).toMatchObject({ app_port: 8080 });
+  expect(bootstrap(service).node.metadata).toMatchObject({ interception: 'NONE', app_port: 8080 });
+  expect(refusal([...intercepted, '--app-port', '8080,15006'])).toContain('both have the port 15006');
+  expect(refusal(['--service', 'shop/orders', '--app-port', '80,81'])).toContain('is not a whole number');
+});
+
+test('the families of a host are those by which others can call it', () => {
+  const address = (family: 'IPv4' | 'IPv6', text: string, internal: boolean) =>
+    ({ family, address: text, internal }) as never;
+  expect(
+    ipFamilies({
+      lo: [address('IPv4', '127.0.0.1', true), address('IPv6', '::1', true)],
+      eth0: [address('IPv6', 'fe80::1', false)],
+    }),
+  ).toEqual(['IPv4']);
+  expect(ipFamilies({ eth0: [address('IPv6', 'fd00::1', false)] })).toEqual(['IPv4', 'IPv6']);
+});
+
+test('the flight recorder has 4 MiB, what is said in words or environment, or nothing', () => {
+  const bytes = (words: readonly string[], environment: NodeJS.ProcessEnv = {}): number =>
+    flightRecorderBytes(parseSidecarFlags([...service, ...words], environment).values);
+  expect([bytes([]), bytes(['--flight-recorder', '1']), bytes(['--flight-recorder', 'off'])]).toEqual([
+    4 * 1024 * 1024,
+    1024 * 1024,
+    0,
+  ]);
+  expect(bytes([], { OUTRIGGER_FLIGHT_RECORDER: '0' })).toBe(0);
 });

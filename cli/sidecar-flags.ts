@@ -10,14 +10,22 @@ import { UserError } from './user-error.ts';
 
 export const sidecarHelp = `Usage: outrigger sidecar --bootstrap FILE
        outrigger sidecar --service NS/NAME --app-port N [--control-plane HOST:PORT]
+       outrigger sidecar --service NS/NAME --interception redirect
 
 Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sidecar of a service of the mesh.
 
   --bootstrap FILE             Envoy v3 bootstrap: static resources, ADS, admin, node
   --service NS/NAME            the service that the application is an instance of
-  --app-port N                 where the application listens on 127.0.0.1; the instance is registered when it does
+  --app-port N                 where the application listens on 127.0.0.1; the instance is registered when it does. With --interception several, with commas: when it listens on all
+                               (needed without interception; with it there may be none, or several: 8080,9090)
+  --interception MODE          how traffic comes here: none (callers name this sidecar), redirect or tproxy (rules of outrigger intercept; default none)
+  --opaque-ports PORTS         with interception: ports where nothing is looked at, as plain TCP (9000,9010-9019)
+  --egress allow|registry-only with interception: calls to what no service answers to; may only tighten what the control plane says
+  --dns-listen HOST:PORT       with interception: answers DNS for names of the mesh here
+  --app-probes JSON            probes of the application that the metrics port makes in the kubelet's place (written by outrigger inject)
   --control-plane HOST:PORT    the control plane's gRPC port, for a sidecar without an identity (default 127.0.0.1:15010)
   --control-plane-tls HOST:PORT  the same over TLS, for one with an identity (default: that host, port 15012)
+  --control-plane-sockets DIR  the way to both: Unix sockets plain.sock and tls.sock in DIR, and loopback/HOST:PORT to instances on the host's loopback (of outrigger run --intercept)
   --join-token-file FILE       proof for an identity: a join token; read again each time
   --join-token TOKEN           the same on the command line, where ps shows it until the sidecar runs; OUTRIGGER_JOIN_TOKEN is better
   --kubernetes-token-file FILE proof for an identity: a projected service account token; read again each time
@@ -41,12 +49,13 @@ Runs a sidecar: from an Envoy v3 bootstrap file (YAML or JSON), or as the sideca
   --node-id ID                 default: <service>.<namespace>-<host>-<pid>
   --xds sotw|delta             which xDS variant to speak (default delta)
   --no-register                do not register the instance with the control plane
+  --flight-recorder MIB        what records of recent requests may take in memory, for explain and GET /requests (default 4; 0 or off: none are kept)
   --concurrency N              event loops; only 1 is built yet
   --drain-time SECONDS         how long requests in hand may take after SIGTERM or Ctrl-C (default 45); a second one ends it at once
   --log-level LEVEL            trace, debug, info, warn, error, off (default info)
 
-With --bootstrap only --admin, --listen-metrics, --concurrency, --drain-time and --log-level count; the file says the rest, and other
-flags are refused.
+With --bootstrap only --admin, --listen-metrics, --app-probes, --flight-recorder, --concurrency, --drain-time and --log-level count; the file says
+the rest, and other flags are refused.
 
 Every flag has an environment variable OUTRIGGER_<FLAG>; a flag wins, also over the variable of a flag that excludes it. Flags without a
 value are on by 1, true, yes or on, and off by 0, false, no or off.
@@ -60,8 +69,14 @@ const stringFlags = [
   'bootstrap',
   'service',
   'app-port',
+  'interception',
+  'opaque-ports',
+  'egress',
+  'dns-listen',
+  'app-probes',
   'control-plane',
   'control-plane-tls',
+  'control-plane-sockets',
   'join-token',
   'join-token-file',
   'kubernetes-token-file',
@@ -80,12 +95,30 @@ const stringFlags = [
   'zone',
   'node-id',
   'xds',
+  'flight-recorder',
   'concurrency',
   'drain-time',
   'log-level',
 ] as const;
 
 type FlagName = (typeof stringFlags)[number];
+
+export interface SidecarFlagText {
+  /** `--zone` */
+  readonly name: string;
+  /** '': it takes no value. */
+  readonly placeholder: string;
+  readonly description: string;
+}
+
+/** As the help has them. */
+export function sidecarFlagList(): SidecarFlagText[] {
+  return [...sidecarHelp.matchAll(/^ {2}(--[-\w]+)(?: ([A-Z\w][^ ]*))? +(.*)$/gm)].map(([, name, value, text]) => ({
+    name: name!,
+    placeholder: value ?? '',
+    description: text!,
+  }));
+}
 
 /** One of them, as words or in the environment, is an identity's proof. */
 export const proofFlags = ['join-token', 'join-token-file', 'kubernetes-token-file'] as const;
@@ -96,8 +129,13 @@ const bySds = 'certificates come by SDS or from files';
 /** Flags that count for the sidecar of a service only, and what stands for them with a bootstrap file. */
 const serviceFlags: Readonly<Partial<Record<FlagName | SwitchName, string>>> = {
   'app-port': 'its clusters say where the application is',
+  interception: 'node.metadata.interception says it',
+  'opaque-ports': 'node.metadata.opaque_ports says it',
+  egress: 'node.metadata.egress says it',
+  'dns-listen': 'node.metadata.dns_listen says it',
   'control-plane': 'dynamic_resources says it',
   'control-plane-tls': 'dynamic_resources says it',
+  'control-plane-sockets': 'its clusters may have pipes',
   'join-token': bySds,
   'join-token-file': bySds,
   'kubernetes-token-file': bySds,
@@ -122,6 +160,20 @@ const serviceFlags: Readonly<Partial<Record<FlagName | SwitchName, string>>> = {
 export const sidecarVariables: readonly string[] = [...stringFlags, ...switches]
   .filter((name) => !(proofFlags as readonly string[]).includes(name))
   .map(environmentName);
+
+/** Flags that no word names and a variable says, with that variable. */
+export function variablesOfFlags(
+  words: readonly string[],
+  environment: NodeJS.ProcessEnv,
+): ReadonlyMap<string, string> {
+  const isTyped = (name: string): boolean =>
+    words.some((word) => word === `--${name}` || word.startsWith(`--${name}=`));
+  return new Map(
+    [...stringFlags, ...switches]
+      .filter((name) => !isTyped(name) && environment[environmentName(name)] !== undefined)
+      .map((name) => [name, environmentName(name)]),
+  );
+}
 
 export interface SidecarFlags {
   readonly help: boolean;
@@ -246,14 +298,34 @@ function checkForm(words: Words, { bootstrap, service }: SidecarFlags['values'])
   if (faults.length > 0) throw new UserError(faults.join('\n'), 2);
 }
 
-function checkFlags(values: SidecarFlags['values']): void {
-  if (values.service !== undefined && values['app-port'] === undefined) {
+const modes = ['none', 'redirect', 'tproxy'];
+
+function checkInterception(values: SidecarFlags['values']): void {
+  const { interception = 'none', egress } = values;
+  if (!modes.includes(interception))
+    throw new UserError(`--interception: ${JSON.stringify(interception)} is not one of ${modes.join(', ')}`, 2);
+  if (egress !== undefined && egress !== 'allow' && egress !== 'registry-only')
+    throw new UserError(`--egress: ${JSON.stringify(egress)} is not allow or registry-only`, 2);
+  if (values.service === undefined || interception !== 'none') return;
+  for (const name of ['opaque-ports', 'egress', 'dns-listen'] as const)
+    if (values[name] !== undefined)
+      throw new UserError(`--${name} needs --interception redirect or tproxy: without it only services are called`, 2);
+  if (values['app-port'] === undefined)
     throw new UserError('sidecar --service needs --app-port N: the port that the application listens on', 2);
-  }
+}
+
+function checkFlags(values: SidecarFlags['values']): void {
+  checkInterception(values);
   if (values.concurrency !== undefined && parseWhole('--concurrency', values.concurrency, 1, 256) !== 1) {
     throw new UserError('--concurrency above 1 is not built yet; run it with 1', 2);
   }
+  flightRecorderBytes(values);
   if (values.xds !== undefined && values.xds !== 'sotw' && values.xds !== 'delta') {
     throw new UserError(`--xds: ${JSON.stringify(values.xds)} is not sotw or delta`, 2);
   }
+}
+
+/** Of --flight-recorder. Throws a UserError for what is no size. */
+export function flightRecorderBytes({ 'flight-recorder': given = '4' }: SidecarFlags['values']): number {
+  return given === 'off' ? 0 : parseWhole('--flight-recorder', given, 0, 1024) * 1024 * 1024;
 }

@@ -9,7 +9,7 @@ import { writePem } from '../certs/x509/pem.ts';
 import { decodeBootstrap } from '../sidecar/xds/bootstrap-file.ts';
 import { serviceBootstrap } from './service-bootstrap.ts';
 import { parseSidecarFlags } from './sidecar-flags.ts';
-import { chooseIdentity, type IdentityChoice } from './sidecar-identity.ts';
+import { awaitedProof, chooseIdentity, type IdentityChoice, shownDataDirVariable } from './sidecar-identity.ts';
 import { UserError } from './user-error.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'outrigger-proof-'));
@@ -90,6 +90,27 @@ test('none is none, when it is not wanted', () => {
 
 test('without any proof there is no identity, and it says which file there was not', () => {
   expect(choose([])).toEqual({ kind: 'none', why: `there is no ${at('none/outrigger/local-token')}` });
+});
+
+test('of a copy of the data directory for a sidecar with a user of its own, the names of the original are told', () => {
+  const copy = at('state');
+  const environment = { ...empty, [shownDataDirVariable]: '/theirs' };
+  expect(choose(['--data-dir', copy], environment)).toEqual({ kind: 'none', why: 'there is no /theirs/local-token' });
+  expect(awaitedProof(parseSidecarFlags([...service, '--data-dir', copy], environment), environment)).toMatchObject({
+    why: 'there is no /theirs/local-token',
+  });
+});
+
+test('a data directory that is named has to be there, unless it says nothing here', () => {
+  const missing = ['--data-dir', '/nonesuch'];
+  expect(() => choose(missing)).toThrow(
+    new UserError(
+      '--data-dir: there is no /nonesuch; name the data directory of the control plane of this machine, or say --no-identity (and no mTLS)',
+      2,
+    ),
+  );
+  expect(choose([...missing, '--no-identity']).kind).toBe('none');
+  expect(choose([...missing, '--join-token', 'a', '--trust-bundle', at('bundle.pem')]).kind).toBe('identity');
 });
 
 test.each<readonly [readonly string[], string, 1 | 2]>([

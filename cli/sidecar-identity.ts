@@ -25,6 +25,9 @@ export type IdentityChoice =
   /** `why`: for the log; '' when none was wanted. */
   | { readonly kind: 'none'; readonly why: string };
 
+/** Which folder --data-dir is a copy of, where `run --intercept` keeps one for its sidecar. No flag's: nobody else sets it. */
+export const shownDataDirVariable = 'OUTRIGGER_SHOWN_DATA_DIR';
+
 const maxTokenBytes = 64 * 1024;
 const maxBundleBytes = 1024 * 1024;
 const defaultTlsPort = 15012;
@@ -40,10 +43,11 @@ export function chooseIdentity(
   const fault = trustDomainFault(trustDomain);
   if (fault !== '') throw new UserError(`--trust-domain: ${fault}`, 2);
   const controlPlaneTls = tlsDoor(values);
-  const { token: local, bundle: localBundle } = localFiles(values, environment);
+  const { token: local, bundle: localBundle, shown } = localFiles(values, environment);
 
   let proof = givenProof(values);
   let bundlePath = values['trust-bundle'];
+  if (proof === null || bundlePath === undefined) checkDataDir(values['data-dir']);
   if (proof === null) {
     const why = isLoopback(controlPlaneTls.host)
       ? unreadable(local.read)
@@ -53,10 +57,10 @@ export function chooseIdentity(
     if (why === '' && noBundle === '') proof = local;
     else if (bundlePath !== undefined)
       throw new UserError(
-        `--trust-bundle says whom to believe, but there is no proof of who this is: give --join-token-file or --kubernetes-token-file (${why})`,
+        `--trust-bundle says whom to believe, but there is no proof of who this is: give --join-token-file or --kubernetes-token-file (${shown(why)})`,
         2,
       );
-    else return { kind: 'none', why: why === '' ? noBundle : why };
+    else return { kind: 'none', why: shown(why === '' ? noBundle : why) };
   } else check(proof.read, '');
   bundlePath ??= localBundle;
   const path = bundlePath;
@@ -91,13 +95,22 @@ export function awaitedProof(
   environment: NodeJS.ProcessEnv,
 ): { readonly why: string; readonly authority: boolean } | null {
   if (noIdentity || givenProof(values) !== null || !isLoopback(tlsDoor(values).host)) return null;
-  const { folder, token, bundle } = localFiles(values, environment);
+  const { folder, token, bundle, shown } = localFiles(values, environment);
   if (!existsSync(folder)) return null;
   const noBundle = unreadable(() => readText(bundle, maxBundleBytes));
   const given = values['trust-bundle'] !== undefined;
   const noToken = unreadable(token.read);
   const why = noToken !== '' || given ? noToken : noBundle;
-  return why === '' ? null : { why, authority: given || noBundle === '' };
+  return why === '' ? null : { why: shown(why), authority: given || noBundle === '' };
+}
+
+/** One that is named has to be there: to go on without would be to go on without an identity, and with plaintext, for a slip of the pen. Throws a UserError. */
+export function checkDataDir(folder: string | undefined): void {
+  if (folder !== undefined && !existsSync(folder))
+    throw new UserError(
+      `--data-dir: there is no ${folder}; name the data directory of the control plane of this machine, or say --no-identity (and no mTLS)`,
+      2,
+    );
 }
 
 function tlsDoor(values: SidecarFlags['values']): HostPort {
@@ -112,9 +125,18 @@ function tlsDoor(values: SidecarFlags['values']): HostPort {
 function localFiles(
   values: SidecarFlags['values'],
   environment: NodeJS.ProcessEnv,
-): { readonly folder: string; readonly token: IdentityProof; readonly bundle: string } {
+): {
+  readonly folder: string;
+  readonly token: IdentityProof;
+  readonly bundle: string;
+  /** Of a text about these files, the same with the names that the user knows. */
+  readonly shown: (text: string) => string;
+} {
   const folder = values['data-dir'] ?? defaultDataDir(environment);
-  return { folder, token: joinTokenFile(join(folder, 'local-token')), bundle: join(folder, 'trust-bundle.pem') };
+  const original = environment[shownDataDirVariable] ?? folder;
+  const shown = (text: string): string => text.replaceAll(folder, original);
+  const token = joinTokenFile(join(folder, 'local-token'));
+  return { folder, token: { ...token, what: shown(token.what) }, bundle: join(folder, 'trust-bundle.pem'), shown };
 }
 
 function givenProof(values: SidecarFlags['values']): IdentityProof | null {

@@ -68,17 +68,21 @@ export const sidecarEnvironment: Readonly<Record<string, string>> = {
   MALLOC_MMAP_THRESHOLD_: '30000',
 };
 
-/** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. `output`: whether it writes where we do, or to us. */
+/** `environment`: what differs from our own; undefined: not there. Of the variables of a sidecar's flags it gets proofs only: the rest is in `flags`, and what is not there is not wanted. `output`: whether it writes to our stderr, or to us. `before`: words that start it elsewhere or as somebody else, as `nsenter …`. */
 export function startSidecar(
   flags: readonly string[],
   environment: Readonly<Record<string, string | undefined>> = {},
   output: 'inherit' | 'pipe' = 'inherit',
   onWaiting: (waiting: SidecarWaiting) => void = () => {},
+  before: readonly string[] = [],
 ): SidecarProcess {
   const program = join(import.meta.dirname, 'sidecar.js');
   // A group of its own: Ctrl-C in a terminal must not stop it before the application is done.
-  const child = spawn(process.execPath, [...sidecarNodeFlags, program, 'sidecar', ...flags], {
-    stdio: ['ignore', output, output, 'ipc'],
+  const [first = '', ...words] = [...before, process.execPath, ...sidecarNodeFlags, program, 'sidecar', ...flags];
+  // What the sidecar writes is no part of what the command writes.
+  const to = output === 'inherit' ? 2 : output;
+  const child = spawn(first, words, {
+    stdio: ['ignore', to, to, 'ipc'],
     detached: true,
     env: {
       ...process.env,

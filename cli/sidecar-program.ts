@@ -1,8 +1,10 @@
 /** The sidecar's program: flags, bootstrap, signals. A bundle of its own, without the control plane's libraries. */
 import './no-debugger.ts';
 import { constants, hostname, networkInterfaces } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { create } from '@bufbuild/protobuf';
+import { type AppProbe, parseAppProbes } from '../sidecar/app-health/app-probe.ts';
 import type { BindFault } from '../sidecar/listener/bound-socket.ts';
 import { Registration } from '../sidecar/registration/registration.ts';
 import { systemClock } from '../sidecar/runtime/clock.ts';
@@ -16,12 +18,13 @@ import {
   parseBootstrap,
 } from '../sidecar/xds/bootstrap-file.ts';
 import { readAdminToken } from './admin-token.ts';
-import { ApplicationGate } from './application-gate.ts';
+import { ApplicationGates } from './application-gates.ts';
 import { awaitIdentity } from './await-identity.ts';
 import { bindFaultLine } from './bind-fault-line.ts';
 import { heedBrokenPipes } from './broken-pipe.ts';
 import { withAddresses } from './control-plane-address.ts';
 import { ControlPlaneWait } from './control-plane-wait.ts';
+import { inTheirWords } from './environment.ts';
 import {
   formatHostPort,
   type HostPort,
@@ -34,13 +37,29 @@ import { InstancePresence } from './instance-presence.ts';
 import { defaultProbeAddress } from './listen-ports.ts';
 import { onParentGone } from './parent-gone.ts';
 import { readUserFile } from './read-file.ts';
-import { controlPlaneCluster, defaultControlPlane, serviceBootstrap, upstreamsOf } from './service-bootstrap.ts';
-import { parseSidecarFlags, type SidecarFlags, sidecarHelp } from './sidecar-flags.ts';
+import {
+  appPorts,
+  controlPlaneCluster,
+  controlPlaneSocket,
+  defaultControlPlane,
+  serviceBootstrap,
+  upstreamsOf,
+} from './service-bootstrap.ts';
+import {
+  flightRecorderBytes,
+  parseSidecarFlags,
+  type SidecarFlags,
+  sidecarHelp,
+  variablesOfFlags,
+} from './sidecar-flags.ts';
 import type { IdentityChoice } from './sidecar-identity.ts';
 import { releaseCompilers } from './start-up-compilers.ts';
 import { StopSignals } from './stop-signals.ts';
 import { unknownUpstreams } from './unknown-upstreams.ts';
 import { UserError } from './user-error.ts';
+
+/** A probe's headers may hold one. */
+const secretFlags: ReadonlySet<string> = new Set(['join-token', 'app-probes']);
 
 async function main(): Promise<void> {
   const given = parseSidecarFlags(process.argv.slice(3), process.env);
@@ -55,8 +74,15 @@ async function main(): Promise<void> {
   const level = values['log-level'] ?? 'info';
   if (!logLevels.includes(level as LogLevel))
     throw new UserError(`--log-level: ${JSON.stringify(level)} is not one of ${logLevels.join(', ')}`, 2);
+  const appProbes = appProbesOf(values['app-probes']);
   const drainTimeMs = parseWhole('--drain-time', values['drain-time'] ?? '45', 0, 3600) * 1000;
-  const log = new Log(systemClock, level as LogLevel, !process.stderr.isTTY, (text) => process.stderr.write(text));
+  const log = new Log(
+    systemClock,
+    level as LogLevel,
+    !process.stderr.isTTY,
+    (text) => process.stderr.write(text),
+    process.env['OUTRIGGER_LOG_SOURCE'] ?? '',
+  );
   // Who reads the log may go; the proxy goes on.
   process.stderr.on('error', () => {});
   if (given.withoutEffect.length > 0)
@@ -89,25 +115,33 @@ async function main(): Promise<void> {
     },
   });
   let waiting: ControlPlaneWait | null = null;
-  let gate: ApplicationGate | null = null;
+  let gates: ApplicationGates | null = null;
   let leaving = false;
   const sidecar = new Sidecar({
     bootstrap,
     probeAddress: probeAddress(flags),
     adminToken: readAdminToken(values, process.env),
     drainTimeMs,
+    ...hostLoopback(values),
+    flightRecorderBytes: flightRecorderBytes(values),
     identity: identity?.kind === 'identity' ? identity.config : null,
+    ...(values.service === undefined ? {} : { observedBy: controlPlaneCluster }),
     clock: systemClock,
     random: Math.random,
     log,
-    commandLine: { ...values, ...(values['join-token'] === undefined ? {} : { 'join-token': '(not shown)' }) },
+    commandLine: Object.fromEntries(
+      Object.entries(values).map(([name, value]) => [name, secretFlags.has(name) ? '(not shown)' : value]),
+    ),
     onReady: () => {
       waiting?.stop();
       releaseCompilers();
       shedStartUpGarbage();
       // Told to stop before it was ready: nobody is to find it any more.
-      if (values.service !== undefined && !flags.noRegister && !leaving) {
-        gate = new ApplicationGate(Number(values['app-port']), {
+      const ports = values.service === undefined ? [] : appPorts(values);
+      if (ports.length === 0 && values.service !== undefined && !flags.noRegister && !leaving)
+        presence.setApplicationListens(true);
+      else if (ports.length > 0 && !flags.noRegister && !leaving) {
+        gates = new ApplicationGates(ports, {
           clock: systemClock,
           wheel: sidecar.wheel,
           log,
@@ -131,9 +165,12 @@ async function main(): Promise<void> {
     // A supervisor sees that it ends, nobody that it waits.
     ...(flags.waitForProof ? {} : { onProofDenied: (why) => end(proofDenied(why, flags)) }),
     onConnectFailed: (cluster, reason) => {
-      if (reason === 'refused' && cluster.startsWith('inbound|')) gate?.refused();
+      if (reason === 'refused' && cluster.startsWith('inbound|')) gates?.refused(Number(cluster.split('|')[1]));
     },
     onListenersChanged: () => presence.update(),
+    onLeave: () => leaveRegistry(),
+    appProbes,
+    podAddress: process.env['POD_IP'] ?? '',
     // Without its listeners it is of no use to the application, and others' programs would get its calls.
     ...(values.service === undefined ? {} : { onFirstBindFaults: (faults) => end(bindFaultLines(flags, faults)) }),
     onStopped: () => process.exit(0),
@@ -141,7 +178,7 @@ async function main(): Promise<void> {
   /** Out of the registry first: who looks now does not find this instance, who looked before is still served. */
   const leaveRegistry = (): Promise<void> => {
     leaving = true;
-    gate?.stop();
+    gates?.stop();
     return presence.close();
   };
   let stopping = false;
@@ -150,11 +187,16 @@ async function main(): Promise<void> {
       identity?.kind === 'identity'
         ? identity.controlPlaneTls
         : parseHostPort('--control-plane', flags.values['control-plane'] ?? defaultControlPlane);
-    waiting = new ControlPlaneWait(address, sidecar.wheel, (at, why) => {
-      // Who started this one as its sidecar tells it in words of its own.
-      if (process.send === undefined) log.warn(`waiting for the control plane at ${at} (${why})`);
-      else tellParent({ waitingFor: at, why });
-    });
+    waiting = new ControlPlaneWait(
+      address,
+      sidecar.wheel,
+      (at, why) => {
+        // Who started this one as its sidecar tells it in words of its own.
+        if (process.send === undefined) log.warn(`waiting for the control plane at ${at} (${why})`);
+        else tellParent({ waitingFor: at, why });
+      },
+      controlPlaneSocket(flags.values, identity?.kind === 'identity' ? 'tls' : 'plain'),
+    );
   }
   const stop = (applicationGone = false): void => {
     if (stopping) return;
@@ -246,12 +288,22 @@ function findUpstreamProblems(sidecar: Sidecar): Record<string, string> {
   );
 }
 
+/** Of `outrigger inject`, by its variable. */
+function appProbesOf(text: string | undefined): ReadonlyMap<string, AppProbe> {
+  if (text === undefined) return new Map();
+  try {
+    return parseAppProbes(text);
+  } catch (error) {
+    throw new UserError(`--app-probes: ${(error as Error).message}`, 2);
+  }
+}
+
 function probeAddress(flags: SidecarFlags): { readonly host: string; readonly port: number } | null {
   const given = flags.values['listen-metrics'] ?? (flags.values.service === undefined ? 'off' : defaultProbeAddress);
   return given === 'off' ? null : parseHostPort('--listen-metrics', given);
 }
 
-/** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. */
+/** Registers where the inbound listener really is; 0.0.0.0 is no address to call, so the machine's first one stands in. With interception: at the application's own ports. */
 function createRegistration(
   flags: SidecarFlags,
   at: HostPort,
@@ -262,12 +314,15 @@ function createRegistration(
   const { values } = flags;
   const { namespace, name } = parseServiceName('--service', values.service!);
   const address = values.address ?? (at.host === '0.0.0.0' || at.host === '::' ? firstAddress() : at.host);
+  const ports = appPorts(values);
+  const intercepted = (values.interception ?? 'none') !== 'none';
   const instance = create(InstanceSchema, {
     namespace,
     service: name,
     instanceId: values['node-id'] ?? `${hostname()}-${process.pid}`,
     address,
-    port: at.port,
+    // Redirected callers come to the ports that they mean; of several nobody says which one a Service without target ports stands for.
+    ...(intercepted ? { port: ports.length === 1 ? ports[0]! : 0, byTargetPort: true } : { port: at.port }),
     labels: values.labels === undefined ? {} : { ...parseLabels('--labels', values.labels) },
     zone: values.zone ?? '',
     weight: 1,
@@ -289,10 +344,17 @@ function shedStartUpGarbage(): void {
     setTimeout(() => void gc({ type: 'major', execution: 'async', flavor: 'last-resort' }), 300).unref();
 }
 
+/** Of IPv4, where there is one. */
 function firstAddress(): string {
-  for (const addresses of Object.values(networkInterfaces()))
-    for (const { address, family, internal } of addresses ?? []) if (!internal && family === 'IPv4') return address;
-  return '127.0.0.1';
+  const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? []);
+  const callable = all.filter(({ address, internal }) => !internal && !address.startsWith('fe80:'));
+  return (callable.find(({ family }) => family === 'IPv4') ?? callable[0])?.address ?? '127.0.0.1';
+}
+
+/** Of `run --intercept`. */
+function hostLoopback(values: SidecarFlags['values']): { readonly hostLoopbackFolder?: string } {
+  const folder = values['control-plane-sockets'];
+  return folder === undefined ? {} : { hostLoopbackFolder: join(folder, 'loopback') };
 }
 
 /** Ends the process with one line for each fault of the user's. Who started this one as its sidecar tells them itself. */
@@ -301,7 +363,8 @@ function end(error: UserError): void {
   if (process.send !== undefined && process.connected)
     process.send({ fault: message, exitCode: error.exitCode }, () => process.exit(error.exitCode));
   else {
-    process.stderr.write(`outrigger: ${message.replaceAll('\n', '\noutrigger: ')}\n`);
+    const shown = inTheirWords(message, variablesOfFlags(process.argv.slice(3), process.env));
+    process.stderr.write(`outrigger: ${shown.replaceAll('\n', '\noutrigger: ')}\n`);
     process.exit(error.exitCode);
   }
 }

@@ -1,9 +1,7 @@
 /** The demo's live table: every second the figures of its edges, and below them what is wrong with its configuration, as long as it is. */
 import { escapeControls } from '../sidecar/runtime/log.ts';
-import { type EdgeFigures, edgeFigures, getText, readTotals } from './edges.ts';
+import { type EdgeFigures, EdgeWatch, getText } from './edges.ts';
 import type { Screen } from './screen.ts';
-
-type Totals = Parameters<typeof readTotals>[1];
 
 /** Elsewhere than on a terminal, where every table is new lines. */
 const plainEvery = 5;
@@ -14,8 +12,8 @@ export class LiveTable {
   readonly #sidecarAdmins: readonly string[];
   readonly #controlPlaneAdmin: string;
   readonly #onTick: () => void;
+  readonly #edges = new EdgeWatch();
   #timer: NodeJS.Timeout | null = null;
-  #before: Totals = new Map();
   #beforeMs = performance.now();
   #rounds = 0;
 
@@ -42,11 +40,8 @@ export class LiveTable {
       getText(this.#controlPlaneAdmin, '/api/v1/faults'),
       ...this.#sidecarAdmins.map((admin) => getText(admin, '/stats/prometheus?filter=outrigger_request')),
     ]);
-    const totals: Totals = new Map();
-    for (const text of texts) readTotals(text, totals);
     const now = performance.now();
-    const figures = edgeFigures(this.#before, totals, (now - this.#beforeMs) / 1000);
-    this.#before = totals;
+    const figures = this.#edges.look(texts, (now - this.#beforeMs) / 1000);
     this.#beforeMs = now;
     this.#rounds++;
     if (this.#timer === null || figures.length === 0) return;

@@ -1,11 +1,12 @@
 /**
- * Builds `dist/`: one file per program. The sidecar is a bundle of its own, so that it loads neither the control plane nor grpc-js;
+ * Builds `dist/`: one file per program, and the files of the dashboard (build-dashboard.ts). The sidecar is a bundle of its own, so that it loads neither the control plane nor grpc-js;
  * libraries of the control plane and CLI stay in node_modules.
  */
 import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type BuildOptions, build } from 'esbuild';
+import { buildDashboard } from './build-dashboard.ts';
 import { leanBuiltins } from './lean-builtins.ts';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -27,6 +28,7 @@ const shared: BuildOptions = {
 
 rmSync(dist, { recursive: true, force: true });
 await Promise.all([
+  buildDashboard(root, dist),
   build({
     ...shared,
     entryPoints: { sidecar: 'cli/sidecar-program.ts' },
@@ -40,11 +42,19 @@ await Promise.all([
   }),
   build({
     ...shared,
-    entryPoints: { outrigger: 'cli/program.ts' },
+    entryPoints: { outrigger: 'cli/main.ts' },
     outdir: dist,
     splitting: true,
     chunkNames: 'outrigger-[name]-[hash]',
     packages: 'external',
+  }),
+  // Of container images: decides which of the two runs, and imports it by path.
+  build({
+    ...shared,
+    entryPoints: { container: 'cli/container-program.ts' },
+    outdir: dist,
+    sourcemap: false,
+    banner: {},
   }),
 ]);
 writeFileSync(join(dist, 'package.json'), '{"type":"module"}\n');

@@ -5,7 +5,7 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
-const folders = ['sidecar', 'control-plane', 'proto', 'certs', 'yaml', 'cli'];
+const folders = ['sidecar', 'control-plane', 'proto', 'certs', 'net', 'metrics', 'yaml', 'cli', 'dashboard'];
 
 interface Report {
   readonly summary: {
@@ -27,7 +27,7 @@ const run = spawnSync('depcruise', ['--config', '.dependency-cruiser.json', '--o
 const report = JSON.parse(run.stdout) as Report;
 const sources = folders
   .flatMap((folder) => readdirSync(join(root, folder), { recursive: true, encoding: 'utf8' }))
-  .filter((file) => file.endsWith('.ts') && !file.endsWith('.d.ts'));
+  .filter((file) => /\.tsx?$/.test(file) && !file.endsWith('.d.ts'));
 for (const { rule, from, to } of report.summary.violations) console.error(`${rule.name}: ${from} → ${to}`);
 if (report.summary.totalCruised < sources.length) {
   console.error(

@@ -51,9 +51,9 @@ function blockedBy(configuration: Configuration, secrets: SecretLookup, nowWallM
 }
 
 /** The chain of our control plane that tells plaintext callers of a strict port why they are refused is no way in. */
-function refusesEverybody({ httpConnectionManager: { gates } }: FilterChainConfig): boolean {
+function refusesEverybody({ httpConnectionManager, tcpProxy = null }: FilterChainConfig): boolean {
   const any = ({ kind }: RbacRuleConfig): boolean => kind === 'any';
-  return gates.some(
+  return (httpConnectionManager?.gates ?? tcpProxy?.rbac ?? []).some(
     (gate) =>
       gate.kind === 'rbac' &&
       gate.rules?.action === 'deny' &&

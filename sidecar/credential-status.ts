@@ -1,6 +1,6 @@
 /**
  * What the sidecar proves itself with and judges others by, for people: each certificate and set of trusted CAs once, where it comes from, who uses it, and why it is not there or not the newest. Stands beside Envoy's own list in
- * `/certs`; read by `outrigger check --sidecar`. Never keys.
+ * `/certs`; read by `outrigger check --sidecar-admin`. Never keys.
  */
 import type { X509Certificate } from 'node:crypto';
 import type { Configuration } from './config/configuration.ts';

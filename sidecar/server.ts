@@ -1,8 +1,14 @@
 /**
  * The sidecar put together: bootstrap → clusters, listeners, xDS client, admin. The wiring is here and nowhere else. What each part does stands in its folder.
  */
+import type { Exposition } from '../metrics/exposition.ts';
 import { AccessLogFiles } from './access-log/access-log-sink.ts';
+import { configuredLogServices, configuredLogs } from './access-log/configured-logs.ts';
 import { type AdminContext, AdminServer, type ServerState } from './admin/admin-server.ts';
+import { AppHealth } from './app-health/app-health.ts';
+import type { AppProbe } from './app-health/app-probe.ts';
+import type { ProbeOutcome } from './app-health/ask-application.ts';
+import { Leaving } from './app-health/leaving.ts';
 import { certificateReadiness } from './certificate-readiness.ts';
 import { certificatesInUse, measureExpiry } from './certificates.ts';
 import { BreakerRegistry } from './circuit-breaker/breaker-registry.ts';
@@ -14,9 +20,11 @@ import { configurationSecrets } from './config/secret-references.ts';
 import { configDump } from './config-dump.ts';
 import { HttpConnectionManager } from './connection-manager/http-connection-manager.ts';
 import type { HttpContext } from './connection-manager/http-context.ts';
+import { labelOverflow, RequestMetricBounds } from './connection-manager/request-metric-bounds.ts';
 import { SourceLabels } from './connection-manager/source-labels.ts';
 import { StaleRequestMetrics } from './connection-manager/stale-request-metrics.ts';
 import { credentialsInUse, plaintextListeners } from './credential-status.ts';
+import type { DnsListeners } from './dns/dns-listeners.ts';
 import { Drain, type DrainWait } from './drain.ts';
 import { ExpiryWarnings } from './expiry-warnings.ts';
 import { SharedGates } from './filters/shared-gates.ts';
@@ -31,22 +39,32 @@ import { ListenerManager } from './listener/listener-manager.ts';
 import { listenersJson, listenersText } from './listener/listener-status.ts';
 import { openFilesLimit } from './listener/open-files-limit.ts';
 import { portHolder, takenBy } from './listener/port-holder.ts';
+import { clustersWithCertificate } from './observe/clusters-with-certificate.ts';
+import type { Observation } from './observe/observation.ts';
 import { PublishedConfiguration } from './published-configuration.ts';
+import { FlightRecorder } from './recorder/flight-recorder.ts';
 import { RouteMemory } from './router/route-memory.ts';
 import type { Clock, Random } from './runtime/clock.ts';
 import type { Log } from './runtime/log.ts';
 import { TimerWheel } from './runtime/timer-wheel.ts';
+import { version } from './runtime/version.ts';
 import { FileSecrets } from './secret/file-secrets.ts';
 import { SecretStore } from './secret/secret-store.ts';
+import type { ScrapeRequest, Scrapes } from './stats/scrapes.ts';
 import { StatStore } from './stats/stat-store.ts';
+import type { TcpProxy } from './tcp-proxy/tcp-proxy.ts';
+import type { SpanExporters } from './tracing/export/span-exporters.ts';
 import type { ConnectFailure } from './transport/connect.ts';
+import { OwnConnections } from './transport/own-connections.ts';
 import { AdsClient } from './xds/ads/ads-client.ts';
 import { ClusterAdsTransport } from './xds/ads/ads-stream.ts';
 import type { LoadedBootstrap } from './xds/bootstrap-file.ts';
+import type { LoadReporter } from './xds/lrs/load-reporter.ts';
 import { refersToServices, SecretServices } from './xds/sds/secret-services.ts';
 import { loadSecretFile } from './xds/secret-file.ts';
 
-export const version = '0.1.0';
+/** How long the spans of the last requests may take on their way when the process ends. */
+const lastSpansMs = 1500;
 
 export interface SidecarOptions {
   readonly bootstrap: LoadedBootstrap;
@@ -55,11 +73,17 @@ export interface SidecarOptions {
   /** Who shows it may change something by the admin port from anywhere; absent or '': only this machine may. */
   readonly adminToken?: string;
   readonly drainTimeMs: number;
+  /** In a network of its own: where sockets lead to instances on the loopback of the machine around it. Absent: there is one loopback. */
+  readonly hostLoopbackFolder?: string;
   /** Absent or null: it has no identity of its own. */
   readonly identity?: IdentityConfig | null;
   readonly clock: Clock;
   readonly random: Random;
   readonly log: Log;
+  /** What records of recent requests may take; 0: none are kept. Default 4 MiB. */
+  readonly flightRecorderBytes?: number;
+  /** Cluster of a control plane that may ask about traffic (outrigger.observe.v1). Absent: nobody does. */
+  readonly observedBy?: string;
   /** For /server_info. */
   readonly commandLine: Readonly<Record<string, string>>;
   /** The process may end: drained, or told to quit. */
@@ -74,7 +98,16 @@ export interface SidecarOptions {
   readonly onConnectFailed?: (clusterName: string, reason: ConnectFailure) => void;
   /** Listeners may be there that were not, or the other way round. */
   readonly onListenersChanged?: () => void;
+  /** Before it finishes what callers have in hand, when it is told to leave (POST /leave): out of the registry. */
+  readonly onLeave?: () => Promise<void>;
+  /** Made in the kubelet's place, by path on the probe port. Absent: none. */
+  readonly appProbes?: ReadonlyMap<string, AppProbe>;
+  /** Where the application may listen beside 127.0.0.1; absent or '': nowhere. */
+  readonly podAddress?: string;
 }
+
+/** How long the end of a sidecar waits for log entries that are under way. */
+const logFarewellMs = 500;
 
 export class Sidecar implements AdminContext {
   readonly #options: SidecarOptions;
@@ -86,13 +119,26 @@ export class Sidecar implements AdminContext {
   readonly listeners: ListenerManager;
   readonly accessLogs: AccessLogFiles;
   readonly secrets: SecretStore;
+  readonly recorder: FlightRecorder;
   readonly #fileSecrets: FileSecrets;
   readonly #expiryWarnings: ExpiryWarnings;
   readonly #secretServices: SecretServices;
   readonly #published: PublishedConfiguration;
   readonly #ads: AdsClient | null;
   #identity: SidecarIdentity | null = null;
+  /** Null: load is reported to nobody. */
+  #loadReporter: LoadReporter | null = null;
   readonly #startedMs: number;
+  /** Null: no configuration has asked for it. */
+  #tcpProxy: { readonly TcpProxy: typeof TcpProxy } | null = null;
+  /** Null: no configuration has asked for it. */
+  #dns: DnsListeners | null = null;
+  /** Null: no configuration has asked for them. */
+  #exporters: SpanExporters | null = null;
+  /** Null: nobody observes it, or it is not ready yet. */
+  #observation: Observation | null = null;
+  /** Null: nobody has scraped. */
+  #scrapes: Scrapes | null = null;
   #admin: AdminServer | null = null;
   #probe: AdminServer | null = null;
   #state: ServerState = 'PRE_INITIALIZING';
@@ -104,6 +150,8 @@ export class Sidecar implements AdminContext {
   /** Until when it may take to leave; -1: it does not. */
   #leaveUntilMs = -1;
   readonly #bindRetry: BindRetry;
+  readonly #leaving: Leaving;
+  readonly #appHealth: AppHealth;
   /** Binding under way; the last of them says when everything is bound. */
   #binding: Promise<unknown> = Promise.resolve();
 
@@ -113,14 +161,24 @@ export class Sidecar implements AdminContext {
     this.log = log;
     this.#startedMs = clock.nowMs();
     this.wheel = new TimerWheel(clock);
-    this.accessLogs = new AccessLogFiles(this.stats, log);
+    this.accessLogs = new AccessLogFiles(this.stats, log, clock, process, this.wheel);
+    this.recorder = new FlightRecorder({
+      service: bootstrap.config.node.cluster,
+      nodeId: bootstrap.config.node.id,
+      stats: this.stats,
+      // A service with up to a hundred requests a second has all of them explained.
+      samplesPerSecond: 100,
+      ...(options.flightRecorderBytes === undefined ? {} : { maxBytes: options.flightRecorderBytes }),
+    });
     this.secrets = new SecretStore(clock, (options.identity ?? null) === null ? new Set() : localSecretNames);
     this.#fileSecrets = new FileSecrets({ store: this.secrets, wheel: this.wheel, log, loadSdsFile: loadSecretFile });
     const { secrets, stats, wheel } = this;
     this.breakers = new BreakerRegistry({ stats, clock, random, log });
     const { breakers } = this;
+    const ownConnections = new OwnConnections();
     this.clusters = new ClusterManager({
-      ...{ stats, clock, wheel, random, secrets, log, breakers },
+      ...{ stats, clock, wheel, random, secrets, log, breakers, ownConnections },
+      ...(options.hostLoopbackFolder === undefined ? {} : { hostLoopbackFolder: options.hostLoopbackFolder }),
       onConnectFailed: (cluster, reason) => {
         if (reason === 'tls' && cluster === options.identity?.clusterName)
           this.#identity?.doubt('no TLS with the control plane');
@@ -149,6 +207,10 @@ export class Sidecar implements AdminContext {
       this.#fileSecrets,
       (binding) => {
         staleMetrics.apply(this.#published.current);
+        this.#exporters?.retain(this.#published.current);
+        this.accessLogs.services?.retain(
+          configuredLogServices([...this.#published.current.listeners.values()].map(({ value }) => value)),
+        );
         this.#expiryWarnings.changed();
         this.#bound(binding);
       },
@@ -171,29 +233,109 @@ export class Sidecar implements AdminContext {
       random,
       log,
       localService: bootstrap.config.node.cluster,
+      nodeId: bootstrap.config.node.id,
+      recorder: this.recorder,
       hasIdentity: (options.identity ?? null) !== null,
       accessLogSinks: this.accessLogs,
-      sourceLabels: new SourceLabels(),
+      spanSinks: { sink: (provider) => this.#exporters!.sink(provider) },
+      sourceLabels: new SourceLabels(labelOverflow(stats, 'source')),
+      metricBounds: new RequestMetricBounds(stats),
       routeMemory: new RouteMemory(),
     };
     this.listeners = new ListenerManager(
-      { ...context, secrets, log },
+      { ...context, secrets, log, ownConnections },
       {
         crowding: new Crowding(clock, log, openFilesLimit),
+        prepare: (configuration) => this.#loadCode(configuration),
+        others: () => this.#dns,
         createConnectionManager: (chain, listener) =>
-          new HttpConnectionManager(
-            chain.httpConnectionManager,
-            context,
-            listener.direction,
-            listener.bufferLimitBytes,
-            listener.name,
-          ),
+          chain.httpConnectionManager === null
+            ? new this.#tcpProxy!.TcpProxy(chain, listener, context)
+            : new HttpConnectionManager(
+                chain.httpConnectionManager,
+                context,
+                listener.direction,
+                listener.bufferLimitBytes,
+                listener.name,
+              ),
       },
     );
     this.#published.connectListeners(this.listeners);
     this.#bindRetry = new BindRetry(this.wheel, random, () => this.#published.bindAgain());
+    this.#leaving = new Leaving(this.wheel, async () => {
+      await options.onLeave?.();
+      await new Promise<void>((resolve) => this.leave(resolve));
+    });
+    const { appProbes: probes = new Map(), podAddress = '' } = options;
+    this.#appHealth = new AppHealth({ probes, podAddress, clock, wheel: this.wheel });
     this.#ads = this.#createAds();
     this.#secretServices.onSettled = () => this.#ads?.secretsChanged();
+  }
+
+  /** Code that not every sidecar needs comes when a configuration first asks for it, so that the others pay no memory for it. */
+  #loadCode(configuration: Configuration): Promise<unknown> | null {
+    const loading = [
+      this.#loadTcpProxy(configuration),
+      this.#loadDns(configuration),
+      this.#loadExporters(configuration),
+      this.#loadLogServices(configuration),
+    ].filter((each) => each !== null);
+    return loading.length === 0 ? null : Promise.all(loading);
+  }
+
+  #loadLogServices({ listeners }: Configuration): Promise<void> | null {
+    const wanted = configuredLogServices([...listeners.values()].map(({ value }) => value));
+    if (this.accessLogs.services !== null || wanted.length === 0) return null;
+    const { bootstrap, clock, random, drainTimeMs } = this.#options;
+    const { clusters, stats, wheel, log } = this;
+    const { node } = bootstrap.config;
+    return import('./access-log/service/log-services.ts').then(({ LogServices }) => {
+      const init = {
+        clusters,
+        node,
+        stats,
+        clock,
+        wheel,
+        random,
+        log,
+        farewellMs: logFarewellMs,
+        lingerMs: drainTimeMs,
+      };
+      this.accessLogs.services ??= new LogServices(init);
+    });
+  }
+
+  #loadDns({ listeners }: Configuration): Promise<void> | null {
+    if (this.#dns !== null || ![...listeners.values()].some(({ value }) => value.dns !== undefined)) return null;
+    const { clock } = this.#options;
+    const { wheel, stats, log } = this;
+    return import('./dns/dns-listeners.ts').then((module) => {
+      this.#dns ??= new module.DnsListeners({ clock, wheel, stats, log });
+    });
+  }
+
+  #loadExporters(configuration: Configuration): Promise<void> | null {
+    if (this.#exporters !== null || !exportsSpans(configuration)) return null;
+    const { bootstrap, clock, random, drainTimeMs: lingerMs } = this.#options;
+    const { cluster: service, id: instance } = bootstrap.config.node;
+    const { clusters, wheel, log, stats } = this;
+    return import('./tracing/export/span-exporters.ts').then((module) => {
+      this.#exporters ??= new module.SpanExporters({
+        ...{ clusters, clock, wheel, random, log, stats, service, instance },
+        ...{ version, lingerMs },
+      });
+    });
+  }
+
+  #loadTcpProxy({ listeners }: Configuration): Promise<void> | null {
+    if (this.#tcpProxy !== null) return null;
+    for (const { value } of listeners.values())
+      for (const chain of [...value.filterChains, value.defaultFilterChain])
+        if ((chain?.tcpProxy ?? null) !== null)
+          return import('./tcp-proxy/tcp-proxy.ts').then((module) => {
+            this.#tcpProxy = module;
+          });
+    return null;
   }
 
   #createAds(): AdsClient | null {
@@ -248,9 +390,7 @@ export class Sidecar implements AdminContext {
 
   /** Throws with a line for each access log of the bootstrap that cannot be written. */
   #checkAccessLogs(): void {
-    const { listeners } = this.#options.bootstrap.config;
-    const chains = listeners.flatMap(({ filterChains, defaultFilterChain }) => [...filterChains, defaultFilterChain]);
-    const logs = chains.flatMap((chain) => chain?.httpConnectionManager.accessLogs ?? []);
+    const logs = configuredLogs(this.#options.bootstrap.config.listeners);
     const paths = new Set(logs.flatMap(({ sink }) => (sink.kind === 'file' ? [sink.path] : [])));
     const faults = [...paths].map((path) => this.accessLogs.fileFault(path)).filter((fault) => fault !== null);
     if (faults.length > 0) throw new Error(faults.join('\n'));
@@ -296,6 +436,10 @@ export class Sidecar implements AdminContext {
     this.#published.apply(configuration);
   }
 
+  get probePort(): number {
+    return this.#probe?.port ?? 0;
+  }
+
   get adminPort(): number {
     return this.#admin?.port ?? 0;
   }
@@ -324,7 +468,45 @@ export class Sidecar implements AdminContext {
       if (this.#state === 'INITIALIZING') this.#state = 'LIVE';
       this.log.info(`ready after ${Math.round(this.#options.clock.nowMs() - this.#startedMs)} ms`);
       this.#options.onReady();
+      await this.#reportLoad();
+      await this.#openToObservation();
     });
+  }
+
+  /** After all that traffic needs; its code is loaded only here. */
+  async #openToObservation(): Promise<void> {
+    const { observedBy, bootstrap, clock, random } = this.#options;
+    if (observedBy === undefined) return;
+    const { Observation: Opened } = await import('./observe/observation.ts');
+    const { ownFootprint } = await import('./observe/own-footprint.ts');
+    if (this.#stopped) return;
+    this.#observation = new Opened({
+      clusters: this.clusters,
+      clusterName: observedBy,
+      node: bootstrap.config.node,
+      sources: {
+        requests: this.recorder,
+        stats: () => this.stats,
+        breakers: () => this.breakers.dump(),
+        footprint: ownFootprint,
+        clustersWithCertificate: () => clustersWithCertificate(this.#published.current),
+        forceBreaker: (name, to) => this.breakers.force(name, to),
+      },
+      ...{ clock, wheel: this.wheel, random, log: this.log },
+    });
+    this.#observation.start();
+  }
+
+  /** Once it serves: who is to hear of load may wait until there is some. */
+  async #reportLoad(): Promise<void> {
+    const { bootstrap, clock, random } = this.#options;
+    const { loadReports: source = null, node } = bootstrap.config;
+    if (source === null) return;
+    const { LoadReporter: Reporter } = await import('./xds/lrs/load-reporter.ts');
+    if (this.#stopped) return;
+    const { clusters, wheel, log, stats } = this;
+    this.#loadReporter = new Reporter({ source, node, clusters, clock, wheel, random, log, stats });
+    this.#loadReporter.start();
   }
 
   /** Finishes what callers have in hand, within the drain time, and goes on serving: the application ends after this. `onLeft`: callers have heard, and nothing is in hand. */
@@ -364,6 +546,10 @@ export class Sidecar implements AdminContext {
 
   state(): ServerState {
     return this.#healthcheckFailed && this.#state === 'LIVE' ? 'DRAINING' : this.#state;
+  }
+
+  wallMs(): number {
+    return this.#options.clock.wallMs();
   }
 
   readiness(): { readonly ready: boolean; readonly text: string } {
@@ -456,7 +642,16 @@ export class Sidecar implements AdminContext {
     this.stats.gauge('server.live').set(this.state() === 'LIVE' ? 1 : 0);
     this.stats.gauge('server.memory_allocated').set(process.memoryUsage().heapUsed);
     this.stats.gauge('server.memory_physical_size').set(process.memoryUsage.rss());
+    this.stats.gauge('flight_recorder.records').set(this.recorder.size);
+    this.stats.gauge('flight_recorder.bytes').set(this.recorder.bytes);
     this.stats.gauge('listener_manager.total_listeners_active').set(this.listeners.dump().length);
+  }
+
+  async scrape(request: ScrapeRequest): Promise<Exposition> {
+    const { Scrapes: ScrapesNow } = await import('./stats/scrapes.ts');
+    this.#scrapes ??= new ScrapesNow(this.stats, version);
+    this.refreshStats();
+    return this.#scrapes.answer(request);
   }
 
   drainListeners(graceful: boolean, inboundOnly: boolean): void {
@@ -472,23 +667,46 @@ export class Sidecar implements AdminContext {
     this.#healthcheckFailed = failed;
   }
 
+  leaveMesh(): Promise<void> {
+    return this.#leaving.begin();
+  }
+
+  whenLeft(): Promise<boolean> {
+    return this.#leaving.whenLeft();
+  }
+
+  probeApplication(path: string, userAgent: string): Promise<ProbeOutcome | null> {
+    return this.#appHealth.ask(path, userAgent);
+  }
+
   quit(): void {
     if (this.#stopped) return;
     this.#stopped = true;
+    this.#observation?.close();
     this.#ads?.close();
+    this.#loadReporter?.close();
     this.#bindRetry.close();
     this.#fileSecrets.close();
     this.#expiryWarnings.close();
     this.#secretServices.close();
     void this.listeners.closeAll().then(async () => {
+      await this.#exporters?.close(lastSpansMs);
       // Only now, as nobody is served any more: what this certificate is good for is no concern of a rotation's from here on.
       if (this.#identity !== null) await new Promise<void>((resolve) => this.#identity!.leave(resolve));
-      this.clusters.destroyAll();
       await this.accessLogs.close();
+      this.clusters.destroyAll();
+      this.#scrapes?.close();
       await Promise.all([this.#admin?.close(), this.#probe?.close()]);
       this.#options.onStopped();
     });
   }
+}
+
+function exportsSpans({ listeners }: Configuration): boolean {
+  for (const { value } of listeners.values())
+    for (const chain of [...value.filterChains, value.defaultFilterChain])
+      if ((chain?.httpConnectionManager?.tracing?.provider ?? null) !== null) return true;
+  return false;
 }
 
 async function bindPort(

@@ -2,7 +2,7 @@
  * YAML (and so JSON) text to documents, within bounds: the one place where files of users are parsed. What is nested too deep is refused while it is read, as the library, and whatever walks a value,
  * calls itself for each level. Where a field stands and what a document means is its caller's.
  */
-import { Composer, type Document, LineCounter, Parser } from 'yaml';
+import { Composer, type Document, LineCounter, Parser, type ScalarTag, type Tags } from 'yaml';
 import { isNestedDeeper, maxNesting, nestingFault } from './nesting.ts';
 
 /** Aliases are expanded at most this often, so that a small file cannot become a huge one. */
@@ -23,10 +23,17 @@ export interface ReadDocuments {
   readonly lines: LineCounter;
 }
 
-export function readDocuments(text: string): ReadDocuments {
+/** `kubernetes`: as kubectl reads it, by YAML 1.1 (`0644` is octal, `yes` is true, `<<` merges), but for dates and times, which are text; numbers are written back as they were. */
+export type Dialect = 'yaml-1.2' | 'kubernetes';
+
+export function readDocuments(text: string, dialect: Dialect = 'yaml-1.2'): ReadDocuments {
   const lines = new LineCounter();
   const parser = new BoundedParser(lines.addNewLine);
-  const composer = new Composer({ prettyErrors: false, uniqueKeys: true, version: '1.2' });
+  const composer = new Composer({
+    prettyErrors: false,
+    uniqueKeys: true,
+    ...(dialect === 'yaml-1.2' ? { version: '1.2' } : { version: '1.1', customTags: kubernetesTags }),
+  });
   const documents: Document.Parsed[] = [];
   try {
     for (const document of composer.compose(parser.parse(text))) documents.push(document);
@@ -51,6 +58,19 @@ export function documentValue(document: Document.Parsed): unknown {
   const value: unknown = document.toJS({ maxAliasCount });
   if (isNestedDeeper(value)) throw new Error(nestingFault);
   return value;
+}
+
+function kubernetesTags(tags: Tags): Tags {
+  return tags
+    .filter((tag) => typeof tag === 'string' || !(tag.tag === 'tag:yaml.org,2002:timestamp' || tag.format === 'TIME'))
+    .map((tag) => {
+      if (typeof tag === 'string' || !/:(?:int|float)$/.test(tag.tag)) return tag;
+      const number = tag as ScalarTag;
+      return {
+        ...number,
+        stringify: (item, ...others) => item.source ?? number.stringify?.(item, ...others) ?? String(item.value),
+      } satisfies ScalarTag;
+    });
 }
 
 class TooDeep extends Error {

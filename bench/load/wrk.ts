@@ -10,6 +10,8 @@ export interface Http1Load {
   readonly connections: number;
   readonly seconds: number;
   readonly method: 'GET' | 'POST';
+  /** More of each request, as `connection: close`. Absent: none. */
+  readonly headers?: readonly string[];
   /** Of each request. */
   readonly bodyBytes: number;
   /** Of each answer; an answer with less is a failure. */
@@ -35,6 +37,7 @@ export async function runWrk(load: Http1Load): Promise<LoadResult> {
       String(load.seconds),
       '--timeout',
       '10',
+      ...(load.headers ?? []).flatMap((header) => ['-H', header]),
       '-s',
       script,
       load.url,

@@ -6,7 +6,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePorts } from '../../test/peers/free-port.ts';
 import type { LoadResult } from '../load/load-result.ts';
-import type { PeerId, ProxyPeer, RunningProxy } from '../proxy.ts';
+import type { ContestantId, ProxyPeer, RunningProxy } from '../proxy.ts';
 import type { Backends, Scenario } from '../scenarios.ts';
 import { cpuMicros, residentBytes } from './process-figures.ts';
 import { percentile } from './statistics.ts';
@@ -24,7 +24,7 @@ export interface RoundFigures {
 }
 
 export interface PeerResult {
-  readonly peer: PeerId;
+  readonly peer: ContestantId;
   readonly rounds: readonly RoundFigures[];
   /** Why there are no figures; '' when there are. */
   readonly failure: string;

@@ -1,11 +1,11 @@
 /** Measures how soon each proxy is ready after exec, and what it holds in memory while idle. Peers take turns, as in the other scenarios. */
 import { freePorts } from '../../test/peers/free-port.ts';
-import type { PeerId, ProxyPeer } from '../proxy.ts';
+import type { ContestantId, ProxyPeer } from '../proxy.ts';
 import type { Backends } from '../scenarios.ts';
 import { residentBytes } from './process-figures.ts';
 
 export interface StartResult {
-  readonly peer: PeerId;
+  readonly peer: ContestantId;
   readonly readyMs: readonly number[];
   readonly residentIdleBytes: readonly number[];
   readonly failure: string;

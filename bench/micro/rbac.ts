@@ -56,6 +56,7 @@ function request(i: number): GateRequest {
     requestId: '5f0c0000-aaaa-4bbb-8ccc-dddddddddddd',
     route: null,
     startMs: 0,
+    nowMs: 0,
     metadata: null,
     policy: '',
     dryRunDeniedBy: '',

@@ -1,8 +1,8 @@
 /** The bootstrap file that Envoy and Outrigger both run from, unchanged but for extensions that are ours. */
 import { stringify } from 'yaml';
-import { firstClusterWeight, otherRoutePrefixes, type ProxySetup } from '../proxy.ts';
+import { type BenchTracing, firstClusterWeight, otherRoutePrefixes, type ProxySetup } from '../proxy.ts';
 import { allowPolicies } from '../rbac-rules.ts';
-import { resilienceFilters, resilientCluster, resilientRoute } from '../resilience-policies.ts';
+import { inboundLimitsFilter, resilienceFilters, resilientCluster, resilientRoute } from '../resilience-policies.ts';
 
 const type = (name: string): string => `type.googleapis.com/envoy.${name}`;
 const loopback = (port: number): unknown => ({ socket_address: { address: '127.0.0.1', port_value: port } });
@@ -14,8 +14,12 @@ export function envoyBootstrap(setup: ProxySetup, ours = false): string {
     admin: { address: loopback(setup.adminPort) },
     static_resources: {
       listeners: [listener(setup, ours)],
-      clusters: ['first', 'second', 'other'].map((name) => cluster(name, setup, ours)),
+      clusters: [
+        ...['first', 'second', 'other'].map((name) => cluster(name, setup, ours)),
+        ...(setup.tracing === undefined ? [] : [collector(setup.tracing)]),
+      ],
     },
+    ...(setup.tracing === undefined || ours ? {} : { layered_runtime: asLargeBatches }),
   });
 }
 
@@ -25,8 +29,11 @@ function listener(setup: ProxySetup, ours: boolean): unknown {
     stat_prefix: 'bench',
     codec_type: setup.downstream === 'http1' ? 'HTTP1' : 'HTTP2',
     route_config: { name: 'bench', virtual_hosts: [{ name: 'all', domains: ['*'], routes: routes(setup, ours) }] },
+    ...(setup.tracing === undefined ? {} : { tracing: tracing(setup.tracing) }),
+    ...(setup.accessLog === true ? { access_log: [accessLog(setup)] } : {}),
     http_filters: [
       ...(setup.policies === 0 ? [] : [rbac(setup.policies)]),
+      ...(setup.resilience && ours ? [inboundLimitsFilter] : []),
       ...(setup.resilience ? resilienceFilters : []),
       {
         name: 'envoy.filters.http.router',
@@ -43,6 +50,61 @@ function listener(setup: ProxySetup, ours: boolean): unknown {
         ...(setup.listenTls === null ? {} : { transport_socket: listeningSocket(setup.listenTls, setup.downstream) }),
       },
     ],
+  };
+}
+
+/** Envoy sends 5 spans at a time by default. It gets batches as large as ours. */
+const asLargeBatches = {
+  layers: [{ name: 'bench', static_layer: { 'tracing.opentelemetry.min_flush_spans': 512 } }],
+};
+
+function tracing({ percent }: BenchTracing): unknown {
+  return {
+    random_sampling: { value: percent },
+    // As our control plane asks for: one span of the request, one of its attempt.
+    spawn_upstream_span: true,
+    provider: {
+      name: 'envoy.tracers.opentelemetry',
+      typed_config: {
+        '@type': type('config.trace.v3.OpenTelemetryConfig'),
+        grpc_service: { envoy_grpc: { cluster_name: 'collector' }, timeout: '10s' },
+        service_name: 'bench',
+      },
+    },
+  };
+}
+
+function collector({ collectorPort }: BenchTracing): unknown {
+  return {
+    name: 'collector',
+    type: 'STATIC',
+    connect_timeout: '1s',
+    load_assignment: {
+      cluster_name: 'collector',
+      endpoints: [{ lb_endpoints: [{ endpoint: { address: loopback(collectorPort) } }] }],
+    },
+    typed_extension_protocol_options: http2Options,
+  };
+}
+
+const operators = [
+  ...['START_TIME', 'REQ(:METHOD)', 'REQ(:PATH)', 'REQ(:AUTHORITY)', 'PROTOCOL', 'RESPONSE_CODE', 'RESPONSE_FLAGS'],
+  ...['RESPONSE_CODE_DETAILS', 'BYTES_RECEIVED', 'BYTES_SENT', 'DURATION', 'UPSTREAM_HOST', 'UPSTREAM_CLUSTER'],
+  ...['ROUTE_NAME', 'REQ(X-REQUEST-ID)', 'REQ(USER-AGENT)', 'DOWNSTREAM_REMOTE_ADDRESS', 'DOWNSTREAM_LOCAL_ADDRESS'],
+];
+/** A line such as people have, by name. */
+export const benchLogFields: Readonly<Record<string, string>> = Object.fromEntries(
+  operators.map((each) => [each.toLowerCase(), `%${each}%`]),
+);
+
+function accessLog({ folder }: ProxySetup): unknown {
+  return {
+    name: 'envoy.access_loggers.file',
+    typed_config: {
+      '@type': type('extensions.access_loggers.file.v3.FileAccessLog'),
+      path: `${folder}/access.log`,
+      log_format: { json_format: benchLogFields },
+    },
   };
 }
 

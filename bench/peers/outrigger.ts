@@ -25,7 +25,10 @@ async function startOutrigger(setup: ProxySetup): Promise<RunningProxy> {
   const startedMs = performance.now();
   const program = new StartedProgram(
     'outrigger',
-    onProxyCore([join(root, 'bin', 'outrigger'), 'sidecar', '--bootstrap', file]),
+    onProxyCore([
+      ...[join(root, 'bin', 'outrigger'), 'sidecar', '--bootstrap', file],
+      ...(setup.flightRecorder === false ? ['--flight-recorder', 'off'] : []),
+    ]),
   );
   return { program, readyMs: await timeToOk(program, setup.adminPort, '/ready', startedMs) };
 }

@@ -3,7 +3,7 @@ import type { MachineFacts } from '../measure/machine-facts.ts';
 import type { PeerResult, RoundFigures, Timing } from '../measure/run-scenario.ts';
 import type { StartResult } from '../measure/run-starts.ts';
 import { ratioSpread, type Spread, spread } from '../measure/statistics.ts';
-import type { PeerId } from '../proxy.ts';
+import type { ContestantId } from '../proxy.ts';
 
 export interface ScenarioReport {
   readonly id: string;
@@ -22,8 +22,8 @@ export interface BenchReport {
   readonly quick: boolean;
   readonly timing: Timing;
   readonly machine: MachineFacts;
-  readonly peers: ReadonlyArray<{ readonly peer: PeerId; readonly version: string; readonly notes: string }>;
-  readonly absent: ReadonlyArray<{ readonly peer: PeerId; readonly why: string }>;
+  readonly peers: ReadonlyArray<{ readonly peer: ContestantId; readonly version: string; readonly notes: string }>;
+  readonly absent: ReadonlyArray<{ readonly peer: ContestantId; readonly why: string }>;
   readonly starts: readonly StartResult[];
   readonly scenarios: readonly ScenarioReport[];
 }
@@ -34,14 +34,14 @@ export function mainFigure(scenario: ScenarioReport, round: RoundFigures): numbe
 }
 
 /** A peer's figure over Envoy's, round by round; null where either has none. */
-export function ratioToEnvoy(scenario: ScenarioReport, peer: PeerId): Spread | null {
-  const figures = (id: PeerId): number[] =>
+export function ratioToEnvoy(scenario: ScenarioReport, peer: ContestantId): Spread | null {
+  const figures = (id: ContestantId): number[] =>
     scenario.results.find((result) => result.peer === id)?.rounds.map((round) => mainFigure(scenario, round)) ?? [];
   return ratioSpread(figures(peer), figures('envoy'));
 }
 
 /** Medians over those of the scenario that is the same without what this one measures; null where either was not measured. */
-export function ratioToWithout(report: BenchReport, scenario: ScenarioReport, peer: PeerId): number | null {
+export function ratioToWithout(report: BenchReport, scenario: ScenarioReport, peer: ContestantId): number | null {
   const median = (of: ScenarioReport | undefined): number => {
     const rounds = of?.results.find((result) => result.peer === peer)?.rounds ?? [];
     return spread(rounds.map((round) => mainFigure(of!, round)))?.median ?? Number.NaN;

@@ -119,11 +119,11 @@ export class CertificateAuthority {
   }
 
   /**
-   * A logged leaf for this public key (SubjectPublicKeyInfo, from a request that was verified) and identity. Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `expired` or `log-failed`.
+   * A logged leaf for this public key (SubjectPublicKeyInfo, from a request that was verified) and identity. `dnsNames`: of a server of our own that is called by name. Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `expired` or `log-failed`.
    */
-  sign(publicKey: Uint8Array, id: SpiffeId, reason: IssuingReason): IssuedLeaf {
+  sign(publicKey: Uint8Array, id: SpiffeId, reason: IssuingReason, dnsNames: readonly string[] = []): IssuedLeaf {
     const { state, authorities } = this.#stored;
-    const leaf = signLeaf(authorities.get(state.signing)!, publicKey, id, this.#leafLifetimeMs, this.#clock);
+    const leaf = signLeaf(authorities.get(state.signing)!, publicKey, id, this.#leafLifetimeMs, this.#clock, dnsNames);
     const { serial, notAfterMs, authorityId } = leaf;
     const holder = reason.proof === 'control_plane' ? '' : this.#holderFor(publicKey, reason);
     this.#log.append({

@@ -27,7 +27,7 @@ export interface IssuedLeaf {
 
 /**
  * A certificate for this public key (SubjectPublicKeyInfo, from a request that was verified) and identity, for `lifetimeMs` from now or until the authority's own end, if that is sooner.
- * Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `not-yet-valid` or `expired`.
+ * `dnsNames`: for a server that is called by name from outside of the mesh. Throws IdentityFault `wrong-trust-domain`, `not-a-leaf`, `not-yet-valid` or `expired`.
  */
 export function signLeaf(
   authority: SigningAuthority,
@@ -35,6 +35,7 @@ export function signLeaf(
   id: SpiffeId,
   lifetimeMs: number,
   clock: IssuingClock,
+  dnsNames: readonly string[] = [],
 ): IssuedLeaf {
   const signer = authority.chain[0]!;
   const nowMs = clock.nowMs();
@@ -62,6 +63,7 @@ export function signLeaf(
       notAfterMs,
       publicKey,
       uri: id.text,
+      dnsNames,
       keyUsage: keyUsageBit.digitalSignature,
       pathLength: null,
       authorityKeyId: signer.extensions.subjectKeyId ?? subjectKeyIdentifier(signer.publicKeyDer),

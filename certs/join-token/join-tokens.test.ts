@@ -6,6 +6,7 @@ import { issuingClock } from '../authority/issuing-clock.ts';
 import { parseSpiffeId, serviceAccountId } from '../spiffe/spiffe-id.ts';
 import { JoinTokens } from './join-tokens.ts';
 import { LocalToken } from './local-token.ts';
+import { narrowToken } from './narrowed-token.ts';
 
 const orders = serviceAccountId('td', 'shop', 'orders');
 const payments = serviceAccountId('td', 'shop', 'payments');
@@ -153,6 +154,64 @@ describe('JoinTokens', () => {
     expect(() => withLocal.redeem(`${text.slice(0, -1)}~`, orders, keys[0]!)).toThrow(refused);
     withLocal.create({ identities: [orders] });
     expect(readFileSync(join(folder, 'join-tokens.json'), 'utf8')).not.toContain(token.id);
+  });
+
+  describe('of the local token made narrow', () => {
+    const { text, token } = LocalToken.make(issuingClock(() => 0));
+    let local: JoinTokens;
+    const narrowed = (identity: string, expiresAtMs = nowMs + 60_000): string =>
+      narrowToken(text, { identity, expiresAtMs });
+    beforeEach(() => {
+      local = new JoinTokens(folder, 'td', clock, token);
+    });
+
+    it('is for one service account, as often as wanted, and never for another', () => {
+      const shown = narrowed(orders.text);
+      for (const key of keys) expect(local.redeem(shown, orders, key)).toEqual(orders);
+      expect(local.redeem(shown, null, keys[0]!)).toEqual(orders);
+      expect(() => local.redeem(shown, payments, keys[0]!)).toThrow(notAllowed);
+      const holder = local.holder(shown);
+      expect([holder.speaksFor(orders), holder.speaksFor(payments), holder.fault()]).toEqual([true, false, '']);
+    });
+
+    it('ends by time, also as a stream’s', () => {
+      const shown = narrowed(orders.text);
+      const holder = local.holder(shown);
+      nowMs += 60_000;
+      expect(() => local.redeem(shown, orders, keys[0]!)).toThrow('expired at 2026-06-01T12:01:00.000Z');
+      expect(() => local.holder(shown)).toThrow(refused);
+      expect(holder.fault()).toContain('expired');
+    });
+
+    it('is no local token: not for the admin port, and nothing wider can be made of it', () => {
+      const shown = narrowed(orders.text);
+      expect(token.matches(shown)).toBe(false);
+      expect(() => narrowToken(shown, { identity: payments.text, expiresAtMs: nowMs })).toThrow('no local token');
+    });
+
+    it('is not taken when anything in it was changed, or another control plane made it', () => {
+      const shown = narrowed(orders.text);
+      const [id = '', identity = '', code = ''] = shown.split('.');
+      const other = Buffer.from(payments.text).toString('base64url');
+      const forged = [
+        `${id}.${other}.${code}`,
+        `${id.slice(0, -1)}${id.endsWith('9') ? '8' : '9'}.${identity}.${code}`,
+        `${id}.${identity}.${'A'.repeat(43)}`,
+        `${id}.${identity}`,
+        `${shown}.`,
+        narrowToken(LocalToken.make(clock).text, { identity: orders.text, expiresAtMs: nowMs + 60_000 }),
+      ];
+      for (const bad of forged) expect(() => local.redeem(bad, null, keys[0]!)).toThrow('is not known');
+      expect(() => tokens.redeem(shown, orders, keys[0]!)).toThrow(refused);
+    });
+
+    it.each(['spiffe://td/ns/outrigger/sa/control-plane', 'spiffe://td/db', 'spiffe://other/ns/shop/sa/orders'])(
+      'is worth nothing for %s, as the local token is not',
+      (identity) => {
+        expect(() => local.redeem(narrowed(identity), null, keys[0]!)).toThrow(notAllowed);
+        expect(() => local.holder(narrowed(identity))).toThrow(notAllowed);
+      },
+    );
   });
 
   it.each([

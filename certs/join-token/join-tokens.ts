@@ -10,6 +10,7 @@ import { controlPlaneId } from '../spiffe/control-plane-id.ts';
 import { parseSpiffeId, type SpiffeId, serviceAccountOf } from '../spiffe/spiffe-id.ts';
 import { ensureOwnerOnlyFolder, maxFileBytes, readOwnerOnly, writeOwnerOnly } from '../storage/owner-only.ts';
 import type { LocalToken } from './local-token.ts';
+import type { NarrowedToken } from './narrowed-token.ts';
 
 export interface JoinTokenOptions {
   /** What its bearer may become. One or more. */
@@ -136,6 +137,8 @@ export class JoinTokens {
    */
   redeem(token: string, wanted: SpiffeId | null, publicKey: Uint8Array): SpiffeId {
     if (this.#isLocal(token)) return this.#localIdentity(wanted);
+    const narrowed = this.#local?.narrowed(token) ?? null;
+    if (narrowed !== null) return this.#narrowedIdentity(narrowed, wanted);
     const found = this.#find(token);
     const nowMs = this.#clock.nowMs();
     const identity = chooseIdentity(found, wanted);
@@ -166,6 +169,17 @@ export class JoinTokens {
         fault: () => '',
         useFor: () => {},
       };
+    const narrowed = this.#local?.narrowed(token) ?? null;
+    if (narrowed !== null) {
+      this.#narrowedIdentity(narrowed, null);
+      return {
+        id: this.#local!.id,
+        words: `the local join token made narrow for ${narrowed.identity}`,
+        speaksFor: (id) => id.text === narrowed.identity,
+        fault: () => this.#narrowedFault(narrowed),
+        useFor: () => {},
+      };
+    }
     const { id, identities } = this.#find(token);
     const fault = (): string => {
       const now = this.#tokens.get(id);
@@ -244,6 +258,23 @@ export class JoinTokens {
         `the local join token is for service accounts of ${this.#trustDomain} other than the control plane's, and not for ${wanted.text}`,
       );
     return wanted;
+  }
+
+  #narrowedIdentity(narrowed: NarrowedToken, wanted: SpiffeId | null): SpiffeId {
+    const fault = this.#narrowedFault(narrowed);
+    if (fault !== '') throw new IdentityFault('token-refused', fault);
+    if (wanted !== null && wanted.text !== narrowed.identity)
+      throw new IdentityFault(
+        'not-allowed',
+        `the local join token was made narrow for ${narrowed.identity}, and not for ${wanted.text}`,
+      );
+    return this.#localIdentity(parseSpiffeId(narrowed.identity));
+  }
+
+  #narrowedFault({ identity, expiresAtMs }: NarrowedToken): string {
+    return this.#clock.nowMs() < expiresAtMs
+      ? ''
+      : `the local join token made narrow for ${identity} expired at ${new Date(expiresAtMs).toISOString()}; make another`;
   }
 
   #isServiceAccount(id: SpiffeId): boolean {

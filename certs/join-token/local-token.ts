@@ -4,15 +4,18 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IssuingClock } from '../authority/issuing-clock.ts';
+import { type NarrowedToken, narrowingKey, readNarrowedToken } from './narrowed-token.ts';
 
 export class LocalToken {
   /** Its public part. */
   readonly id: string;
   readonly #hash: Buffer;
+  readonly #narrowingKey: Buffer;
 
   private constructor(id: string, text: string) {
     this.id = id;
     this.#hash = sha256(text);
+    this.#narrowingKey = narrowingKey(text);
   }
 
   /** The text is given here and never again. */
@@ -24,6 +27,11 @@ export class LocalToken {
 
   matches(text: string): boolean {
     return timingSafeEqual(sha256(text), this.#hash);
+  }
+
+  /** What `text` says where it was made of this token; null: it was not. Expired or not. */
+  narrowed(text: string): NarrowedToken | null {
+    return readNarrowedToken(text, this.#narrowingKey);
   }
 }
 

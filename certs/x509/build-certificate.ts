@@ -29,8 +29,10 @@ export interface CertificateContents {
   readonly notAfterMs: number;
   /** SubjectPublicKeyInfo. */
   readonly publicKey: Uint8Array;
-  /** The one subjectAltName, of type URI. */
+  /** The one subjectAltName of type URI. */
   readonly uri: string;
+  /** Further ones, of type DNS, for clients that call a server by name. Default none. */
+  readonly dnsNames?: readonly string[];
   /** Bits of {@link keyUsageBit}. */
   readonly keyUsage: number;
   /** Null: a leaf, for TLS servers and clients. Else an authority with this many authorities allowed below it. */
@@ -76,7 +78,10 @@ export function buildCertificate(contents: CertificateContents, signingKey: KeyO
     extension(
       oid.subjectAltName,
       subjectIsEmpty,
-      derSequence(derElement(contextTag(6, false), Buffer.from(contents.uri, 'latin1'))),
+      derSequence(
+        derElement(contextTag(6, false), Buffer.from(contents.uri, 'latin1')),
+        ...(contents.dnsNames ?? []).map((name) => derElement(contextTag(2, false), Buffer.from(name, 'latin1'))),
+      ),
     ),
   ];
   const toBeSigned = derSequence(

@@ -1,7 +1,7 @@
 /** The control plane itself: its clock against this machine's, and the configuration that it has read. */
 import { spanText } from '../../sidecar/runtime/span-text.ts';
 import type { AdminFacts } from './admin-facts.ts';
-import { counted, type Finding, Findings } from './findings.ts';
+import { counted, type Finding, Findings, named } from './findings.ts';
 
 /** Certificates reach back by a minute; a clock that is further behind takes new ones for not yet valid. */
 const backdateMs = 60_000;
@@ -21,14 +21,41 @@ export function controlPlaneFindings({ info, infoMs }: Pick<AdminFacts, 'info' |
   return findings.all;
 }
 
+/** `own`: of this command. */
+export function versionFindings({ info, proxies }: Pick<AdminFacts, 'info' | 'proxies'>, own: string): Finding[] {
+  const findings = new Findings('versions');
+  // One of before does not say.
+  const theirs: string = info.version ?? '';
+  if (theirs !== '' && theirs !== own)
+    findings.warning(
+      `the control plane is outrigger ${theirs}, and this command is ${own}`,
+      'use the command of the same version: what one says the other may not know',
+    );
+  const old = proxies.filter(
+    ({ kind, version }) => kind === 'outrigger' && version !== '' && theirs !== '' && version !== theirs,
+  );
+  for (const [version, rows] of Map.groupBy(old, (row) => row.version))
+    findings.warning(
+      `${named(rows.map(({ nodeId }) => nodeId))}: outrigger ${version}, and the control plane is ${theirs}`,
+      'start them again with the version of the control plane, one service after the other',
+    );
+  return findings.okUnlessSaid(`control plane, sidecars and this command are outrigger ${own}`);
+}
+
 export function configurationFindings({
   info,
   faults,
   warnings,
 }: Pick<AdminFacts, 'info' | 'faults' | 'warnings'>): Finding[] {
   const findings = new Findings('configuration');
-  for (const { text, meanwhile } of faults.slice(0, mostListed))
-    findings.problem(meanwhile === '' ? text : `${text}; ${meanwhile}`, 'mend the file: it is read again by itself');
+  for (const { file, text, meanwhile } of faults.slice(0, mostListed))
+    findings.problem(
+      meanwhile === '' ? text : `${text}; ${meanwhile}`,
+      // Of the API server (kubernetes-place.ts) there is no file.
+      file === 'Kubernetes'
+        ? 'mend the object (kubectl edit), or what the API server lacks: both are seen by themselves'
+        : 'mend the file: it is read again by itself',
+    );
   if (faults.length > mostListed)
     findings.problem(`and ${faults.length - mostListed} more`, `outrigger validate ${info.configuration.join(' ')}`);
   for (const { resource, place, message } of warnings.slice(0, mostListed))

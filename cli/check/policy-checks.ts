@@ -12,7 +12,7 @@ export function policyFindings({ workloads, proxies, policies, keySets, authorit
   for (const [cluster, rows] of Map.groupBy(permissive, (row) => row.cluster))
     findings.warning(
       `${cluster}: ${named(rows.map(({ nodeId }) => nodeId))} ${rows.length === 1 ? 'takes' : 'take'} plaintext beside mTLS (${named([...new Set(rows.map(({ inbound }) => inbound!.reason))])})`,
-      'outrigger check --sidecar HOST:PORT counts the plaintext requests that still come; when there are none, set STRICT',
+      'outrigger check --sidecar-admin HOST:PORT counts the plaintext requests that still come; when there are none, set STRICT',
     );
   refusedFindings(findings, proxies, policies);
   for (const { namespace, kind, name, holdsFor, workloads: count } of policies)

@@ -63,6 +63,7 @@ function proxy(nodeId: string, more: Partial<ProxyRow> = {}): ProxyRow {
   return {
     ...{ nodeId, cluster: 'shop/orders', kind: 'outrigger', variant: 'delta', peer: '', identity, connectedAt: at(0) },
     ...{ certificate: { serial: '1', validFrom: at(-1), validUntil: at(23) }, inbound: null, refusedPolicies: '' },
+    ...{ interception: 'NONE' as const, egress: '' as const, version: '', footprint: null, sync: [] },
     ...more,
   };
 }

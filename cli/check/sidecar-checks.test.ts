@@ -15,7 +15,7 @@ const inFile = (more: Partial<CredentialStatus>): CredentialStatus => ({
 });
 
 function found(more: Partial<SidecarFacts>): string[] {
-  const ready = { status: 200, body: 'LIVE\n' };
+  const ready = { status: 200, body: 'LIVE\n', clockMs: nowMs };
   const facts = { ready, identity: null, credentials: [], plaintextListeners: [], metrics: '', ...more };
   return sidecarFindings(facts, { host: '127.0.0.1', port: 15_000 }, nowMs).map(
     ({ level, text }) => `${level}: ${text}`,
@@ -63,14 +63,16 @@ test('without an identity it is plaintext only where there are no certificates f
 });
 
 test('not ready: the state, or why no caller can be served', () => {
-  expect(found({ ready: { status: 503, body: 'INITIALIZING\n' } })[0]).toBe(
+  expect(found({ ready: { status: 503, body: 'INITIALIZING\n', clockMs: nowMs } })[0]).toBe(
     'problem: 127.0.0.1:15000 is not ready (INITIALIZING)',
   );
   const body = 'NO_VALID_CERTIFICATE\nno caller can be served: it expired\n';
-  expect(found({ ready: { status: 503, body } })[0]).toBe(
+  expect(found({ ready: { status: 503, body, clockMs: nowMs } })[0]).toBe(
     'problem: 127.0.0.1:15000 is not ready: no caller can be served: it expired',
   );
-  expect(found({ ready: { status: 200, body: 'LIVE\nwarning: soon\n' } })[0]).toBe('ok: 127.0.0.1:15000 is ready');
+  expect(found({ ready: { status: 200, body: 'LIVE\nwarning: soon\n', clockMs: nowMs } })[0]).toBe(
+    'ok: 127.0.0.1:15000 is ready',
+  );
 });
 
 test('plaintext requests that came in: refused, and let in', () => {
@@ -88,7 +90,15 @@ test('plaintext requests that came in: refused, and let in', () => {
 });
 
 test("this machine's clock against the control plane's: certificates reach back by a minute", () => {
-  const info = { startedAt: at(-1), now: at(0), listen: '', listenTls: '', trustDomain: '', configuration: [] };
+  const info = {
+    version: '1',
+    startedAt: at(-1),
+    now: at(0),
+    listen: '',
+    listenTls: '',
+    trustDomain: '',
+    configuration: [],
+  };
   const clock = (seconds: number): string =>
     controlPlaneFindings({ info, infoMs: nowMs + seconds * 1000 }, 'here')
       .slice(1)
@@ -98,4 +108,11 @@ test("this machine's clock against the control plane's: certificates reach back 
   expect(clock(-30)).toBe("warning: the clock of this machine is 30 s behind the control plane's");
   expect(clock(-61)).toContain('problem: the clock of this machine is 61 s behind');
   expect(clock(90)).toContain('problem: the clock of this machine is 90 s ahead of');
+});
+
+test("its clock against this machine's, where it says (Date)", () => {
+  const clock = (clockMs: number): string => found({ ready: { status: 200, body: 'LIVE\n', clockMs } }).join('\n');
+  expect(clock(nowMs - 30_000)).toContain('warning: its clock is 30 s behind that of this machine');
+  expect(clock(nowMs + 3_600_000)).toMatch(/its clock is (?:60 min|1 h) ahead of/);
+  for (const fine of [nowMs - 9_000, nowMs + 9_000, Number.NaN]) expect(clock(fine)).not.toContain('clock');
 });

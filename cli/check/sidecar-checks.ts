@@ -7,9 +7,12 @@ import { formatHostPort, type HostPort } from '../host-port.ts';
 import { sidecarAnswer, sidecarJson } from '../sidecar-admin.ts';
 import { counted, type Finding, Findings, named } from './findings.ts';
 
+/** The time that an answer gives has whole seconds, and was under way. */
+const noticedMs = 10_000;
+
 /** What the admin port has said. */
 export interface SidecarFacts {
-  readonly ready: { readonly status: number; readonly body: string };
+  readonly ready: { readonly status: number; readonly body: string; readonly clockMs: number };
   readonly identity: IdentityStatus | null;
   readonly credentials: readonly CredentialStatus[];
   readonly plaintextListeners: readonly string[];
@@ -44,6 +47,13 @@ export function sidecarFindings(facts: SidecarFacts, address: HostPort, nowMs: n
     findings.problem(
       `${at} is not ready (${state})`,
       'its log says what it waits for: a certificate, its configuration, or a port',
+    );
+  // NaN: it does not say.
+  const aheadMs = ready.clockMs - nowMs;
+  if (Math.abs(aheadMs) > noticedMs)
+    findings.warning(
+      `its clock is ${spanText(Math.abs(aheadMs))} ${aheadMs < 0 ? 'behind' : 'ahead of'} that of this machine: certificates begin and end at another time there`,
+      "set both by NTP; outrigger check, without --sidecar-admin, compares this machine's with the control plane's",
     );
   if (identity === null) withoutIdentity(findings, facts);
   else {

@@ -1,14 +1,19 @@
 /** `outrigger check`: looks at an installation from outside, as its users do, and says what is wrong and what mends it. What is looked at stands in a file a group under check/. */
 import { join } from 'node:path';
+import { version } from '../../sidecar/runtime/version.ts';
 import { type AdminFacts, fetchFacts } from '../check/admin-facts.ts';
 import { authorityFindings } from '../check/authority-checks.ts';
-import { configurationFindings, controlPlaneFindings } from '../check/control-plane-checks.ts';
+import { collectorFindings } from '../check/collector-checks.ts';
+import { connects } from '../check/connects.ts';
+import { configurationFindings, controlPlaneFindings, versionFindings } from '../check/control-plane-checks.ts';
 import { dataDirFindings } from '../check/data-dir-checks.ts';
 import { tlsDoorFindings } from '../check/door-checks.ts';
 import { type Finding, Findings } from '../check/findings.ts';
+import { fetchObservability, observabilityFindings } from '../check/observability-checks.ts';
 import { policyFindings } from '../check/policy-checks.ts';
 import { findingsText } from '../check/print-findings.ts';
 import { configurationTaken, identityFindings, staleInBoth, staleResources } from '../check/proxy-checks.ts';
+import { serviceFindings } from '../check/service-checks.ts';
 import { fetchSidecar, sidecarFindings } from '../check/sidecar-checks.ts';
 import { fetchClientStatus } from '../client-status.ts';
 import { defaultDataDir } from '../data-dir.ts';
@@ -22,7 +27,7 @@ export interface CheckOptions {
   readonly controlPlaneTls?: string;
   readonly trustBundle?: string;
   readonly dataDir?: string;
-  readonly sidecar?: string;
+  readonly sidecarAdmin?: string;
   readonly output: OutputFormat;
 }
 
@@ -31,29 +36,34 @@ const staleAfterMs = 2_000;
 
 /** Exit code 1 when there is a problem. */
 export async function check(options: CheckOptions, nowMs: () => number): Promise<number> {
-  const findings =
-    options.sidecar === undefined ? await installation(options, nowMs) : await oneSidecar(options.sidecar, nowMs);
+  const findings = await checkFindings(options, nowMs);
   process.stdout.write(findingsText(findings, options.output));
   return findings.some(({ level }) => level === 'problem') ? 1 : 0;
 }
 
+export function checkFindings(options: CheckOptions, nowMs: () => number): Promise<Finding[]> {
+  return options.sidecarAdmin === undefined ? installation(options, nowMs) : oneSidecar(options.sidecarAdmin, nowMs);
+}
+
 async function oneSidecar(text: string, nowMs: () => number): Promise<Finding[]> {
-  const address = parseHostPort('--sidecar', text);
+  const address = parseHostPort('--sidecar-admin', text);
   try {
-    return sidecarFindings(await fetchSidecar(address), address, nowMs());
+    const facts = await fetchSidecar(address);
+    const observability = await fetchObservability(address);
+    return [...sidecarFindings(facts, address, nowMs()), ...observabilityFindings(observability, address, version)];
   } catch (error) {
     return [
       unreachable(
         'sidecar',
         error,
-        'its admin port is what --admin says to it, by default 127.0.0.1:15000; of run, --sidecar-admin',
+        'its admin port is what it was started with: --admin of outrigger sidecar (by default 127.0.0.1:15000), --sidecar-admin of outrigger run',
       ),
     ];
   }
 }
 
 async function installation(options: CheckOptions, nowMs: () => number): Promise<Finding[]> {
-  const admin = parseHostPort('--admin', options.controlPlaneAdmin);
+  const admin = parseHostPort('--control-plane-admin', options.controlPlaneAdmin);
   const plainFlag = options.controlPlane === undefined ? null : parseHostPort('--control-plane', options.controlPlane);
   const tlsFlag =
     options.controlPlaneTls === undefined ? null : parseHostPort('--control-plane-tls', options.controlPlaneTls);
@@ -71,8 +81,9 @@ async function installation(options: CheckOptions, nowMs: () => number): Promise
   /** The control plane's certificates are judged by its own clock. */
   const theirsMs = Date.parse(info.now);
   const tls = info.listenTls === '' ? null : (tlsFlag ?? reachedAs(info.listenTls, admin));
-  const [plain, tlsFindings] = await Promise.all([
+  const [plain, collectors, tlsFindings] = await Promise.all([
     plainDoor(plainFlag ?? reachedAs(info.listen, admin), plainFlag === null && !isLoopback(admin.host)),
+    collectorFindings(facts, connects),
     tls === null
       ? []
       : tlsDoorFindings(
@@ -87,14 +98,17 @@ async function installation(options: CheckOptions, nowMs: () => number): Promise
   ]);
   return [
     ...controlPlaneFindings(facts, formatHostPort(admin)),
+    ...versionFindings(facts, version),
     ...configurationFindings(facts),
     ...plain.door,
     ...tlsFindings,
     ...(authority === null ? [] : authorityFindings(authority, theirsMs)),
     ...(authority === null ? [] : dataDirFindings(dataDir)),
     ...plain.proxies,
+    ...serviceFindings(facts),
     ...identityFindings(facts, theirsMs),
     ...policyFindings(facts),
+    ...collectors,
   ];
 }
 

@@ -3,8 +3,8 @@
  * in earnest, and everything ends with this one.
  */
 import type { ChildProcess } from 'node:child_process';
-import { rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
 import { ChildOutput } from '../../demo/child-output.ts';
 import { makeDataFolder } from '../../demo/data-folder.ts';
 import { getText } from '../../demo/edges.ts';
@@ -22,8 +22,9 @@ import {
   storefrontPort,
 } from '../../demo/shop.ts';
 import { Supervisor } from '../../demo/supervisor.ts';
+import { prometheusFile, telemetryFile } from '../../demo/telemetry-file.ts';
 import { portHolder } from '../../sidecar/listener/port-holder.ts';
-import { parseWhole } from '../host-port.ts';
+import { formatHostPort, parseHostPort, parseWhole } from '../host-port.ts';
 import { type SidecarProcess, startSidecar } from '../sidecar-process.ts';
 import { UserError } from '../user-error.ts';
 import { appEnvironment } from './run.ts';
@@ -45,10 +46,17 @@ interface RunningInstance {
   readonly readyMs: number;
 }
 
-export async function demo(options: { readonly seconds?: string }): Promise<number> {
+export async function demo(options: { readonly seconds?: string; readonly otlp?: string }): Promise<number> {
   const seconds = options.seconds === undefined ? Infinity : parseWhole('--seconds', options.seconds, 1, 86_400);
-  const shopDemo = new ShopDemo(seconds);
+  const otlp = options.otlp === undefined ? null : formatHostPort(parseHostPort('--otlp', options.otlp));
+  const shopDemo = new ShopDemo(seconds, otlp);
   return shopDemo.run();
+}
+
+/** Faults and explanations name files as they are told of: short, for who stands in the folder. */
+function asSeenFromHere(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short.startsWith('..') ? path : short;
 }
 
 /** What the environment says for the user's own mesh is not for the demo's control plane. */
@@ -62,6 +70,8 @@ function withoutOurVariables(): Record<string, undefined> {
 
 class ShopDemo {
   readonly #seconds: number;
+  /** HOST:PORT of the collector that gets all traces; null: there are none. */
+  readonly #otlp: string | null;
   readonly #screen = new Screen(process.stdout);
   readonly #output = new ChildOutput(this.#screen, process);
   readonly #supervisor = new Supervisor(
@@ -76,8 +86,9 @@ class ShopDemo {
   #stop: () => void = () => {};
   #fault: string | null = null;
 
-  constructor(seconds: number) {
+  constructor(seconds: number, otlp: string | null) {
     this.#seconds = seconds;
+    this.#otlp = otlp;
   }
 
   async run(): Promise<number> {
@@ -92,7 +103,7 @@ class ShopDemo {
       started.catch(() => {});
       await Promise.race([started, stopped]);
       if (this.#instances.length === shop.length) {
-        this.#screen.print(this.#welcome());
+        this.#screen.print(this.#welcome(this.#writePrometheusFile()));
         this.#load.start(ordersPerSecond);
         const table = new LiveTable(
           this.#screen,
@@ -128,7 +139,7 @@ class ShopDemo {
       [
         join(import.meta.dirname, 'outrigger.js'),
         'control-plane',
-        ...['--config', join(root, 'demo/config'), '--data-dir', this.#dataDir],
+        ...['--config', asSeenFromHere(join(root, 'demo/config')), ...this.#ownConfig(), '--data-dir', this.#dataDir],
         ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-tls', `127.0.0.1:${controlPlaneTlsPort}`],
         ...['--listen-admin', `127.0.0.1:${controlPlaneAdminPort}`, '--log-level', 'warn'],
       ],
@@ -153,6 +164,24 @@ class ShopDemo {
       async () => (await getText(`127.0.0.1:${storefrontPort}`, '/buy/1')).includes('receipt'),
       'the shop did not answer a purchase',
     );
+  }
+
+  /** Flags for what the demo was told to configure beside `demo/config`, which is the user's to edit. */
+  #ownConfig(): readonly string[] {
+    if (this.#otlp === null) return [];
+    const folder = join(this.#dataDir, 'config');
+    mkdirSync(folder);
+    writeFileSync(join(folder, 'telemetry.yaml'), telemetryFile(this.#otlp));
+    return ['--config', folder];
+  }
+
+  /** Returns its path. */
+  #writePrometheusFile(): string {
+    const path = join(this.#dataDir, 'prometheus.yaml');
+    const sidecars = this.#instances.map(({ instance, admin }) => ({ name: instance.name, admin }));
+    const text = prometheusFile(`127.0.0.1:${controlPlaneAdminPort}`, sidecars, join(root, 'deploy/prometheus'));
+    writeFileSync(path, text);
+    return path;
   }
 
   /** That an instance is registered is not enough: a caller's sidecar has to have heard of it. */
@@ -194,6 +223,8 @@ class ShopDemo {
           'off',
         ],
         ...['--drain-time', String(drainSeconds), '--log-level', 'warn'],
+        // Minutes of requests, for who tries explain.
+        ...['--flight-recorder', '32'],
         // The control plane's local token is in it: the proof of programs of the same user for a certificate.
         ...['--control-plane-tls', `127.0.0.1:${controlPlaneTlsPort}`, '--data-dir', this.#dataDir],
       ],
@@ -232,10 +263,10 @@ class ShopDemo {
     } else this.#screen.print(`  ${name} ended (${reason}); the others go on`);
   }
 
-  #welcome(): string {
+  #welcome(prometheusConfig: string): string {
     const seconds = (ms: number): string => `${(ms / 1000).toFixed(1)} s`;
     const lines = [
-      `  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlaneTlsPort} (TLS)   admin http://127.0.0.1:${controlPlaneAdminPort}`,
+      `  control plane   ready   ${seconds(this.#controlPlaneMs)}   xDS 127.0.0.1:${controlPlaneTlsPort} (TLS)   dashboard http://127.0.0.1:${controlPlaneAdminPort}`,
     ];
     for (const { instance, readyMs, app } of this.#instances) {
       const where = instance.inboundPort === storefrontPort ? `   http://127.0.0.1:${storefrontPort}` : '';
@@ -249,12 +280,22 @@ class ShopDemo {
     );
     const v1 = this.#instances.find(({ instance }) => instance.name === 'payments v1');
     const orders = this.#instances.find(({ instance }) => instance.name === 'orders');
+    const traces =
+      this.#otlp === null
+        ? 'start it by npm start -- --otlp HOST:PORT, with an OpenTelemetry collector there: it gets a trace of every purchase'
+        : `look where the collector at ${this.#otlp} puts its traces: one for each purchase, over all hops`;
     return `${lines.join('\n')}
 
 Try, in another terminal:
-  curl -i http://127.0.0.1:${storefrontPort}/buy/42
+  curl -i http://127.0.0.1:${storefrontPort}/buy/42              see x-request-id in the answer, then:
+  bin/outrigger explain <x-request-id>      that request, hop by hop, in words
+  bin/outrigger top                         routes, live; --edges: who calls whom
+  bin/outrigger tap --data-dir ${this.#dataDir} --to payments      requests as they end
+  prometheus --config.file=${prometheusConfig} --storage.tsdb.path=${this.#dataDir}/prometheus      scrapes all of it, with our rules and alerts
+  ${traces}
   bin/outrigger status                      every sidecar, and whether it took its configuration
   bin/outrigger get endpoints               where the instances are
+  bin/outrigger dashboard --data-dir ${this.#dataDir}      all of it in a browser: its address, with what lets you change something there
   curl -i http://${orders?.inbound ?? '<address>'}/orders/1       orders itself, without a certificate: refused, and told why
   edit demo/config/security.yaml: dryRun: true → false, save; then buy 13: denied, by the policy's name
   bin/outrigger identity show --admin ${orders?.admin ?? '<address>'}      the certificate of the sidecar of orders

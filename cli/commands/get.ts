@@ -14,7 +14,7 @@ type Row = Readonly<Record<string, unknown>>;
 
 /** Columns by kind; JSON and YAML have everything that the control plane says. */
 const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
-  services: [field('namespace'), field('name'), field('ports'), field('endpoints')],
+  services: [field('namespace'), field('name'), field('ports'), field('addresses'), field('endpoints')],
   endpoints: [
     field('service'),
     field('port'),
@@ -52,7 +52,22 @@ const columns: Readonly<Record<string, ReadonlyArray<Column<Row>>>> = {
     field('identity'),
     field('connected', 'connectedAt'),
   ],
+  loads: [
+    field('from', 'source'),
+    field('to', 'destination'),
+    field('port'),
+    field('zone'),
+    field('req/s', 'requestsPerSecond'),
+    { heading: 'errors', cell: ({ errorShare }) => (typeof errorShare === 'number' ? `${percent(errorShare)} %` : '') },
+    field('in progress', 'inProgress'),
+    field('dropped/s', 'droppedPerSecond'),
+    field('proxies'),
+  ],
 };
+
+function percent(share: number): string {
+  return String(Math.round(share * 1_000) / 10);
+}
 
 function field(heading: string, key: string = heading): Column<Row> {
   return { heading, cell: (row) => cellText(row[key]) };
@@ -71,7 +86,7 @@ function cellText(value: unknown): string {
 
 export async function get(kind: string, options: GetOptions): Promise<void> {
   const rows = (await fetchJson(
-    parseHostPort('--admin', options.controlPlaneAdmin),
+    parseHostPort('--control-plane-admin', options.controlPlaneAdmin),
     `/api/v1/${kind}`,
   )) as readonly Row[];
   printData(rows, columns[kind]!, options.output);
@@ -93,7 +108,7 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
           } catch {
             reject(
               new UserError(
-                `what answers at ${address.host}:${address.port} is not a control plane: no JSON came for ${path}; name another with --admin`,
+                `what answers at ${address.host}:${address.port} is not a control plane: no JSON came for ${path}; name another with --control-plane-admin`,
               ),
             );
           }
@@ -110,7 +125,7 @@ export async function fetchJson(address: HostPort, path: string): Promise<unknow
     call.on('error', (error) =>
       reject(
         new UserError(
-          `no control plane at ${address.host}:${address.port} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --admin`,
+          `no control plane at ${address.host}:${address.port} (${connectionFault(error)}); start one with outrigger control-plane, or name another with --control-plane-admin`,
         ),
       ),
     );
@@ -124,5 +139,5 @@ export function isOurs({ server }: IncomingHttpHeaders): boolean {
 }
 
 export function notOurs({ host, port }: HostPort, status: number | undefined): string {
-  return `what answers at ${host}:${port} is not a control plane (${status}); name another with --admin`;
+  return `what answers at ${host}:${port} is not a control plane (${status}); name another with --control-plane-admin`;
 }

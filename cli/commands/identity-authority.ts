@@ -38,7 +38,10 @@ const columns: ReadonlyArray<Column<Authority>> = [
 ];
 
 export async function showAuthority(options: ShowOptions): Promise<void> {
-  const status = await fetchJson(parseHostPort('--admin', options.controlPlaneAdmin), '/api/v1/authority');
+  const status = await fetchJson(
+    parseHostPort('--control-plane-admin', options.controlPlaneAdmin),
+    '/api/v1/authority',
+  );
   print(status as AuthorityStatus, options.output);
 }
 
@@ -48,7 +51,7 @@ export async function rotate(
   if (options.force === true && options.revert === true)
     throw new UserError('--force is the next step of a rotation, and --revert the way back; give one of them', 2);
   const status = await postJson(
-    parseHostPort('--admin', options.controlPlaneAdmin),
+    parseHostPort('--control-plane-admin', options.controlPlaneAdmin),
     '/api/v1/authority/rotate',
     { force: options.force === true, revert: options.revert === true },
     options.dataDir,

@@ -6,7 +6,7 @@ import { sidecarJson } from '../sidecar-admin.ts';
 import { UserError } from '../user-error.ts';
 
 export interface IdentityShowOptions {
-  readonly admin: string;
+  readonly sidecarAdmin: string;
   readonly output: OutputFormat;
 }
 
@@ -21,7 +21,7 @@ const columns: ReadonlyArray<Column<IdentityStatus>> = [
 
 /** Exit code 1 when there is no valid certificate, or less than a quarter of its life is left. */
 export async function identityShow(options: IdentityShowOptions, nowMs: number): Promise<number> {
-  const address = parseHostPort('--admin', options.admin);
+  const address = parseHostPort('--admin', options.sidecarAdmin);
   const at = formatHostPort(address);
   const info = (await sidecarJson(address, '/server_info')) as { readonly identity?: IdentityStatus };
   const { identity } = info;

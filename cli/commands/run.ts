@@ -10,16 +10,17 @@ import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../hos
 import { KeptSidecar } from '../kept-sidecar.ts';
 import { checkRunPorts } from '../listen-ports.ts';
 import { RunCommand } from '../run-command.ts';
-import { type IdentityOptions, identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
+import { identityEnvironment, identityFlags, type ProofFlag } from '../run-identity.ts';
+import type { InterceptedRun, InterceptedRunOptions } from '../run-network/intercepted-run.ts';
 import { SidecarEnded, type SidecarReady, startSidecar } from '../sidecar-process.ts';
 import { handedOnSignals, SignalHandOver } from '../signal-hand-over.ts';
 import { parseUpstreams, type Upstream, upstreamEnvironment, upstreamText } from '../upstream.ts';
 import { UserError } from '../user-error.ts';
 
-export interface RunOptions extends IdentityOptions {
-  readonly service: string;
+export interface RunOptions extends InterceptedRunOptions {
+  /** The command has a network of its own, and all of its connections go through the sidecar. */
+  readonly intercept?: boolean;
   readonly port: string;
-  readonly controlPlane: string;
   readonly upstream?: readonly string[];
   readonly labels?: string;
   readonly zone?: string;
@@ -45,28 +46,51 @@ export async function run(
   // What ps shows from now on.
   if (proofsInWords.includes('join-token')) process.title = 'outrigger run';
   const upstreams = readUpstreams(options);
-  sidecarFlags(options, upstreams, null);
+  sidecarFlags(options, upstreams, null, null);
   checkRunPorts(options, upstreams);
   const environment = identityEnvironment(options, proofsInWords);
+  if (options.intercept !== true) return runBeside(words, options, upstreams, environment, null);
+  // Its code is loaded only here.
+  const { startInterceptedRun } = await import('../run-network/intercepted-run.ts');
+  const intercepted = await startInterceptedRun(options, environment, process.env, tell);
+  try {
+    return await runBeside(words, options, upstreams, intercepted.identityEnvironment, intercepted);
+  } finally {
+    await intercepted.close();
+  }
+}
+
+async function runBeside(
+  words: readonly string[],
+  options: RunOptions,
+  upstreams: readonly Upstream[],
+  environment: Readonly<Record<string, string | undefined>>,
+  intercepted: InterceptedRun | null,
+): Promise<number> {
   for (const upstream of upstreams) if (upstream.localPort !== 0) await checkUpstreamPort(upstream);
   const port = Number(options.port);
-  await checkCommandPort(port);
+  // In a network of its own every port is free.
+  if (intercepted === null) await checkCommandPort(port);
   let command: RunCommand | null = null;
   let failed = false;
   const sidecar = new KeptSidecar({
     start: (before) =>
       startSidecar(
         [
-          ...sidecarFlags(options, upstreams, before),
+          ...sidecarFlags(options, upstreams, before, intercepted),
           // The command runs by then: it does without a sidecar rather than end when the token is used up.
-          ...identityFlags(before === null ? options : { ...options, waitForProof: true }),
+          ...identityFlags({
+            ...(intercepted?.identity ?? options),
+            ...(before === null ? {} : { waitForProof: true }),
+          }),
         ],
-        environment,
+        { ...environment, OUTRIGGER_LOG_SOURCE: 'sidecar' },
         'inherit',
         ({ waitingFor, why }) =>
           tell(
-            `waiting for the control plane at ${waitingFor} before ${before === null ? 'starting the command' : 'the sidecar serves again'} (${why})`,
+            `waiting for the control plane at ${waitingFor} before ${before === null ? 'starting the command' : 'the sidecar serves again'} (${intercepted?.controlPlaneFault() || why})`,
           ),
+        intercepted?.sidecarWords,
       ),
     nowMs: () => performance.now(),
     after,
@@ -111,14 +135,19 @@ export async function run(
   try {
     const addresses = upstreamEnvironment(upstreams, (upstream) => upstreamAddress(upstream, ready));
     // Waiting for the control plane may have taken long.
-    await checkCommandPort(port);
+    if (intercepted === null) await checkCommandPort(port);
     // Told to stop meanwhile: the sidecar goes already.
     if (stoppedBy !== null) return 128 + constants.signals[stoppedBy];
     // The tokens are the sidecar's.
     const { [environmentName('join-token')]: _, [adminTokenVariable]: __, ...inherited } = process.env;
+    const outbound = outboundAddress(ready);
+    const own =
+      intercepted === null
+        ? { ...appEnvironment(options.port, outbound), ...addresses }
+        : { PORT: options.port, ...intercepted.commandEnvironment };
     command = new RunCommand(
-      words,
-      { ...inherited, ...appEnvironment(options.port, outboundAddress(ready)), ...addresses },
+      [...(intercepted?.commandWords ?? []), ...words],
+      { ...inherited, ...own },
       {
         foreground: options.foreground === true,
         drainTimeS: Number(options.drainTime),
@@ -204,25 +233,31 @@ function outboundAddress({ listeners }: SidecarReady): string {
 }
 
 /** `before`: on the ports that this one had. */
-function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[], before: SidecarReady | null): string[] {
+function sidecarFlags(
+  options: RunOptions,
+  upstreams: readonly Upstream[],
+  before: SidecarReady | null,
+  intercepted: InterceptedRun | null,
+): string[] {
   const { namespace, name } = parseServiceName('--service', options.service);
   const flags: Array<readonly [string, string]> = [
     ['service', `${namespace}/${name}`],
     ['app-port', String(parseWhole('--port', options.port, 1, 65535))],
   ];
+  parseHostPort('--control-plane', options.controlPlane);
+  flags.push(['control-plane', options.controlPlane]);
   const listenFlags = [
-    ['control-plane', 'control-plane', options.controlPlane],
     ['outbound-listen', 'outbound-listen', before?.listeners['outbound'] ?? options.outboundListen],
     ['inbound-listen', 'inbound-listen', before?.listeners['inbound'] ?? options.inboundListen],
     ['sidecar-admin', 'admin', before?.admin ?? options.sidecarAdmin],
   ] as const;
-  for (const [ours, theirs, value] of listenFlags) {
+  for (const [ours, theirs, value] of intercepted === null ? listenFlags : []) {
     parseHostPort(`--${ours}`, value);
     flags.push([theirs, value]);
   }
   // Off unless asked for: the sidecar's own default is one port, which a second run on the machine would not get.
   if (options.listenMetrics !== 'off') parseHostPort('--listen-metrics', options.listenMetrics);
-  flags.push(['listen-metrics', options.listenMetrics]);
+  if (intercepted === null) flags.push(['listen-metrics', options.listenMetrics]);
   if (options.labels !== undefined) {
     parseLabels('--labels', options.labels);
     flags.push(['labels', options.labels]);
@@ -239,7 +274,7 @@ function sidecarFlags(options: RunOptions, upstreams: readonly Upstream[], befor
     throw new UserError(`--log-level: ${JSON.stringify(options.logLevel)} is not one of ${logLevels.join(', ')}`, 2);
   flags.push(['drain-time', String(parseWhole('--drain-time', options.drainTime, 0, 3600))]);
   flags.push(['log-level', options.logLevel]);
-  return flags.map(([flag, value]) => `--${flag}=${value}`);
+  return [...flags.map(([flag, value]) => `--${flag}=${value}`), ...(intercepted?.sidecarFlags ?? [])];
 }
 
 /** What the command finds in its environment: where it must listen, and where its calls go. */

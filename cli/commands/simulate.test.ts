@@ -1,48 +1,40 @@
 /** `outrigger simulate`: what it prints and writes, and the exit code. What it plays is tested with cli/simulate. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import { simulationText } from '../simulate/test/played.ts';
 import { simulate } from './simulate.ts';
+import { captureOutput, temporaryFolder } from './test/command-output.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'outrigger-simulate-'));
+const folder = temporaryFolder('simulate');
 const file = join(folder, 'simulation.yaml');
-let out: string;
-let err: string;
-
-beforeEach(() => {
-  out = '';
-  err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true));
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true));
-  writeFileSync(file, simulationText({ services: [{ name: 'a' }], load: [{ service: 'a', rate: 10 }] }));
-});
-afterEach(() => vi.restoreAllMocks());
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const output = captureOutput();
+beforeEach(() =>
+  writeFileSync(file, simulationText({ services: [{ name: 'a' }], load: [{ service: 'a', rate: 10 }] })),
+);
 
 test('the result goes to stdout, the time that it took to stderr, the chart to its file', async () => {
   const chart = join(folder, 'chart.svg');
   let now = 0;
   expect(await simulate(file, { output: 'table', chart }, () => (now += 1500))).toBe(0);
-  expect(out).toMatch(/^test: 60 s of virtual time, seed 1\n/);
-  expect(err).toBe(`took 1.5 s; the chart is in ${chart}\n`);
+  expect(output.out).toMatch(/^test: 60 s of virtual time, seed 1\n/);
+  expect(output.err).toBe(`took 1.5 s; the chart is in ${chart}\n`);
   expect(readFileSync(chart, 'utf8')).toMatch(/^<svg /);
 });
 
 test('programs get the same as JSON and YAML, and another seed and duration where they ask for one', async () => {
   expect(await simulate(file, { output: 'json', seed: '5', duration: '2s' }, () => 0)).toBe(0);
-  expect(JSON.parse(out)).toMatchObject({ name: 'test', seed: 5, durationMs: 2000, variants: [{ name: '' }] });
-  out = '';
+  expect(JSON.parse(output.out)).toMatchObject({ name: 'test', seed: 5, durationMs: 2000, variants: [{ name: '' }] });
+  output.out = '';
   expect(await simulate(file, { output: 'yaml', duration: '2s' }, () => 0)).toBe(0);
-  expect(out).toMatch(/^name: test\nseed: 1\n/);
+  expect(output.out).toMatch(/^name: test\nseed: 1\n/);
 });
 
 test('every fault of the file is told in a line, and the exit code is 1', async () => {
   writeFileSync(file, simulationText({ services: [{ name: 'a', latency: 'fast' }], load: [{ service: 'a' }] }));
   expect(await simulate(file, { output: 'table' }, () => 0)).toBe(1);
-  expect(out).toBe('');
-  expect(err.trimEnd().split('\n')).toEqual([
+  expect(output.out).toBe('');
+  expect(output.err.trimEnd().split('\n')).toEqual([
     expect.stringMatching(
       /^outrigger: .*simulation\.yaml:\d+:\d+: spec\.services\[0\]\.latency: "fast" is not a duration/,
     ),

@@ -35,6 +35,7 @@ export async function simulate(file: string, options: SimulateOptions, nowMs: ()
     for (const fault of read.faults) process.stderr.write(`outrigger: ${faultText(fault)}\n`);
     return 1;
   }
+  for (const warning of read.warnings) process.stderr.write(`outrigger: ${faultText(warning)} (warning)\n`);
   const startMs = nowMs();
   const result = await runSimulation(read.simulation, (warning) =>
     process.stderr.write(`outrigger: ${warning} (warning)\n`),

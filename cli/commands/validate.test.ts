@@ -1,23 +1,13 @@
 /** `outrigger validate`: what it prints, and the exit code. What it finds is tested with control-plane/source. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { expect, test } from 'vitest';
+import { captureOutput, temporaryFolder } from './test/command-output.ts';
 import { validate } from './validate.ts';
 
-const folder = mkdtempSync(join(tmpdir(), 'outrigger-validate-'));
-const file = join(folder, 'mesh.yaml');
-let out: string;
-let err: string;
-
-beforeEach(() => {
-  out = '';
-  err = '';
-  vi.spyOn(process.stdout, 'write').mockImplementation((text) => ((out += String(text)), true));
-  vi.spyOn(process.stderr, 'write').mockImplementation((text) => ((err += String(text)), true));
-});
-afterEach(() => vi.restoreAllMocks());
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const file = join(temporaryFolder('validate'), 'mesh.yaml');
+const nowMs = Date.parse('2026-06-01T00:00:00Z');
+const output = captureOutput();
 
 const service = (protocol: string): string => `apiVersion: outrigger.dev/v1
 kind: Service
@@ -27,20 +17,28 @@ spec:
     - { name: db, port: 5432, appProtocol: ${protocol} }
 `;
 
+const deniesNobody = `apiVersion: outrigger.dev/v1
+kind: AuthorizationPolicy
+metadata: { name: p, namespace: shop }
+spec:
+  action: DENY
+  rules: []
+`;
+
 test.each([
-  ['http', '1 file, 1 resource: no fault\n', 0],
-  ['tcp', '1 file, 1 resource: 0 faults, 1 warning\n', 0],
-  ['smoke', '1 file, 0 resources: 1 fault\n', 1],
-])('the last line counts faults and warnings (appProtocol: %s)', async (protocol, line, code) => {
-  writeFileSync(file, service(protocol));
-  expect(await validate([file], { output: 'table' })).toBe(code);
-  expect(err).toBe(line);
+  ['neither', service('tcp'), '1 file, 1 resource: no fault\n', 0],
+  ['a warning', deniesNobody, '1 file, 1 resource: 0 faults, 1 warning\n', 0],
+  ['a fault', service('smoke'), '1 file, 0 resources: 1 fault\n', 1],
+])('the last line counts faults and warnings (%s)', async (_what, text, line, code) => {
+  writeFileSync(file, text);
+  expect(await validate([file], { output: 'table' }, () => nowMs)).toBe(code);
+  expect(output.err).toBe(line);
 });
 
-test('a warning of a port or a rule has its line, not that of the document', async () => {
+test('a warning of a rule has its line, not that of the document', async () => {
   writeFileSync(
     file,
-    `${service('tcp')}---
+    `${service('http')}---
 apiVersion: gateway.networking.k8s.io/v1
 kind: HTTPRoute
 metadata: { name: r, namespace: shop }
@@ -49,17 +47,10 @@ spec:
   rules:
     - matches: [{ path: { type: PathPrefix, value: / } }]
 ---
-apiVersion: outrigger.dev/v1
-kind: AuthorizationPolicy
-metadata: { name: p, namespace: shop }
-spec:
-  action: DENY
-  rules: []
-`,
+${deniesNobody}`,
   );
-  await validate([file], { output: 'table' });
-  expect(out.split('\n').map((line) => /:(\d+:\d+: \S+):/.exec(line)?.[1])).toEqual([
-    '6:7: spec.ports[0]',
+  await validate([file], { output: 'table' }, () => nowMs);
+  expect(output.out.split('\n').map((line) => /:(\d+:\d+: \S+):/.exec(line)?.[1])).toEqual([
     '12:16: spec.parentRefs[0]',
     '14:7: spec.rules[0]',
     '21:3: spec.rules',
@@ -82,12 +73,40 @@ spec:
 ${service('http').replace('name: a', 'name: twice')}---
 ${service('http').replace('name: a', 'name: twice')}`,
   );
-  await validate([file], { output: 'table' });
+  await validate([file], { output: 'table' }, () => nowMs);
   // That there is no Service shop/a is not said: there is one, with a fault.
-  expect(out.split('\n').map((line) => line.replace(/^.*?mesh.yaml:/, '').slice(0, 60))).toEqual([
+  expect(output.out.split('\n').map((line) => line.replace(/^.*?mesh.yaml:/, '').slice(0, 60))).toEqual([
     expect.stringContaining('6:31: spec.ports[0].appProtocol'),
     expect.stringContaining('metadata.name: Service shop/twice stands at'),
     expect.stringContaining('14:21: spec.rules[0].backendRefs[0]: there is no'),
     '',
   ]);
+});
+
+test('a policy for a limited time that is over is a warning, at the line that says when', async () => {
+  const policy = (name: string, when: string, created = ''): string => `---
+apiVersion: outrigger.dev/v1
+kind: FaultPolicy
+metadata: { name: ${name}, namespace: shop${created} }
+spec:
+  targetRefs: [{ kind: Service, name: a }]
+  ${when}
+  faults: [{ abort: { httpStatus: 503 } }]
+`;
+  const created = ', creationTimestamp: "2026-05-31T00:00:00Z"';
+  writeFileSync(
+    file,
+    [
+      service('http'),
+      policy('past', 'until: "2026-05-01T00:00:00Z"'),
+      policy('now', 'until: "2026-06-01T00:00:01Z"'),
+      policy('once', 'for: 1h', created),
+      policy('fresh', 'for: 1h'),
+    ].join(''),
+  );
+  expect(await validate([file], { output: 'table' }, () => nowMs)).toBe(0);
+  expect(output.out).toBe(
+    `${file}:13:3: spec.until: was over on 2026-05-01T00:00:00.000Z: the policy does nothing (warning)\n` +
+      `${file}:29:3: spec.for: was over on 2026-05-31T01:00:00.000Z: the policy does nothing (warning)\n`,
+  );
 });

@@ -4,8 +4,12 @@ import { type Validation, validatePaths } from '../../control-plane/source/valid
 import { type OutputFormat, printData } from '../print-data.ts';
 
 /** Exit code 1 when there is a fault. */
-export function validate(paths: readonly string[], options: { readonly output: OutputFormat }): Promise<number> {
-  const { faults, warnings, files, resources } = validatePaths(paths);
+export function validate(
+  paths: readonly string[],
+  options: { readonly output: OutputFormat },
+  wallMs: () => number,
+): Promise<number> {
+  const { faults, warnings, files, resources } = validatePaths(paths, wallMs);
   if (options.output !== 'table') {
     printData(
       [

@@ -1,18 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { changedLatency, combineEffects, type FailureSpec, noEffects } from './failure-effects.ts';
-
-const failure = (more: Partial<FailureSpec>): FailureSpec => ({
-  atMs: 0,
-  forMs: Infinity,
-  endpoints: { kind: 'share', share: 1 },
-  failShare: 0,
-  status: 503,
-  latency: null,
-  capacityShare: 1,
-  dead: false,
-  refuses: false,
-  ...more,
-});
+import { changedLatency, combineEffects, noEffects } from './failure-effects.ts';
+import { failure } from './test/specs.ts';
 
 describe('failures that hold at the same time', () => {
   it('do nothing when there are none', () => {

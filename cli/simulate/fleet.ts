@@ -1,5 +1,4 @@
 /** A fleet for one variant of policies, put together: endpoints, the sidecars beside them, who calls, and the script of what fails. `run` lets the time go by and gives what was seen. */
-import { StatStore } from '../../sidecar/stats/stat-store.ts';
 import { CallRecord } from './call-record.ts';
 import { EdgeWatch } from './edge-watch.ts';
 import { endpointAddress } from './endpoint-address.ts';
@@ -65,7 +64,7 @@ export class Fleet {
   }
 
   #addService(spec: ServiceSpec, at: number): void {
-    const counts: ServiceCounts = { received: 0, succeeded: 0, turnedAway: 0, inVain: 0 };
+    const counts: ServiceCounts = { received: 0, succeeded: 0, refused: 0, turnedAway: 0, inVain: 0 };
     const sidecars = spec.calls.length === 0 ? [] : this.#callers(spec.name, spec.calls, spec.sidecars);
     const random = this.#random(`service/${spec.name}`);
     const endpoints = Array.from({ length: spec.endpoints }, (_, instance) => {
@@ -89,14 +88,12 @@ export class Fleet {
   #addDoors(spec: ServiceSpec, endpoints: readonly SimulatedEndpoint[]): void {
     const configuration = this.#configuration.inbound(spec.name);
     if (configuration === null) return;
-    const stats = new StatStore();
     for (const endpoint of endpoints) {
       const door = new InboundSidecar({
         time: this.#time,
         random: this.#random(`door/${endpoint.name}`),
         configuration,
         endpoint,
-        stats,
         localService: `${this.#simulation.namespace}/${spec.name}`,
         onEvent: (message) => this.#events.add(this.#time.elapsedMs, endpoint.name, message),
       });
@@ -203,6 +200,7 @@ function serviceTotal({ spec, counts, mostWaiting, mostServing }: RunningService
     received: counts.received,
     receivedPerSecond: (counts.received * 1000) / durationMs,
     succeeded: counts.succeeded,
+    refused: counts.refused,
     turnedAway: counts.turnedAway,
     inVain: counts.inVain,
     mostServing,

@@ -1,9 +1,7 @@
 /**
- * The sidecar before an instance, on its inbound side: its connection manager and gates (faults, limits) of ../../sidecar. Made only where a policy asks for more than to hand requests on: a fleet has one for each
+ * The sidecar before an instance, on its inbound side: its connection manager and gates (faults, limits and their queue, adaptive concurrency) of ../../sidecar. Made only where a policy asks for more than to hand requests on: a fleet has one for each
  * endpoint.
  */
-import { BreakerRegistry } from '../../sidecar/circuit-breaker/breaker-registry.ts';
-import { ClusterManager } from '../../sidecar/cluster/cluster-manager.ts';
 import type { ServerConnection, ServerStream } from '../../sidecar/codec/codec.ts';
 import { HeaderFields } from '../../sidecar/codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../../sidecar/codec/message-head.ts';
@@ -12,24 +10,12 @@ import { ActiveStream, type StreamConnection } from '../../sidecar/connection-ma
 import { HttpConnectionManager } from '../../sidecar/connection-manager/http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../../sidecar/connection-manager/http-context.ts';
 import { LazyGate } from '../../sidecar/filters/lazy-gate.ts';
-import { RouteTable } from '../../sidecar/router/route-table.ts';
-import type { Random } from '../../sidecar/runtime/clock.ts';
-import type { StatStore } from '../../sidecar/stats/stat-store.ts';
-import type { SideConfiguration } from './mesh-configuration.ts';
-import { eventLog, noAccessLogs } from './outbound-sidecar.ts';
-import { connectTo, SimulatedConnection } from './simulated-connection.ts';
-import type { ArrivingRequest, Exchange, InboundDoor, SimulatedEndpoint } from './simulated-endpoint.ts';
-import type { VirtualTime } from './virtual-time.ts';
+import { StatStore } from '../../sidecar/stats/stat-store.ts';
+import { type SimulatedContextInit, simulatedContext } from './simulated-context.ts';
+import type { ArrivingRequest, Exchange, InboundDoor, ServiceCounts, SimulatedEndpoint } from './simulated-endpoint.ts';
 
-export interface InboundSidecarInit {
-  readonly time: VirtualTime;
-  readonly random: Random;
-  readonly configuration: SideConfiguration;
+export interface InboundSidecarInit extends Omit<SimulatedContextInit, 'stats'> {
   readonly endpoint: SimulatedEndpoint;
-  /** One for all sidecars of a service: the sums are what counts. */
-  readonly stats: StatStore;
-  readonly localService: string;
-  readonly onEvent: (message: string) => void;
 }
 
 export class InboundSidecar implements InboundDoor {
@@ -38,34 +24,16 @@ export class InboundSidecar implements InboundDoor {
   readonly info: DownstreamConnectionInfo;
   /** Its gates' code is there. */
   readonly ready: Promise<unknown>;
+  readonly #counts: ServiceCounts;
 
-  constructor({ time, random, configuration, endpoint, stats, localService, onEvent }: InboundSidecarInit) {
-    const log = eventLog(time, onEvent);
-    const breakers = new BreakerRegistry({ stats, clock: time, random, log });
-    const routeTable = new RouteTable(configuration.table, breakers);
+  constructor(init: InboundSidecarInit) {
+    const { time, configuration, endpoint } = init;
+    this.#counts = endpoint.context.counts;
     const application = { endpoint, roundTripMs: 0, behindDoor: true };
-    const clusters = new ClusterManager({
-      stats,
-      clock: time,
-      wheel: time.wheel,
-      random,
-      log,
-      breakers,
-      openTransport: (target, owner) => connectTo(time, application, target, owner),
-      createCodec: (protocol, socket, owner) => new SimulatedConnection(protocol, socket, owner, time),
-    });
-    clusters.apply(configuration.configuration);
     this.context = {
-      clusters,
-      breakers,
-      routeTables: { routeTable: () => routeTable },
-      stats,
-      clock: time,
-      wheel: time.wheel,
-      random,
-      log,
-      localService,
-      accessLogSinks: noAccessLogs,
+      // Figures of its own: limits count by what they show.
+      ...simulatedContext({ ...init, stats: new StatStore() }, () => application),
+      defer: (callback) => time.after(0, { onDue: callback }),
     };
     this.info = {
       listenerName: 'inbound',
@@ -90,6 +58,11 @@ export class InboundSidecar implements InboundDoor {
   take(exchange: Exchange, request: ArrivingRequest): void {
     new InboundRequest(this, exchange).start(request);
   }
+
+  /** It was not for the application. */
+  onRefused(): void {
+    this.#counts.refused++;
+  }
 }
 
 /** A request on its way through the sidecar before the application. */
@@ -98,12 +71,14 @@ class InboundRequest implements StreamConnection, ServerStream {
   readonly context: HttpContext;
   readonly info: DownstreamConnectionInfo;
   readonly id = 1;
+  readonly #sidecar: InboundSidecar;
   readonly #exchange: Exchange;
   readonly #stream: ActiveStream;
   #status = 0;
   #fields: HeaderFields | null = null;
 
   constructor(sidecar: InboundSidecar, exchange: Exchange) {
+    this.#sidecar = sidecar;
     this.manager = sidecar.manager;
     this.context = sidecar.context;
     this.info = sidecar.info;
@@ -128,6 +103,8 @@ class InboundRequest implements StreamConnection, ServerStream {
   }
 
   streamEnded(): void {
+    const { attempts, status } = this.#stream;
+    if (attempts === 0 && status >= 400 && !this.#exchange.over) this.#sidecar.onRefused();
     this.#exchange.onGivenUp = null;
     // Without a head it was cut: to the caller, a status like any other that a sidecar makes up.
     this.#exchange.answer(this.#status === 0 ? 503 : this.#status, this.#fields ?? new HeaderFields());

@@ -104,7 +104,7 @@ export class MeshConfiguration {
       if (resource === undefined) continue;
       const cluster = this.#decode<ClusterConfig>(clusterType, resource);
       clusters.set(name, configured(cluster));
-      if (cluster.discovery.kind === 'static') continue;
+      if (cluster.discovery.kind !== 'eds') continue;
       const { serviceName } = cluster.discovery;
       const endpoints = this.#decode<LoadAssignmentConfig>(endpointsType, resources.endpoints.get(serviceName));
       assignments.set(serviceName, configured(endpoints));
@@ -127,12 +127,18 @@ export class MeshConfiguration {
       service,
       kind: 'outrigger',
       appPort,
+      appPorts: [],
       outboundListen: { host: '127.0.0.1', port: 15_001 },
       inboundListen: { host: '0.0.0.0', port: 15_006 },
       upstreams: [],
       controlPlaneCluster: '',
       zone: '',
       labels: {},
+      interception: 'NONE',
+      ipFamilies: ['IPv4'],
+      egress: 'allow',
+      opaquePorts: [],
+      dnsListen: null,
       identity: null,
     };
   }
@@ -149,7 +155,7 @@ export class MeshConfiguration {
 }
 
 function managerOf({ filterChains, defaultFilterChain }: ListenerConfig): HttpConnectionManagerConfig {
-  return (filterChains[0] ?? defaultFilterChain!).httpConnectionManager;
+  return (filterChains[0] ?? defaultFilterChain!).httpConnectionManager!;
 }
 
 function configured<T>(value: T): Configured<T> {
@@ -174,6 +180,8 @@ function serviceResource({ namespace }: Simulation, spec: ServiceSpec, at: numbe
       zone: '',
       labels: {},
     })),
+    addresses: [],
+    createdAt: '',
     serviceAccounts: [spec.name],
   };
 }

@@ -5,7 +5,7 @@ import { trafficPolicy } from './test/played.ts';
 
 describe('fields of a TrafficPolicy that nobody has tried in the simulator', () => {
   it.each([
-    [{ adaptiveConcurrency: {} }, 'spec.adaptiveConcurrency'],
+    [{ inboundLimits: { maxRequests: 1, whatComesNext: 1 } }, 'spec.inboundLimits.whatComesNext'],
     [{ whatComesNext: true }, 'spec.whatComesNext'],
     [{ limits: { maxRequests: 1, perCaller: 3 } }, 'spec.limits.perCaller'],
   ])('are refused by their names: %j', (spec, path) => {

@@ -1,8 +1,12 @@
 /** What policies may say and the simulator does not play: refused by name, so that no figure is taken for more than it is. */
+import type { RequestMatch } from '../../control-plane/config-kind/policy-resource.ts';
 import type { Resource } from '../../control-plane/config-kind/resource.ts';
 import type { SchemaFault } from '../../control-plane/config-kind/schema-fault.ts';
+import type { TrafficPolicyResource } from '../../control-plane/config-kind/traffic-resource.ts';
 
 const reason = 'is not simulated yet; take it out of the simulation (docs/simulate.md lists what is played)';
+const noCounter =
+  'is not simulated: limits over all workloads are asked of a service by gRPC, and a simulated fleet has none; local limits are played';
 const noIdentities = 'is not simulated: who calls is told by certificates, and simulated callers have none';
 
 /**
@@ -21,6 +25,9 @@ const played: Readonly<Record<string, 'all' | readonly string[]>> = {
   healthChecks: 'all',
   loadBalancing: 'all',
   tcpKeepAlive: 'all',
+  inboundLimits: ['enabled', 'maxRequests', 'perRoute', 'queue'],
+  adaptiveConcurrency: 'all',
+  priorities: 'all',
 };
 
 /** `document`: the resource as it was written. */
@@ -30,6 +37,8 @@ export function notSimulated(resource: Resource, document: unknown): readonly Sc
       return [
         { path: ['kind'], message: 'Service is not taken here: spec.services of the Simulation describes the fleet' },
       ];
+    case 'Telemetry':
+      return [{ path: ['kind'], message: 'Telemetry is not simulated: nothing is told to anybody' }];
     case 'PeerAuthentication':
     case 'AuthorizationPolicy':
     case 'RequestAuthentication':
@@ -38,7 +47,11 @@ export function notSimulated(resource: Resource, document: unknown): readonly Sc
       return [{ path: ['kind'], message: `GRPCRoute ${reason}` }];
     case 'TrafficPolicy':
       return [
-        ...untriedFields(document).map((path) => ({ path, message: reason })),
+        ...untriedFields(document).map((path) => ({
+          path,
+          message: path.join('.') === 'spec.inboundLimits.perCaller' ? noIdentities : reason,
+        })),
+        ...byCaller(resource),
         ...resource.cluster.healthChecks.flatMap(({ probe }, at) =>
           probe.type === 'grpc' || probe.type === 'tls' || (probe.type === 'tcp' && probe.receive !== '')
             ? [{ path: ['spec', 'healthChecks', at], message: `by ${probe.type} ${reason}` }]
@@ -65,7 +78,7 @@ export function notSimulated(resource: Resource, document: unknown): readonly Sc
       ];
     case 'RateLimitPolicy':
       return [
-        ...(resource.global.length === 0 ? [] : [{ path: ['spec', 'global'], message: reason }]),
+        ...(resource.global.length === 0 ? [] : [{ path: ['spec', 'global'], message: noCounter }]),
         ...resource.local.flatMap(({ by, match }, at) => [
           ...(by.caller || by.remoteAddress ? [{ path: ['spec', 'local', at, 'by'], message: noIdentities }] : []),
           ...(match.callers.length === 0
@@ -76,6 +89,17 @@ export function notSimulated(resource: Resource, document: unknown): readonly Sc
     case 'HTTPRoute':
       return [];
   }
+}
+
+/** Rules of the workloads themselves that look at who calls. */
+function byCaller({ inbound }: TrafficPolicyResource): SchemaFault[] {
+  const { limits, priorities } = inbound;
+  const routes = limits === null || limits === 'off' ? [] : limits.perRoute;
+  const named = (path: readonly string[], rules: ReadonlyArray<{ readonly match: RequestMatch }>): SchemaFault[] =>
+    rules.flatMap(({ match }, at) =>
+      match.callers.length === 0 ? [] : [{ path: ['spec', ...path, at, 'match', 'callers'], message: noIdentities }],
+    );
+  return [...named(['inboundLimits', 'perRoute'], routes), ...named(['priorities'], priorities)];
 }
 
 function untriedFields(document: unknown): string[][] {

@@ -2,8 +2,8 @@
  * The sidecar beside callers, on its outbound side: the very connection manager, router, clusters, balancers, limits, health and retries of ../../sidecar, with the configuration that the control plane
  * would send, on virtual time and over a simulated network. One may stand for those of several endpoints.
  */
-import { BreakerRegistry } from '../../sidecar/circuit-breaker/breaker-registry.ts';
-import { ClusterManager } from '../../sidecar/cluster/cluster-manager.ts';
+import type { BreakerRegistry } from '../../sidecar/circuit-breaker/breaker-registry.ts';
+import type { ClusterManager } from '../../sidecar/cluster/cluster-manager.ts';
 import type { RunningCluster } from '../../sidecar/cluster/running-cluster.ts';
 import type { ServerConnection, ServerStream } from '../../sidecar/codec/codec.ts';
 import { HeaderFields } from '../../sidecar/codec/header-fields.ts';
@@ -12,13 +12,10 @@ import { RequestHead } from '../../sidecar/codec/message-head.ts';
 import { ActiveStream, type StreamConnection } from '../../sidecar/connection-manager/active-stream.ts';
 import { HttpConnectionManager } from '../../sidecar/connection-manager/http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../../sidecar/connection-manager/http-context.ts';
-import { RouteTable } from '../../sidecar/router/route-table.ts';
-import type { Random } from '../../sidecar/runtime/clock.ts';
-import { Log } from '../../sidecar/runtime/log.ts';
 import { StatStore } from '../../sidecar/stats/stat-store.ts';
 import type { CallRecord } from './call-record.ts';
-import type { OutboundConfiguration } from './mesh-configuration.ts';
-import { connectTo, type Destination, SimulatedConnection } from './simulated-connection.ts';
+import type { Destination } from './simulated-connection.ts';
+import { type SimulatedContext, type SimulatedContextInit, simulatedContext } from './simulated-context.ts';
 import { type RequestSpec, servicePort } from './simulation.ts';
 import type { Due, VirtualTime } from './virtual-time.ts';
 
@@ -38,17 +35,10 @@ export interface OutboundCalls {
   call(which: number, owner: CallOwner): void;
 }
 
-export interface OutboundSidecarInit {
-  readonly time: VirtualTime;
-  readonly random: Random;
-  readonly configuration: OutboundConfiguration;
-  /** `shop/orders`. */
-  readonly localService: string;
+export interface OutboundSidecarInit extends Omit<SimulatedContextInit, 'stats'> {
   readonly callings: readonly Calling[];
   /** By `ip:port`. */
   readonly destinationAt: (address: string) => Destination | undefined;
-  /** A line that its log would have. */
-  readonly onEvent: (message: string) => void;
 }
 
 const info: DownstreamConnectionInfo = Object.freeze({
@@ -68,41 +58,17 @@ export class OutboundSidecar implements OutboundCalls {
   readonly clusters: ClusterManager;
   readonly breakers: BreakerRegistry;
   readonly manager: HttpConnectionManager;
-  readonly context: HttpContext;
+  readonly context: SimulatedContext;
   readonly #time: VirtualTime;
   readonly #callings: readonly Calling[];
 
-  constructor({ time, random, configuration, localService, callings, destinationAt, onEvent }: OutboundSidecarInit) {
-    const { stats } = this;
+  constructor(init: OutboundSidecarInit) {
+    const { time, configuration, callings, destinationAt } = init;
     this.#time = time;
     this.#callings = callings;
-    const log = eventLog(time, onEvent);
-    const breakers = new BreakerRegistry({ stats, clock: time, random, log });
-    const routeTable = new RouteTable(configuration.table, breakers);
-    this.breakers = breakers;
-    this.clusters = new ClusterManager({
-      stats,
-      clock: time,
-      wheel: time.wheel,
-      random,
-      log,
-      breakers,
-      openTransport: (target, owner) => connectTo(time, destinationAt(`${target.host}:${target.port}`), target, owner),
-      createCodec: (protocol, socket, owner) => new SimulatedConnection(protocol, socket, owner, time),
-    });
-    this.clusters.apply(configuration.configuration);
-    this.context = {
-      clusters: this.clusters,
-      breakers,
-      routeTables: { routeTable: () => routeTable },
-      stats,
-      clock: time,
-      wheel: time.wheel,
-      random,
-      log,
-      localService,
-      accessLogSinks: noAccessLogs,
-    };
+    this.context = simulatedContext({ ...init, stats: this.stats }, destinationAt);
+    this.breakers = this.context.breakers;
+    this.clusters = this.context.clusters;
     this.manager = new HttpConnectionManager(
       configuration.manager,
       this.context,
@@ -119,14 +85,6 @@ export class OutboundSidecar implements OutboundCalls {
   runningCluster(name: string): RunningCluster {
     return this.clusters.cluster(name) as RunningCluster;
   }
-}
-
-/** Access logs are for people who read one line a request; here figures are kept. */
-export const noAccessLogs = { open: () => ({ writeLine: () => {} }) };
-
-/** What a sidecar would tell its operator becomes an event of the simulation. */
-export function eventLog(time: VirtualTime, onEvent: (message: string) => void): Log {
-  return new Log(time, 'info', true, (line) => onEvent((JSON.parse(line) as { readonly message: string }).message));
 }
 
 /** One call: the caller's connection and stream in one. */

@@ -9,6 +9,24 @@ import { edge, played, playedOnce, service, trafficPolicy } from './test/played.
 const noEjection = { outlierDetection: { enabled: false } };
 const seed = fc.integer({ min: 0, max: 1_000_000 });
 
+describe('limits of 0 do what the warning of `outrigger validate` says', () => {
+  it.each([
+    [{ maxConnections: 0 }, '100 %'],
+    [{ maxPendingRequests: 0 }, '0 %'],
+    [{ maxRequests: 0 }, '0 %'],
+  ])('%j', async (limits, expected) => {
+    for (const protocol of ['http', 'http2']) {
+      const spec = {
+        duration: '5s',
+        services: [{ name: 'a', endpoints: 2, protocol }],
+        load: [{ service: 'a', rate: 20 }],
+      };
+      const result = await playedOnce(spec, trafficPolicy({ limits, ...noEjection }, 'a'));
+      expect(`${edge(result, 'client', 'a').successPercent} %`).toBe(expected);
+    }
+  });
+});
+
 describe('retries', () => {
   const layers = (rate: number): object => ({
     duration: '20s',
@@ -64,6 +82,21 @@ describe('retries', () => {
       }),
       { numRuns: 12 },
     );
+  });
+
+  it('are for the methods that the policy names', async () => {
+    const spec = {
+      duration: '10s',
+      services: [{ name: 'a', endpoints: 4, failures: [{ at: '0s', fail: '50%' }] }],
+      load: [
+        { service: 'a', from: 'reader', rate: 50 },
+        { service: 'a', from: 'writer', method: 'POST', rate: 50 },
+      ],
+    };
+    const retries = { attempts: 1, on: ['5xx'], methods: ['GET', 'HEAD'], budget: { percent: 100 } };
+    const result = await playedOnce(spec, trafficPolicy({ retries, ...noEjection }, 'a'));
+    expect(edge(result, 'reader', 'a').attemptsPerCall).toBeGreaterThan(1.4);
+    expect(edge(result, 'writer', 'a').attemptsPerCall).toBe(1);
   });
 
   it('go to another host, so that one that fails costs nobody an answer', async () => {

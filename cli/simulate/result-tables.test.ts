@@ -40,6 +40,7 @@ const variant = (name: string, percents: readonly number[]): VariantResult => ({
       received: 300,
       receivedPerSecond: 10,
       succeeded: 290,
+      refused: 9,
       turnedAway: 4,
       inVain: 1,
       mostServing: 5,
@@ -74,8 +75,8 @@ CALLS             CALLS/S   OK        P50 MS   P99 MS   SENT/CALL   NO RETRY   O
 client → orders   10.0      87.50 %   12.3     250      1.000       0          0          2           1         3        503 UO: 7
 
 Altogether, at the services
-SERVICE   ENDPOINTS   RECEIVED   A SECOND   SUCCEEDED   TURNED AWAY   IN VAIN   MOST AT WORK   MOST WAITING
-orders    3           300        10.0       290         4             1         5              6
+SERVICE   ENDPOINTS   RECEIVED   A SECOND   SUCCEEDED   REFUSED   TURNED AWAY   IN VAIN   MOST AT WORK   MOST WAITING
+orders    3           300        10.0       290         9         4             1         5              6
 
 What sidecars logged
      0 s  client: line 0

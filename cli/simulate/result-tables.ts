@@ -85,6 +85,7 @@ const serviceColumns: ReadonlyArray<Column<ServiceTotal>> = [
   { heading: 'received', cell: ({ received }) => String(received) },
   { heading: 'a second', cell: ({ receivedPerSecond }) => receivedPerSecond.toFixed(1) },
   { heading: 'succeeded', cell: ({ succeeded }) => String(succeeded) },
+  { heading: 'refused', cell: ({ refused }) => String(refused) },
   { heading: 'turned away', cell: ({ turnedAway }) => String(turnedAway) },
   { heading: 'in vain', cell: ({ inVain }) => String(inVain) },
   { heading: 'most at work', cell: ({ mostServing }) => String(mostServing) },

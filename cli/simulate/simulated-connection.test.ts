@@ -8,45 +8,20 @@ import { closedAfterStart } from '../../sidecar/http1/upstream-errors.ts';
 import type { ConnectOwner } from '../../sidecar/transport/connect.ts';
 import { connectTo, type Destination, SimulatedConnection } from './simulated-connection.ts';
 import { SimulatedEndpoint } from './simulated-endpoint.ts';
+import { failure, serviceSpec } from './test/specs.ts';
 import { VirtualTime } from './virtual-time.ts';
 
-const always = {
-  atMs: 0,
-  forMs: Infinity,
-  endpoints: { kind: 'share', share: 1 },
-  failShare: 0,
-  status: 503,
-  latency: null,
-  capacityShare: 1,
-  dead: false,
-  refuses: false,
-} as const;
+const always = failure();
 
 class Rig implements ConnectOwner, ClientConnectionOwner {
   readonly time = new VirtualTime();
   readonly log: string[] = [];
-  readonly endpoint = new SimulatedEndpoint(
-    'payments-0',
-    '10.1.0.0',
-    {
-      name: 'payments',
-      endpoints: 1,
-      sidecars: 1,
-      protocol: 'http',
-      latency: { kind: 'fixed', ms: 10 },
-      concurrency: Infinity,
-      queue: 10,
-      cancelled: 'finish',
-      calls: [],
-      failures: [],
-    },
-    {
-      time: this.time,
-      random: () => 0.5,
-      counts: { received: 0, succeeded: 0, turnedAway: 0, inVain: 0 },
-      calls: null,
-    },
-  );
+  readonly endpoint = new SimulatedEndpoint('payments-0', '10.1.0.0', serviceSpec({ queue: 10 }), {
+    time: this.time,
+    random: () => 0.5,
+    counts: { received: 0, succeeded: 0, refused: 0, turnedAway: 0, inVain: 0 },
+    calls: null,
+  });
   readonly destination: Destination = { endpoint: this.endpoint, roundTripMs: 4, behindDoor: false };
   readonly protocol: 'http1' | 'http2';
   connection!: SimulatedConnection;

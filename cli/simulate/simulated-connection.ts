@@ -88,6 +88,8 @@ export function connectTo(
 const http2Streams = 100;
 
 export class SimulatedConnection implements ClientConnection {
+  /** There is no socket. */
+  readonly localEnd = '';
   readonly protocol: 'http1' | 'http2';
   readonly time: VirtualTime;
   readonly destination: Destination;

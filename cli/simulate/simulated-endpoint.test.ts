@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest';
-import type { FailureSpec } from './failure-effects.ts';
 import type { CallOwner } from './outbound-sidecar.ts';
 import { type Exchange, type ServiceCounts, SimulatedEndpoint } from './simulated-endpoint.ts';
 import type { CallSpec, ServiceSpec } from './simulation.ts';
+import { failure, serviceSpec } from './test/specs.ts';
 import { VirtualTime } from './virtual-time.ts';
 
 class Asked implements Exchange {
@@ -24,38 +24,16 @@ class Asked implements Exchange {
 }
 
 const arriving = { method: 'GET', path: '/', authority: 'a', fields: [] };
-const always: FailureSpec = {
-  atMs: 0,
-  forMs: Infinity,
-  endpoints: { kind: 'share', share: 1 },
-  failShare: 0,
-  status: 503,
-  latency: null,
-  capacityShare: 1,
-  dead: false,
-  refuses: false,
-};
+const always = failure();
 
 class Rig {
   readonly time = new VirtualTime();
-  readonly counts: ServiceCounts = { received: 0, succeeded: 0, turnedAway: 0, inVain: 0 };
+  readonly counts: ServiceCounts = { received: 0, succeeded: 0, refused: 0, turnedAway: 0, inVain: 0 };
   readonly called: Array<{ readonly which: number; readonly owner: CallOwner }> = [];
   readonly endpoint: SimulatedEndpoint;
 
   constructor(more: Partial<ServiceSpec> = {}) {
-    const spec: ServiceSpec = {
-      name: 'payments',
-      endpoints: 1,
-      sidecars: 1,
-      protocol: 'http',
-      latency: { kind: 'fixed', ms: 10 },
-      concurrency: Infinity,
-      queue: 1000,
-      cancelled: 'finish',
-      calls: [],
-      failures: [],
-      ...more,
-    };
+    const spec = serviceSpec(more);
     this.endpoint = new SimulatedEndpoint('payments-0', '10.1.0.0', spec, {
       time: this.time,
       random: () => 0.5,
@@ -88,7 +66,7 @@ describe('a simulated endpoint', () => {
     const asked = rig.ask();
     rig.time.runUntil(50);
     expect([asked.status, asked.atMs]).toEqual([200, 10]);
-    expect(rig.counts).toEqual({ received: 1, succeeded: 1, turnedAway: 0, inVain: 0 });
+    expect(rig.counts).toEqual({ received: 1, succeeded: 1, refused: 0, turnedAway: 0, inVain: 0 });
   });
 
   it('works on as many at a time as it can, lets as many wait as have room, and turns the rest away', () => {

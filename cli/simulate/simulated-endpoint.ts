@@ -29,6 +29,8 @@ export interface ServiceCounts {
   received: number;
   /** Answered below 500. */
   succeeded: number;
+  /** Answered by the sidecar before the application: limits, adaptive concurrency, faults. */
+  refused: number;
   /** Answered 503 because the queue was full. */
   turnedAway: number;
   /** Worked on, though the caller had given it up. */

@@ -24,6 +24,53 @@ function faultsOf(text: string, readFile: (path: string) => string = nothing): s
 const plain = { services: [{ name: 'orders' }], load: [{ service: 'orders', rate: 10 }] };
 const withPolicy = (...documents: object[]): string => simulationText(plain, ...documents);
 
+describe('what would never happen', () => {
+  const script = {
+    duration: '1m',
+    services: [
+      {
+        name: 'orders',
+        endpoints: 2,
+        failures: [
+          { at: '60s', fail: '50%' },
+          { at: '59s', endpoints: 3, dead: true },
+          { at: '0s', endpoints: 2, dead: true },
+        ],
+      },
+    ],
+    load: [
+      {
+        service: 'orders',
+        rate: [
+          { at: '0s', rate: 1 },
+          { at: '61s', rate: 2 },
+        ],
+      },
+    ],
+  };
+
+  it('is a fault of the file, by line and field', () => {
+    expect(faultsOf(simulationText(script))).toEqual([
+      's.yaml:16:7 spec.services[0].failures[0].at: 60s is not before the end (spec.duration is 1m): it never begins',
+      's.yaml:21:7 spec.services[0].failures[1].endpoints: 3 are more than the service has (2); leave it out for all of them',
+      's.yaml:41:7 spec.load[0].rate[1].at: 61s is not before the end (spec.duration is 1m): it never begins',
+    ]);
+  });
+
+  it('is a warning where --duration is what makes it so', () => {
+    const text = simulationText({ ...plain, services: [{ name: 'orders', failures: [{ at: '50s', fail: '1%' }] }] });
+    const at = (durationMs: number): string[] => {
+      const result = readSimulation('s.yaml', text, nothing, { durationMs });
+      if ('faults' in result) throw new Error('there is a fault');
+      return result.warnings.map(({ line, path, message }) => `${line} ${path}: ${message}`);
+    };
+    expect(at(50_000)).toEqual([
+      '14 spec.services[0].failures[0].at: 50s is not before the end (--duration is 50s): it never begins',
+    ]);
+    expect(at(51_000)).toEqual([]);
+  });
+});
+
 describe('a file that describes a simulation', () => {
   it('has a default for everything but who there is and who calls', () => {
     const simulation = read(simulationText(plain));
@@ -275,7 +322,20 @@ describe('what is not simulated', () => {
     [
       'limits over all workloads',
       outrigger('RateLimitPolicy', { targetRefs, global: { limits: [{ limit: { requests: 1, unit: 'second' } }] } }),
-      'spec.global: is not simulated yet',
+      'spec.global: is not simulated: limits over all workloads are asked of a service by gRPC',
+    ],
+    [
+      'inbound limits by caller',
+      trafficPolicy({ inboundLimits: { perCaller: { maxRequests: 1 } } }, 'orders'),
+      'spec.inboundLimits.perCaller: is not simulated: who calls is told by certificates',
+    ],
+    [
+      'priorities by caller',
+      trafficPolicy(
+        { adaptiveConcurrency: {}, priorities: [{ match: { callers: ['shop/batch'] }, priority: 'sheddable' }] },
+        'orders',
+      ),
+      'spec.priorities[0].match.callers: is not simulated: who calls is told by certificates',
     ],
     [
       'limits by caller',

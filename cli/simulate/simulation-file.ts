@@ -10,11 +10,15 @@ import { fieldOffset } from '../../yaml/field-offset.ts';
 import { documentFaults, documentValue, readDocuments } from '../../yaml/read-documents.ts';
 import type { FailureSpec, LatencyChange } from './failure-effects.ts';
 import type { LatencySpec } from './latency.ts';
+import { afterTheEnd, moreThanThereAre, type NeverHappens } from './never-happens.ts';
 import { notSimulated } from './not-simulated.ts';
 import type { CallSpec, LoadSpec, RequestSpec, ServiceSpec, Simulation, Variant } from './simulation.ts';
 import { type SimulationDocument, simulationSchema } from './simulation-schema.ts';
 
-export type ReadSimulation = { readonly simulation: Simulation } | { readonly faults: readonly Fault[] };
+/** `warnings`: what `--duration` leaves out of the script. */
+export type ReadSimulation =
+  | { readonly simulation: Simulation; readonly warnings: readonly Fault[] }
+  | { readonly faults: readonly Fault[] };
 
 /** A document of the file, as a plain value, and where its fields stand. */
 interface Read {
@@ -43,6 +47,11 @@ export function readSimulation(
     faults.push({ ...at(['kind']), path: 'kind', message: 'is the second Simulation of this file; one is expected' });
   const [first] = described;
   const parsed = first === undefined ? null : parseSimulation(first, faults);
+  const never = (found: readonly NeverHappens[]): Fault[] =>
+    found.map(({ path, message }) => ({ ...first!.at(path), path: pathText(path), message }));
+  const late = parsed === null ? [] : never(afterTheEnd(parsed, instead.durationMs));
+  if (parsed !== null)
+    faults.push(...never(moreThanThereAre(parsed)), ...(instead.durationMs === undefined ? late : []));
   const shared = documents.flatMap((read) => (described.includes(read) ? [] : resourceOf(read, [], faults)));
   const variants =
     first === undefined || parsed === null
@@ -55,7 +64,7 @@ export function readSimulation(
         );
   if (parsed === null || faults.length > 0)
     return { faults: faults.toSorted((a, b) => a.line - b.line || a.column - b.column) };
-  return { simulation: simulationOf(parsed, variants, instead) };
+  return { simulation: simulationOf(parsed, variants, instead), warnings: late };
 }
 
 function readAll(file: string, text: string, faults: Fault[]): Read[] {

@@ -68,6 +68,8 @@ export interface ServiceTotal {
   readonly received: number;
   readonly receivedPerSecond: number;
   readonly succeeded: number;
+  /** Answered by the sidecar before it, by limits, adaptive concurrency or faults, without the application. */
+  readonly refused: number;
   /** Answered 503 because its queue was full. */
   readonly turnedAway: number;
   /** Worked on though the caller had given it up. */

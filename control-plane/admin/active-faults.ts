@@ -5,7 +5,7 @@ import type { ProxyNode } from '../translate/proxy-node.ts';
 import { proxyPolicies } from '../translate/proxy-policies.ts';
 
 export function activeFaults({ policies }: Pick<Model, 'policies'>, proxy: ProxyNode): string[] {
-  if (proxy.appPort === null || proxy.kind === 'grpc') return [];
+  if ((proxy.appPort === null && proxy.interception === 'NONE') || proxy.kind === 'grpc') return [];
   return proxyPolicies(policies, proxy)
     .faults.filter(({ over }) => !over)
     .map(({ namespace, name, faults, endsAtMs }) => {

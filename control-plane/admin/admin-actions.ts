@@ -5,16 +5,21 @@
 import type { IncomingMessage } from 'node:http';
 import { IdentityFault } from '../../certs/identity-fault.ts';
 
-/** Takes the JSON of a body and gives what is answered. Throws IdentityFault, or ActionFault, for what can't be done. */
+/** Takes the JSON of a body and gives what is answered, or a promise of it. Throws IdentityFault, or ActionFault, for what can't be done. */
 export type AdminAction = (body: Readonly<Record<string, unknown>>) => unknown;
 
 export interface AdminActions {
   readonly byPath: Readonly<Record<string, AdminAction>>;
+  /** Of paths that take longer bodies than others, in bytes. Default: none. */
+  readonly longBodies?: Readonly<Record<string, number>>;
   readonly isLocalToken: (text: string) => boolean;
 }
 
 /** What the request got wrong. */
 export class ActionFault extends Error {}
+
+/** What is to be changed is not any more as the request takes it to be. */
+export class StaleFault extends Error {}
 
 interface ActionAnswer {
   readonly status: number;
@@ -27,13 +32,30 @@ const refuse = (status: number, why: string): ActionAnswer => ({ status, body: `
 
 /** Null: go on. */
 function refusalOf(request: IncomingMessage, actions: AdminActions): ActionAnswer | null {
-  const { host = '', authorization = '', 'content-type': type = '' } = request.headers;
+  const { 'content-type': type = '' } = request.headers;
+  const refusal = strangerRefusal(request);
+  if (refusal !== null) return refusal;
+  if (!/^application\/json(?:;|$)/.test(type)) return refuse(415, 'send application/json');
+  return tokenRefusal(request, actions);
+}
+
+/** Of what shows more than anybody may see, though it changes nothing. Null: go on. */
+export function ownerRefusal(request: IncomingMessage, actions: AdminActions): ActionAnswer | null {
+  return strangerRefusal(request) ?? tokenRefusal(request, actions);
+}
+
+function strangerRefusal({ headers, socket }: IncomingMessage): ActionAnswer | null {
+  const { host = '' } = headers;
   if (
-    !isLoopbackAddress(request.socket.remoteAddress ?? '') ||
+    !isLoopbackAddress(socket.remoteAddress ?? '') ||
     !/^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/.test(host)
   )
     return refuse(403, 'what changes something is taken from this machine only, by its loopback address');
-  if (!/^application\/json(?:;|$)/.test(type)) return refuse(415, 'send application/json');
+  return null;
+}
+
+function tokenRefusal({ headers }: IncomingMessage, actions: AdminActions): ActionAnswer | null {
+  const { authorization = '' } = headers;
   const token = /^bearer +([\x21-\x7e]+)$/i.exec(authorization)?.[1];
   if (token === undefined || !actions.isLocalToken(token))
     return refuse(
@@ -50,20 +72,21 @@ export async function act(request: IncomingMessage, path: string, actions: Admin
   const refusal = refusalOf(request, actions);
   if (refusal !== null) return refusal;
   try {
-    return { status: 200, body: `${JSON.stringify(action(await readBody(request)))}\n` };
+    const maxBytes = actions.longBodies?.[path] ?? maxBodyBytes;
+    return { status: 200, body: `${JSON.stringify(await action(await readBody(request, maxBytes)))}\n` };
   } catch (error) {
-    if (error instanceof IdentityFault) return refuse(409, error.message);
+    if (error instanceof IdentityFault || error instanceof StaleFault) return refuse(409, error.message);
     if (error instanceof ActionFault) return refuse(400, error.message);
     return refuse(500, `the control plane failed: ${(error as Error).message}`);
   }
 }
 
-async function readBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
+async function readBody(request: IncomingMessage, maxBytes: number): Promise<Readonly<Record<string, unknown>>> {
   const chunks: Buffer[] = [];
   let bytes = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     bytes += chunk.length;
-    if (bytes > maxBodyBytes) throw new ActionFault(`the body is longer than ${maxBodyBytes} bytes`);
+    if (bytes > maxBytes) throw new ActionFault(`the body is longer than ${maxBytes} bytes`);
     chunks.push(chunk);
   }
   let value: unknown;

@@ -101,12 +101,23 @@ test('of a rotation: for whom it waits', async () => {
 test('a proxy that refused its inbound listener says why, until it takes one', async () => {
   const ads = openAds('picky', null, { typeUrl: typeOrder.listener, resourceNamesSubscribe: ['*'] });
   const { nonce: responseNonce } = await ads.next();
-  const refused = async (): Promise<string | undefined> => (await list<ProxyRow[]>('proxies'))[0]?.refusedPolicies;
+  const row = async (): Promise<ProxyRow | undefined> => (await list<ProxyRow[]>('proxies'))[0];
+  const refused = async (): Promise<string | undefined> => (await row())?.refusedPolicies;
   const answer = (fields: MessageInitShape<typeof DeltaDiscoveryRequestSchema>): void =>
     ads.write(create(DeltaDiscoveryRequestSchema, { typeUrl: typeOrder.listener, responseNonce, ...fields }));
   expect(await refused()).toBe('');
   answer({ errorDetail: { code: 3, message: 'no such field' } });
   await vi.waitFor(async () => expect(await refused()).toBe('no such field'));
+  expect((await row())!.sync).toEqual([
+    {
+      type: 'listener',
+      state: 'refused',
+      resources: 2,
+      bytes: expect.any(Number),
+      refused: expect.arrayContaining([{ name: 'inbound', reason: 'no such field' }]),
+    },
+  ]);
   answer({});
   await vi.waitFor(async () => expect(await refused()).toBe(''));
+  expect((await row())!.sync).toMatchObject([{ type: 'listener', state: 'synced', resources: 2, refused: [] }]);
 });

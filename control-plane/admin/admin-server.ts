@@ -1,50 +1,94 @@
 /** The control plane's admin port: metrics, health, and the data behind `outrigger get`, as JSON. What changes something is in admin-actions.ts. */
-import { createServer, type IncomingMessage, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { type AdminActions, act, isLoopbackAddress } from './admin-actions.ts';
+
+import { pipeline } from 'node:stream';
+import type { Exposition } from '../../metrics/exposition.ts';
+import { crossSiteFault } from '../dashboard/cross-site.ts';
+import type { DashboardFiles } from '../dashboard/dashboard-files.ts';
+import { securityHeaders } from '../dashboard/security-headers.ts';
+import type { ObserveEndpoints } from '../observe/observe-endpoints.ts';
+import { type AdminActions, act, isLoopbackAddress, ownerRefusal } from './admin-actions.ts';
+import { serveTap } from './serve-tap.ts';
 
 export interface AdminData {
   readonly ready: () => boolean;
-  readonly metrics: () => string;
+  /** For a scraper that takes these (its `accept` and `accept-encoding`). */
+  readonly metrics: (accept: string, acceptEncoding: string) => Exposition;
   /** JSON by the last part of `/api/v1/<name>`. */
   readonly lists: Readonly<Record<string, () => unknown>>;
+  /** Of live traffic. */
+  readonly live: Pick<ObserveEndpoints, 'get' | 'tap'>;
   /** What may be changed by POST; null: nothing. */
   readonly actions: AdminActions | null;
+  /** For who comes with a browser; null: it was not built. */
+  readonly dashboard: DashboardFiles | null;
 }
+
+/** A scraper that takes nothing for so long is cut. */
+const scrapeIdleMs = 10_000;
 
 interface Answer {
   readonly status: number;
   readonly type: string;
-  readonly body: string;
+  readonly body: string | Buffer | Exposition;
+  readonly headers?: Readonly<Record<string, string>>;
 }
 
+const livePaths = ['breakers', 'edges', 'edges/history', 'routes-live', 'requests', 'requests/ID', 'tap'];
+
+const json = (body: unknown, status = 200): Answer => ({
+  status,
+  type: 'application/json',
+  body: `${JSON.stringify(body)}\n`,
+});
 const text = (body: string, status = 200): Answer => ({ status, type: 'text/plain; charset=utf-8', body });
 
-function respond(data: AdminData, path: string): Answer {
+const notReady = 'not ready: the configuration has not been read yet\n';
+
+async function respond(
+  data: AdminData,
+  path: string,
+  query: URLSearchParams,
+  headers: IncomingMessage['headers'],
+): Promise<Answer> {
   switch (path) {
     case '/':
       return text(
-        `Outrigger control plane\n\n/metrics\n/healthz/live\n/healthz/ready\n${Object.keys(data.lists)
+        `Outrigger control plane\n${data.dashboard === null ? '' : '\n/dashboard/          for a browser'}\n/metrics\n/healthz/live\n/healthz/ready\n${[
+          ...Object.keys(data.lists),
+          ...livePaths,
+        ]
           .map((name) => `/api/v1/${name}\n`)
           .join('')}`,
       );
     case '/healthz/live':
       return text('OK\n');
     case '/healthz/ready':
-      return data.ready() ? text('OK\n') : text('not ready: the configuration has not been read yet\n', 503);
-    case '/metrics':
-      return { status: 200, type: 'text/plain; version=0.0.4; charset=utf-8', body: data.metrics() };
+      return data.ready() ? text('OK\n') : text(notReady, 503);
+    case '/metrics': {
+      const body = data.metrics(headers.accept ?? '', String(headers['accept-encoding'] ?? ''));
+      return { status: 200, type: body.contentType, body };
+    }
   }
   const list = path.startsWith('/api/v1/') ? path.slice('/api/v1/'.length) : '';
-  if (Object.hasOwn(data.lists, list))
-    return { status: 200, type: 'application/json', body: `${JSON.stringify(data.lists[list]!())}\n` };
+  if (Object.hasOwn(data.lists, list)) {
+    if (!data.ready()) return text(notReady, 503);
+    return json(data.lists[list]!());
+  }
+  const live = list === '' ? null : await data.live.get(list, query);
+  if (live !== null) return json(live.body, live.status);
   return text(`there is no ${path}\n`, 404);
 }
+
+const tapNeedsToken =
+  'a tap shows requests to who has the local token, and without --listen-tls this control plane has none';
 
 /** A port of this machine only is called by its address or as localhost: another name was made to lead here, for a page in a browser to read (DNS rebinding). */
 const localNames = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d+)?$/i;
 
-async function answerTo(request: IncomingMessage, data: AdminData): Promise<Answer> {
+/** Null: it is being answered. */
+async function answerTo(request: IncomingMessage, response: ServerResponse, data: AdminData): Promise<Answer | null> {
   const { localAddress = '' } = request.socket;
   const { host = '' } = request.headers;
   if (isLoopbackAddress(localAddress) && host !== '' && !localNames.test(host))
@@ -52,8 +96,21 @@ async function answerTo(request: IncomingMessage, data: AdminData): Promise<Answ
       `Host ${JSON.stringify(host.slice(0, 100))} is not an address of this admin port: call it by its IP address or as localhost\n`,
       403,
     );
-  const path = (request.url ?? '/').split('?', 1)[0]!;
-  if (request.method === 'GET' || request.method === 'HEAD') return respond(data, path);
+  const foreign = crossSiteFault(request.headers);
+  if (foreign !== '') return text(`${foreign}\n`, 403);
+  const [path = '/', search = ''] = (request.url ?? '/').split('?', 2);
+  if (request.method === 'GET' && path === '/api/v1/tap') {
+    if (data.actions === null) return json({ error: tapNeedsToken }, 403);
+    const refusal = ownerRefusal(request, data.actions);
+    if (refusal !== null) return json({ error: refusal.body.trim() }, refusal.status);
+    const refused = serveTap(response, (begin) => data.live.tap(new URLSearchParams(search), begin));
+    return refused === null ? null : json(refused.body, refused.status);
+  }
+  if (request.method === 'GET' || request.method === 'HEAD') {
+    // At the root a program finds the list of what there is, and a person the dashboard.
+    const page = path === '/' && !(request.headers.accept ?? '').includes('text/html') ? null : data.dashboard;
+    return page?.answer(path, request.headers) ?? respond(data, path, new URLSearchParams(search), request.headers);
+  }
   if (request.method !== 'POST' || data.actions === null) return text('only GET is served here\n', 405);
   const { status, body } = await act(request, path, data.actions);
   return status === 200 ? { status, type: 'application/json', body } : text(body, status);
@@ -69,15 +126,43 @@ export class AdminServer {
   /** Rejects with the system's error when the port cannot be had. */
   static start(address: { readonly host: string; readonly port: number }, data: AdminData): Promise<AdminServer> {
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-      void answerTo(request, data).then(({ status, type, body }) => {
+      const answered = answerTo(request, response, data).then((answer) => {
         request.resume();
+        if (answer === null) return;
+        const { status, type, body, headers } = answer;
         response.writeHead(status, {
           'content-type': type,
-          'content-length': Buffer.byteLength(body),
-          'x-content-type-options': 'nosniff',
+          ...(typeof body === 'string' || Buffer.isBuffer(body)
+            ? { 'content-length': Buffer.byteLength(body), 'cache-control': 'no-store' }
+            : {
+                vary: 'accept, accept-encoding',
+                ...(body.contentEncoding === '' ? {} : { 'content-encoding': body.contentEncoding }),
+              }),
+          ...securityHeaders,
+          ...headers,
           server: 'outrigger',
         });
-        response.end(body);
+        if (typeof body === 'string' || Buffer.isBuffer(body)) response.end(body);
+        else if (request.method === 'HEAD') response.end();
+        else {
+          response.setTimeout(scrapeIdleMs, () => response.destroy());
+          // A scraper that went, or does not read: nobody is left to tell.
+          pipeline(body.pieces, response, () => {});
+        }
+      });
+      // A fault of ours is this answer's, and not the end of the process.
+      answered.catch((error: unknown) => {
+        if (response.headersSent) {
+          response.destroy();
+          return;
+        }
+        response.writeHead(500, {
+          'content-type': 'text/plain; charset=utf-8',
+          'cache-control': 'no-store',
+          ...securityHeaders,
+          server: 'outrigger',
+        });
+        response.end(`the control plane failed: ${(error as Error).message}\n`);
       });
     });
     server.maxConnections = 256;

@@ -27,7 +27,7 @@ export interface WorkloadRow {
   /** '' : an address in a file. */
   readonly instanceId: string;
   readonly address: string;
-  readonly source: 'file' | 'registry';
+  readonly source: 'file' | 'registry' | 'kubernetes';
   /** SPIFFE ID that it registered with, so that callers speak mTLS to it; '' : they speak plaintext. */
   readonly identity: string;
   /** What policies ask for. */
@@ -53,7 +53,17 @@ export function listWorkloads({ model, instances, proxies }: WorkloadSources): W
     const sidecar = byCluster.get(name)?.find(({ id }) => isBeside(id, instance)) ?? null;
     const appPort = sidecar?.appPort ?? targetPort(model, instance);
     return {
-      ...{ service: name, instanceId, address: addressText(instance), source: 'registry', identity },
+      ...{
+        service: name,
+        instanceId,
+        address: addressText({
+          address: instance.address,
+          // Callers come to several ports of it.
+          port: instance.port === 0 ? (appPort ?? 0) : instance.port,
+        }),
+        source: instance.source ?? ('registry' as const),
+        identity,
+      },
       ...mode(model, { namespace, service, labels: instance.labels, appPort }),
       sidecar: sidecarOf(sidecar),
     };
@@ -108,7 +118,7 @@ export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly P
   }
   const all = [...workloads.values()];
   const count = (scope: PolicyScope): number => all.filter((workload) => holdsFor(scope, workload)).length;
-  const { peers, authorizations, requests, faults, rateLimits, traffic } = model.policies;
+  const { peers, authorizations, requests, faults, rateLimits, telemetry, traffic } = model.policies;
   const refusedBy = (scope: PolicyScope): string[] =>
     refusing.filter((proxy) => holdsFor(scope, proxy)).map(({ id }) => id);
   const unmatched = ({ scope }: { readonly scope: PolicyScope }, named: readonly NamedPort[]): string[] => {
@@ -128,7 +138,7 @@ export function listPoliciesInUse(sources: WorkloadSources, refusing: readonly P
   const uses = [
     ...peers.map((policy) => use(policy, portsOfPeers(policy.ports))),
     ...authorizations.map((policy) => use(policy, portsOfRules(policy.rules))),
-    ...[...requests, ...faults, ...rateLimits].map((policy) => use(policy)),
+    ...[...requests, ...faults, ...rateLimits, ...telemetry].map((policy) => use(policy)),
     // What it says is in clusters and routes of every caller: who refused those is told by the proxies.
     ...traffic.map(({ targets }) => ({
       workloads: targets.filter(({ inForce }) => inForce).length,
@@ -147,9 +157,10 @@ function mode(
   return { mode, reason: modeReason, byDefault: !modeReason.startsWith('PeerAuthentication ') };
 }
 
-/** A sidecar names its node after its instance (cli/sidecar-program.ts), unless both were given one name. */
+/** A sidecar names its node after its instance (cli/sidecar-program.ts), unless both were given one name; an injected one after its Pod. */
 function isBeside(nodeId: string, { namespace, service, instanceId }: RegisteredInstance): boolean {
-  return nodeId === instanceId || nodeId === `${service}.${namespace}-${instanceId}`;
+  const names = [instanceId, `${service}.${namespace}-${instanceId}`, `${instanceId}.${namespace}`];
+  return names.includes(nodeId);
 }
 
 function listensThere({ inboundListen: { host, port } }: ProxyNode, endpoint: Endpoint): boolean {

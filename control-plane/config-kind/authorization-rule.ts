@@ -1,6 +1,6 @@
 /** Rules of an AuthorizationPolicy: `from`, `to` and `when`, named as Istio names them, and the conditions that they come to. */
 import { z } from 'zod';
-import { celFault } from './cel-expression.ts';
+import { celFault, requestAttributes } from './cel-expression.ts';
 import { type ConditionKey, conditionKey, conditionKeys } from './condition-key.ts';
 import { ipBlock, ipBlockList, ipBlocks } from './ip-block.ts';
 import type { AuthorizationRule, Condition, TextAttribute, TextPattern } from './policy-resource.ts';
@@ -175,7 +175,7 @@ function checkCondition({ value, issues }: { readonly value: WrittenCondition; r
   const add = (path: Array<string | number>, input: unknown, message: string): number =>
     issues.push({ code: 'custom', continue: true, input, path, message });
   if (value.cel !== undefined) {
-    const fault = celFault(value.cel);
+    const fault = celFault(value.cel, requestAttributes);
     if (fault !== null) add(['cel'], value.cel, fault);
     if (value.key !== undefined || value.values !== undefined || value.notValues !== undefined)
       add(['cel'], value, '"cel" stands beside key or values; a condition is one or the other');

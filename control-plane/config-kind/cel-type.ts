@@ -35,9 +35,22 @@ const words: Readonly<Record<CelType, string>> = {
 
 const attributeTypes: ReadonlyMap<string, CelType> = new Map([
   ['request.headers', 'map'],
+  ['request.size', 'number'],
+  ['request.total_size', 'number'],
+  ['response.code', 'number'],
+  ['response.grpc_status', 'number'],
+  ['response.headers', 'map'],
+  ['response.trailers', 'map'],
+  ['response.size', 'number'],
+  ['response.total_size', 'number'],
+  ['source.port', 'number'],
   ['destination.port', 'number'],
+  ['upstream.port', 'number'],
+  ['upstream.request_attempt_count', 'number'],
   ['connection.mtls', 'bool'],
 ]);
+
+const headerMaps: ReadonlySet<string> = new Set(['request.headers', 'response.headers', 'response.trailers']);
 
 function typeOf({ exprKind }: Expr): CelType {
   switch (exprKind.case) {
@@ -74,7 +87,7 @@ function fieldType(operand: Expr, field: string | null): CelType {
   const of = typeOf(operand);
   if (of !== 'map' && of !== 'any') throw new TypeFault(`looks for a field in ${words[of]}, which has none`);
   const path = pathOf(operand);
-  if (path === 'request.headers') return 'text';
+  if (headerMaps.has(path)) return 'text';
   if (path === '' || path.includes('.') || path === 'metadata' || field === null) return 'any';
   return attributeTypes.get(`${path}.${field}`) ?? 'text';
 }

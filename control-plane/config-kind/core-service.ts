@@ -1,5 +1,5 @@
 /**
- * Kubernetes' own Service (core `v1`), read as it is: its ports and its selector. What only a cluster's network acts on is accepted and has no effect here; a field that is not Kubernetes'
+ * Kubernetes' own Service (core `v1`), read as it is: its ports, its selector and its addresses. What only a cluster's network acts on is accepted and has no effect here; a field that is not Kubernetes'
  * is a fault as anywhere.
  */
 import { z } from 'zod';
@@ -8,6 +8,7 @@ import { serviceMetadata } from './object-metadata.ts';
 import type { AppProtocol, Place, ServicePortSpec, ServiceResource } from './resource.ts';
 import { portNumber } from './route-reference.ts';
 import { checkPorts } from './service.ts';
+import { clusterAddresses, clusterIp } from './service-address.ts';
 
 const port = z.strictObject({
   name: dnsLabel.optional(),
@@ -25,7 +26,7 @@ const port = z.strictObject({
     .string()
     .optional()
     .describe(
-      'http, http2, grpc, tcp, kubernetes.io/h2c, kubernetes.io/ws; another one is taken as tcp. Default: by the beginning of the name (grpc, http2, h2c, tcp), else http',
+      'http, http2, grpc, tcp, kubernetes.io/h2c, kubernetes.io/ws; another one (https, tls) is taken as tcp. Default: by the beginning of the name (grpc, http2, h2c, tcp, https, tls), else http',
     ),
   nodePort: z.number().optional(),
 });
@@ -37,8 +38,8 @@ const clusterFields = {
       error: 'is not supported yet; only ClusterIP, NodePort and LoadBalancer are accepted',
     })
     .optional(),
-  clusterIP: z.string().optional(),
-  clusterIPs: z.array(z.string()).optional(),
+  clusterIP: clusterIp.optional(),
+  clusterIPs: z.array(clusterIp).optional(),
   externalIPs: z.array(z.string()).optional(),
   sessionAffinity: z.literal('None', { error: 'is not supported yet; only "None" is accepted' }).optional(),
   loadBalancerIP: z.string().optional(),
@@ -90,6 +91,9 @@ const protocols: Readonly<Record<string, AppProtocol>> = {
   http2: 'http2',
   grpc: 'grpc',
   tcp: 'tcp',
+  // What is encrypted passes as it is, by the server name that it asks for; default/kubernetes is one.
+  https: 'tcp',
+  tls: 'tcp',
   'kubernetes.io/h2c': 'http2',
   'kubernetes.io/ws': 'http',
 };
@@ -122,6 +126,8 @@ export function coreServiceResource(document: z.output<typeof coreService>, plac
     selector: spec.selector === undefined || Object.keys(spec.selector).length === 0 ? null : spec.selector,
     ports,
     endpoints: [],
+    addresses: clusterAddresses(spec),
+    createdAt: metadata.creationTimestamp ?? '',
     serviceAccounts: [metadata.name],
   };
 }

@@ -1,33 +1,13 @@
 /** FaultPolicy (`outrigger.dev/v1`): faults on purpose, at the workloads that it is for: delays, aborts, slow answers, for a share of requests and for a limited time. */
 import { z } from 'zod';
 import { durationMs, durationWithin, optionalMs } from './duration.ts';
+import { grpcStatusNames } from './grpc-status-name.ts';
 import { percent, wholeWithin } from './number-within.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { FaultPolicyResource, FaultRule } from './policy-resource.ts';
 import { checkTargets, policyBase, targetFields } from './policy-target.ts';
 import { requestMatch, requestMatchOf } from './request-match.ts';
 import type { Place } from './resource.ts';
-
-/** By their numbers. */
-const grpcStatuses = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
 
 const share = percent.optional().describe('Of the requests that match. Default: 100');
 
@@ -38,7 +18,7 @@ const fault = z
     abort: z
       .strictObject({
         httpStatus: wholeWithin(200, 599).optional(),
-        grpcStatus: z.enum(grpcStatuses).optional(),
+        grpcStatus: z.enum(grpcStatusNames).optional(),
         percent: share,
       })
       .check(({ value, issues }) => {
@@ -146,6 +126,6 @@ function abortOf({
 }: NonNullable<z.output<typeof fault>['abort']>): FaultRule['abort'] {
   const share = percent ?? 100;
   return httpStatus === undefined
-    ? { type: 'grpc', status: grpcStatuses.indexOf(grpcStatus!), percent: share }
+    ? { type: 'grpc', status: grpcStatusNames.indexOf(grpcStatus!), percent: share }
     : { type: 'http', status: httpStatus, percent: share };
 }

@@ -4,7 +4,7 @@ import { describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { jsonSchemas } from './json-schema.ts';
 import { parseDocument } from './kind.ts';
-import type { HttpRouteResource, Resource } from './resource.ts';
+import type { HttpRouteResource, Resource, ServiceResource } from './resource.ts';
 import { pathText } from './schema-fault.ts';
 
 const place = { file: 'test.yaml', line: 1, column: 1 };
@@ -45,6 +45,24 @@ describe('Service', () => {
     });
   });
 
+  test('has the addresses that it brings, of either group, in their usual form; None is none', () => {
+    const addresses = (spec: string): unknown => (resource(service(spec)) as ServiceResource).addresses;
+    expect(addresses('{ports: [{port: 80}]}')).toEqual([]);
+    expect(addresses('{ports: [{port: 80}], clusterIP: None}')).toEqual([]);
+    expect(addresses('{ports: [{port: 80}], clusterIP: 10.96.0.7, clusterIPs: [10.96.0.7, "FD00:0:0::7"]}')).toEqual([
+      '10.96.0.7',
+      'fd00::7',
+    ]);
+    expect(
+      resource(
+        '{apiVersion: v1, kind: Service, metadata: {name: a, creationTimestamp: "2026-01-01T00:00:00Z"}, spec: {ports: [{port: 80}], clusterIP: 10.96.0.7}}',
+      ),
+    ).toMatchObject({ addresses: ['10.96.0.7'], createdAt: '2026-01-01T00:00:00Z' });
+    expect(faults(service('{ports: [{port: 80}], clusterIP: db.local}'))).toEqual([
+      'spec.clusterIP: "db.local" is not an IP address; write 10.96.0.7 or fd00::7, or None',
+    ]);
+  });
+
   test('names every fault at once, with field path and what is accepted', () => {
     expect(
       faults(
@@ -58,7 +76,7 @@ describe('Service', () => {
       'spec.ports[1].port: 0 is not a port number: a whole number from 1 to 65535',
       'spec.endpoints[0].address: "db.local" is not an IP address; write 10.0.3.7 or fd00::7',
       'spec.endpoints[0].weight: 0 is not a weight: a whole number from 1 to 128',
-      'spec.endpoint: is not a field here; accepted: ports, endpoints, selector, zone, serviceAccounts',
+      'spec.endpoint: is not a field here; accepted: ports, endpoints, selector, zone, clusterIP, clusterIPs, serviceAccounts',
     ]);
   });
 
@@ -123,6 +141,19 @@ status: { loadBalancer: {} }`);
         { port: 5432, protocol: 'tcp' },
       ],
     });
+  });
+
+  test.each([
+    ['{ name: https, port: 443, targetPort: 6443 }', 'tcp'],
+    ['{ name: https-api, port: 443 }', 'tcp'],
+    ['{ name: tls, port: 443 }', 'tcp'],
+    ['{ name: web, port: 443, appProtocol: https }', 'tcp'],
+    ['{ name: http, port: 443, appProtocol: tls }', 'tcp'],
+    ['{ name: http-tls, port: 80 }', 'http'],
+    ['{ port: 443 }', 'http'],
+  ])('what is encrypted by the application is passed on as it is: %s is %s', (port, protocol) => {
+    const text = `apiVersion: v1\nkind: Service\nmetadata: { name: kubernetes }\nspec: { ports: [${port}] }\n`;
+    expect(resource(text)).toMatchObject({ ports: [{ protocol }] });
   });
 
   test('checks its TCP ports also where there are others', () => {
@@ -299,10 +330,10 @@ describe('GRPCRoute', () => {
 
 test('an unknown kind is told with the kinds that there are', () => {
   expect(faults('{apiVersion: outrigger.dev/v1, kind: Servce}')).toEqual([
-    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy; did you mean Service?',
+    'kind: "Servce" is not a kind; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy, Telemetry; did you mean Service?',
   ]);
-  expect(faults('{apiVersion: outrigger.dev/v1, kind: Telemetry}')).toEqual([
-    'kind: "Telemetry" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy',
+  expect(faults('{apiVersion: outrigger.dev/v1, kind: ProxyExtension}')).toEqual([
+    'kind: "ProxyExtension" is not supported yet; accepted: Service, HTTPRoute, GRPCRoute, TrafficPolicy, PeerAuthentication, AuthorizationPolicy, RequestAuthentication, FaultPolicy, RateLimitPolicy, Telemetry',
   ]);
   expect(faults('{apiVersion: v2, kind: Service}')).toEqual([
     'apiVersion: "v2" is not accepted for kind Service; accepted: outrigger.dev/v1, v1',

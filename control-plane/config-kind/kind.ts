@@ -12,6 +12,7 @@ import { requestAuthentication, requestAuthenticationResource } from './request-
 import type { Place, Resource } from './resource.ts';
 import { type SchemaFault, schemaFaults } from './schema-fault.ts';
 import { service, serviceResource } from './service.ts';
+import { telemetry, telemetryResource } from './telemetry.ts';
 import { trafficPolicy, trafficPolicyResource } from './traffic-policy.ts';
 
 interface Kind {
@@ -76,10 +77,11 @@ export const kinds: readonly Kind[] = [
   ),
   kindOf('outrigger.dev/v1', 'FaultPolicy', 'fault-policy.json', faultPolicy, faultPolicyResource),
   kindOf('outrigger.dev/v1', 'RateLimitPolicy', 'rate-limit-policy.json', rateLimitPolicy, rateLimitPolicyResource),
+  kindOf('outrigger.dev/v1', 'Telemetry', 'telemetry.json', telemetry, telemetryResource),
 ];
 
 /** Kinds of interfaces.md that later versions take. */
-const plannedKinds: ReadonlySet<string> = new Set(['Telemetry', 'ProxyExtension']);
+const plannedKinds: ReadonlySet<string> = new Set(['ProxyExtension']);
 
 /** Validates one document: a resource with all defaults, or every fault that it has. */
 export function parseDocument(

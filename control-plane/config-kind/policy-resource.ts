@@ -3,6 +3,7 @@
  * `when`) are conditions of one kind here, each with what its value may be and what it may not.
  */
 import type { ResourceBase, ValueMatch } from './resource.ts';
+import type { TelemetryResource } from './telemetry-resource.ts';
 
 /** `exact`, `prefix*`, `*suffix`, `*`. */
 export interface TextPattern {
@@ -248,4 +249,5 @@ export type PolicyResource =
   | AuthorizationPolicyResource
   | RequestAuthenticationResource
   | FaultPolicyResource
-  | RateLimitPolicyResource;
+  | RateLimitPolicyResource
+  | TelemetryResource;

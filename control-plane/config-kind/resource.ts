@@ -6,7 +6,7 @@
 import type { PolicyResource } from './policy-resource.ts';
 import type { RetrySettings, TrafficPolicyResource } from './traffic-resource.ts';
 
-/** What a port speaks. `http` is HTTP/1.1 towards the instance, `http2` and `grpc` HTTP/2; `tcp` is not routed yet. */
+/** What a port speaks. `http` is HTTP/1.1 towards the instance, `http2` and `grpc` HTTP/2; `tcp` is never looked into, and reaches only proxies that traffic is redirected to. */
 export type AppProtocol = 'http' | 'http2' | 'grpc' | 'tcp';
 
 export interface Place {
@@ -33,6 +33,10 @@ export interface ServiceResource extends ResourceBase {
   readonly selector: Readonly<Record<string, string>> | null;
   readonly ports: readonly ServicePortSpec[];
   readonly endpoints: readonly StaticEndpoint[];
+  /** IP literals under which a network outside of the mesh knows it (clusterIPs), in their usual form; empty: the mesh gives it one. */
+  readonly addresses: readonly string[];
+  /** RFC 3339, or '' : not known, taken as older than any. */
+  readonly createdAt: string;
   /** Whom its instances may be, in its own namespace; at least one. */
   readonly serviceAccounts: readonly string[];
 }

@@ -54,6 +54,7 @@ function settings(
     attempts: attempts ?? null,
     on,
     statusCodes,
+    methods: [],
     backoff: baseMs === null ? null : { baseMs, maxMs: baseMs * 10 },
     waitHeaders: [],
     maxWaitMs: 0,

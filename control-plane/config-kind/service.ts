@@ -5,6 +5,7 @@ import { dnsLabel, dnsSubdomain, labels } from './dns-name.ts';
 import { serviceMetadata } from './object-metadata.ts';
 import type { Place, ServiceResource } from './resource.ts';
 import { portNumber } from './route-reference.ts';
+import { clusterAddresses, clusterIp } from './service-address.ts';
 
 const zone = z
   .string()
@@ -15,7 +16,10 @@ const port = z.strictObject({
   name: dnsLabel.optional().describe('Needed when there are several ports'),
   port: portNumber.describe('What callers name'),
   targetPort: portNumber.optional().describe('Where static endpoints listen. Default: port'),
-  appProtocol: z.enum(['http', 'http2', 'grpc', 'tcp']).optional().describe('Default: http. tcp is not routed yet'),
+  appProtocol: z
+    .enum(['http', 'http2', 'grpc', 'tcp'])
+    .optional()
+    .describe('Default: http. tcp is never looked into; it reaches proxies that traffic is redirected to'),
 });
 
 const endpoint = z.strictObject({
@@ -49,6 +53,14 @@ const spec = z
         'Picks registered instances of the namespace by their labels. Default: the instances that registered under this name',
       ),
     zone: zone.optional(),
+    clusterIP: clusterIp
+      .optional()
+      .describe('Under which callers without the mesh reach it. Default, and for None: one of 240.240.0.0/16'),
+    clusterIPs: z
+      .array(clusterIp)
+      .max(2, { error: 'has more than 2 entries' })
+      .optional()
+      .describe('One of each family; clusterIP is the first of them'),
     serviceAccounts: z
       .array(dnsSubdomain)
       .min(1, { error: 'is empty; leave it out for the account that is named like the Service' })
@@ -152,6 +164,8 @@ export function serviceResource(document: z.output<typeof service>, place: Place
       zone: each.zone ?? written.zone ?? '',
       labels: each.labels ?? {},
     })),
+    addresses: clusterAddresses(written),
+    createdAt: metadata.creationTimestamp ?? '',
     serviceAccounts: written.serviceAccounts ?? [metadata.name],
   };
 }

@@ -1,38 +1,17 @@
 /** `circuitBreaker` of a TrafficPolicy: when a destination, or a route, is not asked any more for a while. What is left open is as the sidecar has it (proto/outrigger/resilience/v1/circuit_breaker.proto). */
 import { z } from 'zod';
 import { durationMs, durationWithin, optionalMs } from './duration.ts';
+import { checkEnabled, enabled } from './enabled-part.ts';
+import { grpcFailureNames } from './grpc-status-name.ts';
 import { wholeWithin } from './number-within.ts';
 import type { BreakerSettings } from './traffic-resource.ts';
-
-/** By number: those of gRPC that can be failures of a service. */
-const grpcStatusNames = [
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
 
 const defaultBaseMs = 5_000;
 const defaultMaxMs = 60_000;
 
 export const circuitBreaker = z
   .strictObject({
-    enabled: z
-      .boolean()
-      .optional()
-      .describe('false: there is none, whatever a less specific policy says. Default: true'),
+    enabled,
     window: durationWithin('100ms', '1h').optional().describe('Calls of the last so many seconds count. Default: 10s'),
     minCalls: wholeWithin(1, 1_000_000)
       .optional()
@@ -76,20 +55,17 @@ export const circuitBreaker = z
         'Answers that are failures. Default: 502, 503, 504. No connection, resets and timeouts are failures in any case',
       ),
     grpcStatuses: z
-      .array(z.enum(grpcStatusNames))
+      .array(z.enum(grpcFailureNames))
       .min(1, { error: 'is empty; leave it out' })
-      .max(grpcStatusNames.length, { error: `has more than ${grpcStatusNames.length} entries` })
+      .max(grpcFailureNames.length, { error: `has more than ${grpcFailureNames.length} entries` })
       .optional()
       .describe('The same of gRPC. Default: UNAVAILABLE, DEADLINE_EXCEEDED'),
   })
-  .check(({ value, issues }) => {
+  .check((context) => {
+    if (!checkEnabled(context)) return;
+    const { value, issues } = context;
     const add = (path: PropertyKey[], message: string): number =>
       issues.push({ code: 'custom', continue: true, input: value, path, message });
-    if (value.enabled === false) {
-      for (const field of Object.keys(value))
-        if (field !== 'enabled') add([field], 'has no meaning beside enabled: false; remove one of them');
-      return;
-    }
     const { base, max } = value.openTime ?? {};
     const baseMs = base === undefined ? defaultBaseMs : durationMs(base);
     if (max !== undefined && durationMs(max) < baseMs)
@@ -123,6 +99,6 @@ export function breakerSettings(
     probes: probes?.atOnce ?? 3,
     successesToClose: probes?.successes ?? 3,
     statusCodes: written.statusCodes ?? [],
-    grpcStatuses: (written.grpcStatuses ?? []).map((name) => grpcStatusNames.indexOf(name) + 1),
+    grpcStatuses: (written.grpcStatuses ?? []).map((name) => grpcFailureNames.indexOf(name) + 1),
   };
 }

@@ -2,32 +2,13 @@
 import { z } from 'zod';
 import { dnsLabel } from './dns-name.ts';
 import { durationMs, durationWithin, optionalMs } from './duration.ts';
+import { checkEnabled, enabled } from './enabled-part.ts';
+import { grpcStatusNames } from './grpc-status-name.ts';
 import { headerEntries, headerName } from './header-filter.ts';
 import { wholeWithin } from './number-within.ts';
 import { repeatedMethods } from './repeated-methods.ts';
 import { portNumber } from './route-reference.ts';
 import type { FallbackSettings } from './traffic-resource.ts';
-
-/** In the order of their numbers. */
-const grpcCodes = [
-  'OK',
-  'CANCELLED',
-  'UNKNOWN',
-  'INVALID_ARGUMENT',
-  'DEADLINE_EXCEEDED',
-  'NOT_FOUND',
-  'ALREADY_EXISTS',
-  'PERMISSION_DENIED',
-  'RESOURCE_EXHAUSTED',
-  'FAILED_PRECONDITION',
-  'ABORTED',
-  'OUT_OF_RANGE',
-  'UNIMPLEMENTED',
-  'INTERNAL',
-  'UNAVAILABLE',
-  'DATA_LOSS',
-  'UNAUTHENTICATED',
-] as const;
 
 const maxBodyBytes = 16 * 1024;
 
@@ -41,7 +22,7 @@ const answer = z
       .optional(),
     grpc: z
       .strictObject({
-        status: z.enum(grpcCodes),
+        status: z.enum(grpcStatusNames),
         message: z.string().max(1_024, { error: 'is longer than 1024 characters' }).optional(),
       })
       .optional()
@@ -60,10 +41,7 @@ const ways = ['service', 'lastGoodAnswer', 'answer'] as const;
 
 export const fallback = z
   .strictObject({
-    enabled: z
-      .boolean()
-      .optional()
-      .describe('false: there is none, whatever a less specific policy says. Default: true'),
+    enabled,
     service: z
       .strictObject({
         namespace: dnsLabel.optional().describe("Default: the policy's"),
@@ -99,14 +77,11 @@ export const fallback = z
       .optional()
       .describe('Answers that are failures, once retries are used up. Default: 502, 503, 504'),
   })
-  .check(({ value, issues }) => {
+  .check((context) => {
+    if (!checkEnabled(context)) return;
+    const { value, issues } = context;
     const add = (path: string[], message: string): number =>
       issues.push({ code: 'custom', continue: true, input: value, path, message });
-    if (value.enabled === false) {
-      for (const field of Object.keys(value))
-        if (field !== 'enabled') add([field], 'has no meaning beside enabled: false; remove one of them');
-      return;
-    }
     if (ways.every((way) => value[way] === undefined)) add([], `says not what; give ${ways.join(', ')}, or several`);
     if (value.methods !== undefined && value.service === undefined) add(['methods'], 'has a meaning with service only');
   });
@@ -146,7 +121,7 @@ export function fallbackSettings(
             status: fixed.status ?? 0,
             headers: fixed.headers ?? [],
             body: fixed.body ?? '',
-            grpcStatus: fixed.grpc === undefined ? null : grpcCodes.indexOf(fixed.grpc.status),
+            grpcStatus: fixed.grpc === undefined ? null : grpcStatusNames.indexOf(fixed.grpc.status),
             grpcMessage: fixed.grpc?.message ?? '',
           },
     methods: written.methods ?? [],

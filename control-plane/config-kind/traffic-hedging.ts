@@ -1,6 +1,7 @@
 /** `hedging` of a TrafficPolicy: when a second request is sent beside one that takes long. */
 import { z } from 'zod';
 import { durationMs, durationWithin } from './duration.ts';
+import { checkEnabled, enabled } from './enabled-part.ts';
 import { wholeWithin } from './number-within.ts';
 import { repeatedMethods } from './repeated-methods.ts';
 import type { HedgeSettings } from './traffic-resource.ts';
@@ -10,10 +11,7 @@ const between = 'is not a number from 50 to 99.9';
 
 export const hedging = z
   .strictObject({
-    enabled: z
-      .boolean()
-      .optional()
-      .describe('false: there is none, whatever a less specific policy says. Default: true'),
+    enabled,
     onPerTryTimeout: z
       .boolean()
       .optional()
@@ -36,14 +34,11 @@ export const hedging = z
       .optional()
       .describe('Of requests that may run twice: for gRPC name POST. Default: GET, HEAD, OPTIONS, TRACE'),
   })
-  .check(({ value, issues }) => {
+  .check((context) => {
+    if (!checkEnabled(context)) return;
+    const { value, issues } = context;
     const add = (field: string | null, message: string): number =>
       issues.push({ code: 'custom', continue: true, input: value, path: field === null ? [] : [field], message });
-    if (value.enabled === false) {
-      for (const field of Object.keys(value))
-        if (field !== 'enabled') add(field, 'has no meaning beside enabled: false; remove one of them');
-      return;
-    }
     const named = whens.filter((when) => value[when] !== undefined);
     if (named.length === 0) add(null, `says not when; give one of ${whens.join(', ')}`);
     for (const second of named.slice(1)) add(second, `stands beside ${named[0]}; give one of them`);

@@ -4,6 +4,7 @@
  */
 import { z } from 'zod';
 import { durationMs, durationWithin, optionalMs } from './duration.ts';
+import { checkEnabled, enabled } from './enabled-part.ts';
 import { percent, wholeWithin } from './number-within.ts';
 import { callerName, callers, requestMatch, requestMatchOf } from './request-match.ts';
 import type {
@@ -28,23 +29,10 @@ const list = <T extends z.ZodType>(entry: T) =>
     .min(1, { error: 'is empty; leave it out' })
     .max(mostRules, { error: `has more than ${mostRules} entries` });
 
-const enabled = z
-  .boolean()
-  .optional()
-  .describe('false: there is none, whatever a less specific policy says. Default: true');
-
 type Issues = { readonly issues: z.core.$ZodRawIssue[]; readonly value: unknown };
 
 function add({ issues, value }: Issues, path: PropertyKey[], message: string): void {
   issues.push({ code: 'custom', continue: true, input: value, path, message });
-}
-
-/** Beside `enabled: false` nothing has a meaning. */
-function checkEnabled(context: Issues & { readonly value: { readonly enabled?: boolean | undefined } }): boolean {
-  if (context.value.enabled !== false) return true;
-  for (const field of Object.keys(context.value))
-    if (field !== 'enabled') add(context, [field], 'has no meaning beside enabled: false; remove one of them');
-  return false;
 }
 
 const queue = z

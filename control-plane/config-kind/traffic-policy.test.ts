@@ -23,7 +23,7 @@ describe('TrafficPolicy', () => {
       faults(
         `targetRefs: [{ kind: Service, name: orders, port: 80, sectionName: http }, { kind: Pod, name: a }],
          timeouts: { connect: 0s, request: 1s, perTry: 2s, streamIdle: 5 },
-         retries: { attempts: 11, on: [5XX], statusCodes: [200], backoff: { base: 2s, max: 1s }, perTryTimeout: 1s },
+         retries: { attempts: 11, on: [5XX], statusCodes: [200], methods: [CONNECT], backoff: { base: 2s, max: 1s }, perTryTimeout: 1s },
          limits: { maxConnection: 1, maxRequests: -1, highPriority: { maxRetries: 1.5 } },
          outlierDetection: { enabled: false, interval: 1s, maxEjectionPercent: 101 },
          healthChecks: [{ tcp: {} }, { tls: {} }],
@@ -36,8 +36,9 @@ describe('TrafficPolicy', () => {
       'spec.timeouts.connect: "0s" is not between 1ms and 24h',
       'spec.timeouts.streamIdle: 5 is not text; put it in quotes',
       'spec.retries.attempts: 11 is not a whole number from 0 to 10',
-      'spec.retries.on[0]: "5XX" is not accepted; accepted: "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx", "envoy-ratelimited", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable"; did you mean 5xx?',
+      'spec.retries.on[0]: "5XX" is not accepted; accepted: "5xx", "gateway-error", "reset", "reset-before-request", "connect-failure", "refused-stream", "retriable-4xx", "envoy-ratelimited", "cancelled", "deadline-exceeded", "internal", "resource-exhausted", "unavailable", "overloaded"; did you mean 5xx?',
       'spec.retries.statusCodes[0]: 200 is not a whole number from 400 to 599',
+      'spec.retries.methods[0]: "CONNECT" is not accepted; accepted: "GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE", "POST", "PATCH"',
       'spec.retries.backoff.max: "1s" is shorter than base',
       'spec.retries.perTryTimeout: stands elsewhere: it is timeouts.perTry',
       'spec.limits.maxConnection: is not a field here; did you mean maxConnections?',
@@ -214,13 +215,14 @@ describe('TrafficPolicy', () => {
     });
     expect(
       policy(
-        `${orders}, retries: { backoff: { base: 10ms }, waitHeaders: [{ name: Retry-After }] }, healthChecks: [{ grpc: {} }], outlierDetection: { panicThreshold: 0 }, tcpKeepAlive: {}`,
+        `${orders}, retries: { backoff: { base: 10ms }, methods: [GET], waitHeaders: [{ name: Retry-After }] }, healthChecks: [{ grpc: {} }], outlierDetection: { panicThreshold: 0 }, tcpKeepAlive: {}`,
       ),
     ).toMatchObject({
       route: {
         retries: {
           attempts: null,
           on: null,
+          methods: ['GET'],
           backoff: { baseMs: 10, maxMs: 100 },
           waitHeaders: [{ name: 'retry-after', format: 'seconds' }],
         },

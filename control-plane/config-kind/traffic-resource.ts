@@ -103,7 +103,7 @@ export interface FallbackService {
 
 export type RetryCondition = (typeof retryConditions)[number];
 
-/** Envoy's, as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` have them. */
+/** Envoy's, as `x-envoy-retry-on` and `x-envoy-retry-grpc-on` have them; and `overloaded`, an answer with `x-envoy-overloaded`, which on the wire is a header that is tried again. */
 export const retryConditions = [
   '5xx',
   'gateway-error',
@@ -118,6 +118,7 @@ export const retryConditions = [
   'internal',
   'resource-exhausted',
   'unavailable',
+  'overloaded',
 ] as const;
 
 /** The service saw nothing of the request. */
@@ -143,8 +144,10 @@ export interface RetrySettings {
   readonly statusCodes: readonly number[];
   readonly backoff: { readonly baseMs: number; readonly maxMs: number } | null;
   /** Headers of the answer that say how long to wait. */
+  /** Of requests that are tried again; empty: all. */
+  readonly methods: readonly string[];
   readonly waitHeaders: ReadonlyArray<{ readonly name: string; readonly format: 'seconds' | 'unixTimestamp' }>;
-  /** A longer wait than this that an answer asks for counts as if it asked for none. */
+  /** A longer wait than this that an answer asks for counts as if it asked for none, where the request has the time for it. */
   readonly maxWaitMs: number;
   /** Whether a host that was tried is avoided. */
   readonly otherHost: boolean | null;

@@ -3,6 +3,7 @@ import { z } from 'zod';
 import { durationMs, durationWithin } from './duration.ts';
 import { headerName } from './header-filter.ts';
 import { percent, wholeWithin } from './number-within.ts';
+import { repeatedMethods } from './repeated-methods.ts';
 import { type RetryBudget, type RetrySettings, retryConditions } from './traffic-resource.ts';
 
 const defaultBaseMs = 25;
@@ -29,7 +30,7 @@ export const retries = z.strictObject({
     .max(retryConditions.length, { error: `has more than ${retryConditions.length} entries` })
     .optional()
     .describe(
-      'Default: connect-failure, refused-stream, reset-before-request: the service saw nothing of the request. Others may let it run twice',
+      'Default: connect-failure, refused-stream, reset-before-request: the service saw nothing of the request. Others may let it run twice. overloaded: who says by x-envoy-overloaded that it sheds load is asked again too',
     ),
   statusCodes: z
     .array(wholeWithin(400, 599))
@@ -37,6 +38,9 @@ export const retries = z.strictObject({
     .max(32, { error: 'has more than 32 entries' })
     .optional()
     .describe('Answers that are tried again too'),
+  methods: repeatedMethods
+    .optional()
+    .describe('Only these are tried again, whatever on and statusCodes say; for gRPC name POST. Default: all of them'),
   backoff: backoff.optional().describe('Full jitter over an interval that doubles'),
   waitHeaders: z
     .array(
@@ -68,11 +72,12 @@ export const retries = z.strictObject({
 
 export function retrySettings(written: z.output<typeof retries> | undefined): RetrySettings | null {
   if (written === undefined) return null;
-  const { attempts, on, statusCodes, waitHeaders, maxWait, hostSelection } = written;
+  const { attempts, on, statusCodes, methods, waitHeaders, maxWait, hostSelection } = written;
   const settings: RetrySettings = {
     attempts: attempts ?? null,
     on: on ?? null,
     statusCodes: statusCodes ?? [],
+    methods: methods ?? [],
     backoff: written.backoff === undefined ? null : backoffOf(written.backoff),
     waitHeaders: (waitHeaders ?? []).map(({ name, format }) => ({
       name: name.toLowerCase(),

@@ -1,5 +1,5 @@
 /** Kubernetes service account tokens on the TLS door, reviewed over HTTPS by an API server that a test plays: its certificate is of a CA of its own, as a cluster's is. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -69,7 +69,7 @@ async function startDoors(caFile: string): Promise<void> {
       apiServer: `https://localhost:${(api.address() as AddressInfo).port}`,
       audience: 'outrigger',
       bearerToken: () => 'own',
-      fetch: kubernetesFetch(caFile),
+      fetch: kubernetesFetch({ ca: () => readFileSync(caFile, 'utf8') }),
     }),
   });
 }

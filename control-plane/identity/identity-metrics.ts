@@ -1,14 +1,19 @@
 /** What the control plane counts about identities. Every label is one of our own words: nothing that a caller sends becomes one. */
 
-class Counter {
-  readonly #counts = new Map<string, number>();
+import type { PlainSample } from '../../metrics/metric-family.ts';
 
-  add(labels: string): void {
-    this.#counts.set(labels, (this.#counts.get(labels) ?? 0) + 1);
+class Counter {
+  readonly #counts = new Map<string, { readonly labels: Readonly<Record<string, string>>; value: number }>();
+
+  add(labels: Readonly<Record<string, string>>): void {
+    const key = JSON.stringify(labels);
+    const held = this.#counts.get(key);
+    if (held === undefined) this.#counts.set(key, { labels, value: 1 });
+    else held.value++;
   }
 
-  lines(name: string): string[] {
-    return [`# TYPE ${name} counter`, ...[...this.#counts].map(([labels, count]) => `${name}{${labels}} ${count}`)];
+  get samples(): PlainSample[] {
+    return [...this.#counts.values()];
   }
 }
 
@@ -18,18 +23,19 @@ export class IdentityMetrics {
 
   /** `proof`: also `sds`, of those that are made for proxies here. `result`: `issued`, or why not. */
   signed(proof: 'join_token' | 'kubernetes_token' | 'certificate' | 'sds' | 'none', result: string): void {
-    this.#certificates.add(`proof="${proof}",result="${result}"`);
+    this.#certificates.add({ proof, result });
   }
 
   /** A stream, call or connection that the TLS door did not let in, or ended. */
   refused(reason: string): void {
-    this.#refused.add(`reason="${reason}"`);
+    this.#refused.add({ reason });
   }
 
-  lines(): string[] {
-    return [
-      ...this.#certificates.lines('outrigger_identity_certificates_total'),
-      ...this.#refused.lines('outrigger_door_refused_total'),
-    ];
+  get certificates(): PlainSample[] {
+    return this.#certificates.samples;
+  }
+
+  get refusals(): PlainSample[] {
+    return this.#refused.samples;
   }
 }

@@ -238,7 +238,7 @@ describe('IdentityService/Sign', () => {
     const second = await sign(connect({ chain: first.chain, key: keys.privateKey }), renewal);
     expect(readCertificate(second.chain[0]!).extensions.uris).toEqual([orders.text]);
     expect(readCertificate(second.chain[0]!).serial).not.toBe(readCertificate(first.chain[0]!).serial);
-    expect(metrics.lines()).toContain('outrigger_identity_certificates_total{proof="certificate",result="issued"} 1');
+    expect(metrics.certificates).toContainEqual({ labels: { proof: 'certificate', result: 'issued' }, value: 1 });
     const lines = readFileSync(join(folder, 'authority/issuing.log'), 'utf8').trimEnd().split('\n');
     expect(lines.map((line) => (JSON.parse(line) as { readonly proof: string }).proof)).toEqual([
       'control_plane',
@@ -352,9 +352,7 @@ describe('IdentityService/Sign', () => {
       code: status.RESOURCE_EXHAUSTED,
       details: expect.stringContaining('asks for certificates too often'),
     });
-    expect(metrics.lines()).toContain(
-      'outrigger_identity_certificates_total{proof="certificate",result="exhausted"} 1',
-    );
+    expect(metrics.certificates).toContainEqual({ labels: { proof: 'certificate', result: 'exhausted' }, value: 1 });
     nowMs += 10_000;
     await sign(connect({ chain, key: keys.privateKey }), renewal);
   });

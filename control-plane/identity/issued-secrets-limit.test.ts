@@ -109,7 +109,7 @@ describe('IssuedSecrets', () => {
     for (const nodeId of ['a', 'b', 'c']) forget(nodeId);
     expect(() => forget('d')).toThrow(expect.objectContaining({ reason: 'exhausted' }));
     expect(uses).toEqual(['a', 'b', 'c']);
-    expect(metrics.lines()).toContain('outrigger_identity_certificates_total{proof="sds",result="exhausted"} 1');
+    expect(metrics.certificates).toContainEqual({ labels: { proof: 'sds', result: 'exhausted' }, value: 1 });
   });
 
   it('does not count a proxy whose token is used up', () => {

@@ -1,19 +1,34 @@
-/** HTTPS to the Kubernetes API server, judged by the cluster's CA, as TokenReview wants it. The CA file is read each time: it changes, and reviews are rare. */
-import { readFileSync } from 'node:fs';
+/** HTTPS to the Kubernetes API server, judged by the cluster's CA, as TokenReview wants it. The CA is read each time: its file changes, and reviews are rare. */
 import { request } from 'node:https';
 import type { TokenReviewAnswer, TokenReviewOptions } from './token-review.ts';
 
 const maxAnswerBytes = 1024 * 1024;
 
-export function kubernetesFetch(caFile: string): TokenReviewOptions['fetch'] {
+export interface KubernetesTrust {
+  /** PEM; null: the system's authorities. */
+  readonly ca: () => string | null;
+  /** Name that the API server's certificate has to have; null: the URL's. */
+  readonly serverName?: string | null;
+  /** Its certificate is not looked at. Default: false. */
+  readonly insecure?: boolean;
+}
+
+export function kubernetesFetch({
+  ca,
+  serverName = null,
+  insecure = false,
+}: KubernetesTrust): TokenReviewOptions['fetch'] {
   return (url, { method, headers, body, signal }) =>
     new Promise<TokenReviewAnswer>((resolve, reject) => {
+      const trusted = ca();
       const call = request(
         url,
         {
           method,
           headers: { ...headers, 'content-length': Buffer.byteLength(body) },
-          ca: readFileSync(caFile),
+          ...(trusted === null ? {} : { ca: trusted }),
+          ...(serverName === null ? {} : { servername: serverName }),
+          rejectUnauthorized: !insecure,
           signal,
           agent: false,
         },

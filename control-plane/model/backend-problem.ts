@@ -1,5 +1,7 @@
 /** Whether a port that a route or a policy sends requests to can take them. */
+
 import type { BackendReference, ServiceResource } from '../config-kind/resource.ts';
+import type { CollectorTarget } from '../config-kind/telemetry-resource.ts';
 
 /** Why a backend cannot take requests, or null. */
 export function backendProblem(
@@ -26,6 +28,22 @@ export function countingProblem(
   const { protocol } = services.get(`${namespace}/${name}`)!.ports.find((each) => each.port === port)!;
   return protocol === 'http'
     ? `port ${port} of Service ${namespace}/${name} speaks http; limits are asked by gRPC (appProtocol grpc or http2)`
+    : null;
+}
+
+/** Why a Service cannot take telemetry, or null. Of addresses nothing is known. */
+export function collectorProblem(
+  target: CollectorTarget,
+  overGrpc: boolean,
+  services: ReadonlyMap<string, ServiceResource>,
+): string | null {
+  if (target.kind === 'address') return null;
+  const { namespace, service: name, port } = target;
+  const problem = backendProblem({ namespace, name, port }, services);
+  if (problem !== null) return problem;
+  const { protocol } = services.get(`${namespace}/${name}`)!.ports.find((each) => each.port === port)!;
+  return overGrpc && protocol === 'http'
+    ? `port ${port} of Service ${namespace}/${name} speaks http, and it is told by gRPC (appProtocol grpc or http2)`
     : null;
 }
 

@@ -4,8 +4,10 @@ import { refusingKeySet } from '../config-kind/key-set-text.ts';
 import type { KeySource, PolicyResource, RateLimitServiceReference } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import type { Resource, ServiceResource } from '../config-kind/resource.ts';
+import { collectorsOf } from '../config-kind/telemetry.ts';
+import type { TelemetryResource } from '../config-kind/telemetry-resource.ts';
 import { noInboundTraffic } from '../config-kind/traffic-resource.ts';
-import { backendProblem, countingProblem } from './backend-problem.ts';
+import { backendProblem, collectorProblem, countingProblem } from './backend-problem.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
 import type { PolicyEndings } from './policy-ends.ts';
 import type {
@@ -17,6 +19,7 @@ import type {
   PolicySet,
   RateLimits,
   RequestPolicy,
+  TelemetryPolicy,
   TrafficRules,
 } from './policy-set.ts';
 import { TrafficIndex } from './traffic-index.ts';
@@ -30,6 +33,7 @@ export const noPolicies: PolicySet = {
   requests: [],
   faults: [],
   rateLimits: [],
+  telemetry: [],
   traffic: [],
   inbound: [],
   labelKeys: [],
@@ -52,13 +56,14 @@ export function buildPolicies(
   const requests: RequestPolicy[] = [];
   const faults: Faults[] = [];
   const rateLimits: RateLimits[] = [];
+  const telemetry: Array<{ readonly policy: TelemetryPolicy; readonly createdAt: string }> = [];
   for (const resource of resources) {
     const { namespace, name } = resource;
     switch (resource.kind) {
       case 'PeerAuthentication': {
         const { mode, ports, createdAt } = resource;
         const scope = scopeOf(resource, services);
-        const level = scope.workloads !== null ? 'workload' : scope.namespace === '' ? 'mesh' : 'namespace';
+        const level = levelOf(scope);
         peers.push({ policy: { namespace, name, scope, level, mode, ports }, createdAt });
         break;
       }
@@ -82,6 +87,16 @@ export function buildPolicies(
         });
         break;
       }
+      case 'Telemetry': {
+        const { tracing, accessLog, metrics, createdAt } = resource;
+        const scope = scopeOf(resource, services);
+        const problems = collectorProblems(resource, services);
+        telemetry.push({
+          policy: { namespace, name, scope, level: levelOf(scope), tracing, accessLog, metrics, problems },
+          createdAt,
+        });
+        break;
+      }
       case 'RateLimitPolicy': {
         const { local, global, failOpen, timeoutMs, status, tellsLimits } = resource;
         rateLimits.push({
@@ -93,8 +108,37 @@ export function buildPolicies(
       }
     }
   }
-  const levels = ['workload', 'namespace', 'mesh'];
-  const byLevel = peers
+  const byLevel = inLevels(peers);
+  const toldBy = inLevels(telemetry);
+  const now: PolicySet = {
+    peers: keepEach(before.peers, byLevel),
+    authorizations: keepEach(before.authorizations, authorizations.toSorted(byFullName)),
+    requests: keepEach(before.requests, requests.toSorted(byFullName)),
+    faults: keepEach(before.faults, faults.toSorted(byFullName)),
+    rateLimits: keepEach(before.rateLimits, rateLimits.toSorted(byFullName)),
+    telemetry: keepEach(before.telemetry, toldBy),
+    traffic: keepEach(before.traffic, trafficRules(traffic)),
+    inbound: keepEach(before.inbound, inbound),
+    labelKeys: keepIdentity(
+      before.labelKeys,
+      labelKeys([...byLevel, ...authorizations, ...requests, ...faults, ...rateLimits, ...toldBy, ...inbound]),
+    ),
+  };
+  const same = (Object.keys(now) as Array<keyof PolicySet>).every((key) => now[key] === before[key]);
+  return same ? before : now;
+}
+
+const levels = ['workload', 'namespace', 'mesh'] as const;
+
+function levelOf({ namespace, workloads }: PolicyScope): PeerPolicy['level'] {
+  return workloads !== null ? 'workload' : namespace === '' ? 'mesh' : 'namespace';
+}
+
+/** By level, then the oldest first, then by name. */
+function inLevels<T extends { readonly namespace: string; readonly name: string; readonly level: PeerPolicy['level'] }>(
+  policies: ReadonlyArray<{ readonly policy: T; readonly createdAt: string }>,
+): T[] {
+  return policies
     .toSorted(
       (a, b) =>
         levels.indexOf(a.policy.level) - levels.indexOf(b.policy.level) ||
@@ -102,21 +146,18 @@ export function buildPolicies(
         byFullName(a.policy, b.policy),
     )
     .map(({ policy }) => policy);
-  const now: PolicySet = {
-    peers: keepEach(before.peers, byLevel),
-    authorizations: keepEach(before.authorizations, authorizations.toSorted(byFullName)),
-    requests: keepEach(before.requests, requests.toSorted(byFullName)),
-    faults: keepEach(before.faults, faults.toSorted(byFullName)),
-    rateLimits: keepEach(before.rateLimits, rateLimits.toSorted(byFullName)),
-    traffic: keepEach(before.traffic, trafficRules(traffic)),
-    inbound: keepEach(before.inbound, inbound),
-    labelKeys: keepIdentity(
-      before.labelKeys,
-      labelKeys([...byLevel, ...authorizations, ...requests, ...faults, ...rateLimits, ...inbound]),
-    ),
-  };
-  const same = (Object.keys(now) as Array<keyof PolicySet>).every((key) => now[key] === before[key]);
-  return same ? before : now;
+}
+
+function collectorProblems(
+  resource: TelemetryResource,
+  services: ReadonlyMap<string, ServiceResource>,
+): Readonly<Record<string, string>> {
+  return Object.fromEntries(
+    collectorsOf(resource).flatMap(({ target, overGrpc }) => {
+      const problem = collectorProblem(target, overGrpc, services);
+      return problem === null ? [] : [[target.path, problem]];
+    }),
+  );
 }
 
 function scopeOf({ namespace, targets }: PolicyResource, services: ReadonlyMap<string, ServiceResource>): PolicyScope {

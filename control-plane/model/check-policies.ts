@@ -2,14 +2,15 @@
 import type {
   AuthorizationPolicyResource,
   Condition,
-  PeerAuthenticationResource,
   PolicyResource,
   RateLimitPolicyResource,
   RequestAuthenticationResource,
 } from '../config-kind/policy-resource.ts';
 import { rootNamespace } from '../config-kind/policy-target.ts';
 import { isRoute, type Resource, resourceName, type ServiceResource } from '../config-kind/resource.ts';
-import { backendProblem, countingProblem, noService } from './backend-problem.ts';
+import { collectorsOf } from '../config-kind/telemetry.ts';
+import type { TelemetryResource } from '../config-kind/telemetry-resource.ts';
+import { backendProblem, collectorProblem, countingProblem, noService } from './backend-problem.ts';
 import { maxLimitFilters } from './limit-name.ts';
 import { portsOfPeers, portsOfRules, servicePortFault } from './policy-ports.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
@@ -26,7 +27,8 @@ export function checkPolicies(
       resource.kind !== 'Service' && resource.kind !== 'TrafficPolicy' && !isRoute(resource),
   );
   const verifiers = policies.filter((policy) => policy.kind === 'RequestAuthentication');
-  const peersByScope = new Map<string, PeerAuthenticationResource>();
+  const peersByScope = new Map<string, PolicyResource>();
+  const toldFor = new Map<string, PolicyResource>();
   const issuers = new Map<string, RequestAuthenticationResource>();
   const limitSettings = new Map<string, Set<string>>();
   for (const policy of policies) {
@@ -44,8 +46,9 @@ export function checkPolicies(
     checkPorts(policy, services, warn);
     if (policy.kind === 'AuthorizationPolicy') checkAuthorization(policy, verifiers, services, warn);
     else if (policy.kind === 'RequestAuthentication') checkTokens(policy, issuers, warn);
-    else if (policy.kind === 'PeerAuthentication') checkPeers(policy, peersByScope, warn);
+    else if (policy.kind === 'PeerAuthentication') checkSameScope(policy, peersByScope, warn);
     else if (policy.kind === 'RateLimitPolicy') checkLimits(policy, services, limitSettings, warn);
+    else if (policy.kind === 'Telemetry') checkTelemetry(policy, services, toldFor, warn);
     else if (policy.untilMs === null && policy.forMs === null)
       warn('spec.faults', 'have no end; say until or for, so that nobody forgets them');
   }
@@ -145,11 +148,21 @@ function checkLimits(
     );
 }
 
-function checkPeers(
-  policy: PeerAuthenticationResource,
-  byScope: Map<string, PeerAuthenticationResource>,
+function checkTelemetry(
+  policy: TelemetryResource,
+  services: ReadonlyMap<string, ServiceResource>,
+  byScope: Map<string, PolicyResource>,
   warn: Warn,
 ): void {
+  checkSameScope(policy, byScope, warn);
+  for (const { target, overGrpc } of collectorsOf(policy)) {
+    const problem = collectorProblem(target, overGrpc, services);
+    if (problem !== null) warn(target.path, `${problem}; nothing is sent there`);
+  }
+}
+
+/** Of two for the same workloads one counts. */
+function checkSameScope(policy: PolicyResource, byScope: Map<string, PolicyResource>, warn: Warn): void {
   const { namespace, targets } = policy;
   const scopes =
     targets.services.length > 0

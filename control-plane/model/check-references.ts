@@ -5,12 +5,12 @@ import {
   type Resource,
   type RouteResource,
   resourceName,
-  type ServicePortSpec,
   type ServiceResource,
 } from '../config-kind/resource.ts';
 import { backendProblem, noService, portList } from './backend-problem.ts';
 import { checkPolicies } from './check-policies.ts';
 import { checkTraffic } from './check-traffic.ts';
+import { parentPorts } from './parent-ports.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 
 /** Everything that is likely not meant, in the order of the resources. */
@@ -27,16 +27,6 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
         path,
         message,
       });
-    if (resource.kind === 'Service') {
-      for (const [at, port] of resource.ports.entries()) {
-        if (port.protocol === 'tcp')
-          warn(
-            `spec.ports[${at}]`,
-            `port ${port.port} speaks tcp, which is not routed yet: callers reach it without the mesh`,
-          );
-      }
-      continue;
-    }
     if (!isRoute(resource)) continue;
     for (const parent of resource.parents) {
       const problem = parentProblem(parent, services);
@@ -59,14 +49,6 @@ export function checkReferences(resources: readonly Resource[]): ReferenceWarnin
   }
   warnings.push(...mixedKinds(resources, services), ...checkPolicies(resources, services), ...checkTraffic(resources));
   return warnings;
-}
-
-/** Ports of a Service that a parent reference names. */
-export function parentPorts(parent: ParentReference, service: ServiceResource): ServicePortSpec[] {
-  return service.ports.filter(
-    ({ port, name }) =>
-      (parent.port === null || port === parent.port) && (parent.portName === '' || name === parent.portName),
-  );
 }
 
 function parentProblem(parent: ParentReference, services: ReadonlyMap<string, ServiceResource>): string | null {

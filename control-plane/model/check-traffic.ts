@@ -1,12 +1,21 @@
 /** Checks of TrafficPolicies across resources: is there what they are for, and is there another for the same? */
 import { type Resource, resourceName } from '../config-kind/resource.ts';
+import { doubtfulValues } from './doubtful-values.ts';
 import { isPossible } from './health-check-problem.ts';
+import { portsLedAway } from './ports-led-away.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 import { TrafficIndex } from './traffic-index.ts';
 
 export function checkTraffic(resources: readonly Resource[]): ReferenceWarning[] {
   const index = new TrafficIndex(resources);
-  return [...placedWarnings(index), ...resources.flatMap((resource) => fallbackWarnings(resource, index))];
+  const ledAway = portsLedAway(resources);
+  return [
+    ...placedWarnings(index),
+    ...resources.flatMap((resource) => [
+      ...fallbackWarnings(resource, index),
+      ...doubtfulValues(resource, index, ledAway),
+    ]),
+  ];
 }
 
 function placedWarnings({ placed }: TrafficIndex): ReferenceWarning[] {

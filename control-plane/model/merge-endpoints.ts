@@ -1,4 +1,4 @@
-/** Endpoints of one Service's ports from both sources: registered instances, and those that its file lists. */
+/** Endpoints of one Service's ports from both sources: instances, registered or of Kubernetes, and those that its file lists. */
 import type { ServiceResource } from '../config-kind/resource.ts';
 import type { Endpoint, PortDefinition } from './model.ts';
 import { peerMode } from './peer-mode.ts';
@@ -14,7 +14,8 @@ function plainCallersOnly(
   const proven = instances.some(({ identity }) => identity !== '');
   return (instance) => {
     if (instance.identity !== '') return false;
-    if (proven) return true;
+    // Of Kubernetes' own word it is behind the Service: it only has no sidecar.
+    if (proven && instance.source !== 'kubernetes') return true;
     const { mode, policy } = peerMode(peers, instance, targetPort ?? port);
     return mode === 'STRICT' && policy !== null;
   };
@@ -39,10 +40,10 @@ export function mergeEndpoints(
   };
   for (const instance of instances) {
     if (instance.portName !== '' && instance.portName !== definition.name) continue;
-    const { address, port, zone, labels, healthy, instanceId, identity } = instance;
+    const { address, zone, labels, healthy, instanceId, identity } = instance;
     add({
       address,
-      port,
+      port: portOf(instance, definition, resource.ports.length === 1),
       weight: Math.max(1, instance.weight),
       zone,
       labels,
@@ -52,6 +53,8 @@ export function mergeEndpoints(
       takesMtls:
         identity !== '' && peerMode(peers, instance, definition.targetPort ?? definition.port).mode !== 'DISABLE',
       plainCallersOnly: isPlain(instance),
+      ...(instance.draining === true ? { draining: true } : {}),
+      ...(instance.source === undefined ? {} : { source: instance.source }),
     });
   }
   for (const { address, port, weight, zone, labels } of resource.endpoints) {
@@ -71,6 +74,16 @@ export function mergeEndpoints(
   return [...byAddress.values()].toSorted(
     (a, b) => compare(a.zone, b.zone) || compare(a.address, b.address) || a.port - b.port,
   );
+}
+
+/** Where callers of this port of the Service reach the instance. */
+function portOf(
+  { port, byTargetPort = false }: Pick<RegisteredInstance, 'port' | 'byTargetPort'>,
+  definition: Pick<PortDefinition, 'port' | 'targetPort'>,
+  onlyPort: boolean,
+): number {
+  if (!byTargetPort || (onlyPort && port !== 0)) return port;
+  return definition.targetPort ?? (port === 0 ? definition.port : port);
 }
 
 function goesBefore(endpoint: Endpoint, there: Endpoint): boolean {

@@ -78,6 +78,20 @@ describe('endpoints', () => {
     ).toEqual({ 'shop/a:80': ['10.0.0.2:15006'], 'shop/a:81': ['10.0.0.1:15006', '10.0.0.2:15006'] });
   });
 
+  test('whose traffic is redirected are at the target port of each port, of a Service of one port at their own', () => {
+    const yaml =
+      service('a', '{ports: [{name: x, port: 80, targetPort: 9000}, {name: y, port: 5432}]}') +
+      service('b', '{ports: [{port: 80}], selector: {app: b}}');
+    const one = instance('a', '10.0.0.1', { port: 0, byTargetPort: true, labels: { app: 'b' } });
+    const other = instance('a', '10.0.0.2', { port: 8080, byTargetPort: true, labels: { app: 'b' } });
+    expect(addresses(new ModelBuilder(), yaml, [one, other])).toEqual({
+      'shop/a:80': ['10.0.0.1:9000', '10.0.0.2:9000'],
+      'shop/a:5432': ['10.0.0.1:5432', '10.0.0.2:5432'],
+      // Of one port, which names no target: where the application says that it listens.
+      'shop/b:80': ['10.0.0.1:80', '10.0.0.2:8080'],
+    });
+  });
+
   test('at one address and port count once, the registered one first', () => {
     const yaml = service(
       'a',
@@ -195,7 +209,6 @@ test('warns of what is likely not meant, with its place', () => {
     instances: [instance('a', '10.0.0.1'), instance('gone', '10.0.0.2')],
   });
   expect(warnings.map(({ resource, place, message }) => `${resource} ${place} ${message}`)).toEqual([
-    'Service shop/a mesh.yaml:3:100 spec.ports[0]: port 5432 speaks tcp, which is not routed yet: callers reach it without the mesh',
     'GRPCRoute shop/g mesh.yaml:5:119 spec.parentRefs[0]: Service shop/a speaks tcp there; the route has no effect there',
     'GRPCRoute shop/g mesh.yaml:5:197 spec.rules[0].backendRefs[0]: Service shop/a has no port 1; it has 5432 (db); requests for it are answered UNAVAILABLE',
     'instances of shop/a  1 registered, but the selector of Service shop/a does not pick it: nobody is sent there',
@@ -212,7 +225,16 @@ test('lists services, endpoints and routes as plain rows', () => {
     instances: [instance('a', 'fd00::1', { healthy: false, zone: 'z', labels: { v: '1' } })],
   });
   expect(listServices(model)).toEqual([
-    { namespace: 'shop', name: 'a', ports: ['80/http', '81/grpc'], endpoints: 1, healthyEndpoints: 0, labels: {} },
+    {
+      namespace: 'shop',
+      name: 'a',
+      ports: ['80/http', '81/grpc'],
+      addresses: ['240.240.133.134', '2001:2::f0f0:8586'],
+      addressSource: 'assigned',
+      endpoints: 1,
+      healthyEndpoints: 0,
+      labels: {},
+    },
   ]);
   expect(listEndpoints(model)[0]).toEqual({
     namespace: 'shop',

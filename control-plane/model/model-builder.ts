@@ -1,5 +1,5 @@
 /** Builds the model from the sources, again and again, and lets unchanged parts keep their identity from one model to the next. */
-import type { Resource } from '../config-kind/resource.ts';
+import { type Place, type Resource, resourceName } from '../config-kind/resource.ts';
 import { buildPolicies, type KeySets, noPolicies } from './build-policies.ts';
 import { checkReferences } from './check-references.ts';
 import { equalLists, keepIdentity } from './keep-identity.ts';
@@ -10,6 +10,7 @@ import type { PeerPolicy, PolicySet } from './policy-set.ts';
 import type { ReferenceWarning } from './reference-warning.ts';
 import type { RegisteredInstance } from './registered-instance.ts';
 import { selects } from './selects.ts';
+import { type AddressPlan, planAddresses } from './service-addresses.ts';
 import { buildSkeleton, type ServiceSkeleton } from './service-skeleton.ts';
 
 export interface ModelInput {
@@ -23,7 +24,14 @@ export interface ModelInput {
 
 const noKeySets: KeySets = new Map();
 const noEndings: PolicyEndings = new Map();
-const emptyModel: Model = { services: new Map(), routings: [], policies: noPolicies, warnings: [] };
+const noAddresses: AddressPlan = { byService: new Map(), problems: [] };
+const emptyModel: Model = {
+  services: new Map(),
+  routings: [],
+  addresses: noAddresses.byService,
+  policies: noPolicies,
+  warnings: [],
+};
 
 export class ModelBuilder {
   #resources: readonly Resource[] | null = null;
@@ -32,6 +40,7 @@ export class ModelBuilder {
   #endings: PolicyEndings | null = null;
   #policies: PolicySet = noPolicies;
   #skeleton: ReadonlyMap<string, ServiceSkeleton> = new Map();
+  #addresses: AddressPlan = noAddresses;
   #referenceWarnings: readonly ReferenceWarning[] = [];
   /** Which instances each service had last time, to skip services that none of a change concerns. */
   #candidates = new Map<string, readonly RegisteredInstance[]>();
@@ -51,6 +60,7 @@ export class ModelBuilder {
     if (resources !== this.#resources) {
       this.#skeleton = buildSkeleton(resources, oldSkeleton);
       this.#referenceWarnings = checkReferences(resources);
+      this.#addresses = planAddresses(new Map([...this.#skeleton].map(([key, { resource }]) => [key, resource])));
     }
     this.#resources = resources;
     this.#instances = instances;
@@ -89,10 +99,13 @@ export class ModelBuilder {
     for (const { ports } of services.values()) for (const { routing } of ports) routings.push(routing);
     const keptWarnings = keepIdentity(before.warnings, warnings);
     const samePolicies = this.#policies === before.policies;
-    if (sameServices && samePolicies && keptWarnings === before.warnings && before !== emptyModel) return before;
+    const addresses = keepIdentity(before.addresses, this.#addresses.byService);
+    const same = sameServices && samePolicies && addresses === before.addresses;
+    if (same && keptWarnings === before.warnings && before !== emptyModel) return before;
     return {
       services: sameServices ? before.services : services,
       routings: equalLists(before.routings, routings, Object.is) ? before.routings : routings,
+      addresses,
       policies: this.#policies,
       warnings: keptWarnings,
     };
@@ -101,9 +114,12 @@ export class ModelBuilder {
   #warnings(index: InstanceIndex): ModelWarning[] {
     const warnings: ModelWarning[] = this.#referenceWarnings.map(({ resource, place, path, message }) => ({
       resource,
-      place: `${place.file}:${place.line}:${place.column}`,
+      place: placeText(place),
       message: `${path}: ${message}`,
     }));
+    for (const { service, message } of this.#addresses.problems) {
+      warnings.push({ resource: resourceName(service), place: placeText(service.place), message });
+    }
     for (const [service, count] of index.unused()) {
       const known = this.#skeleton.get(service);
       const reason =
@@ -126,6 +142,10 @@ export class ModelBuilder {
   }
 }
 
+function placeText({ file, line, column }: Place): string {
+  return line === 0 ? file : `${file}:${line}:${column}`;
+}
+
 function plainCallersOnlyOf({ ports }: ServiceModel): number {
   const ids = ports.flatMap(({ endpoints }) =>
     endpoints.endpoints.filter((each) => each.plainCallersOnly).map(({ instanceId }) => instanceId),
@@ -143,6 +163,7 @@ function serviceModel(
     namespace: resource.namespace,
     name: resource.name,
     labels: keepIdentity(before?.labels, resource.labels),
+    selector: keepIdentity(before?.selector, resource.selector),
     ports: ports.map(({ definition, routing }): PortModel => {
       const old = before?.ports.find((port) => port.definition.port === definition.port);
       const { namespace, service, port } = definition;
@@ -157,7 +178,10 @@ function serviceModel(
         : { definition, routing, endpoints };
     }),
   };
-  return before !== undefined && before.labels === now.labels && equalLists(before.ports, now.ports, Object.is)
+  return before !== undefined &&
+    before.labels === now.labels &&
+    before.selector === now.selector &&
+    equalLists(before.ports, now.ports, Object.is)
     ? before
     : now;
 }

@@ -6,6 +6,10 @@ export interface ServiceRow {
   readonly name: string;
   /** `80/grpc` */
   readonly ports: readonly string[];
+  /** Under which callers whose traffic is redirected reach it, by DNS and TCP. */
+  readonly addresses: readonly string[];
+  /** `clusterIP`, or `assigned`: of the mesh's own block, and the same as long as nobody older wishes for it. */
+  readonly addressSource: 'clusterIP' | 'assigned';
   /** How many addresses, over all ports. */
   readonly endpoints: number;
   readonly healthyEndpoints: number;
@@ -24,7 +28,7 @@ export interface EndpointRow {
   readonly zone: string;
   readonly weight: number;
   readonly healthy: boolean;
-  readonly source: 'file' | 'registry';
+  readonly source: 'file' | 'registry' | 'kubernetes';
 }
 
 export interface RouteRow {
@@ -43,7 +47,8 @@ export interface RouteRow {
 }
 
 export function listServices(model: Model): ServiceRow[] {
-  return [...model.services.values()].map(({ namespace, name, labels, ports }) => {
+  return [...model.services].map(([key, { namespace, name, labels, ports }]) => {
+    const known = model.addresses.get(key);
     const addresses = new Map<string, boolean>();
     for (const { endpoints } of ports)
       for (const endpoint of endpoints.endpoints) addresses.set(addressText(endpoint), endpoint.healthy);
@@ -51,6 +56,8 @@ export function listServices(model: Model): ServiceRow[] {
       namespace,
       name,
       ports: ports.map(({ definition }) => `${definition.port}/${definition.protocol}`),
+      addresses: known?.addresses ?? [],
+      addressSource: known?.assigned === false ? 'clusterIP' : 'assigned',
       endpoints: addresses.size,
       healthyEndpoints: [...addresses.values()].filter(Boolean).length,
       labels,
@@ -63,7 +70,7 @@ export function listEndpoints(model: Model): EndpointRow[] {
   for (const [service, { namespace, ports }] of model.services) {
     for (const { definition, endpoints } of ports) {
       for (const endpoint of endpoints.endpoints) {
-        const { instanceId, labels, zone, weight, healthy } = endpoint;
+        const { instanceId, labels, zone, weight, source } = endpoint;
         rows.push({
           namespace,
           service,
@@ -73,8 +80,8 @@ export function listEndpoints(model: Model): EndpointRow[] {
           labels,
           zone,
           weight,
-          healthy,
-          source: instanceId === '' ? 'file' : 'registry',
+          healthy: endpoint.healthy && endpoint.draining !== true,
+          source: source ?? (instanceId === '' ? 'file' : 'registry'),
         });
       }
     }

@@ -12,12 +12,15 @@ import type {
 } from '../config-kind/resource.ts';
 import type { ClusterTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 import type { PolicySet } from './policy-set.ts';
+import type { ServiceAddresses } from './service-addresses.ts';
 
 export interface Model {
   /** By `namespace/name`, sorted. */
   readonly services: ReadonlyMap<string, ServiceModel>;
   /** Of every port of every service, in the order of services: the same array as long as no routing changed. */
   readonly routings: readonly PortRouting[];
+  /** By `namespace/name`, in the order of services: the same map as long as it says the same. */
+  readonly addresses: ReadonlyMap<string, ServiceAddresses>;
   readonly policies: PolicySet;
   readonly warnings: readonly ModelWarning[];
 }
@@ -34,6 +37,8 @@ export interface ServiceModel {
   readonly namespace: string;
   readonly name: string;
   readonly labels: Readonly<Record<string, string>>;
+  /** Picks instances by their labels; null: those that registered under its name. */
+  readonly selector: Readonly<Record<string, string>> | null;
   readonly ports: readonly PortModel[];
 }
 
@@ -84,6 +89,10 @@ export interface Endpoint {
   readonly takesMtls: boolean;
   /** Registered without proof where others have proven who they are, or where they must: callers with an identity are not sent there. */
   readonly plainCallersOnly: boolean;
+  /** It ends: it finishes what it has, and gets nothing new, whatever becomes of the others. Default: false. */
+  readonly draining?: boolean;
+  /** Absent: a file when it has no instance id, else the registry. */
+  readonly source?: 'kubernetes';
 }
 
 /** What makes the virtual hosts of a port. */

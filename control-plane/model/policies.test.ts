@@ -114,9 +114,7 @@ describe('warnings', () => {
       expect.stringMatching(/^7:\d+ PeerAuthentication shop\/c: spec\.portLevelMtls: port 80/),
       expect.stringMatching(/^9:\d+ AuthorizationPolicy outrigger\/d: spec\.rules\[0\]: port 80/),
     ]);
-    expect(at(document('AuthorizationPolicy', 'a', ports('80')), orders)).toEqual([
-      expect.stringContaining('speaks tcp'),
-    ]);
+    expect(at(document('AuthorizationPolicy', 'a', ports('80')), orders)).toEqual([]);
   });
 
   test('of files with keys that cannot be read, in validate', () => {

@@ -10,8 +10,10 @@ import type {
   PolicyScope,
   RateLimits,
   RequestPolicy,
+  TelemetryPolicy,
   TrafficRules,
 } from './policy-set.ts';
+import { telemetryTexts } from './telemetry-text.ts';
 import { trafficTexts } from './traffic-text.ts';
 
 export interface PolicyRow {
@@ -34,6 +36,7 @@ export function listPolicies({ policies }: Pick<Model, 'policies'>): PolicyRow[]
     ...policies.requests.map(requestRow),
     ...policies.faults.map(faultRow),
     ...policies.rateLimits.map(limitRow),
+    ...policies.telemetry.map(telemetryRow),
     ...policies.traffic.map(trafficRow),
   ];
 }
@@ -106,6 +109,12 @@ function limitRow(limits: RateLimits): PolicyRow {
     rules: local.length + global.length,
     says: limitTexts(limits),
   };
+}
+
+function telemetryRow(telemetry: TelemetryPolicy): PolicyRow {
+  const { namespace, name, scope } = telemetry;
+  const says = telemetryTexts(telemetry);
+  return { namespace, kind: 'Telemetry', name, holdsFor: scopeTexts(scope), action: '', rules: says.length, says };
 }
 
 function trafficRow({ namespace, name, targets, route, cluster, inbound }: TrafficRules): PolicyRow {

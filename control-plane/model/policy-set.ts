@@ -12,6 +12,7 @@ import type {
   RateLimitPolicyResource,
   RateLimitServiceReference,
 } from '../config-kind/policy-resource.ts';
+import type { TelemetryResource } from '../config-kind/telemetry-resource.ts';
 import type { ClusterTraffic, InboundTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 
 export interface PolicySet {
@@ -25,6 +26,8 @@ export interface PolicySet {
   readonly faults: readonly Faults[];
   /** By namespace and name. */
   readonly rateLimits: readonly RateLimits[];
+  /** By level, then the oldest first, then by name, as `peers`. */
+  readonly telemetry: readonly TelemetryPolicy[];
   /** By age, then by namespace and name. What comes of them is in the definitions and routings of ports (traffic-index.ts). */
   readonly traffic: readonly TrafficRules[];
   /** What TrafficPolicies say of workloads, by the ports of the Services that they are behind; only where one says something of the Service. */
@@ -86,6 +89,12 @@ export interface RateLimits
     Pick<RateLimitPolicyResource, 'local' | 'global' | 'failOpen' | 'timeoutMs' | 'status' | 'tellsLimits'> {
   /** Null: the control plane counts. */
   readonly service: (Omit<RateLimitServiceReference, 'path'> & { readonly problem: string }) | null;
+}
+
+export interface TelemetryPolicy extends PolicyBase, Pick<TelemetryResource, 'tracing' | 'accessLog' | 'metrics'> {
+  readonly level: PeerPolicy['level'];
+  /** Why collectors cannot be reached, by the field path of each that cannot. */
+  readonly problems: Readonly<Record<string, string>>;
 }
 
 export interface TrafficRules {

@@ -9,10 +9,9 @@ import {
 } from '../config-kind/resource.ts';
 import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
 import { backendProblem } from './backend-problem.ts';
-import { parentPorts } from './check-references.ts';
 import { keepIdentity } from './keep-identity.ts';
-
 import type { AttachedRoute, Backend, PortDefinition, PortRouting } from './model.ts';
+import { parentPorts } from './parent-ports.ts';
 import { mergedRouteTraffic, TrafficIndex } from './traffic-index.ts';
 
 export interface ServiceSkeleton {

@@ -91,6 +91,40 @@ export class TrafficIndex {
     return this.#routeTraffic(`${kind} ${namespace}/${name}`, ruleName);
   }
 
+  /** How long requests may take that a policy is about: of each port of a Service, or by its route where that or the policy says something, as its parent may say another. `defaultMs`: where nobody says anything; gRPC has none. 0: no limit. */
+  requestTimeouts(
+    policy: TrafficPolicyResource,
+    defaultMs: number,
+  ): Array<{ readonly requestMs: number; readonly isDefault: boolean }> {
+    return this.placed.flatMap(({ policy: placed, target, problem, winner, ports }) => {
+      if (placed !== policy || problem !== '' || winner !== null) return [];
+      const name = `${target.kind} ${policy.namespace}/${target.name}`;
+      if (target.kind !== 'Service') {
+        const { requestTimeoutMs } = this.#routeTraffic(name, target.section);
+        return requestTimeoutMs === null ? [] : [{ requestMs: requestTimeoutMs, isDefault: false }];
+      }
+      return ports.map(({ port, protocol }) => {
+        const { requestTimeoutMs } = this.#routeTraffic(name, String(port));
+        const usual = protocol === 'grpc' ? 0 : defaultMs;
+        return { requestMs: requestTimeoutMs ?? usual, isDefault: requestTimeoutMs === null };
+      });
+    });
+  }
+
+  /** Where the policy's retries are in force and every request is a gRPC call, in words. A rule's own `retry` is not looked at. */
+  grpcRetried(policy: TrafficPolicyResource): string[] {
+    const { retries } = policy.route;
+    const isIts = (name: string, section: string): boolean => this.#routeTraffic(name, section).retries === retries;
+    return this.placed.flatMap(({ policy: placed, target, problem, winner, ports }) => {
+      if (retries === null || placed !== policy || problem !== '' || winner !== null) return [];
+      const name = `${target.kind} ${policy.namespace}/${target.name}`;
+      if (target.kind === 'GRPCRoute') return isIts(name, target.section) ? [`GRPCRoute ${target.name}`] : [];
+      return ports
+        .filter(({ port, protocol }) => protocol === 'grpc' && isIts(name, String(port)))
+        .map(({ port }) => `port ${port} of Service ${target.name}`);
+    });
+  }
+
   /** A fallback that is not there is left out of what proxies are sent. */
   #routeTraffic(name: string, section: string): RouteTraffic {
     const traffic = merged(

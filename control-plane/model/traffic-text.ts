@@ -24,7 +24,9 @@ export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): stri
     ...(timeouts.length === 0 ? [] : [`timeouts: ${timeouts.join(' ')}`]),
     ...(retries === null
       ? []
-      : [`retries: ${retries.attempts ?? 1}${causes.length === 0 ? '' : ` on ${causes.join(' ')}`}`]),
+      : [
+          `retries: ${retries.attempts ?? 1}${causes.length === 0 ? '' : ` on ${causes.join(' ')}`}${retries.methods.length === 0 ? '' : ` of ${retries.methods.join(' ')}`}`,
+        ]),
     ...(retryBudget === null ? [] : [`retry budget: ${retryBudget.percent} %, at least ${retryBudget.minConcurrency}`]),
     ...(hedging === null ? [] : [`hedging: ${hedgingText(hedging)}`]),
     ...(fallback === null ? [] : [`fallback: ${fallback === 'off' ? 'off' : fallbackTexts(fallback).join(', then ')}`]),

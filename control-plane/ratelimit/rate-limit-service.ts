@@ -2,6 +2,7 @@
  * Envoy's rate limit service (`envoy.service.ratelimit.v3`) for the global limits of RateLimitPolicies, on both doors. Who comes by the TLS door counts only for policies of a namespace in which it is somebody, and for those of the
  * root namespace: nobody uses up another's limits.
  */
+import { hash } from 'node:crypto';
 import { create } from '@bufbuild/protobuf';
 import { type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
@@ -133,8 +134,12 @@ export class RateLimitService {
     const limit = this.#limitOf(entries);
     if (limit === null) return create(RateLimitResponse_DescriptorStatusSchema, { code: RateLimitResponse_Code.OK });
     const { name, requests, unit } = limit;
-    const key = JSON.stringify([domain, ...entries.map(({ key, value }) => [key, value])]);
-    const { count, resetMs } = await this.#options.counters.add(key, hits, unitMs[unit], wallMs);
+    const { count, resetMs } = await this.#options.counters.add(
+      counterKey(domain, entries),
+      hits,
+      unitMs[unit],
+      wallMs,
+    );
     return create(RateLimitResponse_DescriptorStatusSchema, {
       code: count > requests ? RateLimitResponse_Code.OVER_LIMIT : RateLimitResponse_Code.OK,
       currentLimit: { name, requestsPerUnit: requests, unit: units[unit] },
@@ -142,6 +147,13 @@ export class RateLimitService {
       durationUntilReset: durationOf(resetMs),
     });
   }
+}
+
+/** A digest: what callers send can be long, and is nobody's business where counts are kept. */
+function counterKey(domain: string, entries: readonly DescriptorEntry[]): string {
+  const text = JSON.stringify([domain, ...entries.map(({ key, value }) => [key, value])]);
+  // 132 bits.
+  return hash('sha256', text, 'base64url').slice(0, 22);
 }
 
 function refused(code: status, details: string): Refused {

@@ -17,7 +17,8 @@ export function instanceFault(instance: Instance | undefined): string {
   }
   if (isIP(instance.address) === 0 || instance.address === '0.0.0.0' || instance.address === '::')
     return `instance.address: ${JSON.stringify(instance.address)} is not an IP address that can be called`;
-  if (instance.port < 1 || instance.port > 65535) return `instance.port: ${instance.port} is not a port (1 to 65535)`;
+  if ((instance.port < 1 && !instance.byTargetPort) || instance.port > 65535)
+    return `instance.port: ${instance.port} is not a port (1 to 65535)`;
   if (instance.weight > 128) return `instance.weight: ${instance.weight} is above 128`;
   if (instance.portName.length > 63 || instance.zone.length > 253)
     return 'instance.port_name or instance.zone is too long';

@@ -34,3 +34,9 @@ test.each([
 ])('of an instance of %s at %s', (name, address, warning) => {
   expect(registrationWarning({ services }, at(name, address))).toBe(warning);
 });
+
+test('an instance that is found at the ports of Services is looked for by its address', () => {
+  const intercepted = { ...at('orders', '10.0.0.1'), port: 0, byTargetPort: true };
+  expect(registrationWarning({ services }, intercepted)).toBe('');
+  expect(registrationWarning({ services }, { ...intercepted, address: '10.0.0.9' })).toMatch(/does not pick/);
+});

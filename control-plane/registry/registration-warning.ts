@@ -8,6 +8,8 @@ export interface WarnedInstance {
   readonly service: string;
   readonly address: string;
   readonly port: number;
+  /** It is found at the ports of Services. */
+  readonly byTargetPort?: boolean;
 }
 
 /** '' when somebody is sent there. `model`: with the instance in it. */
@@ -26,8 +28,8 @@ export function registrationWarning({ services }: Pick<Model, 'services'>, insta
     : `there is no service ${key}; did you mean ${near}? Nobody is sent to this instance`;
 }
 
-function leadsTo({ ports }: ServiceModel, { address, port }: WarnedInstance): boolean {
+function leadsTo({ ports }: ServiceModel, { address, port, byTargetPort = false }: WarnedInstance): boolean {
   return ports.some(({ endpoints }) =>
-    endpoints.endpoints.some((endpoint) => endpoint.port === port && endpoint.address === address),
+    endpoints.endpoints.some((endpoint) => (byTargetPort || endpoint.port === port) && endpoint.address === address),
   );
 }

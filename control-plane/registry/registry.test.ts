@@ -247,5 +247,8 @@ describe('a registration', () => {
   test('that is good has no fault', () => {
     expect(instanceFault(instance())).toBe('');
     expect(instanceFault(undefined)).toContain('missing');
+    // Found at the ports of the Service: it has none of its own.
+    expect(instanceFault(instance({ port: 0, byTargetPort: true }))).toBe('');
+    expect(instanceFault(instance({ port: 70_000, byTargetPort: true }))).toContain('instance.port');
   });
 });

@@ -60,6 +60,7 @@ export class Registry {
       address: instance.address,
       port: instance.port,
       portName: instance.portName,
+      ...(instance.byTargetPort ? { byTargetPort: true } : {}),
       labels: instance.labels,
       zone: instance.zone,
       weight: instance.weight === 0 ? 1 : instance.weight,

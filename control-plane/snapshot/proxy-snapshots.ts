@@ -4,16 +4,17 @@
  */
 import type { Logger } from 'pino';
 import type { Model } from '../model/model.ts';
+import { appPortsKey } from '../translate/app-ports.ts';
 import { checkResources } from '../translate/check-resources.ts';
-import { leftOutOf } from '../translate/own-extensions.ts';
 import { type ProxyNode, proxyKey } from '../translate/proxy-node.ts';
 import { plaintextByDefault, proxyPolicies } from '../translate/proxy-policies.ts';
 import { type ProxyResources, translate } from '../translate/translate.ts';
+import { visibleServices } from '../translate/visible-services.ts';
 import type { ConnectedProxy, ProxyRegistry } from '../xds-server/connected-proxy.ts';
 import { type ResourceMap, type ServedSnapshot, typeOrder } from '../xds-server/served-resource.ts';
+import { Convergence } from './convergence.ts';
 import { uncertainEndpoints } from './uncertain-endpoints.ts';
-import { unsentBreakers } from './unsent-breakers.ts';
-import { unsentInbound } from './unsent-inbound.ts';
+import { unsentPolicies } from './unsent-policies.ts';
 
 /** Long enough to gather a burst, short enough that nobody waits. */
 const debounceMs = 20;
@@ -51,8 +52,18 @@ class TranslatedSnapshot implements ServedSnapshot {
 
 function takesPlaintext({ policies }: Model, proxy: ProxyNode): boolean {
   return (
-    proxy.kind !== 'grpc' && proxy.appPort !== null && proxyPolicies(policies, proxy).modeReason === plaintextByDefault
+    proxy.kind !== 'grpc' &&
+    (proxy.appPort !== null || proxy.interception !== 'NONE') &&
+    proxyPolicies(policies, proxy).modeReason === plaintextByDefault
   );
+}
+
+/** Proxies with the same key are sent the same. */
+function keyOf(model: Model, proxy: ProxyNode): string {
+  const key = proxyKey(proxy, model.policies.labelKeys);
+  return proxy.interception === 'NONE' || proxy.kind === 'grpc'
+    ? key
+    : `${key} ${appPortsKey(visibleServices(model, proxy), proxy)}`;
 }
 
 /** Whose kinds are counted; '': of who is not known, and of gRPC clients, which are of one kind in a namespace whoever they are. */
@@ -66,12 +77,8 @@ interface Shared {
   readonly snapshot: ServedSnapshot | null;
   /** Contradictions in what the current model makes; empty: the snapshot is of the current model. */
   readonly faults: readonly string[];
-  /** What of the policies such proxies go without, in words; ''. */
-  readonly leftOut: string;
-  /** Policies whose circuit breakers these proxies are not sent; '': none. */
-  readonly withoutBreakers: string;
-  /** What TrafficPolicies say of these workloads that their proxies are not sent; '': nothing. */
-  readonly withoutInbound: string;
+  /** What policies say that such proxies are not sent, in words; '': nothing. */
+  readonly unsent: string;
   /** Never empty: with the last one it goes. */
   readonly proxies: Set<ConnectedProxy>;
 }
@@ -81,11 +88,14 @@ export interface ProxySnapshotsOptions {
   readonly after: (delayMs: number, callback: () => void) => () => void;
   /** Default: translate(). */
   readonly translate?: typeof translate;
+  /** For how long changes take. Default: they take no time. */
+  readonly nowMs?: () => number;
 }
 
 export class ProxySnapshots implements ProxyRegistry {
   readonly #options: Required<ProxySnapshotsOptions>;
   readonly #proxies = new Set<ConnectedProxy>();
+  readonly convergence: Convergence<ConnectedProxy>;
   /** By proxyKey, of the current model. */
   #byKey = new Map<string, Shared>();
   /** How many keys each identity has. */
@@ -101,7 +111,8 @@ export class ProxySnapshots implements ProxyRegistry {
   pushes = 0;
 
   constructor(options: ProxySnapshotsOptions) {
-    this.#options = { translate, ...options };
+    this.#options = { translate, nowMs: () => 0, ...options };
+    this.convergence = new Convergence(this.#options.nowMs);
   }
 
   get proxies(): Iterable<ConnectedProxy> {
@@ -130,7 +141,7 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#model !== null &&
       (this.#kindsOf.get(identity) ?? 0) >= maxKindsOfOne &&
       identity !== '' &&
-      !this.#byKey.has(proxyKey(proxy.proxy, this.#model.policies.labelKeys))
+      !this.#byKey.has(keyOf(this.#model, proxy.proxy))
     )
       return `${identity} has ${maxKindsOfOne} proxies here that differ in what they listen on, call or are labelled with; one more that is like none of them is not taken`;
     this.#proxies.add(proxy);
@@ -140,6 +151,7 @@ export class ProxySnapshots implements ProxyRegistry {
 
   remove(proxy: ConnectedProxy): void {
     this.#proxies.delete(proxy);
+    this.convergence.gone(proxy);
     const key = this.#keyOf.get(proxy);
     const shared = key === undefined ? undefined : this.#byKey.get(key);
     shared?.proxies.delete(proxy);
@@ -153,6 +165,7 @@ export class ProxySnapshots implements ProxyRegistry {
     if (model === this.#model) return;
     const first = this.#model === null;
     this.#model = model;
+    if (!first) this.convergence.changed();
     if (first) this.#publish();
     else this.#cancelDebounce ??= this.#options.after(debounceMs, () => this.#publish());
   }
@@ -178,7 +191,15 @@ export class ProxySnapshots implements ProxyRegistry {
     this.#byKey = new Map();
     this.#kindsOf = new Map();
     this.#uncertain = null;
-    for (const proxy of this.#proxies) this.#give(proxy, before);
+    for (const proxy of this.#proxies) {
+      this.#give(proxy, before);
+      if (!proxy.session.settled) this.convergence.waitFor(proxy);
+    }
+    this.convergence.published();
+  }
+
+  answered(proxy: ConnectedProxy): void {
+    if (this.convergence.isWaitingFor(proxy) && proxy.session.settled) this.convergence.settled(proxy);
   }
 
   #countKind(proxy: ProxyNode, change: 1 | -1): void {
@@ -196,7 +217,7 @@ export class ProxySnapshots implements ProxyRegistry {
 
   /** Without an old one that is consistent, a proxy is given none: it goes on with what it has. */
   #give(proxy: ConnectedProxy, before?: ReadonlyMap<string, Shared>): void {
-    const key = proxyKey(proxy.proxy, this.#model!.policies.labelKeys);
+    const key = keyOf(this.#model!, proxy.proxy);
     let shared = this.#byKey.get(key);
     if (shared === undefined) {
       shared = this.#share(proxy, before?.get(key));
@@ -219,35 +240,18 @@ export class ProxySnapshots implements ProxyRegistry {
       this.#options.log.warn(
         `proxy ${proxy.id} (${proxy.cluster}) has no identity, and no PeerAuthentication says what holds: its application takes plaintext from anybody. Give it an identity, or say STRICT (then nobody reaches it), PERMISSIVE or DISABLE`,
       );
-    const leftOut = leftOutOf(this.#model!, proxy.kind).join(', ');
-    if (leftOut !== '' && old?.leftOut !== leftOut)
+    const unsent = unsentPolicies(this.#model!, proxy).join('; ');
+    if (unsent !== '' && unsent !== old?.unsent)
       this.#options.log.warn(
-        `proxy ${proxy.id} (${proxy.cluster}) and those like it are no sidecars of Outrigger, and go without what Envoy has no field for: ${leftOut}`,
-      );
-    const withoutBreakers = unsentBreakers(this.#model!, proxy.kind);
-    if (withoutBreakers !== '' && withoutBreakers !== old?.withoutBreakers)
-      this.#options.log.warn(
-        `proxies like ${proxy.id} (${proxy.cluster}) are ${proxy.kind === 'grpc' ? 'proxyless gRPC clients' : "Envoy's"}, which have no circuit breakers: circuitBreaker of TrafficPolicy ${withoutBreakers} does not hold there; outlier detection and limits do`,
-      );
-    const withoutInbound = unsentInbound(this.#model!, proxy);
-    if (withoutInbound !== '' && withoutInbound !== old?.withoutInbound)
-      this.#options.log.warn(
-        `proxies like ${proxy.id} (${proxy.cluster}) are Envoy's, which have nothing like ${withoutInbound} of a TrafficPolicy: it does not hold in front of their applications; adaptiveConcurrency, rate limits and the limits of callers do`,
+        `proxies like ${proxy.id} (${proxy.cluster}) are ${proxy.kind === 'grpc' ? 'proxyless gRPC clients' : "Envoy's"}, and go without what only sidecars of Outrigger know: ${unsent}`,
       );
     if (faults.length === 0)
-      return {
-        snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()),
-        faults,
-        leftOut,
-        withoutBreakers,
-        withoutInbound,
-        proxies,
-      };
+      return { snapshot: new TranslatedSnapshot(resources, this.#uncertainNow()), faults, unsent, proxies };
     const snapshot = old?.snapshot ?? null;
     if (old?.faults.join() !== faults.join())
       this.#options.log.error(
         `the configuration for proxies like ${proxy.id} is not consistent, which is a fault of the control plane; please report it. ${snapshot === null ? 'They are sent nothing' : 'They are sent the configuration before'}: ${faults.join('; ')}`,
       );
-    return { snapshot, faults, leftOut, withoutBreakers, withoutInbound, proxies };
+    return { snapshot, faults, unsent, proxies };
   }
 }

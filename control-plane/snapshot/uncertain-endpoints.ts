@@ -7,7 +7,7 @@ export function uncertainEndpoints(model: Model): ReadonlySet<string> {
   const names = new Set<string>();
   for (const { ports } of model.services.values())
     for (const { endpoints } of ports)
-      if (endpoints.endpoints.every(({ instanceId }) => instanceId !== ''))
+      if (endpoints.endpoints.every(({ instanceId, source }) => instanceId !== '' && source !== 'kubernetes'))
         names.add(outboundCluster(endpoints.namespace, endpoints.service, endpoints.port));
   return names;
 }

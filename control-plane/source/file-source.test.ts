@@ -341,12 +341,14 @@ describe('validate', () => {
   test('says the same as the running source, and how much it read', () => {
     write('a.yaml', service('a'));
     write('b.yaml', service('B'));
-    const result = validatePaths([folder]);
+    const result = validatePaths([folder], () => 0);
     expect(result).toMatchObject({ files: 2, resources: 1, warnings: [] });
     expect(result.faults.map(faultText)[0]).toMatch(/b\.yaml:3:13: metadata\.name: "B" is not a name/);
   });
 
   test('a folder without configuration is a fault', () => {
-    expect(validatePaths([folder]).faults).toMatchObject([{ message: 'there is no .yaml, .yml or .json file in it' }]);
+    expect(validatePaths([folder], () => 0).faults).toMatchObject([
+      { message: 'there is no .yaml, .yml or .json file in it' },
+    ]);
   });
 });

@@ -1,29 +1,36 @@
-/** Real time that a test can move on: timers that come due by a leap fire within it, each at its own moment. Between leaps it is like the system's, so that what is not tested needs no help. */
+/**
+ * Real time that a test can move on: timers that come due by a leap fire within it, each at its own moment. Between leaps it is like the system's, so that what is not tested needs no help; a `still` one stands between leaps,
+ * for what counts how much happens in a time, however busy the machine is.
+ */
 import type { SourceClock } from './source-clock.ts';
 
 interface Timer {
   readonly atMs: number;
   readonly callback: () => void;
-  handle: NodeJS.Timeout;
+  handle: NodeJS.Timeout | undefined;
 }
 
 export class LeapingClock implements SourceClock {
+  readonly #still: boolean;
   readonly #timers = new Set<Timer>();
   #aheadMs = 0;
+
+  constructor({ still = false }: { readonly still?: boolean } = {}) {
+    this.#still = still;
+  }
 
   after(delayMs: number, callback: () => void): () => void {
     const timer: Timer = {
       atMs: this.nowMs() + delayMs,
       callback,
-      handle: setTimeout(() => this.#fire(timer), delayMs),
+      handle: this.#wake(() => this.#fire(timer), delayMs),
     };
-    timer.handle.unref();
     this.#timers.add(timer);
     return () => this.#drop(timer);
   }
 
   nowMs(): number {
-    return performance.now() + this.#aheadMs;
+    return (this.#still ? 0 : performance.now()) + this.#aheadMs;
   }
 
   wallMs(): number {
@@ -42,8 +49,12 @@ export class LeapingClock implements SourceClock {
     this.#moveTo(untilMs);
     for (const timer of this.#timers) {
       clearTimeout(timer.handle);
-      timer.handle = setTimeout(() => this.#fire(timer), timer.atMs - this.nowMs()).unref();
+      timer.handle = this.#wake(() => this.#fire(timer), timer.atMs - this.nowMs());
     }
+  }
+
+  #wake(callback: () => void, delayMs: number): NodeJS.Timeout | undefined {
+    return this.#still ? undefined : setTimeout(callback, delayMs).unref();
   }
 
   #moveTo(ms: number): void {

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { checkKeyFiles } from '../jwks/check-key-files.ts';
 import { absentText } from '../model/backend-problem.ts';
+import { pastFaults } from '../model/past-faults.ts';
 import { ConfigurationFiles } from './configuration-files.ts';
 import type { Fault } from './fault.ts';
 
@@ -14,8 +15,8 @@ export interface Validation {
   readonly resources: number;
 }
 
-/** Checks files and folders. A path that does not exist is a fault, and so is a list of paths that holds no configuration file at all. */
-export function validatePaths(paths: readonly string[]): Validation {
+/** Checks files and folders. A path that does not exist is a fault, and so is a list of paths that holds no configuration file at all. `wallMs`: what is over then is told. */
+export function validatePaths(paths: readonly string[], wallMs: () => number): Validation {
   const files = new ConfigurationFiles(paths, { brokenFiles: 'what-can-be-read' });
   files.read(true, 'start');
   const { faults, warnings, resources } = files.state;
@@ -32,7 +33,11 @@ export function validatePaths(paths: readonly string[]): Validation {
   const keyWarnings = checkKeyFiles(resources, (file) => readFileSync(file, 'utf8'));
   return {
     faults: found,
-    warnings: [...warnings.filter(({ message }) => !isOfBroken(message, files.broken)), ...keyWarnings],
+    warnings: [
+      ...warnings.filter(({ message }) => !isOfBroken(message, files.broken)),
+      ...keyWarnings,
+      ...pastFaults(resources, wallMs).map(({ place, path, message }) => ({ ...place, path, message })),
+    ],
     files: files.fileCount,
     resources: resources.length,
   };

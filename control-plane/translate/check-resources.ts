@@ -2,6 +2,10 @@
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
 import { type Cluster, Cluster_DiscoveryType } from '../../proto/generated/envoy/config/cluster/v3/cluster_pb.js';
 import type { ClusterLoadAssignment } from '../../proto/generated/envoy/config/endpoint/v3/endpoint_pb.js';
+import type {
+  FilterChain,
+  FilterChainMatch,
+} from '../../proto/generated/envoy/config/listener/v3/listener_components_pb.js';
 import type { Listener } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
 import type { Route } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from '../../proto/generated/envoy/config/route/v3/route_pb.js';
@@ -14,6 +18,7 @@ import {
   type HttpConnectionManager,
   HttpConnectionManagerSchema,
 } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
+import { TcpProxySchema } from '../../proto/generated/envoy/extensions/filters/network/tcp_proxy/v3/tcp_proxy_pb.js';
 import { FallbackSchema } from '../../proto/generated/outrigger/resilience/v1/fallback_pb.js';
 import type { EncodedResource } from './encoded-resource.ts';
 import { missingBackendCluster } from './resource-names.ts';
@@ -26,6 +31,8 @@ interface Facts {
   readonly references: ReadonlyMap<string, string>;
   /** Clusters that filters of a listener ask, with the filter. */
   readonly asked?: ReadonlyMap<string, string>;
+  /** Clusters that filter chains of a listener lead to without routes, with the chain. */
+  readonly proxied?: ReadonlyMap<string, string>;
 }
 
 /** Every inconsistency, in words; empty: fine. */
@@ -41,6 +48,9 @@ export function checkResources({ listeners, routes, clusters, endpoints }: Proxy
     for (const [cluster, filter] of kept.get(resource)?.asked ?? [])
       if (!clusters.has(cluster))
         faults.push(`filter ${filter} of listener ${name} asks cluster ${cluster}, which is not there`);
+    for (const [cluster, chain] of kept.get(resource)?.proxied ?? [])
+      if (!clusters.has(cluster))
+        faults.push(`filter chain ${chain} of listener ${name} leads to cluster ${cluster}, which is not there`);
   }
   for (const [name, resource] of routes) {
     if (!usedTables.has(name)) faults.push(`no listener refers to route configuration ${name}`);
@@ -87,6 +97,7 @@ function factsOf(
             faults: [`${what} ${resource.name} is named ${JSON.stringify(inside)} inside`, ...found.faults],
             references: found.references,
             asked: found.asked ?? new Map(),
+            proxied: found.proxied ?? new Map(),
           };
     kept.set(resource, facts);
   }
@@ -108,7 +119,39 @@ function listenerFacts(name: string, listener: Listener): Facts {
       if (cluster !== '') asked.set(cluster, filter);
     }
   }
-  return { faults, references, asked };
+  const proxied = new Map<string, string>();
+  const matches = new Set<string>();
+  for (const { name: chain, filterChainMatch, filters } of chainsOf(listener)) {
+    // Envoy refuses a listener with two that match the same.
+    for (const match of matchTexts(filterChainMatch)) {
+      if (matches.has(match)) faults.push(`listener ${name} has two filter chains for ${match}`);
+      matches.add(match);
+    }
+    for (const { configType } of filters) {
+      const proxy = configType.case === 'typedConfig' ? anyUnpack(configType.value, TcpProxySchema) : undefined;
+      if (proxy?.clusterSpecifier.case === 'cluster') proxied.set(proxy.clusterSpecifier.value, chain);
+    }
+  }
+  return { faults, references, asked, proxied };
+}
+
+function chainsOf({ filterChains, defaultFilterChain }: Listener): FilterChain[] {
+  return defaultFilterChain === undefined ? filterChains : [...filterChains, defaultFilterChain];
+}
+
+/** Of a chain without a match: none; there is one at most. */
+function matchTexts(match: FilterChainMatch | undefined): string[] {
+  if (match === undefined) return [];
+  const { destinationPort, prefixRanges, serverNames, transportProtocol, applicationProtocols } = match;
+  const each = (list: readonly string[]): readonly string[] => (list.length === 0 ? ['any'] : list);
+  return each(prefixRanges.map(({ addressPrefix, prefixLen }) => `${addressPrefix}/${prefixLen}`)).flatMap((address) =>
+    each(serverNames).flatMap((serverName) =>
+      each(applicationProtocols).map(
+        (protocol) =>
+          `port ${destinationPort ?? 'any'}, address ${address}, server name ${serverName}, ${transportProtocol || 'any'}, ${protocol}`,
+      ),
+    ),
+  );
 }
 
 /** '' : none, or one of the proxy's own bootstrap. */
@@ -131,12 +174,12 @@ function clusterFacts(name: string, cluster: Cluster): Facts {
   return { faults: [], references: new Map(byEds ? [[cluster.edsClusterConfig?.serviceName || name, name]] : []) };
 }
 
-function managersOf({ filterChains, apiListener }: Listener): HttpConnectionManager[] {
+function managersOf(listener: Listener): HttpConnectionManager[] {
   const packed = [
-    ...filterChains.flatMap(({ filters }) =>
+    ...chainsOf(listener).flatMap(({ filters }) =>
       filters.map(({ configType }) => (configType.case === 'typedConfig' ? configType.value : undefined)),
     ),
-    apiListener?.apiListener,
+    listener.apiListener?.apiListener,
   ];
   return packed.flatMap((any) => {
     const manager = any === undefined ? undefined : anyUnpack(any, HttpConnectionManagerSchema);

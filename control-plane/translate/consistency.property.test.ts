@@ -8,7 +8,7 @@ import type { RegisteredInstance } from '../model/registered-instance.ts';
 import { parseFile } from '../source/parse-file.ts';
 import { checkResources } from './check-resources.ts';
 import type { EncodedResource } from './encoded-resource.ts';
-import type { ClientKind } from './proxy-node.ts';
+import type { ClientKind, ProxyNode } from './proxy-node.ts';
 import { instance, proxy } from './sample-mesh.test-data.ts';
 import { type ProxyResources, translate } from './translate.ts';
 
@@ -27,9 +27,10 @@ const serviceYaml = fc
       { selector: ({ port }) => port, minLength: 1, maxLength: 3 },
     ),
     selector: fc.option(fc.constantFrom('v1', 'v2')),
+    clusterIP: fc.option(fc.constantFrom('10.96.0.1', '10.96.0.2', '240.240.0.1', 'None', 'fd00::1')),
     endpoints: fc.array(fc.integer({ min: 1, max: 4 }), { maxLength: 3 }),
   })
-  .map(({ name, ports, selector, endpoints }) => ({
+  .map(({ name, ports, selector, clusterIP, endpoints }) => ({
     apiVersion: 'outrigger.dev/v1',
     kind: 'Service',
     metadata: { name, namespace: 'shop' },
@@ -37,6 +38,7 @@ const serviceYaml = fc
       ports: ports.map(({ port, protocol }) => ({ name: `p${port}`, port, appProtocol: protocol })),
       endpoints: endpoints.map((last) => ({ address: `10.0.0.${last}` })),
       ...(selector === null ? {} : { selector: { version: selector } }),
+      ...(clusterIP === null ? {} : { clusterIP }),
     },
   }));
 
@@ -178,6 +180,17 @@ const upstreams = [...names, 'gone'].flatMap((service) =>
   [80, 81].map((port) => ({ namespace: 'shop', service, port, listen: { host: '127.0.0.1', port: 0 } })),
 );
 
+/** How traffic comes to a proxy, and what it says of it. */
+const interceptions = fc.record({
+  interception: fc.constantFrom<ProxyNode['interception']>('REDIRECT', 'TPROXY'),
+  ipFamilies: fc.constantFrom<ProxyNode['ipFamilies']>(['IPv4'], ['IPv6'], ['IPv4', 'IPv6']),
+  egress: fc.constantFrom<ProxyNode['egress']>('allow', 'registry-only'),
+  opaquePorts: fc.constantFrom([], [{ start: 79, end: 80 }], [{ start: 1, end: 65_535 }]),
+  appPort: fc.constantFrom(null, 80, 9000),
+  labels: fc.constantFrom<Record<string, string>>({}, { version: 'v1' }),
+  dnsListen: fc.constantFrom(null, { host: '127.0.0.1', port: 15_053 }),
+});
+
 const mesh = fc.record({
   documents: fc.tuple(
     fc.uniqueArray(serviceYaml, { selector: ({ metadata }) => metadata.name, maxLength: 4 }),
@@ -248,6 +261,43 @@ describe('for any mesh', () => {
         }
       }),
       { numRuns: 60 },
+    );
+  });
+
+  test('the resources of proxies that traffic is redirected to are consistent, and no two chains match the same', () => {
+    fc.assert(
+      fc.property(mesh, interceptions, ({ documents, instances }, intercepted) => {
+        const model = new ModelBuilder().build({
+          resources: resourcesOf(documents.flat()),
+          instances: instancesOf(instances),
+        });
+        for (const kind of ['envoy', 'outrigger'] as const) {
+          for (const namespace of ['shop', 'elsewhere']) {
+            const node = { namespace, service: 'a', ...intercepted };
+            expect(checkResources(translate(model, proxy(kind, node)))).toEqual([]);
+            expect(checkResources(translate(model, proxy(kind, { ...node, identity })))).toEqual([]);
+          }
+        }
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test('with redirected traffic, too, a change of one instance changes load assignments only, and the same model says the same', () => {
+    fc.assert(
+      fc.property(mesh, interceptions, ({ documents, instances }, intercepted) => {
+        fc.pre(instances.length > 0);
+        const resources = resourcesOf(documents.flat());
+        const all = instancesOf(instances);
+        const builder = new ModelBuilder();
+        const node = proxy('outrigger', { service: 'a', identity, ...intercepted });
+        const before = translate(builder.build({ resources, instances: all }), node);
+        const model = builder.build({ resources, instances: [{ ...all[0]!, weight: 7 }, ...all.slice(1)] });
+        expect(changed(before, translate(model, node)).filter((key) => !key.startsWith('endpoints '))).toEqual([]);
+        const again = translate(builder.build({ resources: [...resources], instances: all }), node);
+        expect(changed(before, again).filter((key) => !key.startsWith('endpoints '))).toEqual([]);
+      }),
+      { numRuns: 40 },
     );
   });
 

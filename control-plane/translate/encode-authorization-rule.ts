@@ -28,7 +28,8 @@ export interface RuleContext {
   readonly kind: ClientKind;
   readonly action: 'ALLOW' | 'DENY';
   readonly trustDomain: string;
-  readonly appPort: number;
+  /** Null: any that nobody named. */
+  readonly appPort: number | null;
   readonly providers: readonly TokenProvider[];
 }
 
@@ -89,8 +90,10 @@ function targetCheck(condition: TargetCondition, { appPort }: RuleContext): Targ
         some(names.map((each): TargetCheck => ({ leaf: 'serverName', value: textMatcher(each) }))),
       );
     case 'port':
-      // A proxy stands before one port of one application, so this is known already.
-      return within(condition, (ports) => (ports.includes(appPort) ? every<never>([]) : some<never>([])));
+      // Of what is meant for one port of the application this is known already.
+      if (appPort !== null)
+        return within(condition, (ports) => (ports.includes(appPort) ? every<never>([]) : some<never>([])));
+      return within(condition, (ports) => some(ports.map((value): TargetCheck => ({ leaf: 'port', value }))));
   }
 }
 

@@ -3,7 +3,7 @@ import { create } from '@bufbuild/protobuf';
 import { type Policy, type RBAC, RBAC_Action, RBACSchema } from '../../proto/generated/envoy/config/rbac/v3/rbac_pb.js';
 import { RBACSchema as RbacFilterSchema } from '../../proto/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
 import type { HttpFilter } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
-import type { Condition } from '../config-kind/policy-resource.ts';
+import type { AuthorizationRule, Condition } from '../config-kind/policy-resource.ts';
 import type { Authorization } from '../model/policy-set.ts';
 import { encodeAuthorizationRule, type RuleContext } from './encode-authorization-rule.ts';
 import { httpFilter } from './encode-http-manager.ts';
@@ -82,8 +82,15 @@ function kept(
   );
 }
 
-function rbacOf(
-  policies: readonly Authorization[],
+interface NamedRules {
+  readonly namespace: string;
+  readonly name: string;
+  /** Null: matches nothing. */
+  readonly rules: ReadonlyArray<AuthorizationRule | null>;
+}
+
+export function rbacOf(
+  policies: readonly NamedRules[],
   context: RuleContext,
   refusals: readonly string[],
 ): { readonly action: RBAC_Action; readonly policies: Record<string, Policy> } {
@@ -91,7 +98,7 @@ function rbacOf(
   for (const name of refusals) rules[name] = encodeAuthorizationRule({ from: [], to: [], when: [] }, context)!;
   for (const { namespace, name, rules: written } of policies) {
     for (const [at, rule] of written.entries()) {
-      const policy = encodeAuthorizationRule(rule, context);
+      const policy = rule === null ? null : encodeAuthorizationRule(rule, context);
       if (policy !== null) rules[`${namespace}/${name}#rule-${at}`] = policy;
     }
   }

@@ -1,5 +1,6 @@
 /** Clusters: `outbound|…` for every port of the mesh, by EDS over ADS, and `inbound|…` for the application beside a proxy. What TrafficPolicies say of them is in cluster-traffic.ts. */
 import { create } from '@bufbuild/protobuf';
+import type { Any } from '@bufbuild/protobuf/wkt';
 import {
   Cluster_DiscoveryType,
   Cluster_LbPolicy,
@@ -70,21 +71,30 @@ export function encodeOutboundCluster(definition: PortDefinition, client: Cluste
       transportSocketMatches: trustDomain === '' ? [] : upstreamSocketMatches(definition, trustDomain),
       typedExtensionProtocolOptions: forGrpc
         ? {}
-        : {
-            [optionsKey]: packAny(
-              HttpProtocolOptionsSchema,
-              protocolOptions(
-                definition.protocol,
-                definition.traffic.connectionIdleTimeoutMs ?? defaultResilience.connectionIdleTimeoutMs,
+        : definition.protocol === 'tcp'
+          ? breaker
+          : {
+              [optionsKey]: packAny(
+                HttpProtocolOptionsSchema,
+                protocolOptions(
+                  definition.protocol,
+                  definition.traffic.connectionIdleTimeoutMs ?? defaultResilience.connectionIdleTimeoutMs,
+                ),
               ),
-            ),
-            ...breaker,
-          },
+              ...breaker,
+            },
     });
     resource = encodeResource(ClusterSchema, name, cluster);
     variants.set(key, resource);
   }
   return resource;
+}
+
+/** Of clusters that lead to one application, or to whatever a caller named. */
+export function applicationProtocolOptions(protocol: AppProtocol | null): Record<string, Any> {
+  return protocol === 'tcp'
+    ? {}
+    : { [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(protocol, appIdleTimeoutMs)) };
 }
 
 /** The application on loopback. `protocol` null: nobody said what it speaks, so each request goes on as it came. */
@@ -106,9 +116,7 @@ export function encodeInboundCluster(appPort: number, protocol: AppProtocol | nu
         },
       ],
     },
-    typedExtensionProtocolOptions: {
-      [optionsKey]: packAny(HttpProtocolOptionsSchema, protocolOptions(protocol, appIdleTimeoutMs)),
-    },
+    typedExtensionProtocolOptions: applicationProtocolOptions(protocol),
   });
   return encodeResource(ClusterSchema, name, cluster);
 }

@@ -45,9 +45,9 @@ function locality(zone: string, endpoints: readonly Endpoint[]): LocalityLbEndpo
   return create(LocalityLbEndpointsSchema, {
     locality: { region: '', zone, subZone: '' },
     loadBalancingWeight: endpoints.reduce((sum, { weight }) => sum + weight, 0),
-    lbEndpoints: endpoints.map(({ address, port, weight, healthy, takesMtls }) => ({
+    lbEndpoints: endpoints.map(({ address, port, weight, healthy, takesMtls, draining = false }) => ({
       hostIdentifier: { case: 'endpoint' as const, value: { address: socketAddress(address, port) } },
-      healthStatus: healthy ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
+      healthStatus: draining ? HealthStatus.DRAINING : healthy ? HealthStatus.HEALTHY : HealthStatus.UNHEALTHY,
       loadBalancingWeight: weight,
       // For proxies with an identity; others have clusters that do not look at it.
       ...(takesMtls ? { metadata: mtlsEndpoint() } : {}),

@@ -34,7 +34,7 @@ export function encodeFaultFilters(policies: readonly Faults[], trustDomain: str
         httpFilter(
           at === 0 ? filterName : `${filterName}.${at}`,
           HTTPFaultSchema,
-          httpFault(rule, policy.maxActive, trustDomain),
+          httpFault(rule, policy, trustDomain),
         ),
       ),
     );
@@ -42,7 +42,7 @@ export function encodeFaultFilters(policies: readonly Faults[], trustDomain: str
 
 function httpFault(
   { match, delay, abort, responseRate }: FaultRule,
-  maxActive: number | null,
+  { namespace, name, maxActive }: Faults,
   trustDomain: string,
 ): HTTPFault {
   return create(HTTPFaultSchema, {
@@ -72,6 +72,8 @@ function httpFault(
           },
         }),
     ...(maxActive === null ? {} : { maxActiveFaults: maxActive }),
+    // What our sidecar names in answers and logs; in formats of one's own: %DYNAMIC_METADATA(envoy.filters.http.fault:policy)%.
+    filterMetadata: { policy: `FaultPolicy ${namespace}/${name}` },
   });
 }
 

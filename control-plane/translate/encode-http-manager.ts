@@ -1,12 +1,6 @@
 /** The HTTP connection manager of proxies' listeners: limits and defaults, and the filters before the router. */
 import { create, type DescMessage, type MessageShape } from '@bufbuild/protobuf';
-import {
-  type AccessLog,
-  AccessLogSchema,
-  ComparisonFilter_Op,
-} from '../../proto/generated/envoy/config/accesslog/v3/accesslog_pb.js';
 import { type Filter, FilterSchema } from '../../proto/generated/envoy/config/listener/v3/listener_components_pb.js';
-import { StderrAccessLogSchema } from '../../proto/generated/envoy/extensions/access_loggers/stream/v3/stream_pb.js';
 import { RouterSchema } from '../../proto/generated/envoy/extensions/filters/http/router/v3/router_pb.js';
 import {
   type HttpConnectionManager,
@@ -19,8 +13,12 @@ import {
   HttpFilterSchema,
 } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { durationOf, fromAds } from './api-values.ts';
+import { encodeAccessLogs } from './encode-access-log.ts';
+import { encodeRequestMetrics } from './encode-request-metrics.ts';
+import { encodeTracing } from './encode-tracing.ts';
 import { packAny } from './encoded-resource.ts';
 import type { ProxyNode } from './proxy-node.ts';
+import type { Telling } from './proxy-telemetry.ts';
 
 const connectionIdleTimeoutMs = 3_600_000;
 const streamIdleTimeoutMs = 300_000;
@@ -29,7 +27,7 @@ const maxRequestHeadersKb = 64;
 const maxHeadersCount = 200;
 
 export interface ManagerOptions {
-  readonly proxy: ProxyNode;
+  readonly proxy: Telling<Pick<ProxyNode, 'kind'>>;
   readonly statPrefix: string;
   readonly routeName: string;
   /** Before the router. */
@@ -42,11 +40,15 @@ export interface ManagerOptions {
 
 export function proxyManager(options: ManagerOptions): HttpConnectionManager {
   const { proxy, statPrefix, routeName, filters, mtls, strictPaths } = options;
+  const { telemetry } = proxy;
+  const tracing = telemetry.tracing === null ? null : encodeTracing(telemetry.tracing, proxy.kind);
+  const metrics =
+    telemetry.metrics === null || proxy.kind !== 'outrigger' ? [] : [encodeRequestMetrics(telemetry.metrics)];
   return create(HttpConnectionManagerSchema, {
     statPrefix,
     codecType: HttpConnectionManager_CodecType.AUTO,
     routeSpecifier: { case: 'rds', value: { configSource: fromAds(), routeConfigName: routeName } },
-    httpFilters: [...filters, router()],
+    httpFilters: [...filters, ...metrics, router()],
     commonHttpProtocolOptions: { idleTimeout: durationOf(connectionIdleTimeoutMs), maxHeadersCount },
     httpProtocolOptions: { acceptHttp10: true },
     maxRequestHeadersKb,
@@ -54,7 +56,8 @@ export function proxyManager(options: ManagerOptions): HttpConnectionManager {
     requestHeadersTimeout: durationOf(requestHeadersTimeoutMs),
     // A caller can name its request when it asks what became of it.
     alwaysSetRequestIdInResponse: true,
-    accessLog: proxy.kind === 'outrigger' ? [errorLog()] : [],
+    accessLog: encodeAccessLogs(telemetry.accessLog, proxy.kind, 'http'),
+    ...(tracing === null ? {} : { tracing }),
     // An application's own Server header stays as it is.
     serverHeaderTransformation: HttpConnectionManager_ServerHeaderTransformation.PASS_THROUGH,
     // Our sidecar lets every upgrade pass when none is named; Envoy only those that are. What comes behind one passes no filter, so where who calls or what for decides, h2c and the like must not.
@@ -94,29 +97,4 @@ export function httpFilter<Schema extends DescMessage>(
 
 export function router(): HttpFilter {
   return httpFilter('envoy.filters.http.router', RouterSchema, create(RouterSchema));
-}
-
-/** One JSON line on stderr for every answer that went wrong: 500 and above, or with a response flag. Our own format; Envoy's default is another. */
-function errorLog(): AccessLog {
-  const runtimeKey = 'outrigger.access_log.errors';
-  return create(AccessLogSchema, {
-    name: 'envoy.access_loggers.stderr',
-    configType: { case: 'typedConfig', value: packAny(StderrAccessLogSchema, create(StderrAccessLogSchema)) },
-    filter: {
-      filterSpecifier: {
-        case: 'orFilter',
-        value: {
-          filters: [
-            {
-              filterSpecifier: {
-                case: 'statusCodeFilter',
-                value: { comparison: { op: ComparisonFilter_Op.GE, value: { defaultValue: 500, runtimeKey } } },
-              },
-            },
-            { filterSpecifier: { case: 'responseFlagFilter', value: {} } },
-          ],
-        },
-      },
-    },
-  });
 }

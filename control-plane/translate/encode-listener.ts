@@ -6,28 +6,24 @@ import { HttpConnectionManagerSchema } from '../../proto/generated/envoy/extensi
 import { fromAds, socketAddress } from './api-values.ts';
 import { managerFilter, proxyManager, router } from './encode-http-manager.ts';
 import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
-import type { HostPort, ProxyNode, UpstreamAddress } from './proxy-node.ts';
+import type { HostPort, UpstreamAddress } from './proxy-node.ts';
+import type { Telling } from './proxy-telemetry.ts';
 import { outboundName, upstreamName } from './resource-names.ts';
 
-export function encodeOutboundListener(proxy: ProxyNode): EncodedResource {
+export function encodeOutboundListener(proxy: Telling): EncodedResource {
   return outboundListener(proxy, outboundName, proxy.outboundListen, outboundName);
 }
 
 /** An address of one service's port: whatever comes there goes to it, whatever its Host. */
 export function encodeUpstreamListener(
-  proxy: ProxyNode,
+  proxy: Telling,
   { namespace, service, port, listen }: UpstreamAddress,
 ): EncodedResource {
   const name = upstreamName(namespace, service, port);
   return outboundListener(proxy, name, listen, name);
 }
 
-function outboundListener(
-  proxy: ProxyNode,
-  name: string,
-  { host, port }: HostPort,
-  routeName: string,
-): EncodedResource {
+function outboundListener(proxy: Telling, name: string, { host, port }: HostPort, routeName: string): EncodedResource {
   const manager = proxyManager({ proxy, statPrefix: name, routeName, filters: [], mtls: false, strictPaths: false });
   const listener = create(ListenerSchema, {
     name,

@@ -4,26 +4,24 @@ import { TrafficDirection } from '../../proto/generated/envoy/config/core/v3/bas
 import {
   type FilterChain,
   FilterChainSchema,
-  type ListenerFilter,
-  ListenerFilterSchema,
 } from '../../proto/generated/envoy/config/listener/v3/listener_components_pb.js';
 import { ListenerSchema } from '../../proto/generated/envoy/config/listener/v3/listener_pb.js';
 import { RBAC_Action } from '../../proto/generated/envoy/config/rbac/v3/rbac_pb.js';
 import { RBACSchema } from '../../proto/generated/envoy/extensions/filters/http/rbac/v3/rbac_pb.js';
-import { TlsInspectorSchema } from '../../proto/generated/envoy/extensions/filters/listener/tls_inspector/v3/tls_inspector_pb.js';
 import type { HttpFilter } from '../../proto/generated/envoy/extensions/filters/network/http_connection_manager/v3/http_connection_manager_pb.js';
 import { socketAddress } from './api-values.ts';
 import { httpFilter, managerFilter, proxyManager } from './encode-http-manager.ts';
 import type { PolicyFilters } from './encode-policy-filters.ts';
 import { downstreamSocket } from './encode-transport-security.ts';
-import { type EncodedResource, encodeResource, packAny } from './encoded-resource.ts';
-import type { ProxyNode } from './proxy-node.ts';
+import { type EncodedResource, encodeResource } from './encoded-resource.ts';
+import { tlsInspector } from './listener-filters.ts';
 import type { ProxyPolicies } from './proxy-policies.ts';
+import type { Telling } from './proxy-telemetry.ts';
 import { inboundListenerName, inboundName } from './resource-names.ts';
 
 /** STRICT: plaintext callers get 403 and the reason. PERMISSIVE: both kinds get through. DISABLE: plaintext only, as for a proxy without an identity; where one is STRICT, nobody gets through. */
 export function encodeInboundListener(
-  proxy: ProxyNode,
+  proxy: Telling,
   appPort: number,
   { mode, modeReason }: Pick<ProxyPolicies, 'mode' | 'modeReason'>,
   policies: PolicyFilters,
@@ -68,15 +66,8 @@ export function encodeInboundListener(
   return encodeResource(ListenerSchema, inboundListenerName, listener);
 }
 
-function tlsInspector(): ListenerFilter {
-  return create(ListenerFilterSchema, {
-    name: 'envoy.filters.listener.tls_inspector',
-    configType: { case: 'typedConfig', value: packAny(TlsInspectorSchema, create(TlsInspectorSchema)) },
-  });
-}
-
 /** Denies everything; the policy's name shows in the answer and the log. */
-function refusal(reason: string): HttpFilter {
+export function refusal(reason: string): HttpFilter {
   const any = { case: 'any' as const, value: true };
   return httpFilter(
     'outrigger.rbac.deny',

@@ -12,7 +12,7 @@ import type { ProxyPolicies } from './proxy-policies.ts';
 import { tokenProviders } from './token-provider.ts';
 
 /** Of proxies without an identity: nobody proves one to them either. */
-const defaultTrustDomain = 'cluster.local';
+export const defaultTrustDomain = 'cluster.local';
 
 export interface PolicyFilters {
   readonly filters: readonly HttpFilter[];

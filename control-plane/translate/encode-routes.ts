@@ -14,11 +14,21 @@ import { durationOf } from './api-values.ts';
 import { defaultResilience } from './default-resilience.ts';
 import { type EncodedResource, encodeResource } from './encoded-resource.ts';
 import { grpcRoutes } from './grpc-routes.ts';
+import { type Addresses, addressesFor } from './intercepted-addresses.ts';
 import { ownExtensionsOf } from './own-extensions.ts';
-import type { UpstreamAddress } from './proxy-node.ts';
+import type { Egress, IpFamily, UpstreamAddress } from './proxy-node.ts';
 import { proxyRoutes } from './proxy-routes.ts';
-import { grpcListenerName, inboundName, outboundName, unknownUpstreamRoute, upstreamName } from './resource-names.ts';
+import {
+  egressRefusedRoute,
+  grpcListenerName,
+  inboundName,
+  outboundName,
+  passthroughCluster,
+  unknownUpstreamRoute,
+  upstreamName,
+} from './resource-names.ts';
 import type { RouteFields } from './route-traffic.ts';
+import { serviceNames } from './service-names.ts';
 
 /** Derived from one routing, for a caller's namespace where that matters; kept as long as the model's part lives. */
 class Kept<T extends object> {
@@ -64,7 +74,7 @@ function routesFor({ producer, consumers }: PortRouting, callerNamespace: string
   return consumers.get(callerNamespace) ?? producer;
 }
 
-/** The `outbound` table of a caller's namespace; `ours`: for sidecars of ours. Hosts that it does not name are answered 404 `NR`: passing requests on to unknown places is not built. */
+/** The `outbound` table of a caller's namespace; `ours`: for sidecars of ours. Hosts that it does not name are answered 404 `NR`: nobody knows where the request was going. */
 export function encodeOutboundRoutes(
   routings: readonly PortRouting[],
   callerNamespace: string,
@@ -84,6 +94,89 @@ export function encodeOutboundRoutes(
   );
 }
 
+/** What a proxy that traffic is redirected to does with hosts. */
+export interface InterceptedHosts {
+  readonly addresses: Addresses;
+  readonly ipFamilies: readonly IpFamily[];
+  readonly egress: Egress;
+}
+
+/** The same table where requests come by redirection: services answer to their addresses too, and there is an answer to every other host. */
+export function encodeInterceptedRoutes(
+  routings: readonly PortRouting[],
+  callerNamespace: string,
+  ours: boolean,
+  { addresses, ipFamilies, egress }: InterceptedHosts,
+): EncodedResource {
+  const hosts = routings
+    .filter(({ definition }) => definition.protocol !== 'tcp')
+    .map((routing) => {
+      const { namespace, service, port, isDefault } = routing.definition;
+      const known = addressesFor(addresses, `${namespace}/${service}`, ipFamilies);
+      return virtualHosts.get(routing, `${view(routing, callerNamespace, true, ours)} ${known.join()}`, () => {
+        const host = virtualHost(routing, callerNamespace, ours);
+        const names = known.map((address) => (address.includes(':') ? `[${address}]` : address));
+        host.domains.push(...withPort(names, port, isDefault));
+        return host;
+      });
+    });
+  return encodeResource(
+    RouteConfigurationSchema,
+    outboundName,
+    create(RouteConfigurationSchema, {
+      name: outboundName,
+      virtualHosts: [...hosts, elsewhere[egress]],
+      validateClusters: false,
+    }),
+  );
+}
+
+const anyPath = { pathSpecifier: { case: 'prefix' as const, value: '/' } };
+
+/**
+ * Hosts that no Service has. Allowed: on to where the connection was going, without a time limit of ours. Refused: 502 as of Istio's BlackHoleCluster, which dashboards and alerts of who comes from there look for; a 403 would be
+ * taken for the answer of a service's own policy, and a 503 for one that is down. The text says which policy it was, in Envoy too, which tells no reason of a cluster without hosts.
+ */
+const elsewhere: Readonly<Record<Egress, VirtualHost>> = {
+  allow: create(VirtualHostSchema, {
+    name: 'elsewhere',
+    domains: ['*'],
+    routes: [
+      {
+        name: 'outrigger#egress-allowed',
+        match: anyPath,
+        action: {
+          case: 'route',
+          value: { timeout: durationOf(0), clusterSpecifier: { case: 'cluster', value: passthroughCluster } },
+        },
+      },
+    ],
+  }),
+  'registry-only': create(VirtualHostSchema, {
+    name: 'elsewhere',
+    domains: ['*'],
+    routes: [
+      {
+        name: egressRefusedRoute,
+        match: anyPath,
+        action: {
+          case: 'directResponse',
+          value: {
+            status: 502,
+            body: {
+              specifier: {
+                case: 'inlineString',
+                value:
+                  'egress registry-only: no Service of the mesh has this host. To reach it, write a Service for it, or let the workload call anybody: --egress allow of the control plane, and no outrigger.dev/egress at the workload',
+              },
+            },
+          },
+        },
+      },
+    ],
+  }),
+};
+
 function virtualHost(routing: PortRouting, callerNamespace: string, ours: boolean): VirtualHost {
   const { definition } = routing;
   return create(VirtualHostSchema, {
@@ -94,10 +187,11 @@ function virtualHost(routing: PortRouting, callerNamespace: string, ours: boolea
   });
 }
 
-/** The short name only where it can mean nothing else: in the Service's own namespace. */
 function domains({ namespace, service, port, isDefault }: PortDefinition, callerNamespace: string): string[] {
-  const names = [`${service}.${namespace}`, `${service}.${namespace}.svc.cluster.local`];
-  if (namespace === callerNamespace) names.unshift(service);
+  return withPort(serviceNames(namespace, service, callerNamespace), port, isDefault);
+}
+
+function withPort(names: readonly string[], port: number, isDefault: boolean): string[] {
   return names.flatMap((name) => (isDefault ? [name, `${name}:${port}`] : [`${name}:${port}`]));
 }
 

@@ -27,6 +27,8 @@ import type { PortDefinition } from '../model/model.ts';
 import { fromAds } from './api-values.ts';
 import { packAny } from './encoded-resource.ts';
 
+/** ALPN of mTLS around whatever an application speaks: so it is told from TLS that an application brought itself. */
+export const tcpProtocol = 'outrigger-tcp';
 /** Secret of the proxy's own certificate and key. */
 const ownCertificate = 'default';
 /** Secret of what peers are judged by. */
@@ -51,7 +53,7 @@ export function upstreamSocketMatches(definition: PortDefinition, trustDomain: s
     sni: `outbound_.${port}_._.${service}.${namespace}.svc.cluster.local`,
     commonTlsContext: {
       tlsParams: tls13,
-      alpnProtocols: [protocol === 'http' ? 'http/1.1' : 'h2'],
+      alpnProtocols: [protocol === 'tcp' ? tcpProtocol : protocol === 'http' ? 'http/1.1' : 'h2'],
       tlsCertificateSdsSecretConfigs: [secret(ownCertificate)],
       validationContextType: {
         case: 'combinedValidationContext',
@@ -93,12 +95,12 @@ export function upstreamSocketMatches(definition: PortDefinition, trustDomain: s
 }
 
 /** Of an inbound filter chain: callers must have a certificate of the mesh. */
-export function downstreamSocket(): TransportSocket {
+export function downstreamSocket(alpnProtocols: readonly string[] = ['h2', 'http/1.1']): TransportSocket {
   const context = create(DownstreamTlsContextSchema, {
     requireClientCertificate: true,
     commonTlsContext: {
       tlsParams: tls13,
-      alpnProtocols: ['h2', 'http/1.1'],
+      alpnProtocols: [...alpnProtocols],
       tlsCertificateSdsSecretConfigs: [secret(ownCertificate)],
       validationContextType: { case: 'validationContextSdsSecretConfig', value: secret(peerRoots) },
     },

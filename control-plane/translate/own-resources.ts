@@ -8,6 +8,7 @@ import { encodeInboundRoutes } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import type { ProxyPolicies } from './proxy-policies.ts';
+import type { ProxyTelemetry } from './proxy-telemetry.ts';
 
 interface Listeners {
   readonly policies: ProxyPolicies;
@@ -16,7 +17,10 @@ interface Listeners {
   readonly listeners: ReadonlyMap<string, EncodedResource>;
 }
 
-const keptOutbound = new WeakMap<ProxyNode, readonly EncodedResource[]>();
+const keptOutbound = new WeakMap<
+  ProxyNode,
+  { readonly telemetry: ProxyTelemetry; readonly listeners: readonly EncodedResource[] }
+>();
 const keptListeners = new WeakMap<ProxyNode, Listeners>();
 
 export function ownListeners(
@@ -27,23 +31,26 @@ export function ownListeners(
   if (kept?.policies === policies) return kept;
   const { appPort } = proxy;
   const filters = appPort === null ? null : encodePolicyFilters(policies, proxy, appPort);
+  const { telemetry } = policies;
   const inbound =
-    appPort === null || filters === null ? [] : [encodeInboundListener(proxy, appPort, policies, filters)];
-  const listeners = new Map([...outboundListeners(proxy), ...inbound].map((each) => [each.name, each]));
+    appPort === null || filters === null
+      ? []
+      : [encodeInboundListener({ ...proxy, telemetry }, appPort, policies, filters)];
+  const listeners = new Map([...outboundListeners(proxy, telemetry), ...inbound].map((each) => [each.name, each]));
   const now = { policies, filters, listeners };
   keptListeners.set(proxy, now);
   return now;
 }
 
-function outboundListeners(proxy: ProxyNode): readonly EncodedResource[] {
-  let listeners = keptOutbound.get(proxy);
-  if (listeners === undefined) {
-    listeners = [
-      encodeOutboundListener(proxy),
-      ...proxy.upstreams.map((upstream) => encodeUpstreamListener(proxy, upstream)),
-    ];
-    keptOutbound.set(proxy, listeners);
-  }
+function outboundListeners(proxy: ProxyNode, telemetry: ProxyTelemetry): readonly EncodedResource[] {
+  const kept = keptOutbound.get(proxy);
+  if (kept?.telemetry === telemetry) return kept.listeners;
+  const telling = { ...proxy, telemetry };
+  const listeners = [
+    encodeOutboundListener(telling),
+    ...proxy.upstreams.map((upstream) => encodeUpstreamListener(telling, upstream)),
+  ];
+  keptOutbound.set(proxy, { telemetry, listeners });
   return listeners;
 }
 

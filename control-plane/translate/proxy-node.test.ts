@@ -1,8 +1,8 @@
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
+import { create, type JsonObject, type MessageInitShape } from '@bufbuild/protobuf';
 import { describe, expect, test } from 'vitest';
 import { serviceAccountId } from '../../certs/spiffe/spiffe-id.ts';
 import { NodeSchema } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
-import { type ProxyNode, proxyKey, readProxyNode } from './proxy-node.ts';
+import { type Egress, type ProxyNode, proxyKey, readProxyNode } from './proxy-node.ts';
 
 function read(init: MessageInitShape<typeof NodeSchema>): ProxyNode {
   const result = readProxyNode(create(NodeSchema, { id: 'p1', cluster: 'shop/orders', ...init }));
@@ -14,6 +14,24 @@ function faults(init: MessageInitShape<typeof NodeSchema>): readonly string[] {
   const result = readProxyNode(create(NodeSchema, { id: 'p1', cluster: 'shop/orders', ...init }));
   return 'faults' in result ? result.faults : [];
 }
+
+test('several ports of an application come as a list or as text, each once, and no more than 100', () => {
+  expect(read({ metadata: { interception: 'REDIRECT', app_ports: [9001, '9000', 9000] } })).toMatchObject({
+    appPort: null,
+    appPorts: [9000, 9001],
+  });
+  expect(read({ metadata: { app_ports: '9001, 9000' } }).appPorts).toEqual([9000, 9001]);
+  expect(proxyKey(read({ metadata: { interception: 'REDIRECT', app_ports: [1] } }))).not.toBe(
+    proxyKey(read({ metadata: { interception: 'REDIRECT' } })),
+  );
+  expect(faults({ metadata: { app_ports: [80, 0, 'x'] } })).toEqual([
+    'node.metadata.app_ports: 0 is not a port number from 1 to 65535',
+    'node.metadata.app_ports: "x" is not a port number from 1 to 65535',
+  ]);
+  expect(faults({ metadata: { app_ports: Array.from({ length: 101 }, (_, at) => at + 1) } })).toEqual([
+    'node.metadata.app_ports: is more than 100 ports',
+  ]);
+});
 
 describe('kinds of clients (xds.md C3)', () => {
   test('are told by user_agent_name', () => {
@@ -30,6 +48,7 @@ test('defaults are those of interfaces.md', () => {
     namespace: 'shop',
     service: 'orders',
     appPort: null,
+    appPorts: [],
     outboundListen: { host: '127.0.0.1', port: 15_001 },
     inboundListen: { host: '0.0.0.0', port: 15_006 },
     zone: '',
@@ -63,17 +82,81 @@ test('every fault is named by field path', () => {
     faults({
       id: '',
       cluster: 'shop',
-      metadata: { interception: 'TPROXY', app_port: 0, outbound_listen: 'localhost:1', labels: { a: 1 }, zone: 1 },
+      metadata: { interception: 'REDIRECTED', app_port: 0, outbound_listen: 'localhost:1', labels: { a: 1 }, zone: 1 },
     }),
   ).toEqual([
     'node.id: is missing; each process needs one of its own',
     'node.cluster: "shop" is not accepted; write it as namespace/service',
-    'node.metadata.interception: "TPROXY" is not supported yet; only NONE is',
     'node.metadata.app_port: 0 is not a port number from 1 to 65535',
     'node.metadata.outbound_listen: "localhost:1" is not an address; write it as 127.0.0.1:15001 or [::1]:15001',
     'node.metadata.zone: 1 is not text',
     'node.metadata.labels["a"]: is not text',
+    'node.metadata.interception: "REDIRECTED" is not accepted; accepted: NONE, REDIRECT, TPROXY',
   ]);
+});
+
+describe('interception', () => {
+  test('is off, with the families, the egress policy and the ports that hold by default', () => {
+    expect(read({})).toMatchObject({
+      interception: 'NONE',
+      ipFamilies: ['IPv4'],
+      egress: 'allow',
+      opaquePorts: [],
+      dnsListen: null,
+    });
+  });
+
+  test('has what the node says', () => {
+    const metadata = {
+      interception: 'TPROXY',
+      ip_families: ['IPv6', 'IPv4'],
+      egress: 'registry-only',
+      opaque_ports: [9010, '9000-9005, 9006', '25'],
+      dns_listen: '127.0.0.1:15053',
+    };
+    expect(read({ metadata })).toMatchObject({
+      interception: 'TPROXY',
+      ipFamilies: ['IPv4', 'IPv6'],
+      egress: 'registry-only',
+      opaquePorts: [
+        { start: 25, end: 25 },
+        { start: 9000, end: 9006 },
+        { start: 9010, end: 9010 },
+      ],
+      dnsListen: { host: '127.0.0.1', port: 15_053 },
+    });
+    expect(read({ metadata: { opaque_ports: '25,3306' } }).opaquePorts).toHaveLength(2);
+  });
+
+  test("a proxy's egress policy may be tighter than the control plane's, and never wider", () => {
+    const of = (said: string | undefined, egress: Egress): Egress => {
+      const metadata = said === undefined ? {} : { egress: said };
+      const result = readProxyNode(create(NodeSchema, { id: 'p1', cluster: 'shop/orders', metadata }), { egress });
+      return 'proxy' in result ? result.proxy.egress : 'allow';
+    };
+    expect(of(undefined, 'registry-only')).toBe('registry-only');
+    expect(of('allow', 'registry-only')).toBe('registry-only');
+    expect(of('registry-only', 'allow')).toBe('registry-only');
+    expect(of('allow', 'allow')).toBe('allow');
+  });
+
+  test('names what is wrong', () => {
+    const metadata = { ip_families: ['IPv5'], egress: 'none', opaque_ports: ['0'], dns_listen: 'localhost:53' };
+    expect(faults({ metadata })).toEqual([
+      'node.metadata.ip_families: ["IPv5"] is not a list of IPv4, IPv6',
+      'node.metadata.egress: "none" is not accepted; accepted: allow, registry-only',
+      'node.metadata.opaque_ports: "0" is neither a port from 1 to 65535 nor a range like 9000-9010',
+      'node.metadata.dns_listen: "localhost:53" is not an address; write it as 127.0.0.1:15001 or [::1]:15001',
+    ]);
+  });
+
+  test('makes another key, but for proxies without it', () => {
+    const key = (metadata: JsonObject): string => proxyKey(read({ metadata }));
+    expect(key({ interception: 'NONE', egress: 'registry-only', opaque_ports: [1] })).toBe(key({}));
+    const said = [{}, { egress: 'registry-only' }, { opaque_ports: [1] }, { ip_families: ['IPv6'] }];
+    const keys = said.map((each) => key({ interception: 'REDIRECT', ...each }));
+    expect(new Set([...keys, key({ interception: 'TPROXY' }), key({})]).size).toBe(6);
+  });
 });
 
 describe('upstreams', () => {
@@ -140,7 +223,7 @@ test('proxies that differ only in who they are share a key', () => {
 test('who a proxy is, is what its stream proves; it and the labels that policies choose by make another key', () => {
   const node = create(NodeSchema, { id: 'p1', cluster: 'shop/orders', metadata: { labels: { v: '1', other: 'x' } } });
   const id = serviceAccountId('cluster.local', 'shop', 'orders');
-  const known = readProxyNode(node, id);
+  const known = readProxyNode(node, { identity: id });
   const plain = readProxyNode(node);
   if ('faults' in known || 'faults' in plain) throw new Error('a proxy was expected');
   expect(known.proxy.identity).toBe(id);

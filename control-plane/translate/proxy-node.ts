@@ -2,6 +2,7 @@
 import { isIP } from 'node:net';
 import type { SpiffeId } from '../../certs/spiffe/spiffe-id.ts';
 import type { Node } from '../../proto/generated/envoy/config/core/v3/base_pb.js';
+import { type PortRange, readPortRanges } from './port-ranges.ts';
 
 /** Which encoder renders for it: where clients differ, each is sent what it takes (xds.md C3). */
 export type ClientKind = 'envoy' | 'outrigger' | 'grpc';
@@ -21,6 +22,12 @@ export interface UpstreamAddress {
   readonly listen: HostPort;
 }
 
+/** How traffic comes to it: `NONE`: callers name it. Else rules of the kernel bring it, inbound by address translation or, with the caller's address kept, by TPROXY. */
+export type Interception = 'NONE' | 'REDIRECT' | 'TPROXY';
+export type IpFamily = 'IPv4' | 'IPv6';
+/** What becomes of connections to places that no Service is at. */
+export type Egress = 'allow' | 'registry-only';
+
 export interface ProxyNode {
   readonly id: string;
   /** As it was sent: `namespace/service`. */
@@ -30,6 +37,8 @@ export interface ProxyNode {
   readonly kind: ClientKind;
   /** Null: no application beside it, so no inbound listener. */
   readonly appPort: number | null;
+  /** Of an application that listens on several: more of them, each with inbound chains of its own, in order. Only with interception. */
+  readonly appPorts: readonly number[];
   readonly outboundListen: HostPort;
   readonly inboundListen: HostPort;
   /** Each has a listener of its own, beside `outbound`. */
@@ -38,6 +47,14 @@ export interface ProxyNode {
   readonly controlPlaneCluster: string;
   readonly zone: string;
   readonly labels: Readonly<Record<string, string>>;
+  readonly interception: Interception;
+  /** That its host has, IPv4 first; at least one. What follows counts with interception only. */
+  readonly ipFamilies: readonly IpFamily[];
+  readonly egress: Egress;
+  /** Where nothing is looked at: of the application, and of whatever it calls. Sorted, apart. */
+  readonly opaquePorts: readonly PortRange[];
+  /** Where it answers DNS for the names of the mesh; null: nowhere. */
+  readonly dnsListen: HostPort | null;
   /** Who it is, proven by its stream; null: it came without proof, and is sent configuration without mTLS. */
   readonly identity: SpiffeId | null;
 }
@@ -46,11 +63,22 @@ const label = /^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$/;
 const maxIdLength = 253;
 /** Each costs a listener, on the word of whoever connects. */
 const maxUpstreams = 256;
+/** Each costs some filter chains. */
+const maxAppPorts = 100;
+
+export interface ReadProxyOptions {
+  readonly identity?: SpiffeId | null;
+  /** Of the control plane; a proxy's own may only be tighter. Default: allow. */
+  readonly egress?: Egress;
+}
+
+const interceptions = ['NONE', 'REDIRECT', 'TPROXY'] as const;
+const egresses = ['allow', 'registry-only'] as const;
 
 /** Every fault by field path; a stream with faults ends with INVALID_ARGUMENT and this text. That `node` agrees with the identity is checked by whoever knows it. */
 export function readProxyNode(
   node: Node,
-  identity: SpiffeId | null = null,
+  { identity = null, egress = 'allow' }: ReadProxyOptions = {},
 ): { readonly proxy: ProxyNode } | { readonly faults: readonly string[] } {
   const faults: string[] = [];
   const metadata = node.metadata ?? {};
@@ -60,13 +88,6 @@ export function readProxyNode(
       `node.id: ${node.id === '' ? 'is missing; each process needs one of its own' : `is longer than ${maxIdLength} characters`}`,
     );
   const { namespace, service } = readCluster(node.cluster, kind, faults);
-  const interception = own(metadata, 'interception');
-  if (interception !== undefined && interception !== 'NONE') {
-    const known = interception === 'REDIRECT' || interception === 'TPROXY';
-    faults.push(
-      `node.metadata.interception: ${JSON.stringify(interception)} ${known ? 'is not supported yet; only NONE is' : 'is not accepted; accepted: NONE'}`,
-    );
-  }
   const proxy: ProxyNode = {
     id: node.id,
     cluster: node.cluster,
@@ -74,6 +95,7 @@ export function readProxyNode(
     service,
     kind,
     appPort: readPort('app_port', own(metadata, 'app_port'), faults),
+    appPorts: readPorts('app_ports', own(metadata, 'app_ports'), faults),
     outboundListen: readHostPort(
       'outbound_listen',
       own(metadata, 'outbound_listen'),
@@ -90,6 +112,12 @@ export function readProxyNode(
     controlPlaneCluster: readText('control_plane_cluster', own(metadata, 'control_plane_cluster'), faults),
     zone: readText('zone', own(metadata, 'zone'), faults) || (node.locality?.zone ?? ''),
     labels: readLabels(own(metadata, 'labels'), faults),
+    interception: readWord('interception', own(metadata, 'interception'), interceptions, faults) ?? 'NONE',
+    ipFamilies: readFamilies(own(metadata, 'ip_families'), faults),
+    egress:
+      readWord('egress', own(metadata, 'egress'), egresses, faults) === 'registry-only' ? 'registry-only' : egress,
+    opaquePorts: readPortRanges('node.metadata.opaque_ports', own(metadata, 'opaque_ports'), faults),
+    dnsListen: readDnsListen(own(metadata, 'dns_listen'), faults),
     identity,
   };
   return faults.length > 0 ? { faults } : { proxy };
@@ -104,7 +132,13 @@ export function proxyKey(proxy: ProxyNode, labelKeys: readonly string[] = []): s
   const addresses = upstreams.map(
     ({ namespace, service, port, listen }) => ` ${namespace}/${service}:${port}=${listen.host}:${listen.port}`,
   );
-  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify([labels, controlPlaneCluster])}${addresses.join('')}`;
+  const { interception, ipFamilies, egress, opaquePorts, appPorts, dnsListen } = proxy;
+  const intercepted =
+    interception === 'NONE'
+      ? ''
+      : ` ${JSON.stringify([interception, ipFamilies, egress, opaquePorts.map(({ start, end }) => [start, end]), appPorts])}`;
+  const dns = dnsListen === null ? '' : ` dns ${dnsListen.host}:${dnsListen.port} ${ipFamilies.join()}`;
+  return `${kind} ${namespace}/${service} ${appPort ?? '-'} ${outboundListen.host}:${outboundListen.port} ${inboundListen.host}:${inboundListen.port} ${identity?.text ?? '-'} ${JSON.stringify([labels, controlPlaneCluster])}${addresses.join('')}${intercepted}${dns}`;
 }
 
 function clientKind(userAgentName: string): ClientKind {
@@ -139,6 +173,21 @@ function readPort(name: string, value: unknown, faults: string[]): number | null
   if (typeof port === 'number' && Number.isInteger(port) && port >= 1 && port <= 65_535) return port;
   faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not a port number from 1 to 65535`);
   return null;
+}
+
+/** A list, or as text with commas. */
+function readPorts(name: string, value: unknown, faults: string[]): readonly number[] {
+  if (value === undefined || value === null || value === '') return [];
+  const items: readonly unknown[] = Array.isArray(value) ? value : [value];
+  const words = items.flatMap((item) =>
+    typeof item === 'string' ? item.split(',').map((word) => word.trim()) : [item],
+  );
+  if (words.length > maxAppPorts) {
+    faults.push(`node.metadata.${name}: is more than ${maxAppPorts} ports`);
+    return [];
+  }
+  const ports = words.flatMap((word) => readPort(name, word, faults) ?? []);
+  return [...new Set(ports)].toSorted((a, b) => a - b);
 }
 
 function readHostPort(name: string, value: unknown, byDefault: HostPort, faults: string[]): HostPort {
@@ -192,6 +241,35 @@ function readText(name: string, value: unknown, faults: string[]): string {
   if (typeof value === 'string') return value;
   faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not text`);
   return '';
+}
+
+function readWord<Word extends string>(
+  name: string,
+  value: unknown,
+  words: readonly Word[],
+  faults: string[],
+): Word | null {
+  if (value === undefined || value === null || value === '') return null;
+  const word = words.find((each) => each === value);
+  if (word !== undefined) return word;
+  faults.push(`node.metadata.${name}: ${JSON.stringify(value)} is not accepted; accepted: ${words.join(', ')}`);
+  return null;
+}
+
+function readFamilies(value: unknown, faults: string[]): readonly IpFamily[] {
+  if (value === undefined || value === null) return ['IPv4'];
+  const families = (['IPv4', 'IPv6'] as const).filter((each) => Array.isArray(value) && value.includes(each));
+  if (Array.isArray(value) && families.length > 0 && value.every((each) => families.includes(each as IpFamily)))
+    return families;
+  faults.push(`node.metadata.ip_families: ${JSON.stringify(value)} is not a list of IPv4, IPv6`);
+  return ['IPv4'];
+}
+
+function readDnsListen(value: unknown, faults: string[]): HostPort | null {
+  if (value === undefined || value === null || value === '') return null;
+  const before = faults.length;
+  const listen = readHostPort('dns_listen', value, { host: '127.0.0.1', port: 15_053 }, faults);
+  return faults.length === before ? listen : null;
 }
 
 function readLabels(value: unknown, faults: string[]): Readonly<Record<string, string>> {

@@ -7,6 +7,7 @@ import { holdsFor, peerMode, type Workload } from '../model/peer-mode.ts';
 import type { Authorization, Faults, PeerPolicy, PolicySet, RateLimits, RequestPolicy } from '../model/policy-set.ts';
 import { proxyInbound } from './proxy-inbound.ts';
 import type { ProxyNode } from './proxy-node.ts';
+import { type ProxyTelemetry, proxyTelemetry } from './proxy-telemetry.ts';
 
 export interface ProxyPolicies {
   readonly mode: PeerMode;
@@ -18,6 +19,7 @@ export interface ProxyPolicies {
   readonly faults: readonly Faults[];
   readonly rateLimits: readonly RateLimits[];
   readonly inbound: InboundTraffic;
+  readonly telemetry: ProxyTelemetry;
 }
 
 /** Reason of a proxy without identity that no policy speaks of. */
@@ -29,18 +31,20 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   const last = kept.get(proxy);
   if (last?.from === policies) return last.policies;
   const now: ProxyPolicies = {
-    ...modeOf(policies, proxy),
+    ...modeAt(policies, proxy, proxy.appPort),
     authorizations: policies.authorizations.filter(({ scope }) => holdsFor(scope, proxy)),
     requests: policies.requests.filter(({ scope }) => holdsFor(scope, proxy)),
     faults: policies.faults.filter(({ scope }) => holdsFor(scope, proxy)),
     rateLimits: policies.rateLimits.filter(({ scope }) => holdsFor(scope, proxy)),
     inbound: keepIdentity(last?.policies.inbound, proxyInbound(policies.inbound, proxy)),
+    telemetry: keepIdentity(last?.policies.telemetry, proxyTelemetry(policies.telemetry, proxy)),
   };
   const before = last?.policies;
   const same =
     before !== undefined &&
     before.modeReason === now.modeReason &&
     before.inbound === now.inbound &&
+    before.telemetry === now.telemetry &&
     equalLists(before.authorizations, now.authorizations, Object.is) &&
     equalLists(before.requests, now.requests, Object.is) &&
     equalLists(before.faults, now.faults, Object.is) &&
@@ -49,9 +53,13 @@ export function proxyPolicies(policies: PolicySet, proxy: ProxyNode): ProxyPolic
   return same ? before : now;
 }
 
-/** Without an identity there is no mTLS, so nobody gets through where a policy says STRICT; by the default alone plaintext does, as for who is not in the mesh yet. */
-function modeOf({ peers }: PolicySet, proxy: ProxyNode): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
-  const { mode, policy } = peerMode(peers, proxy, proxy.appPort);
+/** Of one port of the application; null: of those that nobody named. Without an identity there is no mTLS, so nobody gets through where a policy says STRICT; by the default alone plaintext does, as for who is not in the mesh yet. */
+export function modeAt(
+  { peers }: PolicySet,
+  proxy: ProxyNode,
+  port: number | null,
+): Pick<ProxyPolicies, 'mode' | 'modeReason'> {
+  const { mode, policy } = peerMode(peers, proxy, port);
   const wanted = { mode, modeReason: reasonOf(mode, policy) };
   if (proxy.identity !== null) return wanted;
   if (policy === null) return { mode: 'DISABLE', modeReason: plaintextByDefault };

@@ -20,7 +20,9 @@ type CallerLeaf =
   | { readonly leaf: 'identity'; readonly value: StringMatcher }
   | { readonly leaf: 'ip'; readonly value: CidrRange };
 /** Of the connection's target: only a Permission has it. */
-type TargetLeaf = { readonly leaf: 'serverName'; readonly value: StringMatcher };
+type TargetLeaf =
+  | { readonly leaf: 'serverName'; readonly value: StringMatcher }
+  | { readonly leaf: 'port'; readonly value: number };
 
 export type Check<Leaf> =
   | Leaf
@@ -97,6 +99,8 @@ function permissionRule(check: TargetCheck): NonNullable<Permission['rule']> {
       return { case: 'metadata', value: check.value };
     case 'serverName':
       return { case: 'requestedServerName', value: check.value };
+    case 'port':
+      return { case: 'destinationPort', value: check.value };
   }
 }
 

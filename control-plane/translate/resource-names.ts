@@ -18,10 +18,23 @@ export function upstreamName(namespace: string, service: string, port: number): 
 /** Route of an upstream that does not exist; its answer says why. `run` looks for it. */
 export const unknownUpstreamRoute = 'outrigger#unknown-upstream';
 
+/** Route of a host that the egress policy refuses; its answer says so. */
+export const egressRefusedRoute = 'outrigger#egress-refused';
+
 /** Cluster, and route configuration, that lead to the application beside a proxy. */
 export function inboundName(appPort: number): string {
   return `inbound|${appPort}||`;
 }
+
+/** Where a connection was going before the kernel redirected it. */
+export const passthroughCluster = 'outbound|passthrough||';
+/** Nowhere: what the egress policy refuses. */
+export const refusedCluster = 'outbound|refused||';
+/** The application, on the port that the caller named. */
+export const inboundPassthroughCluster = 'inbound|passthrough||';
+/** Nowhere: what may not reach the application. */
+export const inboundRefusedCluster = 'inbound|refused||';
+export const dnsListenerName = 'dns';
 
 /** Listener and route configuration of a service's port for proxyless gRPC. */
 export function grpcListenerName(namespace: string, service: string, port: number | null): string {

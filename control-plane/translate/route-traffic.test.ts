@@ -22,6 +22,16 @@ function timeouts(requestTimeoutMs: number | null, maxDurationMs: number | null,
   return [timeout, maxStreamDuration?.maxStreamDuration, maxStreamDuration?.grpcTimeoutHeaderMax].map(seconds);
 }
 
+test('who sheds load is asked again where the policy says overloaded', () => {
+  const retries = { attempts: 1, on: ['gateway-error', 'overloaded'], statusCodes: [], backoff: null, waitHeaders: [] };
+  const unset = { requestTimeoutMs: null, maxDurationMs: null, streamIdleTimeoutMs: null, perTryTimeoutMs: null };
+  const { retryPolicy } = routeFields({ ...unset, retries, hedging: null } as unknown as RouteTraffic, false);
+  expect(retryPolicy).toMatchObject({
+    retryOn: 'gateway-error,retriable-headers',
+    retriableHeaders: [{ name: 'x-envoy-overloaded', headerMatchSpecifier: { case: 'presentMatch', value: true } }],
+  });
+});
+
 test.each([
   ['HTTP, default', null, null, false, [15, -1, -1]],
   ['HTTP, its own', 5_000, null, false, [5, -1, -1]],

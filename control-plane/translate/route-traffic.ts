@@ -1,6 +1,7 @@
 /** Timeouts, retries and hedging of a route: what a rule and TrafficPolicies say, and the defaults for the rest, as fields of Envoy's RouteAction. */
 import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import {
+  type HeaderMatcherSchema,
   type RetryPolicy,
   RetryPolicy_ResetHeaderFormat,
   RetryPolicySchema,
@@ -21,6 +22,12 @@ const previousHosts = {
     case: 'typedConfig' as const,
     value: packAny(PreviousHostsPredicateSchema, create(PreviousHostsPredicateSchema)),
   },
+};
+
+/** An Envoy asks again who sheds load under any condition that the answer meets; our sidecar only where the policy names this header. */
+const overloadedHeader = {
+  name: 'x-envoy-overloaded',
+  headerMatchSpecifier: { case: 'presentMatch' as const, value: true },
 };
 
 /**
@@ -59,6 +66,9 @@ function retryPolicyOf({ retries, perTryTimeoutMs }: RouteTraffic, defaults: Def
     retryOn: retryOn(retries, defaults),
     numRetries: retries?.attempts ?? defaults.retries.attempts,
     retriableStatusCodes: [...(retries?.statusCodes ?? [])],
+    // One of them must match.
+    retriableRequestHeaders: (retries?.methods ?? []).map(isMethod),
+    retriableHeaders: retries?.on?.includes('overloaded') === true ? [overloadedHeader] : [],
     ...(perTryTimeoutMs === null || perTryTimeoutMs === 0 ? {} : { perTryTimeout: durationOf(perTryTimeoutMs) }),
     ...(backoff === null ? {} : { retryBackOff: backoffOf(backoff) }),
     ...((retries?.otherHost ?? otherHost.enabled)
@@ -81,8 +91,16 @@ function retryPolicyOf({ retries, perTryTimeoutMs }: RouteTraffic, defaults: Def
   });
 }
 
+function isMethod(method: string): MessageInitShape<typeof HeaderMatcherSchema> {
+  return {
+    name: ':method',
+    headerMatchSpecifier: { case: 'stringMatch', value: { matchPattern: { case: 'exact', value: method } } },
+  };
+}
+
 function retryOn(retries: RetrySettings | null, defaults: DefaultResilience): string {
-  const conditions: string[] = [...(retries?.on ?? defaults.retries.on)];
+  const on: readonly string[] = retries?.on ?? defaults.retries.on;
+  const conditions = on.map((condition) => (condition === 'overloaded' ? 'retriable-headers' : condition));
   if (retries !== null && retries.statusCodes.length > 0) conditions.push('retriable-status-codes');
   return conditions.join(',');
 }
@@ -96,7 +114,9 @@ export function grpcRouteFields(traffic: RouteTraffic): RouteFields {
   const { requestTimeoutMs, maxDurationMs, retries } = traffic;
   const limits = [requestTimeoutMs, maxDurationMs].filter((ms) => ms !== null).filter((ms) => ms > 0);
   const on = (retries?.on ?? []).filter((condition) => grpcRetryConditions.has(condition));
-  const attempts = retries?.attempts ?? defaultResilience.retries.attempts;
+  // Every call is a POST, and such a client knows no other condition than the code.
+  const isMeant = retries !== null && (retries.methods.length === 0 || retries.methods.includes('POST'));
+  const attempts = isMeant ? (retries.attempts ?? defaultResilience.retries.attempts) : 0;
   return {
     ...(limits.length === 0 ? {} : { maxStreamDuration: { maxStreamDuration: durationOf(Math.min(...limits)) } }),
     ...(retries === null || on.length === 0 || attempts === 0

@@ -54,7 +54,12 @@ const count = fc.constantFrom(1, 2, 1_000, 4_000_000_000);
 const someTime = fc.constantFrom('50ms', '1s', '90s', '1h', '24h');
 
 const limits = { maxConnections: whole, maxPendingRequests: whole, maxRequests: whole, maxRetries: whole };
+const methods = fc.uniqueArray(fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'x'), {
+  minLength: 1,
+  maxLength: 2,
+});
 const retries = any({
+  methods,
   attempts: few,
   on: fc.uniqueArray(fc.constantFrom(...retryConditions), { minLength: 1, maxLength: 4 }),
   statusCodes: fc.array(status, { minLength: 1, maxLength: 3 }),
@@ -63,10 +68,6 @@ const retries = any({
   maxWait: time,
   budget: any({ percent, minConcurrency: whole }),
   hostSelection: fc.constantFrom('other', 'any'),
-});
-const methods = fc.uniqueArray(fc.constantFrom('GET', 'HEAD', 'POST', 'PUT', 'OPTIONS', 'x'), {
-  minLength: 1,
-  maxLength: 2,
 });
 const hedging = fc
   .tuple(

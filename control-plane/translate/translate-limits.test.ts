@@ -66,6 +66,7 @@ describe('a FaultPolicy', () => {
       delay: { fixedDelay: '1.500s', percentage: { numerator: 2_500, denominator: 'MILLION' } },
       abort: { httpStatus: 503, percentage: { numerator: 10 } },
       maxActiveFaults: 3,
+      filterMetadata: { policy: 'FaultPolicy shop/p' },
       headers: [
         { name: ':path', stringMatch: { safeRegex: { regex: '(?:/a\\.b(?:\\?.*)?|/c/.*)' } } },
         { name: ':method', stringMatch: { safeRegex: { regex: '(?:GET|PUT)' } } },

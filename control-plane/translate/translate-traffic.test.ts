@@ -43,7 +43,7 @@ function sent(kind: ClientKind, protocol: string, ...documents: string[]) {
 
 const everything = policy(`
   timeouts: {connect: 2s, request: 5s, perTry: 1s, streamIdle: 1m, connectionIdle: 10m, maxDuration: 1h},
-  retries: {attempts: 3, on: [gateway-error, unavailable], statusCodes: [409], backoff: {base: 10ms, max: 1s},
+  retries: {attempts: 3, on: [gateway-error, unavailable], statusCodes: [409], methods: [GET, POST], backoff: {base: 10ms, max: 1s},
     waitHeaders: [{name: Retry-After}, {name: X-RateLimit-Reset, format: unixTimestamp}], maxWait: 10s, budget: {percent: 25, minConcurrency: 5}, hostSelection: other},
   hedging: {onPerTryTimeout: true},
   limits: {maxConnections: 1, maxPendingRequests: 2, maxRequests: 3, maxRetries: 4, highPriority: {maxRequests: 5}},
@@ -135,6 +135,10 @@ describe('a policy that says everything', () => {
           numRetries: 3,
           perTryTimeout: '1s',
           retriableStatusCodes: [409],
+          retriableRequestHeaders: [
+            { name: ':method', stringMatch: { exact: 'GET' } },
+            { name: ':method', stringMatch: { exact: 'POST' } },
+          ],
           retryBackOff: { baseInterval: '0.010s', maxInterval: '1s' },
           retryHostPredicate: [
             {
@@ -231,6 +235,12 @@ describe('a policy that says everything', () => {
     for (const field of ['healthChecks', 'upstreamConnectionOptions', 'roundRobinLbConfig', 'commonLbConfig'])
       expect(cluster).not.toHaveProperty(field);
     expect(JSON.stringify(cluster)).not.toContain('onsecutive');
+  });
+
+  test('retries no call of a proxyless gRPC client where it names methods without POST', () => {
+    const of = (methods: string) => sent('grpc', 'grpc', policy(`retries: {on: [unavailable], methods: ${methods}}`));
+    expect(of('[GET, PUT]').routes[0]).not.toHaveProperty('retryPolicy');
+    expect(of('[POST]').routes[0]).toHaveProperty('retryPolicy');
   });
 });
 

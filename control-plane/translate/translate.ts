@@ -5,16 +5,19 @@
 import type { AppProtocol } from '../config-kind/resource.ts';
 import type { Model, PortDefinition, PortRouting, ServiceModel } from '../model/model.ts';
 import { type ClusterClient, clientKey, clusterClient, encodeOutboundCluster } from './encode-cluster.ts';
+import { collectorClusters } from './encode-collector.ts';
 import { encodeEndpoints } from './encode-endpoints.ts';
 import { encodeApiListener } from './encode-listener.ts';
 import { encodeGrpcRoutes, encodeOutboundRoutes, isExtended } from './encode-routes.ts';
 import type { EncodedResource } from './encoded-resource.ts';
+import { dnsListeners, interceptedResources } from './intercepted-resources.ts';
 import { KeptByParts } from './kept-by-parts.ts';
 import { LayeredMap } from './layered-map.ts';
 import { missingBackendAssignment, missingBackendForGrpc } from './missing-backend.ts';
 import { applicationResources, ownListeners } from './own-resources.ts';
 import type { ProxyNode } from './proxy-node.ts';
 import { proxyPolicies } from './proxy-policies.ts';
+import type { ProxyTelemetry } from './proxy-telemetry.ts';
 import { grpcListenerName } from './resource-names.ts';
 import { upstreamRoutes } from './upstream-routes.ts';
 import { visibleServices } from './visible-services.ts';
@@ -36,16 +39,43 @@ export function translate(model: Model, proxy: ProxyNode): ProxyResources {
 
 function proxyResources(model: Model, services: ReadonlyMap<string, ServiceModel>, proxy: ProxyNode): ProxyResources {
   const routings = routingsOf(model, services);
-  const { listeners, filters } = ownListeners(proxy, proxyPolicies(model.policies, proxy));
+  if (proxy.interception !== 'NONE') return interceptedProxyResources(model, services, routings, proxy);
+  const policies = proxyPolicies(model.policies, proxy);
+  const { listeners, filters } = ownListeners(proxy, policies);
   const protocol = appProtocol(services.get(`${proxy.namespace}/${proxy.service}`), proxy.appPort);
   const application = applicationResources(proxy, protocol, filters);
   const clusters = outboundClusters(routings, proxy);
   const outbound = outboundRoutes(routings, proxy.namespace, proxy.kind === 'outrigger');
+  const dns = dnsListeners(model.addresses, routings, proxy);
+  return {
+    listeners: dns.length === 0 ? listeners : new Map([...listeners, ...byName(dns)]),
+    routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
+    clusters: layered(proxy, clusters, withCollectors(application.clusters, policies.telemetry)),
+    endpoints: endpointsOf(services, clusterClient(proxy)),
+  };
+}
+
+const keptWithCollectors = new KeptByParts<ResourceMap>();
+
+function withCollectors(clusters: ResourceMap, telemetry: ProxyTelemetry): ResourceMap {
+  const collectors = collectorClusters(telemetry);
+  if (collectors.size === 0) return clusters;
+  return keptWithCollectors.get([clusters, collectors], '', () => new Map([...clusters, ...collectors]));
+}
+
+/** Everything, with the ports that are never looked into. */
+function interceptedProxyResources(
+  model: Model,
+  services: ReadonlyMap<string, ServiceModel>,
+  routings: readonly PortRouting[],
+  proxy: ProxyNode,
+): ProxyResources {
+  const { listeners, routes, clusters } = interceptedResources(model, services, routings, proxy);
   return {
     listeners,
-    routes: byName([outbound, ...application.routes, ...upstreamRoutes(services, proxy)]),
-    clusters: layered(proxy, clusters, application.clusters),
-    endpoints: endpointsOf(services, clusterClient(proxy)),
+    routes: byName([...routes, ...upstreamRoutes(services, proxy)]),
+    clusters: layered(proxy, outboundClusters(routings, proxy, true), clusters),
+    endpoints: endpointsOf(services, clusterClient(proxy), true),
   };
 }
 
@@ -87,23 +117,27 @@ const keptClusters = new KeptByParts<ResourceMap>();
 const keptEndpoints = new KeptByParts<ResourceMap>();
 
 /** The same map for every proxy of a kind and trust domain, and as long as no definition of a port changes. */
-function outboundClusters(routings: readonly PortRouting[], proxy: ProxyNode): ResourceMap {
+function outboundClusters(routings: readonly PortRouting[], proxy: ProxyNode, withTcp = false): ResourceMap {
   const client = clusterClient(proxy);
-  return keptClusters.get([routings], clientKey(client), () =>
+  return keptClusters.get([routings], `${clientKey(client)}${withTcp ? ' tcp' : ''}`, () =>
     byName([
-      ...routings.filter(isRouted).map(({ definition }) => encodeOutboundCluster(definition, client)),
+      ...routings
+        .filter((routing) => withTcp || isRouted(routing))
+        .map(({ definition }) => encodeOutboundCluster(definition, client)),
       ...(client.forGrpc ? [missingBackendForGrpc()] : []),
     ]),
   );
 }
 
-function endpointsOf(services: ReadonlyMap<string, ServiceModel>, client: ClusterClient): ResourceMap {
+function endpointsOf(services: ReadonlyMap<string, ServiceModel>, client: ClusterClient, withTcp = false): ResourceMap {
   const { forGrpc } = client;
   const identified = client.trustDomain !== '';
-  return keptEndpoints.get([services], `${forGrpc} ${identified}`, () =>
+  return keptEndpoints.get([services], `${forGrpc} ${identified}${withTcp ? ' tcp' : ''}`, () =>
     byName([
       ...[...services.values()].flatMap(({ ports }) =>
-        ports.filter(({ routing }) => isRouted(routing)).map(({ endpoints }) => encodeEndpoints(endpoints, identified)),
+        ports
+          .filter(({ routing }) => withTcp || isRouted(routing))
+          .map(({ endpoints }) => encodeEndpoints(endpoints, identified)),
       ),
       ...(forGrpc ? [missingBackendAssignment()] : []),
     ]),

@@ -30,7 +30,7 @@ function problemOf(
     return `there is no service ${fullName}${near === null ? '' : `; did you mean ${near}?`}`;
   }
   if (service.ports.some(({ definition }) => definition.port === port))
-    return `port ${port} of ${fullName} is tcp, which has no routes yet; only http, http2 and grpc ports can be upstreams`;
+    return `port ${port} of ${fullName} is tcp, which has no routes; only http, http2 and grpc ports can be upstreams`;
   const ports = service.ports.filter(({ definition }) => definition.protocol !== 'tcp');
   return `service ${fullName} has no port ${port}; it has ${ports.map(({ definition }) => definition.port).join(', ') || 'no port that is routed'}`;
 }

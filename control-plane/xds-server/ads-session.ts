@@ -63,6 +63,13 @@ export class AdsSession<S extends SotwSubscription | DeltaSubscription> {
     return typeUrl === typeOrder.secret ? this.#secrets() : (this.#snapshot?.resources(typeUrl) ?? nothing);
   }
 
+  /** The client has answered everything, and there is nothing that it is to have and was not sent. */
+  get settled(): boolean {
+    for (const [typeUrl, subscription] of this.subscriptions)
+      if (!subscription.settled(this.resources(typeUrl))) return false;
+    return true;
+  }
+
   /** Sends what may be sent now. Called after every request and every change. */
   flush(): void {
     // First, and waiting for nothing: they are what clusters and listeners can't start without.

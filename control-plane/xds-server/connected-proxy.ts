@@ -25,4 +25,6 @@ export interface ProxyRegistry {
   /** '' when it is taken; else why not, and it is not removed then. */
   add(proxy: ConnectedProxy): string;
   remove(proxy: ConnectedProxy): void;
+  /** It has answered a response, and was sent what was next. */
+  answered(proxy: ConnectedProxy): void;
 }

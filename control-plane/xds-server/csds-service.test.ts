@@ -20,10 +20,10 @@ import type { ServedSnapshot } from './served-resource.ts';
 import { typeOrder } from './served-resource.ts';
 import type { OutgoingResponse } from './subscription.ts';
 
-function clusters(versions: Readonly<Record<string, string>>): ServedSnapshot {
+function clusters(versions: Readonly<Record<string, string>>, bytes = new Uint8Array()): ServedSnapshot {
   const typeUrl = typeOrder.cluster;
   const resources = new Map(
-    Object.entries(versions).map(([name, version]) => [name, { name, typeUrl, version, bytes: new Uint8Array() }]),
+    Object.entries(versions).map(([name, version]) => [name, { name, typeUrl, version, bytes }]),
   );
   return { resources: (url) => (url === typeUrl ? resources : new Map()) };
 }
@@ -251,6 +251,31 @@ describe('CSDS', () => {
     const clients = ['orders-1', 'orders-2', 'Pay-1'].map((id) => new Client(id));
     const answer = ask(clients, { nodeMatchers: nodeMatchers ?? [] }) as ClientStatusResponse;
     expect(answer.config.map(({ node }) => node?.id)).toEqual(ids);
+  });
+
+  it('tells what was sent only to who names proxies and does not ask to leave it out (exclude_resource_contents)', () => {
+    const client = new Client('a');
+    client.give(clusters({ orders: '1' }, new Uint8Array([10, 1, 111])));
+    client.request();
+    const contents = (request: RequestInit): unknown[] =>
+      (ask([client], request) as ClientStatusResponse).config.flatMap(({ genericXdsConfigs }) =>
+        genericXdsConfigs.map(({ xdsConfig }) => xdsConfig && [xdsConfig.typeUrl, ...xdsConfig.value]),
+      );
+    const nodeMatchers = [{ nodeId: { matchPattern: { case: 'exact', value: 'a' } as const } }];
+    expect(contents({})).toEqual([undefined]);
+    expect(contents({ nodeMatchers, excludeResourceContents: true })).toEqual([undefined]);
+    expect(contents({ nodeMatchers })).toEqual([[typeOrder.cluster, 10, 1, 111]]);
+  });
+
+  it('never tells a secret', () => {
+    const client = new Client('a');
+    const secret = { name: 'own', typeUrl: typeOrder.secret, version: '1', bytes: new Uint8Array([10, 1, 111]) };
+    const subscription = client.proxy.session.subscription(typeOrder.secret)!;
+    subscription.sent.set('own', secret);
+    const nodeMatchers = [{ nodeId: { matchPattern: { case: 'exact', value: 'a' } as const } }];
+    const { config } = ask([client], { nodeMatchers }) as ClientStatusResponse;
+    expect(config[0]!.genericXdsConfigs).toMatchObject([{ name: 'own', versionInfo: '1' }]);
+    expect(config[0]!.genericXdsConfigs[0]!.xdsConfig).toBeUndefined();
   });
 
   it('refuses node_matchers that it does not know, by field path', () => {

@@ -1,7 +1,9 @@
 /**
- * CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status`, and for any tool that speaks CSDS. Names and versions only: no resource itself, so no secret either.
+ * CSDS: what every connected proxy has taken of its configuration, by resource. For `outrigger status` and `outrigger config`, and for any tool that speaks CSDS. Names and versions; the resources
+ * themselves, but never secrets, only to who names proxies (node_matchers): those of a whole mesh are more than anybody wants in one answer. Who may ask here may get them by ADS too.
  */
 import { create } from '@bufbuild/protobuf';
+import { AnySchema } from '@bufbuild/protobuf/wkt';
 import { type ServerDuplexStream, type ServerUnaryCall, type sendUnaryData, status } from '@grpc/grpc-js';
 import {
   ClientResourceStatus,
@@ -20,7 +22,7 @@ import { type Caller, callerOf } from '../door/caller.ts';
 import type { ConnectedProxy } from './connected-proxy.ts';
 import { faultsKey } from './faults-key.ts';
 import { nodeTest } from './node-matchers.ts';
-import { servedTypes } from './served-resource.ts';
+import { type ServedResource, servedTypes, typeOrder } from './served-resource.ts';
 import type { Subscription } from './subscription.ts';
 
 export class CsdsService {
@@ -58,7 +60,7 @@ export class CsdsService {
 
   /** Who comes by the TLS door sees the proxies of its own identity; the plain door, this machine's, shows all. */
   #status(
-    { nodeMatchers }: ClientStatusRequest,
+    { nodeMatchers, excludeResourceContents }: ClientStatusRequest,
     caller: Caller | null,
   ): ClientStatusResponse | ReturnType<typeof invalid> {
     const test = nodeTest(nodeMatchers);
@@ -68,7 +70,9 @@ export class CsdsService {
         test.matches(node.id) && (caller === null || (proxy.identity !== null && caller.speaksFor(proxy.identity))),
     );
     return create(ClientStatusResponseSchema, {
-      config: visible.map((proxy) => clientConfig(proxy, this.#faultsOf(proxy))),
+      config: visible.map((proxy) =>
+        clientConfig(proxy, this.#faultsOf(proxy), nodeMatchers.length > 0 && !excludeResourceContents),
+      ),
     });
   }
 }
@@ -77,10 +81,12 @@ function invalid(details: string) {
   return { name: 'CsdsError', message: details, code: status.INVALID_ARGUMENT, details };
 }
 
-function clientConfig(proxy: ConnectedProxy, faults: readonly string[]): ClientConfig {
+function clientConfig(proxy: ConnectedProxy, faults: readonly string[], contents: boolean): ClientConfig {
   const entries = servedTypes.flatMap((typeUrl) => {
     const subscription: Subscription | undefined = proxy.session.subscriptions.get(typeUrl);
-    return subscription === undefined ? [] : typeEntries(proxy, typeUrl, subscription);
+    return subscription === undefined
+      ? []
+      : typeEntries(proxy, typeUrl, subscription, contents && typeUrl !== typeOrder.secret);
   });
   const { node } = proxy;
   const shown = faults.length === 0 ? node : { ...node, metadata: { ...node.metadata, [faultsKey]: [...faults] } };
@@ -88,15 +94,29 @@ function clientConfig(proxy: ConnectedProxy, faults: readonly string[]): ClientC
 }
 
 /** An entry for each resource; of a type without any, one for the type itself, so that "there is nothing" is told from "nothing was sent yet". */
-function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subscription) {
+function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subscription, contents: boolean) {
   const resources = proxy.session.resources(typeUrl);
   const { refused } = subscription;
   const waiting = subscription.awaiting !== '';
-  const entry = (name: string, version: string, reason: string | undefined, newest: boolean) =>
+  const content = ({ name, version, bytes }: ServedResource): Uint8Array | undefined => {
+    if (!contents) return undefined;
+    if (bytes.length > 0) return bytes;
+    // What it has from before this stream is known by its version alone.
+    const current = resources?.get(name);
+    return current?.version === version ? current.bytes : undefined;
+  };
+  const entry = (
+    name: string,
+    version: string,
+    reason: string | undefined,
+    newest: boolean,
+    value: Uint8Array | undefined,
+  ) =>
     create(ClientConfig_GenericXdsConfigSchema, {
       typeUrl,
       name,
       versionInfo: version,
+      ...(value === undefined ? {} : { xdsConfig: create(AnySchema, { typeUrl, value }) }),
       configStatus: reason !== undefined ? ConfigStatus.ERROR : newest ? ConfigStatus.SYNCED : ConfigStatus.STALE,
       clientStatus:
         reason !== undefined
@@ -109,16 +129,18 @@ function typeEntries(proxy: ConnectedProxy, typeUrl: string, subscription: Subsc
         : { errorState: create(UpdateFailureStateSchema, { details: reason, versionInfo: version }) }),
     });
   // Which of the resources of a response a client refused, it does not say: all of them, until it takes them.
-  const entries = [...subscription.sent.values()].map(({ name, version }) =>
-    entry(
+  const entries = [...subscription.sent.values()].map((resource) => {
+    const { name, version } = resource;
+    return entry(
       name,
       version,
       refused?.versions.get(name) === version ? (refused.reasons.get(name) ?? refused.details) : undefined,
       resources?.get(name)?.version === version && !waiting,
-    ),
-  );
+      content(resource),
+    );
+  });
   if (entries.length > 0) return entries;
-  if (subscription.answered || waiting) return [entry('', '', refused?.details, !waiting)];
+  if (subscription.answered || waiting) return [entry('', '', refused?.details, !waiting, undefined)];
   return [
     create(ClientConfig_GenericXdsConfigSchema, {
       typeUrl,

@@ -13,14 +13,15 @@ import type {
 import { type Caller, callerOf } from '../door/caller.ts';
 import { refusalOf, refusalReason } from '../door/refusal.ts';
 import type { RefusalLog } from '../door/refusal-log.ts';
-import { type ProxyNode, readProxyNode } from '../translate/proxy-node.ts';
+import { type Egress, type ProxyNode, readProxyNode } from '../translate/proxy-node.ts';
 import type { SessionOwner } from './ads-session.ts';
 import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
 import type { SecretSource, StreamSecrets } from './secret-source.ts';
-import { typeOrder } from './served-resource.ts';
+import { servedTypes, typeOrder } from './served-resource.ts';
 import type { StreamsOfOne } from './streams-of-one.ts';
 import type { OutgoingResponse, Subscription } from './subscription.ts';
 import { UnservedTypes } from './unserved-types.ts';
+import type { XdsCounts } from './xds-counts.ts';
 
 export interface XdsServiceOptions {
   readonly proxies: ProxyRegistry;
@@ -39,6 +40,10 @@ export interface XdsServiceOptions {
   readonly onRefused: (reason: string) => void;
   /** For what one identity can make us refuse again and again. Null: no TLS door, so no identities. */
   readonly refusalLog: RefusalLog | null;
+  /** Absent: nobody counts. */
+  readonly counts?: XdsCounts;
+  /** Of proxies that say nothing tighter themselves. Default: allow. */
+  readonly egress?: Egress;
 }
 
 export type Stream =
@@ -96,7 +101,21 @@ export class StreamHandler implements SessionOwner {
   }
 
   send(response: OutgoingResponse): void {
-    if (!this.#ended) (this.stream as { write(message: unknown): boolean }).write(this.#encode(response));
+    if (this.#ended) return;
+    if (this.#served(response.typeUrl)) this.#options.counts?.add(response.typeUrl, 'response');
+    (this.stream as { write(message: unknown): boolean }).write(this.#encode(response));
+  }
+
+  /** `awaited`: the nonce of what was not answered before this request. */
+  countAnswer(typeUrl: string, awaited: string, nonce: string, error: string | null): void {
+    if (nonce === '') return;
+    if (error !== null) this.#options.counts?.add(typeUrl, 'nack');
+    else if (nonce === awaited) this.#options.counts?.add(typeUrl, 'ack');
+    if (this.connected !== null && this.#scope === 'ads') this.#options.proxies.answered(this.connected);
+  }
+
+  #served(typeUrl: string): boolean {
+    return servedTypes.includes(typeUrl);
   }
 
   nowMs(): number {
@@ -120,7 +139,7 @@ export class StreamHandler implements SessionOwner {
   identify(node: Node | undefined, variant: 'sotw' | 'delta'): boolean {
     if (this.connected !== null) return true;
     if (node === undefined) return this.refuse('the first message of a stream needs a node');
-    const read = readProxyNode(node);
+    const read = readProxyNode(node, { egress: this.#options.egress ?? 'allow' });
     if ('faults' in read) return this.refuse(read.faults.join('; '));
     const { log, proxies, wallMs } = this.#options;
     const peer = this.stream.getPeer();

@@ -11,6 +11,7 @@ import {
   DiscoveryRequestSchema,
   type DiscoveryResponse,
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
+import type { Egress } from '../translate/proxy-node.ts';
 import { XdsService } from './xds-service.ts';
 
 const runtime = 'type.googleapis.com/envoy.service.runtime.v3.Runtime';
@@ -47,12 +48,20 @@ class FakeStream<Request, Response> extends EventEmitter {
   }
 }
 
-function service(refusal: (id: string) => string = () => '') {
+function service(refusal: (id: string) => string = () => '', egress?: Egress) {
+  const egressOf: string[] = [];
   const removed: string[] = [];
   const refused: string[] = [];
   const logged: string[] = [];
   const xds = new XdsService({
-    proxies: { add: (proxy) => refusal(proxy.proxy.id), remove: (proxy) => void removed.push(proxy.proxy.id) },
+    proxies: {
+      add: ({ proxy }) => {
+        egressOf.push(`${proxy.id} ${proxy.egress}`);
+        return refusal(proxy.id);
+      },
+      remove: (proxy) => void removed.push(proxy.proxy.id),
+      answered: () => {},
+    },
     log: pino({ level: 'warn' }, { write: (line) => void logged.push(line) }),
     nowMs: () => 0,
     wallMs: () => 0,
@@ -65,12 +74,13 @@ function service(refusal: (id: string) => string = () => '') {
     },
     onRefused: (reason) => void refused.push(reason),
     refusalLog: null,
+    ...(egress === undefined ? {} : { egress }),
   });
   const sotw = new FakeStream<DiscoveryRequest, DiscoveryResponse>();
   const delta = new FakeStream<DeltaDiscoveryRequest, DeltaDiscoveryResponse>();
   xds.implementation.streamAggregatedResources(sotw as never);
   xds.implementation.deltaAggregatedResources(delta as never);
-  return { sotw, delta, logged, removed, refused };
+  return { sotw, delta, logged, removed, refused, egressOf };
 }
 
 describe('a request without a type', () => {
@@ -81,6 +91,18 @@ describe('a request without a type', () => {
     for (const { errors } of [sotw, delta])
       expect(errors).toEqual([{ code: 3, details: expect.stringContaining('type_url: is missing') }]);
   });
+});
+
+test("the control plane's egress policy holds for every proxy, and for one that says nothing where it says nothing", () => {
+  const egressOf = (egress?: Egress): readonly string[] => {
+    const { sotw, delta, egressOf } = service(undefined, egress);
+    sotw.request(create(DiscoveryRequestSchema, { node, typeUrl: runtime }));
+    const wider = { ...node, id: 'b', metadata: { egress: 'allow' } };
+    delta.request(create(DeltaDiscoveryRequestSchema, { node: wider, typeUrl: runtime }));
+    return egressOf;
+  };
+  expect(egressOf()).toEqual(['a allow', 'b allow']);
+  expect(egressOf('registry-only')).toEqual(['a registry-only', 'b registry-only']);
 });
 
 describe('a proxy that is not taken, as its identity has too many', () => {

@@ -83,6 +83,7 @@ export class XdsService {
         return;
       }
       const error = request.errorDetail?.message ?? null;
+      const { awaiting } = subscription;
       const fault = subscription.onRequest({
         nonce: request.responseNonce,
         version: request.versionInfo,
@@ -91,7 +92,9 @@ export class XdsService {
       });
       if (fault !== '') handler.refuse(fault);
       else handler.afterRequest(subscription, error);
-      if (!handler.ended) session.flush();
+      if (handler.ended) return;
+      session.flush();
+      handler.countAnswer(subscription.typeUrl, awaiting, request.responseNonce, error);
     });
   }
 
@@ -109,6 +112,7 @@ export class XdsService {
         return;
       }
       const error = request.errorDetail?.message ?? null;
+      const { awaiting } = subscription;
       const fault = subscription.onRequest({
         nonce: request.responseNonce,
         subscribe: request.resourceNamesSubscribe,
@@ -118,7 +122,9 @@ export class XdsService {
       });
       if (fault !== '') handler.refuse(fault);
       else handler.afterRequest(subscription, error);
-      if (!handler.ended) session.flush();
+      if (handler.ended) return;
+      session.flush();
+      handler.countAnswer(subscription.typeUrl, awaiting, request.responseNonce, error);
     });
   }
 }

@@ -1,17 +1,18 @@
 /** Storefront: what a browser meets. `GET /buy/<id>` places an order at orders. */
 import { Agent, createServer, request as httpRequest, type IncomingMessage, type ServerResponse } from 'node:http';
 import './end-with-parent.ts';
+import { handOn } from './handed-on.ts';
 import { outbound, port } from './outbound.ts';
 
 const agent = new Agent({ keepAlive: true });
 const [host, outboundPort] = outbound.split(':');
 
-/** Headers that tie a request to the one that caused it: handed on, as tracing asks of every service. */
-const handedOn = ['x-request-id', 'traceparent', 'tracestate'] as const;
-
 function placeOrder(id: string, caller: IncomingMessage, response: ServerResponse): void {
   const headers: Record<string, string> = { host: 'orders.shop', 'content-length': '0' };
-  for (const name of handedOn) if (typeof caller.headers[name] === 'string') headers[name] = caller.headers[name];
+  handOn(
+    (name) => caller.headers[name],
+    (name, value) => (headers[name] = value),
+  );
   const call = httpRequest(
     { host, port: Number(outboundPort), agent, method: 'POST', path: `/orders/${encodeURIComponent(id)}`, headers },
     (answer) => {

@@ -1,60 +1,154 @@
 /**
- * Where access log lines go. Lines are gathered during a turn of the event loop and written without waiting for the disk; past a bound they are dropped and counted: a full disk
+ * Where access log lines go. Lines are gathered, where they follow closely upon each other for a tenth of a second, and written without waiting for the disk; past a bound they are dropped and counted: a full disk
  * or a reader that is stuck costs log lines, not requests.
  */
-import { closeSync, createWriteStream, openSync } from 'node:fs';
+import { closeSync } from 'node:fs';
 import type { Writable } from 'node:stream';
+import type { LogServiceConfig } from '../config/access-log-config.ts';
 import type { AccessLogSinks, LineWriter } from '../connection-manager/http-context.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
-import type { Counter, StatStore } from '../stats/stat-store.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { Counter, Gauge, StatStore } from '../stats/stat-store.ts';
+import { LineBuffer } from './line-buffer.ts';
+import { openLogDescriptor, openLogFile } from './log-file.ts';
+import type { LogRecord } from './log-record.ts';
+import { LostEntries } from './lost-entries.ts';
+import type { LogServices } from './service/log-services.ts';
 
 const maxBufferedBytes = 1024 * 1024;
 
-class SinkWriter implements LineWriter {
+/** After a write, lines are gathered for so long: each write costs as much CPU time as several requests. A line that comes alone is written at once. */
+const gatherMs = 100;
+/** As many bytes are enough for a write. */
+const wholeWrite = 65_536;
+/** With room for what comes until it is written. */
+const usualCapacity = 81_920;
+/** A buffer begins with so many bytes, and doubles: most sinks have little to write at a time. */
+const leastCapacity = 1_280;
+
+/** How long a destination that is broken is left alone: each try would cost the same as a line that is written. */
+const reopenAfterMs = 1000;
+
+interface SinkStats {
+  /** Lines that were taken, that the destination took, that are lost. */
+  readonly buffered: Counter;
+  readonly completed: Counter;
+  readonly failed: LostEntries;
+  readonly bufferedBytes: Gauge;
+}
+
+class SinkWriter implements LineWriter, TimerTarget {
   readonly #open: (writer: SinkWriter) => Writable;
-  readonly #dropped: Counter;
-  readonly #written: Counter;
+  readonly #stats: SinkStats;
+  readonly #clock: Clock;
   readonly #tell: (error: Error | null) => void;
   #stream: Writable | null = null;
-  #pending = '';
+  /** Whole lines that are gathered. */
+  readonly #lines = new LineBuffer(leastCapacity);
+  #lineCount = 0;
+  /** Was written, and can be filled again. */
+  #spare: Buffer | null = null;
   /** The last that was told of it: lines are lost. */
   #broken = false;
-  readonly #onWritten = (error: Error | null | undefined): void => {
-    if (!this.#broken || (error !== null && error !== undefined)) return;
-    this.#broken = false;
-    this.#tell(null);
-  };
+  #retryMs = -Infinity;
+  /** Null: lines are gathered during a turn of the event loop. */
+  readonly #wheel: TimerWheel | null;
+  readonly #timer = new WheelTimer(this);
+  #writtenMs = -Infinity;
+  /** It will be flushed at the end of this turn. */
+  #due = false;
   readonly #flush = (): void => this.flush();
 
   /** `tell`: the destination is broken, or (null) can be written again. */
   constructor(
     open: (writer: SinkWriter) => Writable,
     tell: (error: Error | null) => void,
-    written: Counter,
-    dropped: Counter,
+    stats: SinkStats,
+    clock: Clock,
+    wheel: TimerWheel | null,
   ) {
+    this.#wheel = wheel;
     this.#open = open;
     this.#tell = tell;
-    this.#written = written;
-    this.#dropped = dropped;
+    this.#stats = stats;
+    this.#clock = clock;
   }
 
-  writeLine(line: string): void {
-    const buffered = this.#pending.length + (this.#stream === null ? 0 : this.#stream.writableLength);
-    if (buffered + line.length > maxBufferedBytes) {
-      this.#dropped.value++;
+  write<Item>(format: (item: Item, out: LineBuffer) => void, item: Item): void {
+    const lines = this.#lines;
+    const from = lines.length;
+    const underWay = this.#stream === null ? 0 : this.#stream.writableLength;
+    if (from + underWay >= maxBufferedBytes) {
+      this.#stats.failed.add(1);
       return;
     }
-    if (this.#pending === '') setImmediate(this.#flush);
-    this.#pending += `${line}\n`;
-    this.#written.value++;
+    format(item, lines);
+    lines.endLine();
+    if (lines.length + underWay > maxBufferedBytes) {
+      lines.cutTo(from);
+      this.#stats.failed.add(1);
+      return;
+    }
+    this.#lineCount++;
+    this.#stats.buffered.value++;
+    if (!this.#due && (from === 0 || lines.length >= wholeWrite)) this.#arm();
+  }
+
+  #arm(): void {
+    const wheel = this.#wheel;
+    const waitMs = wheel === null ? 0 : this.#writtenMs + gatherMs - this.#clock.nowMs();
+    if (wheel !== null && waitMs > 0 && this.#lines.length < wholeWrite) wheel.arm(this.#timer, waitMs);
+    else {
+      this.#due = true;
+      setImmediate(this.#flush);
+    }
+  }
+
+  onTimer(): void {
+    this.flush();
   }
 
   flush(): void {
-    if (this.#pending === '') return;
-    this.#stream ??= this.#open(this);
-    this.#stream.write(this.#pending, this.#onWritten);
-    this.#pending = '';
+    this.#due = false;
+    const lines = this.#lines;
+    const bytes = lines.length;
+    if (bytes === 0) return;
+    this.#wheel?.disarm(this.#timer);
+    this.#writtenMs = this.#clock.nowMs();
+    const count = this.#lineCount;
+    this.#lineCount = 0;
+    if (this.#stream === null) {
+      if (this.#broken && this.#clock.nowMs() < this.#retryMs) {
+        lines.cutTo(0);
+        this.#stats.failed.add(count);
+        return;
+      }
+      this.#stream = this.#open(this);
+    }
+    // Those that wait for a slow disk must not each hold on to a buffer that is mostly empty.
+    const small = bytes * 2 < lines.capacity;
+    const chunk = small ? lines.copyOut() : lines.takeBytes(this.#spare ?? Buffer.allocUnsafeSlow(usualCapacity));
+    if (!small) this.#spare = null;
+    this.#stats.bufferedBytes.value += bytes;
+    this.#stream.write(chunk.subarray(0, bytes), (error) => this.#written(count, bytes, chunk, error ?? null));
+  }
+
+  #written(lines: number, bytes: number, chunk: Buffer, error: Error | null): void {
+    this.#stats.bufferedBytes.value -= bytes;
+    if (error !== null) {
+      this.#stats.failed.add(lines);
+      return;
+    }
+    this.#stats.completed.value += lines;
+    this.#recycle(chunk);
+    if (!this.#broken) return;
+    this.#broken = false;
+    this.#tell(null);
+  }
+
+  #recycle(buffer: Buffer): void {
+    if (buffer.length >= wholeWrite && buffer.length <= usualCapacity) this.#spare = buffer;
   }
 
   /** The next line opens the file again: it was rotated. */
@@ -62,28 +156,31 @@ class SinkWriter implements LineWriter {
     this.flush();
     const stream = this.#stream;
     this.#stream = null;
+    this.#retryMs = -Infinity;
     stream?.end();
   }
 
   /** What was written is lost. Told once, until it works again: a destination that stays broken must not fill the other log. */
   onError(error: Error): void {
-    this.#dropped.value++;
+    this.#retryMs = this.#clock.nowMs() + reopenAfterMs;
     if (this.#broken) return;
     this.#broken = true;
     this.#tell(error);
   }
 
-  /** The next line tries a new stream. */
+  /** A later line tries a new stream. */
   drop(stream: Writable): void {
     if (this.#stream === stream) this.#stream = null;
     stream.destroy();
   }
 
-  /** Resolves when everything that was gathered has been written, or cannot be. */
+  /** Resolves when everything that was gathered has been written, or cannot be. A destination that takes nothing is not waited for. */
   close(): Promise<void> {
     this.flush();
     const stream = this.#stream;
-    if (stream === null || stream.destroyed) return Promise.resolve();
+    if (stream === null) return Promise.resolve();
+    // What was wrong with it is told first.
+    if (stream.destroyed) return new Promise((resolve) => setImmediate(resolve));
     return new Promise((resolve) => {
       stream.once('error', () => resolve());
       stream.write('', () => resolve());
@@ -100,16 +197,34 @@ interface StandardStreams {
 export class AccessLogFiles implements AccessLogSinks {
   readonly #log: Log;
   readonly #standardStreams: StandardStreams;
-  readonly #written: Counter;
-  readonly #dropped: Counter;
+  readonly #clock: Clock;
+  readonly #stats: SinkStats;
   readonly #files = new Map<string, SinkWriter>();
   readonly #standard = new Map<'stdout' | 'stderr', SinkWriter>();
 
-  constructor(stats: StatStore, log: Log, standardStreams: StandardStreams = process) {
+  /** Null: no configuration has asked for one. */
+  services: LogServices | null = null;
+
+  readonly #wheel: TimerWheel | null;
+
+  /** `wheel` null: nothing is gathered beyond a turn of the event loop. */
+  constructor(
+    stats: StatStore,
+    log: Log,
+    clock: Clock,
+    standardStreams: StandardStreams = process,
+    wheel: TimerWheel | null = null,
+  ) {
+    this.#wheel = wheel;
     this.#log = log;
+    this.#clock = clock;
     this.#standardStreams = standardStreams;
-    this.#written = stats.counter('access_log_file.write_total_buffered');
-    this.#dropped = stats.counter('access_log_file.write_failed');
+    this.#stats = {
+      buffered: stats.counter('access_log_file.write_buffered'),
+      completed: stats.counter('access_log_file.write_completed'),
+      failed: new LostEntries(stats, 'access_log_file.write_failed', 'file'),
+      bufferedBytes: stats.gauge('access_log_file.write_total_buffered'),
+    };
   }
 
   open(sink: Parameters<AccessLogSinks['open']>[0]): LineWriter {
@@ -123,12 +238,19 @@ export class AccessLogFiles implements AccessLogSinks {
     });
   }
 
+  openService(config: LogServiceConfig): (record: LogRecord) => void {
+    if (this.services === null) throw new Error('the code of log services was to be loaded with the configuration');
+    return this.services.open(config);
+  }
+
   /** Why a file cannot be written, or null. For files of the bootstrap, at the start: later a broken log costs lines, not the process. */
   fileFault(path: string): string | null {
     try {
-      closeSync(openSync(path, 'a'));
+      closeSync(openLogDescriptor(path));
       return null;
     } catch (error) {
+      // A pipe whose reader comes later.
+      if ((error as NodeJS.ErrnoException).code === 'ENXIO') return null;
       return `the access log ${path} cannot be opened (${(error as Error).message})`;
     }
   }
@@ -140,12 +262,14 @@ export class AccessLogFiles implements AccessLogSinks {
 
   /** Hands on what is gathered. */
   flush(): void {
+    this.services?.flush();
     for (const writer of [...this.#files.values(), ...this.#standard.values()]) writer.flush();
   }
 
   /** Resolves when what is gathered is written: the process is ending. */
   async close(): Promise<void> {
-    await Promise.all([...this.#files.values(), ...this.#standard.values()].map((writer) => writer.close()));
+    const writers = [...this.#files.values(), ...this.#standard.values()];
+    await Promise.all([this.services?.close(), ...writers.map((writer) => writer.close())]);
   }
 
   #writer<Key extends string>(
@@ -159,14 +283,14 @@ export class AccessLogFiles implements AccessLogSinks {
         if (error === null) this.#log.info(`access log ${key} can be written again`);
         else this.#log.error(`access log ${key}: ${error.message}; lines are lost until it can be written`);
       };
-      writer = new SinkWriter(open, tell, this.#written, this.#dropped);
+      writer = new SinkWriter(open, tell, this.#stats, this.#clock, this.#wheel);
       writers.set(key, writer);
     }
     return writer;
   }
 
   #openFile(path: string, writer: SinkWriter): Writable {
-    const stream = createWriteStream(path, { flags: 'a', mode: 0o640 });
+    const stream = openLogFile(path);
     stream.on('error', (error) => {
       writer.onError(error);
       writer.drop(stream);

@@ -1,19 +1,32 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, renameSync, rmSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readSync,
+  renameSync,
+  rmSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { AccessLogConfig } from '../config/access-log-config.ts';
+import type { AccessLogFilterConfig, JsonFormatConfig, LogFormatConfig } from '../config/access-log-config.ts';
 import { ManualTime } from '../connection-manager/test/manual-time.ts';
 import { connectionInfo, get } from '../connection-manager/test/stream-rig.ts';
 import { Log } from '../runtime/log.ts';
 import { StatStore } from '../stats/stat-store.ts';
 import { AccessLogFiles } from './access-log-sink.ts';
 import { AccessLogger } from './access-logger.ts';
-import { compileLogFormat } from './log-format.ts';
+import { compileTextFormat } from './log-format.ts';
 import type { LoggedStream } from './log-record.ts';
+import { linesTo, writeLine } from './test/lines-to.ts';
 
 function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
   return {
@@ -21,6 +34,17 @@ function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
     originalPath: '/asked?for',
     version: '1.1',
     requestId: 'id-1',
+    grpc: false,
+    traceId: '',
+    spanId: '',
+    trace: null,
+    startMs: 1000,
+    requestWholeMs: 1000.5,
+    firstByteMs: 1007,
+    lastAttempt: {
+      ...{ sentMs: 1001, firstByteMs: 1007, endedMs: 1009 },
+      ...{ failure: null, stream: { connection: { localEnd: '10.0.0.9:40001' } } },
+    },
     status: 200,
     flag: '',
     details: 'via_upstream',
@@ -28,11 +52,12 @@ function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
     bytesReceived: 3,
     bytesSent: 5,
     attempts: 1,
+    notRetried: '',
     upstreamHost: '10.0.0.1:80',
     upstreamServiceTimeMs: 7,
     route: { name: 'r' },
     target: { name: 'outbound|80||orders.shop' },
-    responseHead: { fields: HeaderFields.of(['X-Cache', 'hit']) },
+    responseHead: { fields: HeaderFields.of(['X-Cache', 'hit']), version: '1.1' },
     responseTrailers: null,
     policy: '',
     dryRunDeniedBy: '',
@@ -43,18 +68,34 @@ function finished(overrides: Partial<LoggedStream> = {}): LoggedStream {
 }
 
 function logged(
-  format: AccessLogConfig['format'],
+  format: LogFormatConfig,
   stream: LoggedStream = finished(),
-  filter: AccessLogConfig['filter'] = 'all',
+  filter: AccessLogFilterConfig | null = null,
 ): string | undefined {
   const lines: string[] = [];
-  const logger = new AccessLogger(
-    { sink: { kind: 'stdout' }, format, filter },
-    { accessLogSinks: { open: () => ({ writeLine: (line) => lines.push(line) }) }, clock: new ManualTime() },
-  );
-  logger.write(stream, connectionInfo, 12.3456);
+  new AccessLogger(
+    { sink: { kind: 'stdout', format }, filter },
+    { accessLogSinks: linesTo(lines), clock: new ManualTime(), random: () => 0 },
+  ).write(stream, connectionInfo, 12.3456);
   return lines[0];
 }
+
+function json(fields: ReadonlyArray<readonly [string, JsonFormatConfig]>, omitEmpty = false): LogFormatConfig {
+  return { kind: 'json', value: { fields }, omitEmpty };
+}
+
+function text(format: string, omitEmpty = false): LogFormatConfig {
+  return { kind: 'text', text: format, omitEmpty };
+}
+
+/** As the control plane asks for it. */
+const errors: AccessLogFilterConfig = {
+  kind: 'any-of',
+  filters: [
+    { kind: 'compare', of: 'status', operator: 'least', value: 500 },
+    { kind: 'flags', flags: [] },
+  ],
+};
 
 test('the default line has every field, null where there is nothing', () => {
   expect(JSON.parse(logged({ kind: 'default' })!)).toEqual({
@@ -77,7 +118,9 @@ test('the default line has every field, null where there is nothing', () => {
     cluster: 'outbound|80||orders.shop',
     route: 'r',
     attempts: 1,
+    not_retried: null,
     request_id: 'id-1',
+    trace_id: null,
     user_agent: 'curl',
     x_forwarded_for: null,
     downstream_remote: '10.1.2.3:4567',
@@ -93,16 +136,13 @@ test('nothing that a caller sends breaks a line or reaches a terminal raw (harde
     originalPath: `/${hostile}`,
     head: get(`/${hostile}`, HeaderFields.of(['user-agent', hostile])),
   });
-  const formats: AccessLogConfig['format'][] = [
+  const formats: LogFormatConfig[] = [
     { kind: 'default' },
-    {
-      kind: 'json',
-      fields: [
-        ['path', '%REQ(:PATH)%'],
-        ['mixed', 'x %REQ(USER-AGENT)%'],
-      ],
-    },
-    { kind: 'text', text: '%REQ(:PATH)% %REQ(USER-AGENT)%\n' },
+    json([
+      ['path', '%REQ(:PATH)%'],
+      ['mixed', 'x %REQ(USER-AGENT)%'],
+    ]),
+    text('%REQ(:PATH)% %REQ(USER-AGENT)%\n'),
   ];
   for (const format of formats) {
     const line = logged(format, stream)!;
@@ -113,27 +153,22 @@ test('nothing that a caller sends breaks a line or reaches a terminal raw (harde
 });
 
 test("Envoy's operators, in text and in JSON with numbers", () => {
-  const text =
+  const format =
     '[%START_TIME%] "%REQ(:METHOD)% %REQ(X-ENVOY-ORIGINAL-PATH?:PATH)% %PROTOCOL%" %RESPONSE_CODE% %RESPONSE_FLAGS% %BYTES_SENT% %DURATION% %REQ(X-TWO)% %REQ(NONE):3% %RESP(X-CACHE):2% 100%%';
-  expect(logged({ kind: 'text', text })).toMatch(
-    /^\[2026-.*Z\] "GET \/asked\?for HTTP\/1\.1" 200 - 5 12 a,b - hi 100%$/,
-  );
+  expect(logged(text(format))).toMatch(/^\[2026-.*Z\] "GET \/asked\?for HTTP\/1\.1" 200 - 5 12 a,b - hi 100%$/);
   const line = logged(
-    {
-      kind: 'json',
-      fields: [
-        ['code', '%RESPONSE_CODE%'],
-        ['flags', '%RESPONSE_FLAGS%'],
-        ['both', '%ROUTE_NAME% %UPSTREAM_HOST%'],
-        ['grpc', '%GRPC_STATUS%'],
-        ['plain', 'text'],
-      ],
-    },
-    finished({ grpcStatus: '14' }),
+    json([
+      ['code', '%RESPONSE_CODE%'],
+      ['flags', '%RESPONSE_FLAGS%'],
+      ['both', '%ROUTE_NAME% %UPSTREAM_HOST%'],
+      ['grpc', '%GRPC_STATUS%'],
+      ['plain', 'text'],
+    ]),
+    finished({ grpc: true, grpcStatus: '14' }),
   );
   expect(JSON.parse(line!)).toEqual({
     code: 200,
-    flags: null,
+    flags: '-',
     both: 'r 10.0.0.1:80',
     grpc: 'Unavailable',
     plain: 'text',
@@ -162,14 +197,14 @@ test('what gates found out, by namespace and keys; the decision of rules in forc
     ['none', `%DYNAMIC_METADATA(${jwt}:users:constructor)%`],
     ['nobody', '%DYNAMIC_METADATA(nobody)%'],
   ] as const;
-  const line = logged({ kind: 'json', fields }, stream)!;
+  const line = logged(json(fields), stream)!;
   expect(line).not.toContain('\u009b');
   expect(JSON.parse(line)).toEqual({
     ...{ dry: 'denied', id: 'shop/orders#rule-0', result: 'allowed', sub: 'alice\u009b', admin: true, age: 7 },
-    ...{ user: { sub: 'alice\u009b', admin: true, age: 7, roles: ['a'] }, cut: '["a', none: null, nobody: null },
+    ...{ user: { sub: 'alice\u009b', admin: true, age: 7, roles: ['a'] }, cut: ['a'], none: null, nobody: null },
   });
-  const text = `%DYNAMIC_METADATA(${jwt}:users:roles)% %DYNAMIC_METADATA(nobody:x)%`;
-  expect(logged({ kind: 'text', text }, stream)).toBe('["a"] -');
+  const format = `%DYNAMIC_METADATA(${jwt}:users:roles)% %DYNAMIC_METADATA(nobody:x)%`;
+  expect(logged(text(format), stream)).toBe('["a"] -');
 });
 
 test('the policy of a line: what refused it; else the rules that say most, before an outside service that was asked', () => {
@@ -193,19 +228,19 @@ test.each([
   '%REQ%',
   '%REQ(',
   'a % b',
-  '%START_TIME(%Y)%',
+  '%START_TIME(%Q)%',
   '%DYNAMIC_METADATA%',
   '%DYNAMIC_METADATA()%',
   '%DYNAMIC_METADATA(a:)%',
   '%__PROTO__%',
   '%CONSTRUCTOR%',
 ])('refuses %s, by name', (format) => {
-  expect(() => compileLogFormat(format)).toThrow('not supported');
+  expect(() => compileTextFormat(format)).toThrow('not supported');
 });
 
 test('filter errors: status 500 and above, or any flag', () => {
   const line = (overrides: Partial<LoggedStream>): boolean =>
-    logged({ kind: 'default' }, finished(overrides), 'errors') !== undefined;
+    logged({ kind: 'default' }, finished(overrides), errors) !== undefined;
   expect([
     line({}),
     line({ status: 404 }),
@@ -218,8 +253,8 @@ test('filter errors: status 500 and above, or any flag', () => {
 test('a request that never became a stream is logged too', () => {
   const lines: string[] = [];
   const logger = new AccessLogger(
-    { sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'errors' },
-    { accessLogSinks: { open: () => ({ writeLine: (line) => lines.push(line) }) }, clock: new ManualTime() },
+    { sink: { kind: 'stdout', format: { kind: 'default' } }, filter: errors },
+    { accessLogSinks: linesTo(lines), clock: new ManualTime(), random: () => 0 },
   );
   logger.writeRefusal(
     new ProxyError({ flag: 'DPE', source: 'downstream', details: 'http1.codec_error', message: 'Bad.', status: 400 }),
@@ -234,33 +269,40 @@ afterAll(() => rmSync(folder, { recursive: true }));
 
 test('appends to a file, and to a new one after reopen (SIGUSR1, logrotate)', async () => {
   const path = join(folder, 'access.log');
-  const files = new AccessLogFiles(new StatStore(), quiet);
+  const files = new AccessLogFiles(new StatStore(), quiet, new ManualTime());
   const writer = files.open({ kind: 'file', path });
   expect(files.open({ kind: 'file', path })).toBe(writer);
-  writer.writeLine('one');
+  writeLine(writer, 'one');
   await files.close();
   renameSync(path, `${path}.1`);
   files.reopen();
-  writer.writeLine('two');
+  writeLine(writer, 'two');
   await files.close();
   expect([readFileSync(`${path}.1`, 'utf8'), readFileSync(path, 'utf8')]).toEqual(['one\n', 'two\n']);
 });
 
 test('past a bound lines are dropped and counted, not kept', () => {
   const stats = new StatStore();
-  const writer = new AccessLogFiles(stats, quiet).open({ kind: 'file', path: join(folder, 'full.log') });
+  const writer = new AccessLogFiles(stats, quiet, new ManualTime()).open({
+    kind: 'file',
+    path: join(folder, 'full.log'),
+  });
   const line = 'x'.repeat(100_000);
-  for (let i = 0; i < 20; i++) writer.writeLine(line);
-  expect(stats.counters.get('access_log_file.write_total_buffered')!.value).toBe(10);
+  for (let i = 0; i < 20; i++) writeLine(writer, line);
+  expect(stats.counters.get('access_log_file.write_buffered')!.value).toBe(10);
   expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(10);
 });
 
 test('a file that cannot be opened costs lines, not the process, and is tried again', async () => {
   const stats = new StatStore();
   const errors: string[] = [];
-  const files = new AccessLogFiles(stats, new Log(new ManualTime(), 'info', true, (line) => errors.push(line)));
+  const files = new AccessLogFiles(
+    stats,
+    new Log(new ManualTime(), 'info', true, (line) => errors.push(line)),
+    new ManualTime(),
+  );
   const writer = files.open({ kind: 'file', path: join(folder, 'no', 'such', 'folder.log') });
-  writer.writeLine('one');
+  writeLine(writer, 'one');
   await files.close();
   expect(errors[0]).toContain('lines are lost until it can be written');
   expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
@@ -268,14 +310,17 @@ test('a file that cannot be opened costs lines, not the process, and is tried ag
 
 test('a destination that stays broken is told once, and again only after it worked', async () => {
   const errors: string[] = [];
+  const time = new ManualTime();
   const files = new AccessLogFiles(
     new StatStore(),
-    new Log(new ManualTime(), 'info', true, (line) => errors.push((JSON.parse(line) as { message: string }).message)),
+    new Log(time, 'info', true, (line) => errors.push((JSON.parse(line) as { message: string }).message)),
+    time,
   );
   const path = join(folder, 'later', 'access.log');
   const writer = files.open({ kind: 'file', path });
   const write = async (line: string): Promise<void> => {
-    writer.writeLine(line);
+    time.advance(1000);
+    writeLine(writer, line);
     await files.close();
   };
   await write('one');
@@ -294,12 +339,118 @@ test('a destination that stays broken is told once, and again only after it work
   expect(errors.length).toBe(3);
 });
 
+test('a destination that is broken is left alone for a second, and its lines are counted', async () => {
+  const time = new ManualTime();
+  const stats = new StatStore();
+  const files = new AccessLogFiles(stats, quiet, time);
+  const writer = files.open({ kind: 'file', path: join(folder, 'pause', 'access.log') });
+  writeLine(writer, 'one');
+  await files.close();
+  mkdirSync(join(folder, 'pause'));
+  writeLine(writer, 'two');
+  await files.close();
+  expect(existsSync(join(folder, 'pause', 'access.log'))).toBe(false);
+  time.advance(1000);
+  writeLine(writer, 'three');
+  await files.close();
+  expect(readFileSync(join(folder, 'pause', 'access.log'), 'utf8')).toBe('three\n');
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(2);
+  expect(stats.counters.get('access_log_file.write_completed')!.value).toBe(1);
+});
+
+test('lines that follow closely upon each other are written together, one that comes alone at once', async () => {
+  const time = new ManualTime();
+  const written: string[] = [];
+  const stdout = new Writable({
+    write: (chunk: Buffer, _encoding, callback) => {
+      written.push(chunk.toString());
+      callback();
+    },
+  });
+  const files = new AccessLogFiles(new StatStore(), quiet, time, { stdout, stderr: stdout }, time.wheel);
+  const writer = files.open({ kind: 'stdout' });
+  const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+  writeLine(writer, 'alone');
+  await turn();
+  expect(written).toEqual(['alone\n']);
+  for (const line of ['one', 'two']) {
+    writeLine(writer, line);
+    await turn();
+  }
+  expect(written.length).toBe(1);
+  time.advance(120);
+  expect(written.slice(1)).toEqual(['one\ntwo\n']);
+  // As much as a write takes does not wait.
+  writeLine(writer, 'x'.repeat(70_000));
+  await turn();
+  expect(written[2]!.length).toBe(70_001);
+  time.advance(200);
+  writeLine(writer, 'alone again');
+  await turn();
+  expect(written[3]).toBe('alone again\n');
+});
+
+const hasPipes = spawnSync('mkfifo', [join(folder, 'fifo')]).status === 0;
+
+test.skipIf(!hasPipes)('a pipe that nobody reads costs lines, not the process and not a thread', async () => {
+  const path = join(folder, 'fifo');
+  const stats = new StatStore();
+  const errors: string[] = [];
+  const time = new ManualTime();
+  const files = new AccessLogFiles(stats, new Log(time, 'info', true, (line) => errors.push(line)), time);
+  expect(files.fileFault(path)).toBeNull();
+  const writer = files.open({ kind: 'file', path });
+  writeLine(writer, 'lost');
+  await files.close();
+  expect(errors[0]).toContain('ENXIO');
+  expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
+  // Its reader comes, and reads nothing.
+  const reader = openSync(path, constants.O_RDONLY | constants.O_NONBLOCK);
+  time.advance(1000);
+  for (let i = 0; i < 40; i++) {
+    writeLine(writer, 'x'.repeat(99_999));
+    files.flush();
+  }
+  await new Promise((resolve) => setImmediate(resolve));
+  const failed = stats.counters.get('access_log_file.write_failed')!.value;
+  expect(failed).toBeGreaterThan(20);
+  // It reads: what was kept arrives, whole lines in their order.
+  let text = '';
+  await expect
+    .poll(
+      () => {
+        text += readAvailable(reader);
+        return text.length;
+      },
+      { interval: 1, timeout: 10_000 },
+    )
+    .toBe((41 - failed) * 100_000);
+  expect(new Set(text.split('\n').map((line) => line.length))).toEqual(new Set([99_999, 0]));
+  closeSync(reader);
+});
+
+function readAvailable(fd: number): string {
+  const buffer = Buffer.alloc(65_536);
+  let text = '';
+  try {
+    for (let read = readSync(fd, buffer); read > 0; read = readSync(fd, buffer))
+      text += buffer.toString('latin1', 0, read);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EAGAIN') throw error;
+  }
+  return text;
+}
+
 test.skipIf(!existsSync('/dev/full'))('a full disk costs lines, not the process', async () => {
   const stats = new StatStore();
   const errors: string[] = [];
-  const files = new AccessLogFiles(stats, new Log(new ManualTime(), 'info', true, (line) => errors.push(line)));
+  const files = new AccessLogFiles(
+    stats,
+    new Log(new ManualTime(), 'info', true, (line) => errors.push(line)),
+    new ManualTime(),
+  );
   const writer = files.open({ kind: 'file', path: '/dev/full' });
-  writer.writeLine('one');
+  writeLine(writer, 'one');
   await files.close();
   await expect.poll(() => errors.join()).toContain('ENOSPC');
   expect(stats.counters.get('access_log_file.write_failed')!.value).toBe(1);
@@ -314,10 +465,10 @@ test('a reader of stdout that has gone costs lines, not the process (EPIPE)', as
     write: (_chunk, _encoding, callback) => callback(Object.assign(new Error('write EPIPE'), { code: 'EPIPE' })),
   });
   const log = new Log(new ManualTime(), 'info', true, (line) => errors.push(line));
-  const files = new AccessLogFiles(stats, log, { stdout: gone, stderr: gone });
+  const files = new AccessLogFiles(stats, log, new ManualTime(), { stdout: gone, stderr: gone });
   const writer = files.open({ kind: 'stdout' });
   for (const line of ['one', 'two']) {
-    writer.writeLine(line);
+    writeLine(writer, line);
     files.flush();
     await new Promise((resolve) => setImmediate(resolve));
   }
@@ -329,10 +480,10 @@ test('a reader of stdout that has gone costs lines, not the process (EPIPE)', as
 test('a reader of stdout that is stuck costs lines past the bound, not memory', () => {
   const stats = new StatStore();
   const stuck = new Writable({ write: () => {} });
-  const files = new AccessLogFiles(stats, quiet, { stdout: stuck, stderr: stuck });
+  const files = new AccessLogFiles(stats, quiet, new ManualTime(), { stdout: stuck, stderr: stuck });
   const writer = files.open({ kind: 'stdout' });
   for (let i = 0; i < 20; i++) {
-    writer.writeLine('x'.repeat(100_000));
+    writeLine(writer, 'x'.repeat(100_000));
     files.flush();
   }
   expect(stuck.writableLength).toBeLessThanOrEqual(1024 * 1024);
@@ -365,11 +516,12 @@ test("every other operator of Envoy's that is taken", () => {
     'TRAILER(NONE?GRPC-MESSAGE)',
   ].map((name) => [name, `%${name}%`] as const);
   const stream = finished({
+    grpc: true,
     grpcStatus: '5',
     responseTrailers: HeaderFields.of(['grpc-message', 'no such order']),
     attempts: 2,
   });
-  expect(JSON.parse(logged({ kind: 'json', fields }, stream)!)).toEqual({
+  expect(JSON.parse(logged(json(fields), stream)!)).toEqual({
     DOWNSTREAM_REMOTE_ADDRESS: '10.1.2.3:4567',
     DOWNSTREAM_REMOTE_ADDRESS_WITHOUT_PORT: '10.1.2.3',
     DOWNSTREAM_DIRECT_REMOTE_ADDRESS: '10.1.2.3:4567',
@@ -396,12 +548,12 @@ test("every other operator of Envoy's that is taken", () => {
 });
 
 test('what is absent is null in JSON and a dash in text', () => {
-  const names = ['RESPONSE_FLAGS', 'UPSTREAM_HOST', 'ROUTE_NAME', 'GRPC_STATUS', 'GRPC_STATUS_NUMBER', 'REQ(X-NONE)'];
+  const names = ['UPSTREAM_CLUSTER', 'UPSTREAM_HOST', 'ROUTE_NAME', 'GRPC_STATUS', 'GRPC_STATUS_NUMBER', 'REQ(X-NONE)'];
   const stream = finished({ route: null, target: null, upstreamHost: '', responseHead: null });
-  const json = logged({ kind: 'json', fields: names.map((name) => [name, `%${name}%`] as const) }, stream);
-  expect(JSON.parse(json!)).toEqual(Object.fromEntries(names.map((name) => [name, null])));
-  const text = names.map((name) => `%${name}%`).join(' ');
-  expect(logged({ kind: 'text', text }, stream)).toBe('- - - - - -');
+  const line = logged(json(names.map((name) => [name, `%${name}%`] as const)), stream);
+  expect(JSON.parse(line!)).toEqual(Object.fromEntries(names.map((name) => [name, null])));
+  const format = names.map((name) => `%${name}%`).join(' ');
+  expect(logged(text(format), stream)).toBe('- - - - - -');
 });
 
 const quiet = new Log(new ManualTime(), 'off', true, () => {});

@@ -2,8 +2,11 @@
 
 /** A JSON string. Beside what JSON demands, DEL, C1 controls and the two line separators are escaped. */
 export function quoteJson(text: string): string {
-  if (/^[\x20\x21\x23-\x5b\x5d-\x7e]*$/.test(text)) return `"${text}"`;
-  return jsonText(text);
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20 || code > 0x7e || code === 0x22 || code === 0x5c) return jsonText(text);
+  }
+  return `"${text}"`;
 }
 
 /** Any value as JSON, escaped in the same way. */

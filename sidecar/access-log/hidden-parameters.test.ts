@@ -9,6 +9,11 @@ it.each([
   ['/a?b=1&access_token=x&access_token=y=z&c', '/a?b=1&access_token=(hidden)&access_token=(hidden)&c'],
   ['/a?access%5Ftoken=x', '/a?access%5Ftoken=(hidden)'],
   ['/a?%zz=1&access_token', '/a?%zz=1&access_token'],
+  ['/a?Access_Token=x&ACCESS%5fTOKEN=y', '/a?Access_Token=(hidden)&ACCESS%5fTOKEN=(hidden)'],
+  [
+    '/a?user[access_token]=x&user%5Bname%5D=y&a[access_token][]=z',
+    '/a?user[access_token]=(hidden)&user%5Bname%5D=y&a[access_token][]=z',
+  ],
 ])('a token in the query of %s is not shown (RFC 6750 5.3)', (path, shown) => {
   expect(hideParameters(path, new Set(['access_token']))).toBe(shown);
 });

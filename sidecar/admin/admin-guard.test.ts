@@ -57,6 +57,13 @@ describe('changing (POST)', () => {
     expect(refusal({ host })).toContain('Host localhost');
   });
 
+  test.each(['127.0.0.6', '::ffff:127.0.0.6', '::6'])(
+    'is refused to %s: what the sidecar hands on for callers from elsewhere is not of this machine',
+    (peer) => {
+      expect(refusal({ peer })).toContain('changes are made from this machine only');
+    },
+  );
+
   test.each([
     ['Sec-Fetch-Site', 'cross-site'],
     ['Sec-Fetch-Site', 'same-site'],

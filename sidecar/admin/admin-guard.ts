@@ -22,7 +22,7 @@ export function adminRefusal({ host, token }: AdminAccess, head: RequestHead, pe
   if (named !== '' && isIP(named) === 0 && named !== 'localhost' && named !== host.toLowerCase())
     return `Host ${JSON.stringify(named.slice(0, 100))} is not an address of the admin port: call it by its IP address or as localhost`;
   if (looks) return null;
-  if (!isLoopback(peer))
+  if (!isLoopback(peer) || isHandedOn(peer))
     return token === ''
       ? 'changes are made from this machine only; for others give the sidecar a token (--admin-token-file FILE or OUTRIGGER_ADMIN_TOKEN)'
       : 'changes are made from this machine, or with the admin token (authorization: Bearer TOKEN)';
@@ -51,6 +51,11 @@ function hostOf(authority: string): string {
   const bracketed = /^\[([^\]]*)\](?::\d*)?$/.exec(authority);
   const host = bracketed === null ? authority.replace(/:\d*$/, '') : bracketed[1]!;
   return host.toLowerCase().replace(/\.$/, '');
+}
+
+/** The sidecar's own source for inbound connections that it hands on (`inbound|passthrough||`): who called is somebody else, somewhere. */
+function isHandedOn(peer: string): boolean {
+  return peer.replace(/^::ffff:/i, '') === '127.0.0.6' || peer === '::6';
 }
 
 function isLoopback(host: string): boolean {

@@ -62,6 +62,40 @@ describe('what is only looked at', () => {
     expect(await get('/stats?filter=^server.live$')).toBe('server.live: 1\n');
   });
 
+  test('/stats is of one kind (?type=, as Envoy names them), and refuses one that there is not', async () => {
+    expect(await get('/stats?type=Gauges&filter=^server.live$')).toBe('server.live: 1\n');
+    expect(await get('/stats?type=Counters&filter=^server.live$')).toBe('');
+    const { stats } = (await getJson('/stats?format=json&type=Histograms')) as { stats: unknown[] };
+    expect(stats).toEqual([{ histograms: expect.anything() as unknown }]);
+    expect(await running.admin('GET', '/stats?type=counters')).toMatchObject({
+      status: 400,
+      body: 'type: "counters" is not one of All, Counters, Gauges, Histograms, TextReadouts\n',
+    });
+  });
+
+  test('/requests: those that were kept, by filter; /requests/ID: one, by its id', async () => {
+    const { requests } = (await getJson('/requests?limit=2&direction=inbound')) as { requests: unknown[] };
+    expect(requests[0]).toMatchObject({
+      ...{
+        service: 'shop/orders',
+        nodeId: 'node-1',
+        direction: 'inbound',
+        destination: 'shop/orders',
+        listener: 'web',
+      },
+      ...{ status: 200, protocol: 'HTTP/1.1', kept: 'sample', cluster: 'app' },
+      phases: { routed: '0s', admitted: '0s', requestWhole: '0s' },
+      attempts: [{ cluster: 'app', why: 'first', status: 200 }],
+    });
+    const { requestId } = requests[0] as { requestId: string };
+    expect(await getJson(`/requests/${encodeURIComponent(requestId)}`)).toMatchObject({ requests: [{ requestId }] });
+    expect(await getJson('/requests?errors')).toEqual({ requests: [] });
+    expect(await running.admin('GET', '/requests?path=x')).toMatchObject({ status: 400 });
+    const { status, body } = await running.admin('GET', '/requests/no%20such');
+    expect([status, body.startsWith('there is no record of a request "no such": ')]).toEqual([404, true]);
+    expect(await running.admin('POST', `/requests/${requestId}`)).toMatchObject({ status: 405 });
+  });
+
   test('a pattern runs in linear time, and one that is wrong is named (400)', async () => {
     expect(await running.admin('GET', '/stats?filter=%28')).toMatchObject({ status: 400 });
     const { status, body } = await running.admin('GET', '/config_dump?name_regex=a%28%3F%3Db%29');
@@ -232,5 +266,22 @@ describe('what changes something', () => {
     expect(await running.admin('POST', '/quitquitquit')).toMatchObject({ status: 200, body: 'OK\n' });
     await running.stopped;
     await expect(ask(webPort, 'GET', '/')).rejects.toThrow('ECONNREFUSED');
+  });
+});
+
+describe('a pod that ends', () => {
+  test('POST /leave answers when nothing is in hand any more; /ready is 503 from then on', async () => {
+    const running = await RunningSidecar.start();
+    const answers = await Promise.all([running.admin('POST', '/leave'), running.admin('POST', '/leave')]);
+    for (const answer of answers) expect(answer).toMatchObject({ status: 200, body: 'OK\n' });
+    expect(await running.admin('GET', '/ready')).toMatchObject({ status: 503, body: 'DRAINING\n' });
+    expect(await running.admin('GET', '/leave')).toMatchObject({ status: 405 });
+    // The port for scrapers and probes, which anybody may call, changes nothing.
+    const probePort = running.sidecar.probePort;
+    expect(await ask(probePort, 'POST', '/leave')).toMatchObject({ status: 404 });
+    expect(await ask(probePort, 'GET', '/app-drain')).toMatchObject({ status: 200, body: 'OK\n' });
+    expect(await ask(probePort, 'GET', '/app-health/web/readiness')).toMatchObject({ status: 404 });
+    expect(await ask(probePort, 'POST', '/app-health/web/readiness')).toMatchObject({ status: 405 });
+    await running.stop();
   });
 });

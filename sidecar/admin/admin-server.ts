@@ -3,6 +3,8 @@
  * process 8 MB; makes text only when asked. Changing anything takes POST, and who may do it is in admin-guard.ts.
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import type { Exposition } from '../../metrics/exposition.ts';
+import { CallerPlaces } from '../../net/caller-places.ts';
 import type { RequestReceiver, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
@@ -10,13 +12,17 @@ import { defaultHttpLimits } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { Http1ServerConnection } from '../http1/server-connection.ts';
+import type { FlightRecorder } from '../recorder/flight-recorder.ts';
+import { recordJson } from '../recorder/record-json.ts';
 import { compileLinearRegex } from '../runtime/linear-regex.ts';
 import { type Log, type LogLevel, logLevels } from '../runtime/log.ts';
-import type { TimerWheel } from '../runtime/timer-wheel.ts';
-import { prometheusText } from '../stats/prometheus-text.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { ScrapeRequest } from '../stats/scrapes.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import { type StatsQuery, statsJson, statsText } from '../stats/stats-text.ts';
+import { type StatKind, type StatsQuery, statKinds, statsJson, statsText } from '../stats/stats-text.ts';
 import { adminRefusal } from './admin-guard.ts';
+import { AnswerInPieces } from './answer-in-pieces.ts';
+import { parseRequestsQuery } from './requests-query.ts';
 
 export type ServerState = 'PRE_INITIALIZING' | 'INITIALIZING' | 'LIVE' | 'DRAINING';
 
@@ -25,6 +31,8 @@ export interface AdminContext {
   readonly stats: StatStore;
   readonly log: Log;
   readonly wheel: TimerWheel;
+  /** The clock of this machine: answers say it. */
+  wallMs(): number;
   state(): ServerState;
   /** `/ready`: 200 or 503, and what is said with it. */
   readiness(): { readonly ready: boolean; readonly text: string };
@@ -35,6 +43,8 @@ export interface AdminContext {
   circuitBreakersJson(): unknown;
   /** By an operator: holds it, or releases it (null). False: none is called so. */
   forceBreaker(name: string, to: 'open' | 'closed' | null): boolean;
+  /** Records of recent requests: the last ones that a filter lets pass; those of a request id or trace id. */
+  readonly recorder: Pick<FlightRecorder, 'list' | 'find'>;
   listenersText(): string;
   listenersJson(): unknown;
   configDump(query: {
@@ -45,20 +55,31 @@ export interface AdminContext {
   certificates(): unknown;
   /** Refreshes gauges that are computed (memory, uptime) before statistics are shown. */
   refreshStats(): void;
+  /** Statistics for Prometheus, refreshed, with the figures of the process. */
+  scrape(request: ScrapeRequest): Promise<Exposition>;
   drainListeners(graceful: boolean, inboundOnly: boolean): void;
   setHealthcheckFailed(failed: boolean): void;
   quit(): void;
+  /** Takes the instance out, and finishes what callers have in hand: comes back then. */
+  leaveMesh(): Promise<void>;
+  /** Comes back when it has left; false: nobody has told it to. */
+  whenLeft(): Promise<boolean>;
+  /** Makes a probe of the application; null: there is none of that path. */
+  probeApplication(
+    path: string,
+    userAgent: string,
+  ): Promise<{ readonly passed: boolean; readonly text: string } | null>;
 }
 
 interface Answer {
   readonly status: number;
-  readonly type: 'text/plain; charset=UTF-8' | 'application/json' | 'text/plain; version=0.0.4; charset=utf-8';
-  readonly body: string;
+  readonly type: string;
+  readonly body: string | Exposition;
   /** Of a 405: the methods that there are. */
   readonly allow?: string;
 }
 
-type Handler = (context: AdminContext, query: URLSearchParams) => Answer;
+type Handler = (context: AdminContext, query: URLSearchParams, request: RequestHead) => Answer | Promise<Answer>;
 
 interface Endpoint {
   readonly method: 'GET' | 'POST';
@@ -89,8 +110,22 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
     '/server_info',
     { method: 'GET', help: 'version, state, node and uptime', handle: (context) => json(context.serverInfo()) },
   ],
-  ['/stats', { method: 'GET', help: 'statistics (?filter=REGEX, ?usedonly, ?format=json|prometheus)', handle: stats }],
-  ['/stats/prometheus', { method: 'GET', help: 'statistics as Prometheus text (?filter=REGEX)', handle: prometheus }],
+  [
+    '/stats',
+    {
+      method: 'GET',
+      help: 'statistics (?filter=REGEX, ?usedonly, ?type=Counters|Gauges|Histograms, ?format=json|prometheus)',
+      handle: stats,
+    },
+  ],
+  [
+    '/stats/prometheus',
+    {
+      method: 'GET',
+      help: 'statistics for Prometheus: text, OpenMetrics or protobuf, as it takes them (?filter=REGEX, ?usedonly)',
+      handle: prometheus,
+    },
+  ],
   [
     '/clusters',
     {
@@ -126,6 +161,14 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
     '/certs',
     { method: 'GET', help: 'certificates in use; never keys', handle: (context) => json(context.certificates()) },
   ],
+  [
+    '/requests',
+    {
+      method: 'GET',
+      help: 'recent requests: failed, slow, and a sample (?errors, ?flag=, ?status=, ?destination=, ?minDuration=, ?limit= …); /requests/ID: what is known of one, by request id or trace id',
+      handle: recentRequests,
+    },
+  ],
   ['/logging', { method: 'POST', help: 'log level (?level=trace|debug|info|warn|error|off)', handle: logging }],
   [
     '/drain_listeners',
@@ -152,6 +195,17 @@ const endpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>([
       method: 'POST',
       help: 'undoes /healthcheck/fail',
       handle: (context) => (context.setHealthcheckFailed(false), text('OK\n')),
+    },
+  ],
+  [
+    '/leave',
+    {
+      method: 'POST',
+      help: 'takes the instance out of the mesh and finishes what callers have in hand; answers when that is done',
+      handle: async (context) => {
+        await context.leaveMesh();
+        return text('OK\n');
+      },
     },
   ],
   ['/quitquitquit', { method: 'POST', help: 'ends the process', handle: (context) => (context.quit(), text('OK\n')) }],
@@ -194,20 +248,31 @@ function pattern(query: URLSearchParams, name: string): RegExp | null {
   }
 }
 
-function stats(context: AdminContext, query: URLSearchParams): Answer {
+function statKind(name: string): StatKind {
+  const found = statKinds.find((kind) => kind === name);
+  if (found === undefined) throw new BadQuery(`type: ${JSON.stringify(name)} is not one of ${statKinds.join(', ')}\n`);
+  return found;
+}
+
+function stats(context: AdminContext, query: URLSearchParams, request: RequestHead): Answer | Promise<Answer> {
   context.refreshStats();
-  const wanted: StatsQuery = { filter: pattern(query, 'filter'), usedOnly: query.has('usedonly') };
-  if (query.get('format') === 'prometheus') return prometheus(context, query);
+  const wanted: StatsQuery = {
+    filter: pattern(query, 'filter'),
+    usedOnly: query.has('usedonly'),
+    kind: statKind(query.get('type') ?? 'All'),
+  };
+  if (query.get('format') === 'prometheus') return prometheus(context, query, request);
   return wantsJson(query) ? json(statsJson(context.stats, wanted)) : text(statsText(context.stats, wanted));
 }
 
-function prometheus(context: AdminContext, query: URLSearchParams): Answer {
-  context.refreshStats();
-  return {
-    status: 200,
-    type: 'text/plain; version=0.0.4; charset=utf-8',
-    body: prometheusText(context.stats, pattern(query, 'filter')),
+function prometheus(context: AdminContext, query: URLSearchParams, { fields }: RequestHead): Promise<Answer> {
+  const scrape = {
+    filter: pattern(query, 'filter'),
+    usedOnly: query.has('usedonly'),
+    accept: fields.get('accept') ?? '',
+    acceptEncoding: fields.get('accept-encoding') ?? '',
   };
+  return context.scrape(scrape).then((body) => ({ status: 200, type: body.contentType, body }));
 }
 
 function configDump(context: AdminContext, query: URLSearchParams): Answer {
@@ -218,6 +283,33 @@ function configDump(context: AdminContext, query: URLSearchParams): Answer {
       includeEds: query.has('include_eds'),
     }),
   );
+}
+
+function recentRequests(context: AdminContext, query: URLSearchParams): Answer {
+  const wanted = parseRequestsQuery(query);
+  if (typeof wanted === 'string') throw new BadQuery(`${wanted}\n`);
+  return json({ requests: context.recorder.list(wanted.filter, wanted.limit).map(recordJson) });
+}
+
+const requestPath = '/requests/';
+
+/** One request may have passed several times. */
+function oneRequest(context: AdminContext, path: string, method: string): Answer {
+  if (method !== 'GET' && method !== 'HEAD')
+    return { ...text(`Method ${method} not allowed, GET required.\n`, 405), allow: 'GET, HEAD' };
+  const id = decoded(path.slice(requestPath.length));
+  const records = context.recorder.find(id);
+  if (records.length > 0) return json({ requests: records.map(recordJson) });
+  const body = `there is no record of a request ${JSON.stringify(id)}: it did not pass here, was not kept (failed and slow ones are, and a sample), or others took its place\n`;
+  return text(body, 404);
+}
+
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 function logging(context: AdminContext, query: URLSearchParams): Answer {
@@ -232,11 +324,7 @@ function logging(context: AdminContext, query: URLSearchParams): Answer {
 
 function resetCounters(context: AdminContext): Answer {
   for (const counter of context.stats.counters.values()) counter.value = 0;
-  for (const histogram of context.stats.histograms.values()) {
-    histogram.counts.fill(0);
-    histogram.sum = 0;
-    histogram.count = 0;
-  }
+  for (const histogram of context.stats.histograms.values()) histogram.reset();
   return text('OK\n');
 }
 
@@ -245,7 +333,27 @@ const probeEndpoints: ReadonlyMap<string, Endpoint> = new Map<string, Endpoint>(
   ['/metrics', endpoints.get('/stats/prometheus')!],
   ['/healthz/live', { method: 'GET', help: 'liveness', handle: () => text('OK\n') }],
   ['/healthz/ready', endpoints.get('/ready')!],
+  [
+    '/app-drain',
+    {
+      method: 'GET',
+      help: 'answers when the sidecar has left the mesh (/leave): the application may end then',
+      handle: async (context) =>
+        text((await context.whenLeft()) ? 'OK\n' : 'OK, though nobody has told the sidecar to leave\n'),
+    },
+  ],
 ]);
+
+const appHealthPath = '/app-health/';
+
+/** The application's own probes, in the kubelet's place. */
+async function appHealth(context: AdminContext, path: string, request: RequestHead): Promise<Answer> {
+  if (request.method !== 'GET' && request.method !== 'HEAD')
+    return { ...text(`Method ${request.method} not allowed, GET required.\n`, 405), allow: 'GET, HEAD' };
+  const outcome = await context.probeApplication(path, request.fields.get('user-agent') ?? '');
+  if (outcome === null) return text(`there is no probe ${path}\n`, 404);
+  return text(`${outcome.text}\n`, outcome.passed ? 200 : 503);
+}
 
 function helpPage(table: ReadonlyMap<string, Endpoint>): string {
   let page = 'admin commands are:\n';
@@ -253,8 +361,14 @@ function helpPage(table: ReadonlyMap<string, Endpoint>): string {
   return page;
 }
 
-function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, request: RequestHead): Answer {
+function respond(
+  table: ReadonlyMap<string, Endpoint>,
+  context: AdminContext,
+  request: RequestHead,
+): Answer | Promise<Answer> {
   const [path = '/', search = ''] = request.path.split('?', 2);
+  if (table === probeEndpoints && path.startsWith(appHealthPath)) return appHealth(context, path, request);
+  if (table === endpoints && path.startsWith(requestPath)) return oneRequest(context, path, request.method);
   if (path === '/' || path === '/help') return text(helpPage(table));
   const endpoint = table.get(path);
   if (endpoint === undefined) return text(`invalid path. ${helpPage(table)}`, 404);
@@ -265,14 +379,19 @@ function respond(table: ReadonlyMap<string, Endpoint>, context: AdminContext, re
       allow: endpoint.method === 'GET' ? 'GET, HEAD' : endpoint.method,
     };
   try {
-    return endpoint.handle(context, new URLSearchParams(search));
+    return endpoint.handle(context, new URLSearchParams(search), request);
   } catch (error) {
     if (error instanceof BadQuery) return text(error.message, 400);
     throw error;
   }
 }
 
-const maxConnections = 256;
+/** Any peer can reach the probe port, and the kubelet has to get through: in the place of whoever rests, from whatever address. */
+const bounds = { maxConnections: 256, maxPerAddress: 64 };
+/** Between a connection and its first request, and between an answer and the next one. */
+const idleMs = 5_000;
+/** A request has to be whole, and an answer read, when so much more has gone by. */
+const graceMs = 5_000;
 
 const closing = new ProxyError({
   flag: 'LR',
@@ -280,21 +399,35 @@ const closing = new ProxyError({
   details: 'admin_closed',
   message: 'The admin endpoint is closing.',
 });
+const tooSlow = new ProxyError({
+  flag: 'SI',
+  source: 'downstream',
+  details: 'admin_idle_timeout',
+  message: 'The caller of the admin endpoint did nothing for too long.',
+});
 
-/** One caller's connection: answers each request when it is whole. What a caller sends as a body is read and dropped. */
-class AdminConnection implements ServerConnectionOwner {
-  readonly #answer: (head: RequestHead) => Answer;
-  readonly #onClosed: (connection: AdminConnection) => void;
+interface AdminConnectionOwner {
+  answer(head: RequestHead): Answer | Promise<Answer>;
+  /** Of an answer that goes out now. */
+  dateText(): string;
+  /** It owes an answer. */
+  onWork(): void;
+  onRest(): void;
+  onClosed(connection: AdminConnection): void;
+}
+
+/** One caller's connection: answers each request when it is whole, some later. What a caller sends as a body is read and dropped. Ends when nothing whole is asked, or nothing read, for long. */
+class AdminConnection implements ServerConnectionOwner, TimerTarget {
+  readonly #owner: AdminConnectionOwner;
+  readonly #wheel: TimerWheel;
   readonly #codec: Http1ServerConnection;
+  readonly #timer = new WheelTimer(this);
+  /** The idle limit is over; what is under way has the grace. */
+  #late = false;
 
-  constructor(
-    socket: Socket,
-    wheel: TimerWheel,
-    answer: (head: RequestHead) => Answer,
-    onClosed: (connection: AdminConnection) => void,
-  ) {
-    this.#answer = answer;
-    this.#onClosed = onClosed;
+  constructor(socket: Socket, wheel: TimerWheel, owner: AdminConnectionOwner) {
+    this.#owner = owner;
+    this.#wheel = wheel;
     this.#codec = new Http1ServerConnection(socket, this, defaultHttpLimits, {
       scheme: 'http',
       wheel,
@@ -302,26 +435,49 @@ class AdminConnection implements ServerConnectionOwner {
       firstBytes: null,
       headTimeoutMs: 5_000,
     });
+    wheel.arm(this.#timer, idleMs);
   }
 
   onStream(stream: ServerStream): RequestReceiver {
     let head: RequestHead | null = null;
+    let gone = false;
+    let inPieces: AnswerInPieces | null = null;
     const end = (): void => {
-      if (head !== null) send(stream, head, this.#answer(head));
+      if (head === null) return;
+      const request = head;
+      this.#wheel.disarm(this.#timer);
+      const answer = this.#owner.answer(request);
+      if (!(answer instanceof Promise)) {
+        send(stream, request, answer, this.#owner.dateText());
+        this.#rest();
+        return;
+      }
+      this.#owner.onWork();
+      void answer
+        .catch((error: Error) => text(`${error.message}\n`, 500))
+        .then((later) => {
+          if (gone) return;
+          inPieces = send(stream, request, later, this.#owner.dateText(), () => this.#await());
+          this.#rest();
+        });
     };
     return {
       onHead: (received, endStream) => {
         head = received;
         // An upgrade is not known here: the request is answered as it stands.
         if (endStream || received.upgrade !== '' || received.method === 'CONNECT') end();
+        else this.#await();
       },
       onData: (_chunk, endStream) => {
         if (endStream) end();
       },
       onTrailers: end,
-      onReset: () => {},
-      onWriteBlocked: () => {},
-      onWriteReady: () => {},
+      onReset: () => {
+        gone = true;
+        inPieces?.cancel();
+      },
+      onWriteBlocked: () => inPieces?.block(),
+      onWriteReady: () => inPieces?.unblock(),
     };
   }
 
@@ -330,11 +486,32 @@ class AdminConnection implements ServerConnectionOwner {
   }
 
   onClose(): void {
-    this.#onClosed(this);
+    this.#wheel.disarm(this.#timer);
+    this.#owner.onClosed(this);
+  }
+
+  onTimer(): void {
+    if (this.#late) {
+      this.#codec.destroy(tooSlow);
+      return;
+    }
+    this.#late = true;
+    this.#codec.closeIfIdle();
+    this.#wheel.arm(this.#timer, graceMs);
   }
 
   close(): void {
     this.#codec.destroy(closing);
+  }
+
+  #rest(): void {
+    this.#owner.onRest();
+    this.#await();
+  }
+
+  #await(): void {
+    this.#late = false;
+    this.#wheel.arm(this.#timer, idleMs);
   }
 }
 
@@ -358,22 +535,30 @@ export class AdminServer {
     const table = kind === 'admin' ? endpoints : probeEndpoints;
     const access = { host: address.host, token };
     const connections = new Set<AdminConnection>();
+    const places = new CallerPlaces<Socket>(bounds, (socket) => socket.destroy());
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       const peer = socket.remoteAddress ?? '';
+      if (!places.enter(socket, peer)) {
+        socket.destroy();
+        return;
+      }
       connections.add(
-        new AdminConnection(
-          socket,
-          context.wheel,
-          (head) => {
+        new AdminConnection(socket, context.wheel, {
+          answer: (head) => {
             // The probe port changes nothing, and is called by whatever name a scraper has.
             const refusal = kind === 'admin' ? adminRefusal(access, head, peer) : null;
             return refusal === null ? respond(table, context, head) : text(`${refusal}\n`, 403);
           },
-          (closed) => connections.delete(closed),
-        ),
+          dateText: () => new Date(context.wallMs()).toUTCString(),
+          onWork: () => places.works(socket),
+          onRest: () => places.rests(socket),
+          onClosed: (closed) => {
+            places.leave(socket);
+            connections.delete(closed);
+          },
+        }),
       );
     });
-    server.maxConnections = maxConnections;
     return new Promise((resolve, reject) => {
       server.once('error', reject);
       server.listen(address.port, address.host, () => {
@@ -397,21 +582,37 @@ export class AdminServer {
 }
 
 const allowName = headerName('allow');
+const encodingName = headerName('content-encoding');
 
-function send(stream: ServerStream, request: RequestHead, answer: Answer): void {
-  const body = Buffer.from(answer.body);
-  const head = new ResponseHead(
-    answer.status,
-    HeaderFields.of(
-      ['content-type', answer.type],
-      ['content-length', String(body.length)],
-      ['cache-control', 'no-cache, max-age=0'],
-      ['x-content-type-options', 'nosniff'],
-      ['server', 'outrigger'],
-    ),
+/** `onPiece`: one of an answer in pieces was taken. Gives that answer, which is on its way. */
+function send(
+  stream: ServerStream,
+  request: RequestHead,
+  { status, type, body, allow }: Answer,
+  date: string,
+  onPiece: () => void = () => {},
+): AnswerInPieces | null {
+  const fields = HeaderFields.of(
+    ['content-type', type],
+    ['cache-control', 'no-cache, max-age=0'],
+    ['x-content-type-options', 'nosniff'],
+    ['server', 'outrigger'],
+    ['date', date],
   );
-  if (answer.allow !== undefined) head.fields.append(allowName, answer.allow);
-  const bodyless = request.method === 'HEAD' || body.length === 0;
-  stream.sendHead(head, bodyless);
-  if (!bodyless) stream.sendData(body, true);
+  if (allow !== undefined) fields.append(allowName, allow);
+  if (typeof body !== 'string') {
+    fields.append(varyName, 'accept, accept-encoding');
+    if (body.contentEncoding !== '') fields.append(encodingName, body.contentEncoding);
+    stream.sendHead(new ResponseHead(status, fields), request.method === 'HEAD');
+    return request.method === 'HEAD' ? null : new AnswerInPieces(stream, body.pieces, onPiece);
+  }
+  const bytes = Buffer.from(body);
+  fields.append(lengthName, String(bytes.length));
+  const bodyless = request.method === 'HEAD' || bytes.length === 0;
+  stream.sendHead(new ResponseHead(status, fields), bodyless);
+  if (!bodyless) stream.sendData(bytes, true);
+  return null;
 }
+
+const varyName = headerName('vary');
+const lengthName = headerName('content-length');

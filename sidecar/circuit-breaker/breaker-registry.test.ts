@@ -7,9 +7,10 @@ import type { RouteTableConfig } from '../config/route-config.ts';
 import { anyPath, forward, route, routeTable } from '../connection-manager/test/configs.ts';
 import { ManualTime } from '../connection-manager/test/manual-time.ts';
 import { Log } from '../runtime/log.ts';
-import { prometheusText } from '../stats/prometheus-text.ts';
 import { StatStore } from '../stats/stat-store.ts';
+import { prometheusText } from '../stats/test/prometheus-text.ts';
 import { BreakerRegistry } from './breaker-registry.ts';
+import { breakerJson } from './breaker-status.ts';
 import { breakerConfig } from './test/breaker-rig.ts';
 
 const time = new ManualTime();
@@ -65,6 +66,13 @@ it('another threshold makes it begin anew; what an operator decided stays', () =
   expect(breakers.dump()).toMatchObject([{ name: 'a', state: 'open', heldByOperator: true }]);
   expect(prometheusText(stats)).toContain('outrigger_circuit_breaker_state{scope="cluster",name="a"} 2');
   expect(prometheusText(stats)).toContain('outrigger_circuit_breaker_forced{scope="cluster",name="a"} 1');
+});
+
+it('shows how often it opened in all, and how often in a row, which is what makes it stay open for longer', () => {
+  const { breakers } = registry();
+  breakers.forCluster(cluster('a'));
+  for (const to of ['open', null, 'open', 'closed', null] as const) breakers.force('a', to);
+  expect(breakers.dump().map(breakerJson)).toMatchObject([{ openings_in_a_row: 0, total: { opened: 2 } }]);
 });
 
 it('routes of one name in virtual hosts of one name share theirs, also over tables', () => {
@@ -147,7 +155,7 @@ it('one that was replaced says nothing more under the name of its successor, wha
   const now = cluster('a', { failurePercent: 30 });
   breakers.forCluster(now);
   breakers.retain(configuration([now]));
-  before.onHead(call, new ResponseHead(503, new HeaderFields()), true);
+  before.onHead(call, new ResponseHead(503, new HeaderFields()), true, time.nowMs());
   expect(before.machine.state).toBe('open');
   expect(lines).toEqual([]);
   const text = prometheusText(stats);
@@ -162,7 +170,7 @@ it('a successor shows its own state, although the one before it opened in betwee
   before.enter(call, time.nowMs());
   const now = cluster('a', { failurePercent: 30 });
   breakers.forCluster(now);
-  before.onHead(call, new ResponseHead(503, new HeaderFields()), true);
+  before.onHead(call, new ResponseHead(503, new HeaderFields()), true, time.nowMs());
   breakers.retain(configuration([now]));
   expect(prometheusText(stats)).toContain('outrigger_circuit_breaker_state{scope="cluster",name="a"} 0');
 });

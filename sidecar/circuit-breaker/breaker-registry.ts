@@ -137,8 +137,8 @@ function wantedKeys({ clusters, routeTables, listeners }: Configuration): Set<st
   for (const { value } of listeners.values()) {
     const { filterChains, defaultFilterChain } = value;
     for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
-      const { routes } = chain.httpConnectionManager;
-      if (routes.kind === 'inline') addRoutes(routes.table, keys);
+      const routes = chain.httpConnectionManager?.routes;
+      if (routes?.kind === 'inline') addRoutes(routes.table, keys);
     }
   }
   return keys;

@@ -41,6 +41,11 @@ export class BreakerStats implements BreakerCounts {
     this.#forced.value = forced ? 1 : 0;
   }
 
+  /** Times that it opened. */
+  get opened(): number {
+    return this.#transitions.open.value;
+  }
+
   countTransition(to: BreakerState): void {
     this.#transitions[to].value++;
   }

@@ -16,8 +16,8 @@ export interface BreakerStatus {
   readonly why: string;
   /** Until it lets a probe through, where it is open and nobody holds it. */
   readonly nextProbeSeconds: number | null;
-  /** That followed upon each other; each made the open time longer. */
-  readonly openings: number;
+  /** That followed upon each other; each makes the next open time longer. 0 again once it was closed for long enough. */
+  readonly openingsInARow: number;
   readonly window: {
     readonly seconds: number;
     readonly calls: number;
@@ -31,10 +31,16 @@ export interface BreakerStatus {
     readonly failures: number;
     readonly slow: number;
     readonly refused: number;
+    /** Times that it opened, by itself or by an operator. */
+    readonly opened: number;
   };
 }
 
-export function breakerStatus({ scope, name, machine }: RunningBreaker, nowMs: number, wallMs: number): BreakerStatus {
+export function breakerStatus(
+  { scope, name, machine, opened }: RunningBreaker,
+  nowMs: number,
+  wallMs: number,
+): BreakerStatus {
   machine.refresh(nowMs);
   const { config, counts, window, probes } = machine;
   const { calls, failures, slow } = window;
@@ -50,7 +56,7 @@ export function breakerStatus({ scope, name, machine }: RunningBreaker, nowMs: n
     sinceSeconds: seconds(sinceMs),
     why: machine.why,
     nextProbeSeconds: machine.state === 'open' && machine.forced === null ? seconds(leftMs) : null,
-    openings: machine.openings,
+    openingsInARow: machine.openingsInARow,
     window: {
       seconds: seconds(config.windowMs),
       calls,
@@ -64,6 +70,7 @@ export function breakerStatus({ scope, name, machine }: RunningBreaker, nowMs: n
       failures: counts.failures.value,
       slow: counts.slow.value,
       refused: counts.refused.value,
+      opened,
     },
   };
 }
@@ -75,7 +82,7 @@ export function breakerLine({ state, sinceSeconds, why }: BreakerStatus): string
 
 /** As the admin endpoint writes it. */
 export function breakerJson(status: BreakerStatus): unknown {
-  const { scope, name, rule, state, since, why, openings, window, probes, total } = status;
+  const { scope, name, rule, state, since, why, openingsInARow, window, probes, total } = status;
   return {
     scope,
     name,
@@ -86,7 +93,7 @@ export function breakerJson(status: BreakerStatus): unknown {
     since_seconds: status.sinceSeconds,
     why,
     ...(status.nextProbeSeconds === null ? {} : { next_probe_seconds: status.nextProbeSeconds }),
-    openings,
+    openings_in_a_row: openingsInARow,
     window: {
       seconds: window.seconds,
       calls: window.calls,

@@ -173,7 +173,7 @@ describe('open', () => {
       times.push(rig.breaker.openLeftMs(rig.nowMs));
     }
     expect(times).toEqual([1_000, 2_000, 3_000, 3_750]);
-    expect(rig.breaker.openings).toBe(4);
+    expect(rig.breaker.openingsInARow).toBe(4);
   });
 
   it('lasts longer too when it closed for a moment only, and is as at first after it was closed for long', () => {

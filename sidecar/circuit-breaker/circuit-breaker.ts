@@ -79,8 +79,8 @@ export class CircuitBreaker {
   /** With which it came to its state. */
   #stateGeneration = 1;
   #consecutive = 0;
-  /** Openings that followed upon each other. */
-  #openings = 0;
+  /** Openings that followed upon each other, each of which makes the next longer; 0 again once it was closed for long enough. */
+  #openingsInARow = 0;
   #openUntilMs = 0;
   #openForMs = 0;
   /** Under way while it is half open, and how many of them have an answer that goes on. */
@@ -140,8 +140,8 @@ export class CircuitBreaker {
     return this.#consecutive;
   }
 
-  get openings(): number {
-    return this.#openings;
+  get openingsInARow(): number {
+    return this.#openingsInARow;
   }
 
   get probes(): { readonly active: number; readonly succeeded: number } {
@@ -225,7 +225,7 @@ export class CircuitBreaker {
     const before = this.#forced;
     if (to === before) return;
     this.#forced = to;
-    this.#openings = 0;
+    this.#openingsInARow = 0;
     if (to !== null) this.#become(to, `held ${to} by an operator`, nowMs, true);
     else
       this.#become(before === 'open' ? 'half-open' : 'closed', `no longer held ${before} by an operator`, nowMs, true);
@@ -284,9 +284,10 @@ export class CircuitBreaker {
   #open(why: string, nowMs: number): void {
     const { windowMs, openMs, maxOpenMs, jitterPercent } = this.config;
     // Closed for long enough: what was before is forgotten.
-    if (this.#state === 'closed' && nowMs - this.#sinceMs >= Math.max(windowMs, this.#openForMs)) this.#openings = 0;
-    const timeMs = Math.min(maxOpenMs, openMs * 2 ** Math.min(this.#openings, 40));
-    this.#openings++;
+    if (this.#state === 'closed' && nowMs - this.#sinceMs >= Math.max(windowMs, this.#openForMs))
+      this.#openingsInARow = 0;
+    const timeMs = Math.min(maxOpenMs, openMs * 2 ** Math.min(this.#openingsInARow, 40));
+    this.#openingsInARow++;
     this.#openForMs = timeMs * (1 + (jitterPercent / 100) * this.#random());
     this.#openUntilMs = nowMs + this.#openForMs;
     this.#become('open', why, nowMs, false);

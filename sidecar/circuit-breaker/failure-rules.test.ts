@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { ProxyError, type ResponseFlag } from '../codec/proxy-error.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 import { FailureRules, isDestinationFailure, isStaleConnection } from './failure-rules.ts';
 import { breakerConfig } from './test/breaker-rig.ts';
 
@@ -22,7 +23,7 @@ it('answers are failures by the statuses of the configuration, and a gRPC answer
 it('no connection, resets, protocol errors and timeouts are failures; our own limits and the caller are not', () => {
   const failures = (['UF', 'UC', 'UR', 'UPE', 'UT', 'UMSDR', 'SI'] as const).map((flag) => error(flag));
   expect(failures.map((each) => isDestinationFailure(each, false))).toEqual(failures.map(() => true));
-  const others = (['UO', 'UH', 'NC', 'OM', 'CB', 'LR', 'DC', 'DPE', ''] as const).map((flag) => error(flag));
+  const others = (['UO', 'UH', 'NC', 'CB', 'LR', 'DC', 'DPE', ''] as const).map((flag) => error(flag));
   expect(others.map((each) => isDestinationFailure(each, false))).toEqual(others.map(() => false));
   expect(isDestinationFailure(error('UC', { source: 'local' }), false)).toBe(false);
 });

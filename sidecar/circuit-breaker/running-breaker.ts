@@ -57,9 +57,8 @@ export class RunningBreaker {
   }
 
   /** Not an informational one. */
-  onHead(call: BreakerCall, head: ResponseHead, endStream: boolean): void {
+  onHead(call: BreakerCall, head: ResponseHead, endStream: boolean, nowMs: number): void {
     if (call.breakerPermit === 0) return;
-    const nowMs = this.#context.clock.nowMs();
     const { status, fields } = head;
     // One that sheds load lives, and helps itself already.
     if (this.#rules.isFailure(status, fields.get('grpc-status')))
@@ -69,23 +68,23 @@ export class RunningBreaker {
     else this.machine.answered(call, nowMs);
   }
 
-  onTrailers(call: BreakerCall, trailers: HeaderFields): void {
+  onTrailers(call: BreakerCall, trailers: HeaderFields, nowMs: number): void {
     if (call.breakerPermit === 0) return;
     const failed = this.#rules.isFailure(0, trailers.get('grpc-status'));
-    this.machine.end(call, failed ? 'failure' : 'success', this.#context.clock.nowMs());
+    this.machine.end(call, failed ? 'failure' : 'success', nowMs);
   }
 
   /** It ended without a whole answer; `reused`: on a connection that had carried a request before. */
-  onFailed(call: BreakerCall, error: ProxyError, reused = false): void {
+  onFailed(call: BreakerCall, error: ProxyError, nowMs: number, reused = false): void {
     if (call.breakerPermit === 0) return;
     const failed = isDestinationFailure(error, this.machine.hasAnswer(call)) && !isStaleConnection(error, reused);
-    this.machine.end(call, failed ? 'failure' : 'nothing', this.#context.clock.nowMs());
+    this.machine.end(call, failed ? 'failure' : 'nothing', nowMs);
   }
 
   /** Its answer is whole, or nobody wants more of it: good, as none of it was a failure. Without any answer it says nothing. */
-  onOver(call: BreakerCall): void {
+  onOver(call: BreakerCall, nowMs: number): void {
     if (call.breakerPermit === 0) return;
-    this.machine.end(call, this.machine.hasAnswer(call) ? 'success' : 'nothing', this.#context.clock.nowMs());
+    this.machine.end(call, this.machine.hasAnswer(call) ? 'success' : 'nothing', nowMs);
   }
 
   // -- its configuration --
@@ -107,6 +106,16 @@ export class RunningBreaker {
   }
 
   // -- what others see --
+
+  /** Calls that it refused, as counted under its name. */
+  get refused(): number {
+    return this.#stats.refused.value;
+  }
+
+  /** Times that it opened, as counted under its name. */
+  get opened(): number {
+    return this.#stats.opened;
+  }
 
   /** For log lines. */
   get title(): string {

@@ -41,6 +41,8 @@ export interface ClusterHealthOwner extends ProbeContext {
   readonly used: boolean;
   /** A host that was kept beyond its removal goes now. */
   onHostRemoved(host: RunningHost): void;
+  /** Connections to it that are somebody's own (TCP) end now. */
+  cutConnections(host: RunningHost, error: ProxyError): void;
 }
 
 export class ClusterHealth implements OutlierOwner, HealthCheckerOwner, TimerTarget {
@@ -257,7 +259,10 @@ export class ClusterHealth implements OutlierOwner, HealthCheckerOwner, TimerTar
       return;
     }
     // Not from inside an event of one of their streams.
-    queueMicrotask(() => host.eachPool((pool) => pool.closeConnections(hostFailed)));
+    queueMicrotask(() => {
+      host.eachPool((pool) => pool.closeConnections(hostFailed));
+      this.#owner.cutConnections(host, hostFailed);
+    });
   }
 
   #beginSlowly(host: RunningHost): void {

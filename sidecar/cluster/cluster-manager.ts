@@ -12,6 +12,7 @@ import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
 import { type ConnectFailure, openTransport } from '../transport/connect.ts';
+import type { OwnConnections } from '../transport/own-connections.ts';
 import { kernelLiveness, type PeerLiveness } from '../transport/peer-liveness.ts';
 import { clientCodecs } from './client-codec.ts';
 import { type ClusterStatus, clusterStatus } from './cluster-status.ts';
@@ -32,6 +33,10 @@ export interface ClusterManagerInit {
   readonly secrets?: SecretLookup | null;
   /** For what becomes of single connections (debug), and clusters whose upstreams prove nothing (warn). */
   readonly log?: Log | null;
+  /** Told of every connection that is made; default: nobody wants to know. */
+  readonly ownConnections?: OwnConnections;
+  /** Where sockets lead to hosts of EDS at a loopback address; default: those are this machine's. */
+  readonly hostLoopbackFolder?: string;
   /** Where circuit breakers live; default: clusters have none. */
   readonly breakers?: BreakerRegistry;
   /** A connection to a host of that cluster could not be made. */
@@ -63,6 +68,11 @@ export class ClusterManager implements ClusterLookup, ConfigurationSink, TimerTa
 
   cluster(name: string): Cluster | undefined {
     return this.#clusters.get(name);
+  }
+
+  /** Those that serve now, by name. */
+  get running(): ReadonlyMap<string, RunningCluster> {
+    return this.#clusters;
   }
 
   /** Clusters that were removed or replaced and still carry streams. */
@@ -192,6 +202,7 @@ function believesAnybody({ tls, transportMatches = [] }: ClusterConfig): boolean
 
 function assignmentOf(config: ClusterConfig, configuration: Configuration): LoadAssignmentConfig | null {
   if (config.discovery.kind === 'static') return config.discovery.assignment;
+  if (config.discovery.kind === 'original-dst') return null;
   return configuration.assignments.get(config.discovery.serviceName)?.value ?? null;
 }
 

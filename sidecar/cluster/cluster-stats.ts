@@ -173,6 +173,22 @@ export class ClusterStats implements BulkheadStats {
     );
   }
 
+  /** Ours that say what Envoy's say, under names of ours. Before statistics are shown. */
+  showOwn(connectionsTaken: number): void {
+    const show = (family: string, count: number, more: StatLabels = {}): void => {
+      const labels = { ...this.#labels, ...more };
+      this.#store.counter(`${this.#prefix}outrigger.${family}`, family, labels).value = count;
+    };
+    const timeouts = this.connectTimeouts.value;
+    const failed = 'outrigger_upstream_connections_failed_total';
+    this.ownGauge('outrigger_upstream_connections', '').value = connectionsTaken;
+    show('outrigger_upstream_connections_opened_total', this.connections.value);
+    show('outrigger_upstream_connections_closed_total', this.connectionsDestroyed.value);
+    show(failed, this.connectFailures.value - timeouts, { reason: 'connect' });
+    show(failed, timeouts, { reason: 'timeout' });
+    show('outrigger_retry_budget_exhausted_total', this.retryOverflow.value);
+  }
+
   /** A host showed a certificate that is not wanted: by reason, beside Envoy's `ssl.fail_verify_…`. */
   countPeerFault(reason: PeerFaultReason): void {
     const own =

@@ -11,6 +11,7 @@
 import type { ClientConnection } from '../codec/codec.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import type { ConnectSource } from '../transport/connect.ts';
 import type { Bulkhead } from './bulkhead.ts';
 import type { PooledConnection } from './pooled-connection.ts';
 import type { RunningHost } from './running-host.ts';
@@ -45,7 +46,7 @@ export interface PoolContext {
   onWaitingFailed(host: RunningHost, count: number, byHost: boolean): void;
   onWaitingCancelled(): void;
   /** The pool has neither connections nor waiting requests any more. */
-  onPoolEmpty(): void;
+  onPoolEmpty(pool: ConnectionPool): void;
 }
 
 /** A request that waits for a connection; a link of the pool's list. */
@@ -86,6 +87,8 @@ export class ConnectionPool implements TimerTarget {
   readonly protocol: PoolProtocol;
   /** The cluster's limits for requests of this pool's priority. */
   readonly places: Bulkhead;
+  /** Where its connections come from; null: as for all of the cluster. */
+  readonly source: ConnectSource | null;
   readonly #context: PoolContext;
   /** Every connection that is not gone, connecting ones too. */
   readonly connections = new Set<PooledConnection>();
@@ -104,8 +107,15 @@ export class ConnectionPool implements TimerTarget {
   readonly #sweep: WheelTimer;
   #sweepDueMs = 0;
 
-  constructor(host: RunningHost, protocol: PoolProtocol, places: Bulkhead, context: PoolContext) {
+  constructor(
+    host: RunningHost,
+    protocol: PoolProtocol,
+    places: Bulkhead,
+    context: PoolContext,
+    source: ConnectSource | null = null,
+  ) {
     this.host = host;
+    this.source = source;
     this.protocol = protocol;
     this.places = places;
     this.#context = context;
@@ -187,7 +197,7 @@ export class ConnectionPool implements TimerTarget {
     this.connections.delete(connection);
     // As Envoy does: whoever waits for this host is told now; trying a host that does not answer once for each of them would be a storm.
     this.#failWaiting(error);
-    if (this.empty) this.#context.onPoolEmpty();
+    if (this.empty) this.#context.onPoolEmpty(this);
   }
 
   /** The connection can take a stream (again). */
@@ -207,7 +217,7 @@ export class ConnectionPool implements TimerTarget {
     this.connections.delete(connection);
     // Who still waits needs another connection.
     if (this.#waitingCount > 0) this.#connectForWaiting();
-    else if (this.empty) this.#context.onPoolEmpty();
+    else if (this.empty) this.#context.onPoolEmpty(this);
   }
 
   /** @internal */
@@ -216,7 +226,7 @@ export class ConnectionPool implements TimerTarget {
     this.#context.onWaitingCancelled();
     if (!this.#draining || this.#waitingCount > 0) return;
     for (const connection of this.connections) if (!connection.ready) connection.drain();
-    if (this.empty) this.#context.onPoolEmpty();
+    if (this.empty) this.#context.onPoolEmpty(this);
   }
 
   /** Closes connections that were idle for too long or are too old. */

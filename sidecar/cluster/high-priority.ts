@@ -6,9 +6,11 @@ import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Bulkhead } from './bulkhead.ts';
+import { clusterSituation } from './cluster-situation.ts';
 import type { RunningCluster } from './running-cluster.ts';
 import type {
   Cluster,
+  ClusterSituation,
   CountedAs,
   FallbackAnswer,
   Host,
@@ -67,6 +69,10 @@ export class HighPriority implements Cluster {
 
   onFallback(kind: FallbackAnswer): void {
     this.#cluster.onFallback(kind);
+  }
+
+  situation(nowMs: number): ClusterSituation {
+    return clusterSituation(this.#cluster, this.places, nowMs);
   }
 
   hasOtherHost(tried: readonly Host[]): boolean {

@@ -89,7 +89,13 @@ export class HostSet {
     return { added, removed };
   }
 
-  /** One that was kept goes now. */
+  /** One of a cluster that has no assignment (ORIGINAL_DST). */
+  add(host: RunningHost): void {
+    this.byAddress.set(host.address, host);
+    this.#stale = true;
+  }
+
+  /** One that was kept, or is of no assignment, goes now. */
   remove(host: RunningHost): void {
     this.byAddress.delete(host.address);
     this.#stale = true;

@@ -10,6 +10,7 @@ import {
   ScriptedRequest,
   ScriptedUpstream,
 } from './test/scripted-upstream.ts';
+import type { Host } from './upstream.ts';
 
 interface Bench {
   readonly upstream: ScriptedUpstream;
@@ -309,6 +310,40 @@ describe('RunningCluster with HTTP/1 hosts', () => {
       upstream.connectAll();
       expect(third.host).not.toBeNull();
       for (const request of [first, retry, third]) request.stream!.finish();
+    }
+  });
+});
+
+describe('RunningCluster and what a request has tried', () => {
+  const four = ['10.0.0.1:80', '10.0.0.2:80', '10.0.0.3:80', '10.0.0.4:80'];
+
+  function tried(addresses: readonly string[], attempts: number): string[] {
+    const { upstream, cluster } = bench({
+      discovery: { kind: 'static', assignment: assignment(locality(addresses.map((each) => endpoint(each)))) },
+      loadBalancing: { kind: 'random' },
+    });
+    const hosts: Host[] = [];
+    const asked: string[] = [];
+    for (let i = 0; i < attempts; i++) {
+      const request = new ScriptedRequest(cluster).ask('1.1', [...hosts]);
+      upstream.connectAll();
+      const host = request.host!;
+      if (hosts.includes(host)) hosts.splice(hosts.indexOf(host), 1);
+      hosts.push(host);
+      asked.push(host.address);
+      request.stream!.finish();
+    }
+    return asked;
+  }
+
+  it('goes to every host before it goes to one again (Envoy: previous_hosts)', () => {
+    for (let i = 0; i < 50; i++) expect(tried(four, 4).toSorted()).toEqual(four);
+  });
+
+  it('goes to the one that was tried longest ago when all were: never to the one that failed just before', () => {
+    for (let i = 0; i < 50; i++) {
+      const [first, second, third, fourth] = tried(four.slice(0, 2), 4);
+      expect([third, fourth]).toEqual([first, second]);
     }
   });
 });

@@ -1,38 +1,46 @@
 /** A running cluster: hosts, balancer, pools, limits and statistics. Lives as long as its name and configuration object do, and then until its last stream ends. */
-import type { Socket } from 'node:net';
+import { isIPv6, type Socket } from 'node:net';
 import type { BreakerRegistry } from '../circuit-breaker/breaker-registry.ts';
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClientConnection, ClientConnectionOwner } from '../codec/codec.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import { shedsLoad } from '../codec/overload-mark.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { ClusterConfig, LoadAssignmentConfig } from '../config/cluster-config.ts';
+import type { ClusterConfig, LoadAssignmentConfig, SourceBindConfig } from '../config/cluster-config.ts';
 import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { Log } from '../runtime/log.ts';
 import type { TimerWheel } from '../runtime/timer-wheel.ts';
 import type { SecretLookup } from '../secret/secret-store.ts';
 import type { StatStore } from '../stats/stat-store.ts';
-import type { ConnectFailure, ConnectOwner, ConnectTarget, TlsSession } from '../transport/connect.ts';
+import type { ConnectFailure, ConnectOwner, ConnectSource, ConnectTarget, TlsSession } from '../transport/connect.ts';
 import { remakeAfterMs } from '../transport/connection-life.ts';
+import { isInLoopbackRange, isLoopback } from '../transport/loopback.ts';
+import type { OwnConnections } from '../transport/own-connections.ts';
 import type { PeerFaultReason } from '../transport/peer-certificate.ts';
 import type { PeerLiveness } from '../transport/peer-liveness.ts';
 import { Bulkhead } from './bulkhead.ts';
 import { ClusterHealth, type ClusterHealthOwner } from './cluster-health.ts';
+import { clusterSituation } from './cluster-situation.ts';
 import { ClusterStats } from './cluster-stats.ts';
 import { ConnectionPool, type PoolContext, type PoolProtocol } from './connection-pool.ts';
 import type { HealthChecker } from './health-check/health-checker.ts';
 import { HighPriority } from './high-priority.ts';
+import { hostLoopbackSocket } from './host-loopback.ts';
 import type { HostSet } from './host-set.ts';
 import { type HostTransport, HostTransports } from './host-transport.ts';
 import { HostWatch, type HostWatchContext } from './host-watch.ts';
 import { createLoadBalancer, type LoadBalancer } from './load-balancer.ts';
+import { OriginalDestinations } from './original-destinations.ts';
 import type { OutlierDetector } from './outlier/outlier-detector.ts';
 import { PeakEwma } from './peak-ewma.ts';
 import { type ConnectionContext, PooledConnection } from './pooled-connection.ts';
-import type { HostPools, RunningHost } from './running-host.ts';
+import { type HostPools, type RunningHost, unusedPools } from './running-host.ts';
+import { connectionOverflow, TcpConnection, type TcpContext } from './tcp-connection.ts';
 import type {
   Cluster,
+  ClusterSituation,
+  ConnectionOrigin,
   CountedAs,
   FallbackAnswer,
   Host,
@@ -40,6 +48,7 @@ import type {
   PendingStream,
   RetryEvent,
   StreamRequest,
+  TcpRequest,
   UpstreamTimeLimit,
 } from './upstream.ts';
 
@@ -67,6 +76,10 @@ export interface ClusterContext {
   readonly log?: Log | null;
   /** Whether hosts are there, of connections that are silent; absent or null: that is not known. */
   readonly liveness?: PeerLiveness | null;
+  /** Told of every connection that is made; absent: nobody wants to know. */
+  readonly ownConnections?: OwnConnections;
+  /** Where sockets lead to hosts of EDS at a loopback address, which is another machine's then; absent: it is this machine's. */
+  readonly hostLoopbackFolder?: string;
   /** Where circuit breakers live; absent: clusters have none. */
   readonly breakers?: BreakerRegistry;
   /** A connection to a host of that cluster could not be made. */
@@ -76,7 +89,9 @@ export interface ClusterContext {
 /** How often a balancer is asked again when it chooses a host that the request has tried (Envoy's `host_selection_retry_max_attempts`). */
 const chooseAgain = 3;
 
-export class RunningCluster implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner, HostWatchContext {
+export class RunningCluster
+  implements Cluster, PoolContext, ConnectionContext, ClusterHealthOwner, HostWatchContext, TcpContext
+{
   readonly config: ClusterConfig;
   readonly breaker: RunningBreaker | null;
   readonly hosts: HostSet;
@@ -100,6 +115,11 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   /** Null without outlier detection: hosts are taken as they are. */
   readonly #watch: HostWatch | null;
   readonly #onUnused: (cluster: RunningCluster) => void;
+  /** Null unless the cluster is of type ORIGINAL_DST. */
+  readonly #destinations: OriginalDestinations | null;
+  readonly #bind: BindSources | null;
+  /** Connections that are somebody's own (TCP). */
+  readonly #tcp = new Set<TcpConnection>();
   /** TLS sessions by host address, for resumption under this very configuration. */
   readonly #sessions = new Map<string, TlsSession>();
   /** Hosts that are gone from the assignment and still have connections. */
@@ -135,6 +155,14 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.#choose = createLoadBalancer(loadBalancing, context.random, this.#peakEwma);
     this.#family = config.addressFamily === undefined ? {} : { addressFamily: config.addressFamily };
     this.#transports = new HostTransports(config, context.secrets ?? null);
+    this.#bind = bindSources(config.bind ?? null);
+    const { discovery } = config;
+    this.#destinations =
+      discovery.kind === 'original-dst'
+        ? new OriginalDestinations(this.hosts, discovery.cleanupIntervalMs, context.clock, context.wheel, (host) =>
+            this.onHostRemoved(host),
+          )
+        : null;
     this.collect();
   }
 
@@ -210,9 +238,10 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
       host: at.host,
       ...this.#family,
       port: port !== 0 ? port : at.port !== 0 ? at.port : host.port,
-      pipePath: at.pipePath ?? '',
+      pipePath: at === host ? this.#pipeTo(host) : (at.pipePath ?? ''),
       tls,
       alpn: tls === null ? noAlpn : (offered ?? noAlpn),
+      source: this.#sourceFor(at.host),
       session: null,
       unavailable: wanted !== null && tls === null ? wanted.missing() : '',
       timeoutMs: 0,
@@ -237,7 +266,10 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     downstreamVersion: HttpVersion,
   ): PendingStream | null {
     const host = this.#hostFor(request, context);
-    return host === null ? null : this.#pool(host, host, this.bulkhead, downstreamVersion).request(request);
+    if (host === null) return null;
+    const source = context.origin?.source ?? null;
+    if (source !== null) return this.#sourcePool(host, source, this.bulkhead, downstreamVersion).request(request);
+    return this.#pool(host, host, this.bulkhead, downstreamVersion).request(request);
   }
 
   /** The same for requests of priority HIGH. */
@@ -249,17 +281,84 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   ): PendingStream | null {
     const host = this.#hostFor(request, context);
     if (host === null) return null;
+    const source = context.origin?.source ?? null;
+    if (source !== null) return this.#sourcePool(host, source, places, downstreamVersion).request(request);
     host.highPools ??= { http1Pool: null, http2Pool: null, autoPool: null };
     return this.#pool(host, host.highPools, places, downstreamVersion).request(request);
   }
 
   /** Null: there is none, which the request was told. */
   #hostFor(request: StreamRequest, context: LoadBalancerContext): RunningHost | null {
-    const host = this.#chooseHost(context);
+    const host = this.#destinations === null ? this.#chooseHost(context) : this.#destinationHost(context);
     if (host !== null) return host;
     this.stats.noHealthyHost.value++;
-    request.onStreamFailed(noHealthyHost, null);
+    request.onStreamFailed(this.#noHost(context), null);
     return null;
+  }
+
+  /** Of type ORIGINAL_DST: where the caller's connection was going. */
+  #destinationHost({ origin = null }: LoadBalancerContext): RunningHost | null {
+    const destination = origin === null ? null : origin.destination;
+    return destination === null || isInwardLoopback(origin) ? null : this.#destinations!.hostFor(destination);
+  }
+
+  #noHost({ origin = null }: LoadBalancerContext): ProxyError {
+    if (this.#destinations === null) return noHealthyHost;
+    if (origin === null || origin.destination === null) return noDestination;
+    return isInwardLoopback(origin) ? loopbackDestination : tooManyDestinations;
+  }
+
+  requestTcp(request: TcpRequest, context: LoadBalancerContext): { cancel(): void } | null {
+    const { bulkhead, stats } = this;
+    // Before a host is looked for, as in Envoy.
+    if (!bulkhead.connections.left) {
+      stats.connectionOverflow.value++;
+      request.onTcpFailed(connectionOverflow, null);
+      return null;
+    }
+    const host = this.#destinations === null ? this.#chooseHost(context) : this.#destinationHost(context);
+    if (host === null) {
+      stats.noHealthyHost.value++;
+      request.onTcpFailed(this.#noHost(context), null);
+      return null;
+    }
+    if (!bulkhead.tryPending()) {
+      request.onTcpFailed(connectionOverflow, host);
+      return null;
+    }
+    bulkhead.connections.take();
+    stats.pending.value++;
+    stats.pendingActive.value++;
+    stats.connections.value++;
+    stats.connectionsActive.value++;
+    host.activeConnections++;
+    host.totalConnections++;
+    const connection = new TcpConnection(host, this, request);
+    this.#tcp.add(connection);
+    connection.start(this.#target(host, null, context.origin?.source ?? null));
+    return connection;
+  }
+
+  onTcpConnected({ host }: TcpConnection, socket: Socket): void {
+    if (this.#outlier !== null && host.outlier !== null) this.#outlier.onConnected(host.outlier);
+    const { isSessionReused } = socket as { isSessionReused?: () => boolean };
+    if (isSessionReused === undefined) return;
+    this.stats.tlsHandshakes.value++;
+    if (isSessionReused.call(socket)) this.stats.tlsResumed.value++;
+  }
+
+  onTcpConnectFailed(host: RunningHost): void {
+    this.#peakEwma?.observe(host, 0, -1);
+    if (this.#outlier !== null && host.outlier !== null) this.#outlier.onLocalFailure(host.outlier, 503);
+  }
+
+  onTcpGone(connection: TcpConnection): void {
+    this.#tcp.delete(connection);
+    if (this.#draining && this.unused) this.#onUnused(this);
+  }
+
+  cutConnections(host: RunningHost, error: ProxyError): void {
+    for (const connection of this.#tcp) if (connection.host === host) connection.cut(error);
   }
 
   onResponseHead(host: Host, head: ResponseHead, endStream: boolean, askedMs = -1): void {
@@ -331,7 +430,12 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.stats.countFallback(kind);
   }
 
+  situation(nowMs: number): ClusterSituation {
+    return clusterSituation(this, this.bulkhead, nowMs);
+  }
+
   hasOtherHost(tried: readonly Host[]): boolean {
+    if (this.#destinations !== null) return false;
     this.hosts.refresh();
     return this.hosts.find((host) => !tried.includes(host)) !== null;
   }
@@ -362,6 +466,7 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     if (this.#draining) return;
     this.#draining = true;
     this.#health.close();
+    this.#destinations?.close();
     this.#eachPool((pool) => pool.drain());
     if (this.unused) this.#onUnused(this);
   }
@@ -369,7 +474,9 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   destroy(error: ProxyError): void {
     this.#draining = true;
     this.#health.close();
+    this.#destinations?.close();
     this.#eachPool((pool) => pool.destroy(error));
+    for (const connection of this.#tcp) connection.cut(error);
   }
 
   /** Brings gauges and byte counters up to date that are not kept per request. Before statistics are shown, and now and then. */
@@ -379,8 +486,8 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.#eachPool((pool) => {
       for (const connection of pool.connections) connection.collectBytes();
     });
-    stats.ownGauge('outrigger_upstream_connections', '').value =
-      bulkhead.connections.taken + (this.#high?.places.connections.taken ?? 0);
+    for (const connection of this.#tcp) connection.collectBytes();
+    stats.showOwn(bulkhead.connections.taken + (this.#high?.places.connections.taken ?? 0));
     this.#collectLimits(bulkhead, '');
     if (this.#high !== null) this.#collectLimits(this.#high.places, 'high_');
   }
@@ -406,7 +513,16 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     }
     // One that was not tried rather than one that is no canary.
     const other = context.avoidCanaries === true ? this.hosts.find((each) => !isAvoided(each, context)) : null;
-    return other ?? this.hosts.find((each) => !triedHosts.includes(each)) ?? host;
+    return other ?? this.hosts.find((each) => !triedHosts.includes(each)) ?? this.#triedLongestAgo(triedHosts) ?? host;
+  }
+
+  /** All were tried: the one that failed just before is the last to ask again. */
+  #triedLongestAgo(triedHosts: readonly Host[]): RunningHost | null {
+    for (const tried of triedHosts) {
+      const host = this.hosts.find((each) => each === tried);
+      if (host !== null) return host;
+    }
+    return null;
   }
 
   #chooseOnce(): RunningHost | null {
@@ -429,24 +545,48 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     return (host.transport ??= this.#transports.of(host.endpoint));
   }
 
-  #pool(host: RunningHost, pools: HostPools, places: Bulkhead, downstreamVersion: HttpVersion): ConnectionPool {
+  #pool(
+    host: RunningHost,
+    pools: HostPools,
+    places: Bulkhead,
+    downstreamVersion: HttpVersion,
+    source: ConnectSource | null = null,
+  ): ConnectionPool {
     switch (this.config.protocol) {
       case 'http1':
-        return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
+        return (pools.http1Pool ??= this.#newPool(host, 'http1', places, source));
       case 'http2':
-        return (pools.http2Pool ??= this.#newPool(host, 'http2', places));
+        return (pools.http2Pool ??= this.#newPool(host, 'http2', places, source));
       case 'auto':
         // ALPN needs TLS.
-        if (this.#transportOf(host).tls === null) return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
-        return (pools.autoPool ??= this.#newPool(host, 'auto', places));
+        if (this.#transportOf(host).tls === null)
+          return (pools.http1Pool ??= this.#newPool(host, 'http1', places, source));
+        return (pools.autoPool ??= this.#newPool(host, 'auto', places, source));
       case 'same-as-downstream':
-        if (downstreamVersion === '2') return (pools.http2Pool ??= this.#newPool(host, 'http2', places));
-        return (pools.http1Pool ??= this.#newPool(host, 'http1', places));
+        if (downstreamVersion === '2') return (pools.http2Pool ??= this.#newPool(host, 'http2', places, source));
+        return (pools.http1Pool ??= this.#newPool(host, 'http1', places, source));
     }
   }
 
-  #newPool(host: RunningHost, protocol: PoolProtocol, places: Bulkhead): ConnectionPool {
-    const pool = new ConnectionPool(host, protocol, places, this);
+  /** Connections that come from the caller's address serve no other caller. */
+  #sourcePool(
+    host: RunningHost,
+    source: ConnectSource,
+    places: Bulkhead,
+    downstreamVersion: HttpVersion,
+  ): ConnectionPool {
+    const all = (host.sourcePools ??= new Map());
+    const key = sourceKey(source, places === this.bulkhead);
+    let pools = all.get(key);
+    if (pools === undefined) {
+      pools = { http1Pool: null, http2Pool: null, autoPool: null };
+      all.set(key, pools);
+    }
+    return this.#pool(host, pools, places, downstreamVersion, source);
+  }
+
+  #newPool(host: RunningHost, protocol: PoolProtocol, places: Bulkhead, source: ConnectSource | null): ConnectionPool {
+    const pool = new ConnectionPool(host, protocol, places, this, source);
     // Somebody who kept the cluster, or the host, from before an update.
     if (this.#draining || this.hosts.byAddress.get(host.address) !== host) {
       pool.drain();
@@ -545,7 +685,12 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
     this.stats.cancelled.value++;
   }
 
-  onPoolEmpty(): void {
+  onPoolEmpty({ host, source, places }: ConnectionPool): void {
+    if (source !== null && host.sourcePools !== null) {
+      const key = sourceKey(source, places === this.bulkhead);
+      const pools = host.sourcePools.get(key);
+      if (pools !== undefined && unusedPools(pools)) host.sourcePools.delete(key);
+    }
     for (const host of this.#leaving) if (host.unused) this.#leaving.delete(host);
     if (this.#draining && this.unused) this.#onUnused(this);
   }
@@ -557,23 +702,46 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   }
 
   connectTarget(pool: ConnectionPool): ConnectTarget {
-    const { host, port, pipePath, address } = pool.host;
-    const wanted = this.#transportOf(pool.host).tls;
+    return this.#target(pool.host, pool.protocol, pool.source);
+  }
+
+  /** `protocol` null: TCP. `source` null: as the cluster is configured. */
+  #target(runningHost: RunningHost, protocol: PoolProtocol | null, source: ConnectSource | null): ConnectTarget {
+    const { host, port, address } = runningHost;
+    const wanted = this.#transportOf(runningHost).tls;
     const tls = wanted === null ? null : wanted.current();
     return {
       host,
       ...this.#family,
       port,
-      pipePath,
+      pipePath: this.#pipeTo(runningHost),
       tls,
-      alpn: tls === null ? noAlpn : alpnOf(tls.alpn, pool.protocol),
+      alpn: tls === null ? noAlpn : protocol === null ? tls.alpn : alpnOf(tls.alpn, protocol),
+      source: this.#sourceFor(host, source),
       session: this.#sessions.get(address) ?? null,
       unavailable: wanted !== null && tls === null ? wanted.missing() : '',
       keepAlive: this.config.tcpKeepAlive ?? null,
+      own: this.#context.ownConnections ?? null,
       timeoutMs: this.config.connectTimeoutMs,
       clock: this.#clock,
       wheel: this.wheel,
     };
+  }
+
+  #pipeTo({ host, port, pipePath }: RunningHost): string {
+    const folder = this.#context.hostLoopbackFolder;
+    return folder === undefined || pipePath !== '' || this.config.discovery.kind !== 'eds'
+      ? pipePath
+      : hostLoopbackSocket(folder, host, port);
+  }
+
+  /** Of the host's own family; `callers`: the caller's address comes first. */
+  #sourceFor(host: string, callers: ConnectSource | null = null): ConnectSource | null {
+    if ((this.#bind === null && callers === null) || host === '') return null;
+    const v6 = isIPv6(host);
+    // The application is at loopback of either family (transport/connect.ts).
+    if (callers !== null && (isIPv6(callers.address) === v6 || isLoopback(host))) return callers;
+    return this.#bind === null ? null : v6 ? this.#bind.ipv6 : this.#bind.ipv4;
   }
 
   createCodec(socket: Socket, alpn: string, pool: ConnectionPool, owner: ClientConnectionOwner): ClientConnection {
@@ -631,6 +799,27 @@ export class RunningCluster implements Cluster, PoolContext, ConnectionContext, 
   }
 }
 
+interface BindSources {
+  readonly ipv4: ConnectSource | null;
+  readonly ipv6: ConnectSource | null;
+}
+
+function bindSources(bind: SourceBindConfig | null): BindSources | null {
+  if (bind === null) return null;
+  const { sources, freebind } = bind;
+  const of = (v6: boolean): ConnectSource | null => {
+    const found = sources.find(({ host }) => isIPv6(host) === v6);
+    return found === undefined
+      ? null
+      : { address: found.host, port: found.port, freebind, transparent: false, mark: 0 };
+  };
+  return { ipv4: of(false), ipv6: of(true) };
+}
+
+function sourceKey({ address, mark }: ConnectSource, usual: boolean): string {
+  return `${address} ${mark}${usual ? '' : ' high'}`;
+}
+
 function holdsNothing({ connections, pending }: Bulkhead): boolean {
   return connections.taken === 0 && pending.taken === 0;
 }
@@ -671,4 +860,33 @@ const noHealthyHost = new ProxyError({
   details: 'no_healthy_upstream',
   message: 'No healthy host of this service is known.',
   retry: 'unsent',
+});
+
+/** Envoy: as without a healthy host. */
+const noDestination = new ProxyError({
+  flag: 'UH',
+  source: 'local',
+  details: 'no_healthy_upstream',
+  message:
+    'Where this connection was going is not known: it was not redirected here, and its listener has no original_dst.',
+});
+
+/** What listens on loopback only is for this machine: whoever comes in says he was going there has forged it. */
+const loopbackDestination = new ProxyError({
+  flag: 'UH',
+  source: 'local',
+  details: 'no_healthy_upstream',
+  message:
+    'This inbound connection was going to loopback, which nobody outside of this machine can call: nothing is handed on there.',
+});
+
+function isInwardLoopback(origin: ConnectionOrigin | null): boolean {
+  return origin?.direction === 'inbound' && origin.destination !== null && isInLoopbackRange(origin.destination.host);
+}
+
+const tooManyDestinations = new ProxyError({
+  flag: 'UO',
+  source: 'local',
+  details: 'upstream_reset_before_response_started{overflow}',
+  message: 'Connections to as many destinations as this sidecar keeps are open.',
 });

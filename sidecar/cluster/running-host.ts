@@ -31,6 +31,8 @@ export class RunningHost implements Host, HostPools {
   autoPool: ConnectionPool | null = null;
   /** Of those of priority HIGH; null: there was none. */
   highPools: HostPools | null = null;
+  /** Of requests whose connections come from their caller's address (original_src), by that; null: there was none. */
+  sourcePools: Map<string, HostPools> | null = null;
   readonly idle = new IdleLearning();
   /** How it is connected to; owned by its cluster. Null: not chosen yet. */
   transport: HostTransport | null = null;
@@ -73,6 +75,10 @@ export class RunningHost implements Host, HostPools {
     this.health = withEdsHealth(this.health & ~pendingRemoval, endpoint.health);
   }
 
+  get zone(): string {
+    return this.locality.zone;
+  }
+
   get healthy(): boolean {
     return isHealthy(this.health);
   }
@@ -93,17 +99,20 @@ export class RunningHost implements Host, HostPools {
 
   /** Neither connections nor requests are left: it may be forgotten. */
   get unused(): boolean {
-    return unusedPools(this) && (this.highPools === null || unusedPools(this.highPools));
+    if (!unusedPools(this) || (this.highPools !== null && !unusedPools(this.highPools))) return false;
+    for (const pools of this.sourcePools?.values() ?? []) if (!unusedPools(pools)) return false;
+    return true;
   }
 
   /** Calls `action` with each pool that exists. */
   eachPool(action: (pool: ConnectionPool) => void): void {
     actOn(this, action);
     if (this.highPools !== null) actOn(this.highPools, action);
+    if (this.sourcePools !== null) for (const pools of [...this.sourcePools.values()]) actOn(pools, action);
   }
 }
 
-function unusedPools({ http1Pool, http2Pool, autoPool }: HostPools): boolean {
+export function unusedPools({ http1Pool, http2Pool, autoPool }: HostPools): boolean {
   return (http1Pool?.empty ?? true) && (http2Pool?.empty ?? true) && (autoPool?.empty ?? true);
 }
 

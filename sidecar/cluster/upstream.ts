@@ -2,11 +2,14 @@
  * How the router asks for an upstream stream, and what it hears: the seam between router and cluster manager.
  * The router never sees pools, hosts' connections or load balancers.
  */
+import type { Socket } from 'node:net';
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
+import type { ListenerConfig, SocketAddress } from '../config/listener-config.ts';
+import type { ConnectSource } from '../transport/connect.ts';
 
 /** A running endpoint, as logs and metrics see it. */
 export interface Host {
@@ -14,6 +17,8 @@ export interface Host {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** Of its locality; '' or absent: it has none. */
+  readonly zone?: string;
 }
 
 /** The asker for one stream: implemented by the router's attempt object, so that no closure is made. */
@@ -35,12 +40,44 @@ export interface PendingStream {
   cancel(): void;
 }
 
+/** Where a connection that was redirected to us was going, and from where it goes on. */
+export interface ConnectionOrigin {
+  /** What the caller connected to; null: it is not known. */
+  readonly destination: SocketAddress | null;
+  /** Of the listener that took it. */
+  readonly direction: ListenerConfig['direction'];
+  /** Where upstream connections come from: the caller's own address (original_src); null: this machine's. */
+  readonly source: ConnectSource | null;
+  /** For the first attempt of each request of the connection. */
+  readonly nothingTried: LoadBalancerContext;
+}
+
+/** Asks for a connection rather than for a stream. */
+export interface TcpRequest {
+  /** There is one; nothing of it was read yet. Attach an 'error' listener now. */
+  onTcpReady(connection: TcpUpstream): void;
+  /** There will be none (UH, UO, UF). Nothing follows. May be called from inside of requestTcp(). */
+  onTcpFailed(error: ProxyError, host: Host | null): void;
+  /** The cluster ends the connection, which was ready: destroy its socket. */
+  onTcpCut(error: ProxyError): void;
+}
+
+/** An upstream connection that is somebody's. */
+export interface TcpUpstream {
+  readonly socket: Socket;
+  readonly host: Host;
+  /** Once, when its socket is closed. `remotely`: the host ended it. */
+  closed(remotely: boolean): void;
+}
+
 /** What a load balancer may look at. */
 export interface LoadBalancerContext {
   /** Hosts tried before by this request, to be avoided when there is another. */
   readonly triedHosts: ReadonlyArray<Host> | null;
   /** Hosts that are canaries (metadata `envoy.lb`, `canary`) are avoided when there is another; default false. */
   readonly avoidCanaries?: boolean;
+  /** Of the caller's connection; absent or null: it was not redirected. */
+  readonly origin?: ConnectionOrigin | null;
 }
 
 /** The limits of time that a cluster counts: of the whole request, of one try, of its silence, of its stream from beginning to end. */
@@ -70,6 +107,19 @@ export type RetryEvent =
 /** What was answered instead of a failure of the cluster: the answer of another one, the last good answer, or a fixed one. */
 export type FallbackAnswer = 'service' | 'stale' | 'answer';
 
+/** A host that gets no requests for now, or none but in need, and why, in words. */
+export interface PassedOverHost {
+  readonly host: string;
+  readonly why: string;
+}
+
+/** How a cluster is at this moment, for who explains what became of a request. */
+export interface ClusterSituation {
+  readonly passedOver: readonly PassedOverHost[];
+  /** What else may have had a part in a failure: a breaker that is open, limits that are reached, hosts that are ejected; in words. */
+  readonly circumstances: readonly string[];
+}
+
 /** A cluster that runs: hosts, balancer, pools, limits, statistics. */
 export interface Cluster {
   readonly config: ClusterConfig;
@@ -85,6 +135,8 @@ export interface Cluster {
     context: LoadBalancerContext,
     downstreamVersion: HttpVersion,
   ): PendingStream | null;
+  /** Asks for a connection of one's own (TCP). Optional for fakes. */
+  requestTcp?(request: TcpRequest, context: LoadBalancerContext): { cancel(): void } | null;
   /**
    * The router reports how a request to `host` ended, once per stream that became ready: for `upstream_rq_*` counters; of a reset (0) outlier detection hears too.
    * `status`: of the response, or of our answer to a timeout; 0: the upstream reset it; -1: its end says nothing about the host (the caller went away). `counted`: default `answer`.
@@ -105,6 +157,8 @@ export interface Cluster {
   onRetryEvent?(event: RetryEvent): void;
   /** A caller gets something else than a failure. Optional for fakes. */
   onFallback?(kind: FallbackAnswer): void;
+  /** Looks at every host, and makes text: only for requests of which a record is kept. Optional for fakes. */
+  situation?(nowMs: number): ClusterSituation;
   /** There is a host for requests that is none of these. Looks at every host. Optional for fakes: there is. */
   hasOtherHost?(tried: readonly Host[]): boolean;
   /** Active retries are limited by `limits.maxRetries`, or a retry budget: true takes a place (give it back with endRetry). */

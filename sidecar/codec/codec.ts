@@ -109,6 +109,8 @@ export interface ClientConnectionOwner {
 export interface ClientConnection {
   readonly protocol: 'http1' | 'http2';
   readonly activeStreams: number;
+  /** `ip:port` of our end; '' when it is closed. Asked of the system each time. */
+  readonly localEnd: string;
   /** How many more streams may begin now: HTTP/1 0 or 1; HTTP/2 by the peer's SETTINGS_MAX_CONCURRENT_STREAMS and ours. 0 when draining or closed. */
   availableStreams(): number;
   /** Begins a stream. Only while `availableStreams() > 0`. */

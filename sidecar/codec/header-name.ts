@@ -40,7 +40,7 @@ const wellKnownNames: Readonly<Record<string, number>> = Object.assign(Object.cr
 
 /**
  * Names that the connection manager and the router look for beyond the codecs' own: a number each, so that one walk over a head finds them all. 0 is every
- * other name; `retryControl` what callers ask of retries; `envoyControl` every other `x-envoy-…`, `outriggerControl` every `x-outrigger-…`.
+ * other name; `retryControl` what callers ask of retries; `traceContext` where traces come from (tracing/trace-context.ts); `envoyControl` every other `x-envoy-…`, `outriggerControl` every `x-outrigger-…`.
  */
 export const headerRole = {
   none: 0,
@@ -59,6 +59,7 @@ export const headerRole = {
   upstreamServiceTime: 13,
   grpcStatus: 14,
   retryControl: 15,
+  traceContext: 16,
 } as const;
 
 const roleNames: Readonly<Record<string, number>> = Object.assign(Object.create(null) as Record<string, number>, {
@@ -82,6 +83,15 @@ const roleNames: Readonly<Record<string, number>> = Object.assign(Object.create(
   'x-envoy-upstream-rq-per-try-timeout-ms': headerRole.retryControl,
   'x-envoy-upstream-rq-timeout-alt-response': headerRole.retryControl,
   'x-envoy-hedge-on-per-try-timeout': headerRole.retryControl,
+  traceparent: headerRole.traceContext,
+  tracestate: headerRole.traceContext,
+  b3: headerRole.traceContext,
+  'x-b3-traceid': headerRole.traceContext,
+  'x-b3-spanid': headerRole.traceContext,
+  'x-b3-parentspanid': headerRole.traceContext,
+  'x-b3-sampled': headerRole.traceContext,
+  'x-b3-flags': headerRole.traceContext,
+  'x-client-trace-id': headerRole.traceContext,
 });
 
 function roleOf(lower: string): number {

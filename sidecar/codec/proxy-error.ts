@@ -5,35 +5,7 @@
  */
 
 import type { HeaderFields } from './header-fields.ts';
-
-/** Envoy's response flags (`%RESPONSE_FLAGS%`) that this proxy can set; '' when none applies. */
-export type ResponseFlag =
-  | ''
-  | 'UH' // no healthy upstream host
-  | 'UF' // upstream connection failure
-  | 'UO' // upstream overflow (bulkhead)
-  | 'UC' // upstream connection termination
-  | 'UR' // upstream remote reset
-  | 'UT' // upstream request timeout
-  | 'URX' // retries exhausted
-  | 'UPE' // upstream protocol error
-  | 'UMSDR' // upstream max stream duration reached
-  | 'NR' // no route
-  | 'NC' // no cluster
-  | 'DC' // downstream connection termination
-  | 'DPE' // downstream protocol error
-  | 'DT' // downstream max duration
-  | 'LR' // local reset
-  | 'SI' // stream idle timeout
-  | 'IH' // invalid header
-  | 'OM' // overload manager
-  | 'CB' // a circuit breaker is open (ours)
-  | 'DI' // delayed on purpose
-  | 'FI' // failed on purpose
-  | 'RL' // rate limited
-  | 'RLSE' // the rate limit service failed
-  | 'RBAC' // refused by a rule about who may call what
-  | 'UAEX'; // refused by an authorization service, or for want of credentials
+import type { ResponseFlag } from './response-flag.ts';
 
 export type ErrorSource = 'downstream' | 'upstream' | 'local';
 

@@ -33,6 +33,8 @@ export interface BootstrapConfig {
   readonly listeners: readonly ListenerConfig[];
   readonly clusters: readonly ClusterConfig[];
   readonly ads: AdsConfig | null;
+  /** `cluster_manager.load_stats_config`: whom load is reported to. Absent or null: nobody. */
+  readonly loadReports?: GrpcSourceConfig | null;
   /** `lds_config` / `cds_config` are `ads: {}`. */
   readonly listenersByAds: boolean;
   readonly clustersByAds: boolean;

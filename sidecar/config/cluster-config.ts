@@ -12,7 +12,9 @@ export interface ClusterConfig {
   readonly discovery:
     | { readonly kind: 'static'; readonly assignment: LoadAssignmentConfig }
     /** `serviceName` is what EDS is asked for: `eds_cluster_config.service_name` or the cluster's name. */
-    | { readonly kind: 'eds'; readonly serviceName: string };
+    | { readonly kind: 'eds'; readonly serviceName: string }
+    /** ORIGINAL_DST: the host of a request is where its caller's connection was going. `cleanupIntervalMs`: hosts without connections are forgotten so often. */
+    | { readonly kind: 'original-dst'; readonly cleanupIntervalMs: number };
   /** `dns_lookup_family`, of LOGICAL_DNS. Absent: hosts are addresses. */
   readonly addressFamily?: AddressFamily;
   readonly loadBalancing:
@@ -61,8 +63,18 @@ export interface ClusterConfig {
   readonly circuitBreaker?: CircuitBreakerConfig | null;
   /** `upstream_connection_options.tcp_keepalive`; absent or null: off. */
   readonly tcpKeepAlive?: TcpKeepAliveConfig | null;
+  /** `upstream_bind_config`: absent or null: the system chooses. */
+  readonly bind?: SourceBindConfig | null;
   /** `close_connections_on_host_health_failure`: connections to a host that fails are cut, also those with requests. Default: they finish what they have. */
   readonly closeConnectionsOnHealthFailure?: boolean;
+}
+
+/** Where upstream connections come from. */
+export interface SourceBindConfig {
+  /** One for each family: a host gets the one of its own; none: any. */
+  readonly sources: readonly SocketAddress[];
+  /** The address need not be one of this machine (IP_FREEBIND). */
+  readonly freebind: boolean;
 }
 
 /** Which addresses of a name are taken, and which come first; `any`: as the system orders them. */

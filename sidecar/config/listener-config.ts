@@ -3,9 +3,14 @@
  * Made and validated only in sidecar/xds; everything else just reads it. No protobuf here.
  */
 import type { AccessLogConfig } from './access-log-config.ts';
+import type { DnsConfig } from './dns-config.ts';
 import type { GateConfig } from './gate-config.ts';
+import type { AddressRangeConfig } from './rbac-config.ts';
+import type { RequestMetricsConfig } from './request-metrics-config.ts';
 import type { RouteTableConfig } from './route-config.ts';
+import type { TcpProxyConfig } from './tcp-proxy-config.ts';
 import type { TlsServerConfig } from './tls-config.ts';
+import type { TracingConfig } from './tracing-config.ts';
 
 export interface SocketAddress {
   /** IP literal; no names. */
@@ -26,9 +31,37 @@ export interface ListenerConfig {
   readonly bufferLimitBytes: number;
   /** `listener_filters`: tls_inspector present (server name and ALPN are looked at before a chain is chosen). */
   readonly inspectTls: boolean;
-  /** `listener_filters_timeout`, default 15 s. */
+  /** `listener_filters_timeout`, default 15 s; 0: none. */
   readonly listenerFiltersTimeoutMs: number;
+  /** `continue_on_listener_filters_timeout`: a silent caller gets the chain that nothing said fits. Default: its connection is closed. */
+  readonly continueOnTimeout?: boolean;
+  /** http_inspector present: `http/1.0`, `http/1.1` or `h2c` is the application protocol of plaintext. Default false. */
+  readonly inspectHttp?: boolean;
+  /** Where an inspector looks away, by the destination's port; absent: nowhere. */
+  readonly tlsDisabled?: PortPredicate;
+  readonly httpDisabled?: PortPredicate;
+  /** original_dst present: what the caller connected to before the rules of this machine redirected it is the destination. Default false. */
+  readonly originalDestination?: boolean;
+  /** original_src present: upstream connections have the caller's address as their source. Absent or null: they have ours. */
+  readonly originalSource?: { readonly mark: number } | null;
+  /** `additional_addresses`: the listener is on all of them. Absent: there are none. */
+  readonly additionalAddresses?: readonly SocketAddress[];
+  /** `transparent` (IP_TRANSPARENT, for TPROXY) and `freebind` (IP_FREEBIND) of the socket. Default false. */
+  readonly transparent?: boolean;
+  readonly freebind?: boolean;
+  /** `access_log`: of connections that no filter chain takes. Absent: none. */
+  readonly accessLogs?: readonly AccessLogConfig[];
+  /** It answers DNS by UDP and TCP, and has no filter chains. Absent: it takes TCP connections for those. */
+  readonly dns?: DnsConfig;
 }
+
+/** `filter_disabled` of a listener filter. */
+export type PortPredicate =
+  | { readonly kind: 'any' }
+  /** `end` is outside. */
+  | { readonly kind: 'ports'; readonly start: number; readonly end: number }
+  | { readonly kind: 'not'; readonly of: PortPredicate }
+  | { readonly kind: 'and' | 'or'; readonly of: readonly PortPredicate[] };
 
 export interface FilterChainMatch {
   readonly destinationPort: number | null;
@@ -36,13 +69,25 @@ export interface FilterChainMatch {
   /** '' any, `raw_buffer` or `tls`. */
   readonly transportProtocol: '' | 'raw_buffer' | 'tls';
   readonly applicationProtocols: readonly string[];
+  /** `prefix_ranges`, of the destination. This and those below: absent or empty: any. */
+  readonly prefixRanges?: readonly AddressRangeConfig[];
+  /** `direct_source_prefix_ranges`. */
+  readonly directSourceRanges?: readonly AddressRangeConfig[];
+  /** `local`: from the same address as the destination, or from loopback. */
+  readonly sourceType?: 'any' | 'local' | 'external';
+  /** `source_prefix_ranges` and `source_ports`. */
+  readonly sourceRanges?: readonly AddressRangeConfig[];
+  readonly sourcePorts?: readonly number[];
 }
 
+/** One of `httpConnectionManager` and `tcpProxy` is there. */
 export interface FilterChainConfig {
   readonly name: string;
   readonly match: FilterChainMatch;
   readonly tls: TlsServerConfig | null;
-  readonly httpConnectionManager: HttpConnectionManagerConfig;
+  readonly httpConnectionManager: HttpConnectionManagerConfig | null;
+  /** Absent or null: it is HTTP. */
+  readonly tcpProxy?: TcpProxyConfig | null;
   /** `transport_socket_connect_timeout`: the TLS handshake; 0: none. */
   readonly handshakeTimeoutMs: number;
 }
@@ -57,6 +102,10 @@ export interface HttpConnectionManagerConfig {
   /** `http_filters` before the router, in their order. */
   readonly gates: readonly GateConfig[];
   readonly accessLogs: readonly AccessLogConfig[];
+  /** Null: metrics of requests are as always. */
+  readonly requestMetrics: RequestMetricsConfig | null;
+  /** Null: requests are not traced, and trace headers pass untouched. */
+  readonly tracing: TracingConfig | null;
   /** `common_http_protocol_options.idle_timeout`: connection without streams; Envoy's default 1 h; 0: none. */
   readonly connectionIdleTimeoutMs: number;
   /** `common_http_protocol_options.max_connection_duration`; 0: none. */

@@ -3,6 +3,7 @@ import type { CircuitBreakerConfig } from './circuit-breaker-config.ts';
 import type { RouteGateConfigs } from './gate-config.ts';
 import type { RouteRateLimitsConfig } from './rate-limit-config.ts';
 import type { FallbackConfig, HedgingConfig } from './route-resilience-config.ts';
+import type { RouteTracingConfig } from './tracing-config.ts';
 
 export interface RouteTableConfig {
   readonly name: string;
@@ -33,6 +34,8 @@ export interface RouteConfig {
   readonly gates: RouteGateConfigs | null;
   /** Our own extension in `typed_per_filter_config`; absent or null: there is none. */
   readonly circuitBreaker?: CircuitBreakerConfig | null;
+  /** `tracing`: what it says instead of its connection manager; absent or null: nothing. */
+  readonly tracing?: RouteTracingConfig | null;
   /** How its requests are described to limits; null: not at all. */
   readonly rateLimits: RouteRateLimitsConfig | null;
   readonly requestHeaders: HeaderMutations;

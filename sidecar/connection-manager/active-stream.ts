@@ -6,23 +6,31 @@
  *              └───────────┴────────┴─────────┴─▶ fail: local reply, or reset when an answer has begun ─▶ #finish
  *   caller gone (onReset) ──────────────────────────────────────────────────────────────────────────────▶ #finish
  */
+import type { ConnectionOrigin } from '../cluster/upstream.ts';
 import type { RequestReceiver, ServerStream } from '../codec/codec.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { GateChain, type GatedStream } from '../filters/gate-chain.ts';
-import type { GateVerdict, ResponseShaper, ShapedStream } from '../filters/request-gate.ts';
+import type { GateVerdict, RequestGate, ResponseShaper, ShapedStream } from '../filters/request-gate.ts';
+import { makeRecord, type RecordedStream } from '../recorder/make-record.ts';
+import { isFailure } from '../recorder/request-record.ts';
+import { TappedBodies } from '../recorder/tapped-bodies.ts';
 import type { CallerRetry } from '../router/caller-retry.ts';
 import { mayShareAnswers } from '../router/fallback/keepable-answer.ts';
+import { RequestAsItCame } from '../router/fallback/request-as-it-came.ts';
 import type { ReadyAnswer, TakenFallback } from '../router/fallback/request-fallback.ts';
 import { answerKey } from '../router/fallback/stale-answers.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
-import type { FilteredStream, RetryReason, StreamFilter } from '../router/stream-filter.ts';
+import type { FilteredStream, NotRetried, RetryReason, StreamFilter } from '../router/stream-filter.ts';
 import { StreamLimits } from '../router/stream-limits.ts';
+import type { UpstreamRequest } from '../router/upstream-request.ts';
 import type { WeightedTarget } from '../router/weighted-target.ts';
 import type { TimerTarget } from '../runtime/timer-wheel.ts';
+import type { Histogram } from '../stats/stat-store.ts';
+import type { RequestTrace } from '../tracing/request-trace.ts';
 import { fallbackAnswer } from './fallback-answer.ts';
 import type { HttpConnectionManager } from './http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
@@ -42,7 +50,9 @@ export interface StreamConnection {
   streamEnded(nowMs: number): void;
 }
 
-export class ActiveStream implements RequestReceiver, FilteredStream, GatedStream, ShapedStream, TimerTarget {
+export class ActiveStream
+  implements RequestReceiver, FilteredStream, GatedStream, ShapedStream, RecordedStream, TimerTarget
+{
   readonly #connection: StreamConnection;
   readonly #downstream: ServerStream;
   readonly limits: StreamLimits;
@@ -69,9 +79,10 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   status = 0;
   flag = '';
   retryFlag: '' | 'URX' | 'UO' = '';
+  notRetried: NotRetried = '';
   details = '';
   fallback: TakenFallback | null = null;
-  sharedAnswersKey = '';
+  sharesAnswers = false;
   grpcStatus = '';
   bytesReceived = 0;
   bytesSent = 0;
@@ -79,9 +90,25 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   upstreamHost = '';
   upstreamServiceTimeMs = -1;
   endMs = -1;
+  /** For the request's record, if there will be one. */
+  lastAttempt: UpstreamRequest | null = null;
+  admittedMs = -1;
+  requestWholeMs = -1;
+  firstByteMs = -1;
+  /** Null: it is not traced here. */
+  trace: RequestTrace | null = null;
+  /** Null: nobody taps bodies. */
+  #bodies: TappedBodies | null = null;
   /** All of it came. */
   requestEnded = false;
+  /** Of a request that shares answers: as it came, before routes change it; ''. */
+  #sharedAuthority = '';
+  #sharedPath = '';
+  /** Null: no gate can change what answers it shares. */
+  #asItCame: RequestAsItCame | null = null;
   #upgradeRefused = false;
+  /** The policy that is the reason of the answer; ''. */
+  #failedBy = '';
   #finished = false;
 
   constructor(connection: StreamConnection, downstream: ServerStream) {
@@ -92,11 +119,36 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     this.limits = new StreamLimits(this, wheel, clock, this.startMs);
   }
 
-  // -- for the log: what its gates found --
+  /** Where its connection was going; null: it was not redirected. */
+  get origin(): ConnectionOrigin | null {
+    return this.#connection.info.origin ?? null;
+  }
 
-  /** The one by which it failed, was let pass, or has a fallback. */
+  get sharedAnswersKey(): string {
+    const { peer } = this.#connection.info;
+    return answerKey(
+      this.route!.memoryKey,
+      peer?.uris[0] ?? '',
+      this.head.scheme,
+      this.#sharedAuthority,
+      this.#sharedPath,
+    );
+  }
+
+  // -- for the log: its trace, and what its gates found --
+
+  get traceId(): string {
+    return this.trace === null ? '' : this.trace.traceId;
+  }
+
+  get spanId(): string {
+    return this.trace === null ? '' : this.trace.spanId;
+  }
+
+  /** The one by which it has a fallback, failed, was held up, or was let pass. */
   get policy(): string {
     if (this.fallback !== null && this.fallback.policy !== '') return this.fallback.policy;
+    if (this.#failedBy !== '') return this.#failedBy;
     return this.#gates === null ? '' : this.#gates.policy;
   }
 
@@ -132,13 +184,20 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     limits.idleMs = config.streamIdleTimeoutMs;
     if (config.maxStreamDurationMs > 0) limits.durationDueMs = this.startMs + config.maxStreamDurationMs;
     if (config.requestTimeoutMs > 0 && !endStream) limits.requestDueMs = this.startMs + config.requestTimeoutMs;
+    if (endStream) this.requestWholeMs = this.startMs;
+    const { recorder, tracer } = manager;
+    if (recorder !== null && recorder.bodyBytes > 0)
+      this.#bodies = new TappedBodies(recorder.bodyBytes, recorder.bodyBudget);
     if (refusal !== null) {
+      if (tracer !== null) this.trace = tracer.begin(head.fields, admission.trusted, null, this.startMs);
       if (refusal instanceof ProxyError) this.fail(refusal);
       else this.sendOwnResponse(refusal, null, 'path_normalization_redirect');
       return;
     }
     const table = manager.routeTable();
     if (table !== null) this.route = table.route(head);
+    if (tracer !== null)
+      this.trace = tracer.begin(head.fields, admission.trusted, this.route?.config.tracing ?? null, this.startMs);
     if (
       endStream &&
       this.route !== null &&
@@ -146,11 +205,16 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
       !manager.identifiesCallers &&
       // Who has a certificate is told apart by its one name; by none, or by several, nobody can be.
       (info.peer === null || info.peer.uris.length === 1) &&
-      mayShareAnswers(head)
-    )
-      this.sharedAnswersKey = answerKey(this.route.name, info.peer?.uris[0] ?? '', head);
+      mayShareAnswers(head) &&
+      !this.route.takesOff(head.fields)
+    ) {
+      this.sharesAnswers = true;
+      this.#sharedAuthority = head.authority;
+      this.#sharedPath = head.path;
+    }
     const { gates } = manager;
     if (gates.length > 0) {
+      if (this.sharesAnswers && !gates.every(keepsRequests)) this.#asItCame = new RequestAsItCame(head);
       this.#gates = new GateChain(this, gates, head, info, manager.routerContext.bufferLimitBytes);
       const verdict = this.#gates.ask();
       if (verdict === 'wait') {
@@ -191,6 +255,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   #respond(endStream: boolean, nowMs: number): void {
     const { manager, info } = this.#connection;
     const { head, route } = this;
+    this.admittedMs = nowMs;
     if (route === null) {
       manager.stats.noRoute.value++;
       this.fail(noRoute(head, manager.routeTable() === null));
@@ -201,6 +266,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
       this.sendOwnResponse(answer, body, 'direct_response');
       return;
     }
+    if (this.#asItCame !== null && !this.#asItCame.is(head)) this.sharesAnswers = false;
     const router = new Router(this, route, manager.routerContext);
     this.#filter = router;
     router.onRequestHead(head, endStream, nowMs);
@@ -209,6 +275,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
   onData(chunk: Buffer, endStream: boolean): void {
     if (this.#finished) return;
     this.bytesReceived += chunk.length;
+    if (this.#bodies !== null) this.#bodies.request.add(chunk);
     this.limits.touch();
     if (endStream) this.#onRequestEnd();
     this.#filter!.onRequestData(chunk, endStream);
@@ -224,6 +291,8 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
 
   #onRequestEnd(): void {
     this.requestEnded = true;
+    // Where the router has it, that asks for the time.
+    if (this.#filter === this.#gates) this.requestWholeMs = this.#connection.context.clock.nowMs();
     this.limits.requestDueMs = Infinity;
   }
 
@@ -283,7 +352,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     // The time for the whole request is for those that are not answered yet (Envoy).
     this.limits.requestDueMs = Infinity;
     responseFields.clean(head.fields, head.status === 101);
-    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
+    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusText(responseFields.grpcStatus);
     if (config.alwaysSetRequestIdInResponse && this.requestId !== '') head.fields.set(requestIdName, this.requestId);
     if (this.#gates !== null) this.#gates.applyToResponse(head.fields);
     this.#downstream.sendHead(head, endStream);
@@ -304,6 +373,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     if (this.#finished) return;
     if (!endStream) this.limits.touch();
     this.bytesSent += chunk.length;
+    if (this.#bodies !== null) this.#bodies.response.add(chunk);
     this.#downstream.sendData(chunk, endStream);
     if (endStream && !this.#tunnel) this.#complete();
   }
@@ -322,7 +392,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     if (this.#finished) return;
     const { responseFields } = this.#connection.manager;
     responseFields.cleanHopByHop(trailers);
-    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusLabel(responseFields.grpcStatus);
+    if (responseFields.grpcStatus !== undefined) this.grpcStatus = grpcStatusText(responseFields.grpcStatus);
     this.responseTrailers = trailers;
     this.#downstream.sendTrailers(trailers);
     this.#complete();
@@ -408,6 +478,7 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     const { manager, context } = this.#connection;
     this.flag = error.flag;
     this.details = error.details;
+    this.#failedBy = error.rule;
     if (error.flag === 'NC') manager.stats.noCluster.value++;
     if (this.responseHead !== null) {
       // Too late for an answer of our own: the caller must see that the response is cut.
@@ -440,10 +511,11 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
     if (this.#gates !== null) this.#gates.applyToResponse(head.fields);
     this.status = head.status;
     this.responseHead = head;
-    if (this.grpc) this.grpcStatus = grpcStatusLabel(head.fields.get('grpc-status'));
+    if (this.grpc) this.grpcStatus = grpcStatusText(head.fields.get('grpc-status'));
     this.#downstream.sendHead(head, body === null);
     if (body === null) return;
     this.bytesSent = body.length;
+    this.#bodies?.response.add(body);
     this.#downstream.sendData(body, true);
   }
 
@@ -489,18 +561,61 @@ export class ActiveStream implements RequestReceiver, FilteredStream, GatedStrea
       this.#gates.tellEnd(now, this.responseHead === null ? 0 : this.status, error === null, this.grpcStatus);
       if (this.#gates.delayed) this.flag = withDelay(this.flag);
     }
+    const protocol = this.grpc ? 'grpc' : this.version === '2' ? 'http2' : 'http1';
+    const { requestLabels } = manager;
     const metrics = manager
       .metricsOf(this.route, this.target, connection.info.sourceLabel)
-      .set(this.version === '2' ? 'http2' : 'http1', this.status, this.grpcStatus, this.flag);
+      .set(protocol, this.status, grpcStatusLabel(this.grpcStatus), this.flag, requestLabels?.valuesOf(this));
     metrics.requests.value++;
-    metrics.duration.record(durationMs);
-    metrics.requestBytes.value += this.bytesReceived;
-    metrics.responseBytes.value += this.bytesSent;
+    if (metrics.duration !== null) metrics.duration.record(durationMs);
+    if (metrics.requestBytes !== null) metrics.requestBytes.value += this.bytesReceived;
+    if (metrics.responseBytes !== null) metrics.responseBytes.value += this.bytesSent;
     const { accessLogs } = manager;
     for (let i = 0; i < accessLogs.length; i++) accessLogs[i]!.write(this, connection.info, durationMs);
+    if (manager.recorder !== null || this.trace !== null) this.#record(now, durationMs, metrics.duration);
+    if (this.#bodies !== null) this.#bodies.release();
     connection.streamEnded(now);
+  }
+
+  /** Who keeps or traces requests is asked whether this is one. Most are not. */
+  #record(now: number, durationMs: number, histogram: Histogram | null): void {
+    const connection = this.#connection;
+    const { recorder, tracer } = connection.manager;
+    const { status, grpcStatus, flag, trace } = this;
+    const waitedMs = this.firstByteMs < 0 ? durationMs : this.firstByteMs - this.startMs;
+    const kept =
+      recorder === null
+        ? ''
+        : recorder.keeps(status, grpcStatus, flag, durationMs, waitedMs, this.#tunnel, this.requestId, now);
+    const traced = trace !== null && tracer!.wants(trace, isFailure(status, grpcStatus, flag), durationMs);
+    const tapped = recorder !== null && recorder.tapped;
+    if (kept === '' && !traced && !tapped) return;
+    const { manager, info, context } = connection;
+    const wallMs = context.clock.wallMs();
+    const record = makeRecord(this, manager.recordContext(info, this.target), kept, now, wallMs, kept !== '' || tapped);
+    if (traced && histogram !== null) histogram.exemplify(durationMs, trace.traceId, trace.spanId, wallMs);
+    if (traced) tracer!.end(record, this, trace, this.route?.config.tracing ?? null);
+    if (kept === '' && !tapped) return;
+    recorder!.offer(record, {
+      requestFields: this.head.fields,
+      responseFields: this.responseHead === null ? null : this.responseHead.fields,
+      requestBody: this.#bodies === null ? null : this.#bodies.request.bytes,
+      responseBody: this.#bodies === null ? null : this.#bodies.response.bytes,
+      hiddenParameters: manager.secretParameters,
+    });
   }
 }
 
 const serverName = headerName('server');
 const date = headerName('date');
+
+/** A gRPC status from a peer: a whole number, as logs say it, also one that gRPC has not; what is none is UNKNOWN. */
+function grpcStatusText(value: string | undefined): string {
+  if (value === undefined) return '';
+  if (value === '0') return value;
+  return /^\d{1,9}$/.test(value) ? String(Number(value)) : '2';
+}
+
+function keepsRequests(gate: RequestGate): boolean {
+  return gate.keepsRequests === true;
+}

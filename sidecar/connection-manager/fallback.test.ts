@@ -2,7 +2,8 @@
 import { describe, expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead } from '../codec/message-head.ts';
-import { ProxyError, type ResponseFlag, type RetrySafety } from '../codec/proxy-error.ts';
+import { ProxyError, type RetrySafety } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 import type { FallbackConfig, FixedAnswerConfig } from '../config/route-resilience-config.ts';
 import { anyPath, fallbackTo, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
 import { FakeCluster } from './test/fake-peers.ts';

@@ -1,51 +1,16 @@
 /** Hedges and fallbacks over real sockets and both codecs: who is cancelled, and what a caller reads. */
 import { once } from 'node:events';
-import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import http from 'node:http';
 import http2 from 'node:http2';
-import type { AddressInfo, Server } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
 import type { ForwardActionConfig } from '../config/route-config.ts';
 import { anyPath, fallbackTo, forward, hedgeAfter, route } from './test/configs.ts';
 import { ManualTime } from './test/manual-time.ts';
-import { Proxy, type ProxyOptions } from './test/proxy.ts';
+import type { Proxy, ProxyOptions } from './test/proxy.ts';
+import { ask, closeAfter, http1App, listen, proxyTo } from './test/real-sockets.ts';
 
-const closers: Array<() => unknown> = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function listen(server: Server | http2.Http2Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-async function app(listener: RequestListener): Promise<number> {
-  const server = http.createServer(listener);
-  closers.push(() => server.closeAllConnections());
-  return listen(server);
-}
-
-async function proxyOf(action: Partial<ForwardActionConfig>, options: ProxyOptions): Promise<Proxy> {
-  const proxy = await Proxy.start({ routes: [route('r', anyPath, forward('app', action))], ...options });
-  closers.push(() => proxy.close());
-  return proxy;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: string;
-}
-
-async function ask(port: number, options: http.RequestOptions = {}, body = ''): Promise<Reply> {
-  const request = http.request({ port, host: '127.0.0.1', agent: false, ...options });
-  request.end(body);
-  const [response] = (await once(request, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const chunk of response.setEncoding('latin1')) text += chunk;
-  return { status: response.statusCode!, headers: response.headers, body: text };
+function proxyOf(action: Partial<ForwardActionConfig>, { upstreamPort, ...options }: ProxyOptions): Promise<Proxy> {
+  return proxyTo(upstreamPort, { routes: [route('r', anyPath, forward('app', action))], ...options });
 }
 
 /** An HTTP/2 application that never answers, and tells of each stream that was reset. */
@@ -59,7 +24,7 @@ async function silentHttp2(): Promise<{ port: number; streams: Array<Promise<num
     streams.push(once(stream, 'close').then(() => stream.rstCode ?? -1));
     server.emit('asked');
   });
-  closers.push(() => {
+  closeAfter(() => {
     for (const session of sessions) session.destroy();
   });
   const port = await listen(server);
@@ -84,7 +49,7 @@ test('a hedge goes to another host, and the loser gets RST_STREAM CANCEL while t
     stream.respond({ ':status': 200, 'x-attempt': headers['x-envoy-attempt-count'] });
     stream.end('quick');
   });
-  closers.push(() => {
+  closeAfter(() => {
     for (const session of sessions) session.destroy();
   });
   const proxy = await proxyOf(
@@ -113,7 +78,7 @@ test('another service answers a request, with its body, whose service cannot be 
   const port = await listen(gone);
   gone.close();
   await once(gone, 'close');
-  const copy = await app((request, response) => {
+  const copy = await http1App((request, response) => {
     response.writeHead(200, { 'Content-Type': 'text/plain', Trailer: 'X-Sum' });
     request.on('data', (chunk) => response.write(chunk));
     request.on('end', () => {
@@ -140,7 +105,7 @@ test('another service answers a request, with its body, whose service cannot be 
 
 test('the last good answer is given when the service fails, over HTTP/1.1 and HTTP/2, and no longer when it is well again', async () => {
   let well = true;
-  const upstreamPort = await app((request, response) => {
+  const upstreamPort = await http1App((request, response) => {
     if (!well) response.writeHead(503).end('down');
     else response.writeHead(200, { ETag: '"1"', 'Content-Type': 'text/html' }).end(`page of ${request.url}`);
   });
@@ -158,7 +123,7 @@ test('the last good answer is given when the service fails, over HTTP/1.1 and HT
   expect([head.status, head.body, head.headers['content-length']]).toEqual([200, '', '10']);
   expect(await ask(proxy.port, { path: '/b', headers })).toMatchObject({ status: 503, body: 'down' });
   const client = http2.connect(`http://127.0.0.1:${proxy.port}`);
-  closers.push(() => client.destroy());
+  closeAfter(() => client.destroy());
   const stream = client.request({ ':path': '/a', ':authority': 'orders.shop' });
   const [answer] = (await once(stream, 'response')) as [http2.IncomingHttpHeaders];
   let text = '';
@@ -174,7 +139,7 @@ test('the last good answer is given when the service fails, over HTTP/1.1 and HT
 });
 
 test('a fixed answer for HTTP and for gRPC, where the connection stays usable', async () => {
-  const upstreamPort = await app((_, response) => response.writeHead(503).end());
+  const upstreamPort = await http1App((_, response) => response.writeHead(503).end());
   const answer = {
     status: 200,
     headers: [['Content-Type', 'application/json']],
@@ -184,7 +149,7 @@ test('a fixed answer for HTTP and for gRPC, where the connection stays usable', 
   } as const;
   const proxy = await proxyOf({ fallback: fallbackTo({ answer }) }, { upstreamPort });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  closers.push(() => agent.destroy());
+  closeAfter(() => agent.destroy());
   for (let i = 0; i < 3; i++) {
     const reply = await ask(proxy.port, { agent });
     expect(reply).toMatchObject({ status: 200, body: '[]' });
@@ -192,7 +157,7 @@ test('a fixed answer for HTTP and for gRPC, where the connection stays usable', 
   }
   expect(proxy.manager.stats.connections.value).toBe(1);
   const client = http2.connect(`http://127.0.0.1:${proxy.port}`);
-  closers.push(() => client.destroy());
+  closeAfter(() => client.destroy());
   const call = client.request({
     ':method': 'POST',
     ':path': '/shop.Orders/Get',

@@ -4,7 +4,7 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { HedgingConfig } from '../config/route-resilience-config.ts';
-import { anyPath, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
+import { anyPath, forward, hedgeAfter, retryPolicy, route, routeTable, virtualHost } from './test/configs.ts';
 import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
 
 const cut = new ProxyError({
@@ -87,6 +87,19 @@ describe('after a delay', () => {
     rig.cluster.streams[0]!.receiver.onHead(answer(200), true);
     expect(rig.downstream.head!.status).toBe(200);
     ended(rig);
+  });
+
+  test('a first attempt that waits for a connection says of itself what it said before its hedge', () => {
+    const rig = rigWith(hedgeAfter(100), { timeoutMs: 1_000, attemptCountInRequest: true });
+    rig.cluster.connectsAtOnce = false;
+    rig.request();
+    rig.time.advance(112);
+    rig.cluster.connect();
+    rig.cluster.connect();
+    const said = rig.cluster.streams.map(({ sentFields }) => new Map(sentFields));
+    expect(said.map((fields) => fields.get('x-envoy-attempt-count'))).toEqual(['1', '2']);
+    expect(said[0]!.get('x-envoy-expected-rq-timeout-ms')).toBe('1000');
+    expect(Number(said[1]!.get('x-envoy-expected-rq-timeout-ms'))).toBeLessThanOrEqual(900);
   });
 
   test('there are no more attempts than maxHedges beside the first, one after the other', () => {
@@ -272,6 +285,21 @@ describe('by percentile', () => {
     rig.time.advance(192);
     expect(rig.cluster.streams.length).toBe(1);
     rig.time.advance(24);
+    expect(rig.cluster.streams.length).toBe(2);
+  });
+
+  test('routes of the same name in two virtual hosts learn each for itself', () => {
+    const routes = [route('r', anyPath, forward('orders', { hedging }))];
+    const virtualHosts = ['orders.shop', 'other.shop'].map((domain) => virtualHost(domain, [domain], routes));
+    const rig = new StreamRig({ config: { routes: { kind: 'inline', table: routeTable([], { virtualHosts }) } } });
+    for (let i = 0; i < 40; i++) served(rig, 40);
+    rig.again().request(new RequestHead('GET', 'http', 'other.shop', '/', '1.1', new HeaderFields()));
+    rig.time.advance(400);
+    expect(rig.cluster.streams.length).toBe(1);
+    rig.cluster.last.receiver.onHead(answer(200), true);
+    rig.cluster.streams.length = 0;
+    rig.again().request();
+    rig.time.advance(400);
     expect(rig.cluster.streams.length).toBe(2);
   });
 

@@ -1,57 +1,18 @@
 /** The middle of the data path with its real neighbours: sockets, both codecs, the cluster manager. */
 import { once } from 'node:events';
-import http, { type IncomingMessage, type RequestListener } from 'node:http';
+import http, { type IncomingMessage } from 'node:http';
 import http2 from 'node:http2';
-import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { connect, createServer, type Socket } from 'node:net';
+import { expect, test } from 'vitest';
 import { ProxyError } from '../codec/proxy-error.ts';
 import { anyPath, forward, route } from './test/configs.ts';
 import { ManualTime } from './test/manual-time.ts';
-import { Proxy, type ProxyOptions } from './test/proxy.ts';
-
-const closers: Array<() => unknown> = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
-async function listen(server: Server | http2.Http2Server): Promise<number> {
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  return (server.address() as AddressInfo).port;
-}
-
-async function http1App(listener: RequestListener): Promise<number> {
-  const server = http.createServer(listener);
-  closers.push(() => server.closeAllConnections());
-  return listen(server);
-}
-
-async function proxyTo(upstreamPort: number, options: Omit<ProxyOptions, 'upstreamPort'> = {}): Promise<Proxy> {
-  const proxy = await Proxy.start({ upstreamPort, ...options });
-  closers.push(() => proxy.close());
-  return proxy;
-}
-
-interface Reply {
-  readonly status: number;
-  readonly headers: http.IncomingHttpHeaders;
-  readonly body: string;
-}
-
-async function ask(port: number, options: http.RequestOptions = {}, body: string | Buffer = ''): Promise<Reply> {
-  const request = http.request({ port, host: '127.0.0.1', agent: false, ...options });
-  request.end(body);
-  const [response] = (await once(request, 'response')) as [IncomingMessage];
-  let text = '';
-  for await (const chunk of response.setEncoding('latin1')) text += chunk;
-  return { status: response.statusCode!, headers: response.headers, body: text };
-}
+import { ask, closeAfter, http1App, listen, proxyTo } from './test/real-sockets.ts';
 
 /** Sends raw bytes, gives back everything until the end. */
 async function raw(port: number, ...pieces: readonly string[]): Promise<string> {
   const socket = connect(port, '127.0.0.1');
-  closers.push(() => socket.destroy());
+  closeAfter(() => socket.destroy());
   let text = '';
   socket.setEncoding('latin1').on('data', (chunk: string) => (text += chunk));
   for (const piece of pieces) {
@@ -76,7 +37,7 @@ function echo(request: IncomingMessage, response: http.ServerResponse): void {
 test('HTTP/1.1 to HTTP/1.1: bodies both ways, many requests on few connections, counted', async () => {
   const proxy = await proxyTo(await http1App(echo));
   const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
-  closers.push(() => agent.destroy());
+  closeAfter(() => agent.destroy());
   for (let i = 0; i < 5; i++) {
     const reply = await ask(proxy.port, { agent, path: `/n?${i}`, method: 'POST' }, 'x'.repeat(i * 50_000));
     expect([reply.status, reply.headers['x-path'], reply.body.length]).toEqual([200, `/n?${i}`, i * 50_000]);
@@ -131,7 +92,7 @@ for (const [down, up] of [
     const body = 'y'.repeat(300_000);
     if (down === '2') {
       const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
-      closers.push(() => session.close());
+      closeAfter(() => session.close());
       const stream = session.request({ ':method': 'POST', ':path': '/a', te: 'trailers' });
       const headers = once(stream, 'response');
       const trailers = once(stream, 'trailers');
@@ -157,7 +118,7 @@ test('finds HTTP/2 by its preface, also in pieces, and HTTP/1 that begins alike 
   );
   expect(text).toContain('X-Method: PUT');
   const socket = connect(proxy.port, '127.0.0.1');
-  closers.push(() => socket.destroy());
+  closeAfter(() => socket.destroy());
   const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0';
   for (const char of preface) {
     socket.write(char, 'latin1');
@@ -182,7 +143,7 @@ test('a server that closes its idle connections loses no request: a stale one is
     });
   });
   const proxy = await proxyTo(await listen(server));
-  closers.push(() => {
+  closeAfter(() => {
     for (const socket of sockets) socket.destroy();
     sockets = [];
   });
@@ -200,7 +161,7 @@ test('a POST on a stale connection that may have been read is answered 503 UC, n
       if (++requests === 2) socket.destroy();
       else socket.write('HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok');
     });
-    closers.push(() => socket.destroy());
+    closeAfter(() => socket.destroy());
   });
   const proxy = await proxyTo(await listen(server));
   expect((await ask(proxy.port, { method: 'POST' }, 'a')).status).toBe(200);
@@ -232,7 +193,7 @@ test('a WebSocket-like upgrade becomes a tunnel in which directions end apart', 
   });
   const proxy = await proxyTo(await listen(server));
   const socket = connect({ port: proxy.port, host: '127.0.0.1', allowHalfOpen: true });
-  closers.push(() => socket.destroy());
+  closeAfter(() => socket.destroy());
   let text = '';
   socket.setEncoding('latin1').on('data', (chunk: string) => {
     const greeted = text.includes('\r\n\r\nhi');
@@ -257,7 +218,7 @@ for (const down of ['HTTP/1.1', 'HTTP/2'] as const) {
     );
     if (down === 'HTTP/2') {
       const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
-      closers.push(() => session.close());
+      closeAfter(() => session.close());
       const stream = session.request({ ':path': '/' });
       await once(stream, 'response');
       stream.close(http2.constants.NGHTTP2_CANCEL);
@@ -283,7 +244,7 @@ test('drain finishes what is in hand with connection: close, and later connectio
     }),
   );
   const agent = new http.Agent({ keepAlive: true });
-  closers.push(() => agent.destroy());
+  closeAfter(() => agent.destroy());
   const slow = ask(proxy.port, { agent, path: '/slow' });
   const response = await held.promise;
   proxy.manager.drain();
@@ -306,7 +267,7 @@ test.each(['HTTP/1.1', 'HTTP/2'])(
     const strict = await proxyTo(app, { routes: [] });
     const agent = new http.Agent({ keepAlive: true, maxSockets: 1 });
     const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
-    closers.push(
+    closeAfter(
       () => agent.destroy(),
       () => session.close(),
     );
@@ -372,7 +333,7 @@ test('10 MiB pass while the reader is slow, within bounded memory', async () => 
     }),
   );
   const socket = connect(proxy.port, '127.0.0.1');
-  closers.push(() => socket.destroy());
+  closeAfter(() => socket.destroy());
   socket.write('GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n');
   await once(socket, 'readable');
   // Nobody reads: what the app could write is what buffers on the way hold. The kernel's are the larger part.
@@ -436,7 +397,7 @@ for (const kind of ['its upstream', 'no route'] as const) {
     );
     expect(await text).toMatch(new RegExp(`^HTTP/1\\.1 ${status} `));
     const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
-    closers.push(() => session.close());
+    closeAfter(() => session.close());
     const stream = session.request({ ':method': 'POST', ':path': '/' });
     stream.on('error', () => {});
     stream.write('x'.repeat(300_000));
@@ -468,7 +429,7 @@ test('gRPC over HTTP/2 on both sides: messages both ways, trailers, and a deadli
   const routes = [route('grpc', anyPath, forward('app', { timeoutMs: 0, grpcTimeoutHeaderMaxMs: 0 }))];
   const proxy = await proxyTo(await listen(server), { protocol: 'http2', routes });
   const session = http2.connect(`http://127.0.0.1:${proxy.port}`);
-  closers.push(() => session.close());
+  closeAfter(() => session.close());
   const call = (path: string, timeout: string): http2.ClientHttp2Stream =>
     session.request({
       ':method': 'POST',

@@ -8,19 +8,25 @@ import type { HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { makeGates } from '../filters/make-gates.ts';
 import type { RequestGate } from '../filters/request-gate.ts';
 import type { IdleConnection } from '../listener/running-listener.ts';
+import type { FlightRecorder } from '../recorder/flight-recorder.ts';
+import type { RecordContext } from '../recorder/make-record.ts';
+import { secretParameters } from '../recorder/secret-parameters.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 import { RouteMemory } from '../router/route-memory.ts';
 import { RouteTable } from '../router/route-table.ts';
 import type { RouterContext } from '../router/router-context.ts';
 import type { WeightedTarget } from '../router/weighted-target.ts';
 import type { Counter } from '../stats/stat-store.ts';
+import { Tracer } from '../tracing/tracer.ts';
 import type { PeerCertificate } from '../transport/peer-certificate.ts';
 import { clientCertificateElement } from './client-certificate-element.ts';
 import type { DownstreamConnectionInfo, HttpContext } from './http-context.ts';
 import { ManagedConnection } from './managed-connection.ts';
 import { ManagerStats } from './manager-stats.ts';
 import { RequestAdmission } from './request-admission.ts';
-import { destinationLabel, RequestMetrics } from './request-metrics.ts';
+import { RequestLabels } from './request-labels.ts';
+import { RequestMetricBounds } from './request-metric-bounds.ts';
+import { destinationLabel, RequestMetrics, wholeShape } from './request-metrics.ts';
 import { ResponseFields } from './response-fields.ts';
 import { foreignDomainOf, SourceLabels } from './source-labels.ts';
 
@@ -31,10 +37,12 @@ const mostBufferedBytes = 256 * 1024;
 type Security = 'mutual_tls' | 'tls' | 'plaintext';
 const connectionsFamily = 'outrigger_inbound_connections_total';
 
-/** Parameters of the query in which tokens may come. */
+/** Parameters of the query in which tokens may come, in lower case. */
 function tokenParameters(gates: readonly GateConfig[]): string[] {
   return gates.flatMap((gate) =>
-    gate.kind === 'jwt-authn' ? [...gate.providers.values()].flatMap(({ fromParams }) => fromParams) : [],
+    gate.kind === 'jwt-authn'
+      ? [...gate.providers.values()].flatMap(({ fromParams }) => fromParams.map((name) => name.toLowerCase()))
+      : [],
   );
 }
 
@@ -52,14 +60,25 @@ export class HttpConnectionManager {
   readonly identifiesCallers: boolean;
   readonly responseFields: ResponseFields;
   readonly routerContext: RouterContext;
+  /** Null: nobody keeps requests. */
+  readonly recorder: FlightRecorder | null;
+  /** Null: requests are not traced. */
+  readonly tracer: Tracer | null;
+  /** Null: metrics of requests have the labels that they always have. */
+  readonly requestLabels: RequestLabels | null;
+  /** Parameters of the query whose values no record shows. */
+  readonly secretParameters: ReadonlySet<string>;
   readonly #direction: DownstreamConnectionInfo['direction'];
   readonly #inlineTable: RouteTable | null;
   readonly #connections = new Set<ManagedConnection>();
   /** By target of a route, or by route for those that answer themselves. */
   readonly #metrics = new WeakMap<WeightedTarget | RouteEntry, RequestMetrics>();
+  /** What records say of targets. */
+  readonly #destinations = new WeakMap<WeightedTarget, string>();
   /** For requests that no route took. */
   readonly #unrouted: RequestMetrics;
   readonly #sources: SourceLabels;
+  readonly #bounds: RequestMetricBounds;
   /** Null: only inbound connections are counted so. */
   readonly #security: Readonly<Record<Security, Counter>> | null;
   #draining = false;
@@ -85,7 +104,15 @@ export class HttpConnectionManager {
       lowWatermarkBytes: Math.floor(highWatermarkBytes / 4),
     });
     this.http2Limits = Object.freeze({ ...defaultHttp2Limits, ...config.http2 });
-    this.accessLogs = config.accessLogs.map((log) => new AccessLogger(log, context, tokenParameters(config.gates)));
+    this.accessLogs = config.accessLogs.map(
+      (log) => new AccessLogger(log, context, tokenParameters(config.gates), config),
+    );
+    this.recorder = context.recorder ?? null;
+    const { tracing } = config;
+    const sink =
+      tracing === null || tracing.provider === null ? null : (context.spanSinks?.sink(tracing.provider) ?? null);
+    this.tracer = tracing === null ? null : new Tracer(tracing, sink, context.random);
+    this.secretParameters = new Set([...secretParameters, ...tokenParameters(config.gates)]);
     this.admission = new RequestAdmission(config, direction === 'inbound' && context.hasIdentity === true);
     this.identifiesCallers = config.gates.some(({ kind }) => kind === 'jwt-authn' || kind === 'ext-authz');
     this.gates = makeGates(config, context, listenerName);
@@ -97,6 +124,8 @@ export class HttpConnectionManager {
       memory: context.routeMemory ?? new RouteMemory(),
       bufferLimitBytes: highWatermarkBytes,
     };
+    this.requestLabels = config.requestMetrics === null ? null : new RequestLabels(config.requestMetrics);
+    this.#bounds = context.metricBounds ?? new RequestMetricBounds(context.stats);
     this.#unrouted = this.#newMetrics('', '');
     this.#sources = context.sourceLabels ?? new SourceLabels();
     const counter = (security: Security): Counter =>
@@ -154,12 +183,40 @@ export class HttpConnectionManager {
   #newMetrics(route: string, destination: string): RequestMetrics {
     const { stats, localService } = this.context;
     const inbound = this.#direction === 'inbound';
-    return new RequestMetrics(stats, {
+    const scope = {
       direction: this.#direction,
       source: inbound ? 'unknown' : localService,
       destination: inbound ? localService : destination === '' ? 'unknown' : destination,
       route,
-    });
+    };
+    return new RequestMetrics(stats, scope, this.#bounds, this.requestLabels?.shape ?? wholeShape);
+  }
+
+  #destination(target: WeightedTarget): string {
+    let label = this.#destinations.get(target);
+    if (label === undefined) {
+      label = destinationLabel(target.name);
+      this.#destinations.set(target, label);
+    }
+    return label;
+  }
+
+  /** For the record of a request that has ended. */
+  recordContext(info: DownstreamConnectionInfo, target: WeightedTarget | null): RecordContext {
+    const { localService, nodeId = '' } = this.context;
+    const inbound = this.#direction === 'inbound';
+    const caller = info.sourceLabel ?? '';
+    return {
+      service: localService,
+      nodeId,
+      direction: this.#direction,
+      listener: info.listenerName,
+      peerIdentity: info.peer === null ? '' : info.peer.uris.join(','),
+      remoteAddress: info.remoteAddress,
+      source: inbound ? (caller === '' ? 'unknown' : caller) : localService,
+      destination: inbound ? localService : target === null ? 'unknown' : this.#destination(target),
+      hidden: this.secretParameters,
+    };
   }
 
   /** Takes a connection whose transport is ready. After {@link drain} too: such a connection ends after its first answer. */

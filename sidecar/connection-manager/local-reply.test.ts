@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
-import { ProxyError, type ReplyExtras, type ResponseFlag } from '../codec/proxy-error.ts';
+import { ProxyError, type ReplyExtras } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 import { localReply, type ReplyContext, replyGrpcStatus, replyStatus } from './local-reply.ts';
 import { get } from './test/stream-rig.ts';
 

@@ -6,17 +6,16 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { overloadMark } from '../codec/overload-mark.ts';
-import type { ProxyError, ResponseFlag } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 
 /** HTTP status by flag (Envoy); an error that names a status of its own keeps it. All others: 503. */
 const statusByFlag: Readonly<Partial<Record<ResponseFlag, number>>> = {
   UT: 504,
   UMSDR: 504,
   SI: 504,
-  DT: 408,
   NR: 404,
   DPE: 400,
-  IH: 400,
   UPE: 502,
   RBAC: 403,
   UAEX: 403,
@@ -35,11 +34,9 @@ export function replyGrpcStatus(error: ProxyError): number {
     case 'UT':
     case 'UMSDR':
     case 'SI':
-    case 'DT':
       return 4;
     case '':
     case 'DPE':
-    case 'IH':
     case 'RBAC':
     case 'UAEX':
     case 'FI':

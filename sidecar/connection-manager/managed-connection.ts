@@ -132,9 +132,9 @@ export class ManagedConnection implements StreamConnection, ServerConnectionOwne
     if (error.status === 408) manager.stats.requestTimeouts.value++;
     const metrics = manager
       .metricsOf(null, null, this.info.sourceLabel)
-      .set(this.#protocol, error.status, '', error.flag);
+      .set(this.#protocol, error.status, '', error.flag, manager.requestLabels?.valuesOfRefusal(error.status));
     metrics.requests.value++;
-    metrics.duration.record(0);
+    if (metrics.duration !== null) metrics.duration.record(0);
     for (const log of manager.accessLogs) log.writeRefusal(error, this.#protocol, this.info);
   }
 

@@ -1,5 +1,7 @@
 /** What the client's certificate changes for the requests of its connection: x-forwarded-client-cert, metrics, access log. */
+
 import { describe, expect, test } from 'vitest';
+import { linesTo } from '../access-log/test/lines-to.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { ForwardClientCertConfig, HttpConnectionManagerConfig } from '../config/listener-config.ts';
 import { FakeSocket, turn } from '../http1/test/fake-socket.ts';
@@ -30,7 +32,7 @@ class Rig {
 
   constructor(config: Partial<HttpConnectionManagerConfig> = {}) {
     const time = new ManualTime();
-    const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
+    const logs = [{ sink: { kind: 'stdout', format: { kind: 'default' } }, filter: null }] as const;
     const table = routeTable([route('r', anyPath, forward('app'))]);
     this.manager = new HttpConnectionManager(
       managerConfig(table, { codec: 'http1', accessLogs: logs, ...config }),
@@ -43,7 +45,7 @@ class Rig {
         random: () => 0,
         log: new Log(time, 'off', false, () => {}),
         localService: 'shop/orders',
-        accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
+        accessLogSinks: linesTo(this.lines),
       },
       'inbound',
       1_048_576,
@@ -127,7 +129,7 @@ describe('metrics', () => {
     const rig = new Rig();
     for (let i = 0; i < 210; i++) await rig.request({ ...mutual, peerService: `shop/caller-${i}` });
     expect(Object.keys(sources(rig) as object)).toHaveLength(201);
-    expect(sources(rig)).toMatchObject({ other: 10 });
+    expect(sources(rig)).toMatchObject({ overflow: 10 });
   });
 
   test('count inbound connections by how they are secured', async () => {
@@ -148,8 +150,8 @@ test('the access log names the peer', async () => {
   const operators = '%DOWNSTREAM_PEER_URI_SAN% %DOWNSTREAM_LOCAL_URI_SAN% %DOWNSTREAM_TLS_VERSION%';
   const rig = new Rig({
     accessLogs: [
-      { sink: { kind: 'stdout' }, format: { kind: 'text', text: operators }, filter: 'all' },
-      { sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' },
+      { sink: { kind: 'stdout', format: { kind: 'text', text: operators, omitEmpty: false } }, filter: null },
+      { sink: { kind: 'stdout', format: { kind: 'default' } }, filter: null },
     ],
   });
   await rig.request(mutual);

@@ -52,6 +52,7 @@ export class RequestAdmission {
   /** What becomes of x-forwarded-client-cert; 'sanitize' costs nothing. */
   readonly #clientCert: ForwardClientCertConfig['mode'];
   /** What was found in the head admitted last. */
+  trusted = false;
   requestId = '';
   grpc = false;
   /** Milliseconds that a trusted caller waits; -1: it did not say. */
@@ -100,6 +101,7 @@ export class RequestAdmission {
   #walk(head: RequestHead, info: DownstreamConnectionInfo): void {
     const edge = this.#edge;
     const untrusted = edge || (this.#meshInbound && info.peer === null);
+    this.trusted = !untrusted;
     const config = this.#config;
     const { fields } = head;
     const { names: fieldNames, values } = fields;

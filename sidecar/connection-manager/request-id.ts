@@ -1,9 +1,9 @@
-/** Request ids: random UUIDs (version 4), made many at a time, so that the system is asked for random bytes once for all of them. */
-import { randomFillSync } from 'node:crypto';
+/** Request ids: random UUIDs (version 4), some at a time: one text is made for all of them. */
+import { randomPool, takeRandom } from '../runtime/random-pool.ts';
 
-const batchSize = 128;
+/** An id that is alive keeps the text that it was made with alive: of long ones much would grow old with few requests, which V8 then looks through over and over. */
+const batchSize = 16;
 const idLength = 36;
-const random = Buffer.allocUnsafeSlow(batchSize * 16);
 const text = Buffer.alloc(batchSize * idLength, '-');
 const hexDigits = Uint8Array.from(Buffer.from('0123456789abcdef'));
 let batch = '';
@@ -20,12 +20,11 @@ export function newRequestId(): string {
 }
 
 function newBatch(): string {
-  randomFillSync(random);
-  let from = 0;
+  let from = takeRandom(batchSize * 16);
   for (let id = 0; id < batchSize; id++) {
     let to = id * idLength;
     for (let i = 0; i < 16; i++) {
-      let byte = random[from++]!;
+      let byte = randomPool[from++]!;
       // Version and variant. RFC 9562 5.4.
       if (i === 6) byte = (byte & 0x0f) | 0x40;
       else if (i === 8) byte = (byte & 0x3f) | 0x80;

@@ -108,6 +108,45 @@ test('a body beyond the limit is not kept: no retry, and the answer says so', ()
   expect(rig.downstream.head!.status).toBe(503);
   expect(rig.downstream.body).toContain('longer than the 10 bytes that are kept');
   ended(rig);
+  expect(rig.logged).toMatchObject({ flags: 'UC', not_retried: 'body_too_long', attempts: 1 });
+});
+
+test('a body beyond the limit is not kept: an answer that would be retried goes to the caller, and the log says why', () => {
+  const rig = rigWith(fiveHundreds, { replayLimitBytes: 10 }).request(post('/'), false);
+  rig.stream.onData(bytes(11), true);
+  rig.cluster.last.receiver.onHead(answer(503), true);
+  expect(rig.downstream.head!.status).toBe(503);
+  ended(rig);
+  expect(rig.logged).toMatchObject({ flags: null, details: 'via_upstream', not_retried: 'body_too_long' });
+});
+
+test('the length of a body is no reason where nothing would have been retried', () => {
+  const onlyGets = retryPolicy(['5xx'], 2, {
+    retriableRequestHeaders: [
+      {
+        name: ':method',
+        test: { kind: 'string', match: { kind: 'exact', value: 'GET', ignoreCase: false } },
+        invert: false,
+        treatMissingAsEmpty: false,
+      },
+    ],
+  });
+  for (const [retry, status] of [
+    [fiveHundreds, 200],
+    [fiveHundreds, 404],
+    [onlyGets, 503],
+    [null, 503],
+  ] as const) {
+    const rig = rigWith(retry, { replayLimitBytes: 10 }).request(post('/'), false);
+    rig.stream.onData(bytes(11), true);
+    rig.cluster.last.receiver.onHead(answer(status), true);
+    expect(rig.logged).toMatchObject({ status, not_retried: null });
+  }
+  const rig = rigWith(onlyGets, { replayLimitBytes: 10 }).request(post('/'), false);
+  rig.stream.onData(bytes(11), true);
+  rig.cluster.last.receiver.onReset(cut);
+  expect(rig.downstream.body).not.toContain('bytes that are kept');
+  expect(rig.logged).toMatchObject({ not_retried: null });
 });
 
 test('where retries are configured, bodies up to the buffer limit of the listener are kept (Envoy)', () => {
@@ -195,6 +234,7 @@ test.each(['-1', 'soon', '', '20000'])(
     expect(rig.downstream.head!.fields.get('grpc-status')).toBe('14');
     expect(rig.cluster.streams.length).toBe(1);
     ended(rig);
+    expect(rig.logged).toMatchObject({ not_retried: pushback === '20000' ? 'wait_too_long' : 'asked_not_to' });
   },
 );
 
@@ -210,6 +250,20 @@ test('Retry-After decides the pause where the policy names it (rate_limited_retr
   expect(rig.cluster.streams.length).toBe(1);
   rig.time.advance(20);
   expect(rig.cluster.streams.length).toBe(2);
+});
+
+test('a pause beyond the time that the request has left is not waited for: the answer at hand goes to the caller at once', () => {
+  const policy = retryPolicy(['gateway-error'], 2, { resetHeaders: [{ name: 'retry-after', format: 'seconds' }] });
+  const rig = rigWith(policy, { timeoutMs: 5_000 }).request();
+  // 2 s and a quarter of jitter; then 2 s of 2.5 s that are left, which the jitter makes too long.
+  rig.cluster.last.receiver.onHead(answer(503, ['Retry-After', '2']), true);
+  rig.time.advance(2_510);
+  expect(rig.cluster.streams.length).toBe(2);
+  rig.cluster.last.receiver.onHead(answer(503, ['Retry-After', '2']), true);
+  expect(rig.downstream.head!.status).toBe(503);
+  expect(rig.downstream.head!.fields.get('retry-after')).toBe('2');
+  ended(rig);
+  expect(rig.logged).toMatchObject({ flags: null, not_retried: 'wait_too_long', attempts: 2 });
 });
 
 test.each<[string, Partial<RetryPolicyConfig>]>([
@@ -230,6 +284,56 @@ test.each<[string, Partial<RetryPolicyConfig>]>([
     ended(rig);
   },
 );
+
+const present = (name: string) =>
+  ({ name, test: { kind: 'present', present: true }, invert: false, treatMissingAsEmpty: false }) as const;
+
+test.each<[string, Partial<RetryPolicyConfig>, ReadonlyArray<readonly [string, string]>, boolean]>([
+  ['the policy', { retriableHeaders: [present('x-envoy-overloaded')] }, [], true],
+  ['its caller', {}, [['x-envoy-retriable-header-names', 'x-envoy-overloaded']], true],
+  ['neither, but for another header', { retriableHeaders: [present('x-again')] }, [], false],
+])(
+  'who sheds load is asked again where %s names x-envoy-overloaded among retriable headers',
+  (_, more, asked, again) => {
+    const rig = rigWith(retryPolicy(['gateway-error', 'retriable-headers'], 2, more)).request(asking(...asked));
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true'], ['x-again', '1']), true);
+    rig.time.advance(5_000);
+    expect(rig.cluster.streams.length).toBe(again ? 2 : 1);
+  },
+);
+
+test.each([
+  ['200', answer(200, ['x-envoy-overloaded', 'true'])],
+  ['404', answer(404, ['x-envoy-overloaded', 'true'])],
+  ['gRPC status 0', answer(200, ['grpc-status', '0'], ['x-envoy-overloaded', 'true'])],
+])('a request that was served is not sent again because its answer (%s) has x-envoy-overloaded', (_, served) => {
+  const policy = retryPolicy(['retriable-headers'], 2, { retriableHeaders: [present('x-envoy-overloaded')] });
+  const rig = rigWith(policy).request();
+  rig.cluster.last.receiver.onHead(served, true);
+  expect(rig.downstream.head!.status).toBe(served.status);
+  expect(rig.cluster.streams.length).toBe(1);
+  expect(rig.stream.notRetried).toBe('');
+});
+
+test('that an answer is not retried because of x-envoy-overloaded is said, where it would have been without', () => {
+  for (const [condition, said] of [
+    ['gateway-error', 'overloaded'],
+    ['connect-failure', ''],
+  ] as const) {
+    const rig = rigWith(retryPolicy([condition], 2)).request();
+    rig.cluster.last.receiver.onHead(answer(503, ['x-envoy-overloaded', 'true']), true);
+    expect(rig.stream.notRetried).toBe(said);
+  }
+});
+
+test('a pause beyond the request is not the reason where the retries are used up', () => {
+  const more = { resetHeaders: [{ name: 'retry-after', format: 'seconds' as const }] };
+  const rig = rigWith(retryPolicy(['gateway-error'], 1, more)).request();
+  rig.cluster.last.receiver.onHead(answer(503), true);
+  rig.time.advance(1_000);
+  rig.cluster.last.receiver.onHead(answer(503, ['Retry-After', '60']), true);
+  expect([rig.stream.notRetried, rig.stream.retryFlag]).toEqual(['', 'URX']);
+});
 
 test('a gRPC service that sheds load is not asked again', () => {
   const rig = rigWith(retryPolicy(['unavailable'], 2)).request(grpcCall(), true);

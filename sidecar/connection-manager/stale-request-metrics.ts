@@ -71,7 +71,9 @@ export class StaleRequestMetrics implements TimerTarget {
 /** Route and destination, or policy, of a request metric; '' for other statistics, and for requests that no route took, of which there is one set. */
 function scopeOf({ family, labels }: Pick<Counter, 'family' | 'labels'>): string {
   if (family === authorizationFamily) return labels['policy'] === noPolicy ? '' : policyKey(labels['policy']!);
-  if (family === null || !requestMetricFamilies.has(family)) return '';
+  if (family === null) return '';
+  if (family.startsWith(tcpFamilyPrefix)) return tcpKey(labels['destination']!);
+  if (!requestMetricFamilies.has(family)) return '';
   return labels['route'] === '' && labels['destination'] === 'unknown'
     ? ''
     : scopeKey(labels['route']!, labels['destination']!);
@@ -79,6 +81,13 @@ function scopeOf({ family, labels }: Pick<Counter, 'family' | 'labels'>): string
 
 function scopeKey(route: string, destination: string): string {
   return `${route}\0${destination}`;
+}
+
+/** Of ../tcp-proxy/tcp-stats.ts. */
+const tcpFamilyPrefix = 'outrigger_tcp_';
+
+function tcpKey(destination: string): string {
+  return `tcp\0\0${destination}`;
 }
 
 /** Two of these cannot be one of those. */
@@ -94,14 +103,18 @@ function addPolicies(gate: GateConfig | RouteGateConfig, live: Set<string>): voi
 
 /** Every route, destination and policy that a request can have now: see HttpConnectionManager.metricsOf() and RbacGate. */
 function liveScopes(configuration: Configuration, localService: string): ReadonlySet<string> {
-  const live = new Set<string>([scopeKey('', localService)]);
+  const live = new Set<string>([scopeKey('', localService), tcpKey(localService)]);
   const add = ({ virtualHosts }: RouteTableConfig): void => {
     for (const { routes } of virtualHosts) {
       for (const { name, action, gates } of routes) {
         for (const gate of gates?.values() ?? []) addPolicies(gate, live);
         live.add(scopeKey(name, 'unknown')).add(scopeKey(name, localService));
         if (action.kind !== 'forward') continue;
-        for (const cluster of action.clusters) live.add(scopeKey(name, destinationLabel(cluster.name)));
+        for (const cluster of action.clusters) {
+          const destination = destinationLabel(cluster.name);
+          // Without a route: a connection manager may leave that label out.
+          live.add(scopeKey(name, destination)).add(scopeKey('', destination));
+        }
       }
     }
   };
@@ -109,8 +122,9 @@ function liveScopes(configuration: Configuration, localService: string): Readonl
   for (const { value } of configuration.listeners.values()) {
     for (const chain of [...value.filterChains, value.defaultFilterChain]) {
       const manager = chain?.httpConnectionManager;
-      for (const gate of manager?.gates ?? []) addPolicies(gate, live);
+      for (const gate of manager?.gates ?? chain?.tcpProxy?.rbac ?? []) addPolicies(gate, live);
       if (manager?.routes.kind === 'inline') add(manager.routes.table);
+      for (const cluster of chain?.tcpProxy?.clusters ?? []) live.add(tcpKey(destinationLabel(cluster.name)));
     }
   }
   return live;

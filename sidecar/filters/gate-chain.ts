@@ -44,6 +44,11 @@ export interface GatedStream {
   onGatesDecided(verdict: GateVerdict): void;
 }
 
+interface Watching {
+  readonly watcher: EndWatcher;
+  readonly sinceMs: number;
+}
+
 /** Never called: gates that say so always answer at once. */
 const neverDecides = (): void => undefined;
 
@@ -66,8 +71,11 @@ export class GateChain implements GateRequest, StreamFilter {
   #responseChanges: ResponseChange[] | null = null;
   /** Most requests have two at most. */
   #firstWatcher: EndWatcher | null = null;
+  #firstSinceMs = 0;
   #secondWatcher: EndWatcher | null = null;
-  #moreWatchers: EndWatcher[] | null = null;
+  #secondSinceMs = 0;
+  #moreWatchers: Watching[] | null = null;
+  nowMs: number;
   delayed = false;
   priority: SheddingPriorityConfig['priority'] = 'default';
 
@@ -80,6 +88,7 @@ export class GateChain implements GateRequest, StreamFilter {
     bufferLimitBytes: number,
   ) {
     this.#stream = stream;
+    this.nowMs = stream.startMs;
     this.#gates = gates;
     this.head = head;
     this.connection = connection;
@@ -106,10 +115,14 @@ export class GateChain implements GateRequest, StreamFilter {
     return this.#stream.chooseTarget()?.name ?? null;
   }
 
-  watchEnd(watcher: EndWatcher): void {
-    if (this.#firstWatcher === null) this.#firstWatcher = watcher;
-    else if (this.#secondWatcher === null) this.#secondWatcher = watcher;
-    else (this.#moreWatchers ??= []).push(watcher);
+  watchEnd(watcher: EndWatcher, sinceMs = 0): void {
+    if (this.#firstWatcher === null) {
+      this.#firstWatcher = watcher;
+      this.#firstSinceMs = sinceMs;
+    } else if (this.#secondWatcher === null) {
+      this.#secondWatcher = watcher;
+      this.#secondSinceMs = sinceMs;
+    } else (this.#moreWatchers ??= []).push({ watcher, sinceMs });
   }
 
   shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void {
@@ -135,9 +148,12 @@ export class GateChain implements GateRequest, StreamFilter {
     this.#secondWatcher = null;
     this.#moreWatchers = null;
     if (more !== null)
-      for (let at = more.length - 1; at >= 0; at--) more[at]!.onRequestOver(nowMs, status, complete, grpcStatus);
-    if (second !== null) second.onRequestOver(nowMs, status, complete, grpcStatus);
-    first.onRequestOver(nowMs, status, complete, grpcStatus);
+      for (let at = more.length - 1; at >= 0; at--) {
+        const { watcher, sinceMs } = more[at]!;
+        watcher.onRequestOver(nowMs, status, complete, grpcStatus, sinceMs);
+      }
+    if (second !== null) second.onRequestOver(nowMs, status, complete, grpcStatus, this.#secondSinceMs);
+    first.onRequestOver(nowMs, status, complete, grpcStatus, this.#firstSinceMs);
   }
 
   /** Something of the request came, or it ended, while a gate was waited for. */
@@ -170,6 +186,7 @@ export class GateChain implements GateRequest, StreamFilter {
     // Said twice, or after the end.
     if (this.#wait === null || at !== this.#at) return;
     this.#wait = null;
+    this.nowMs = -1;
     const next = verdict ?? this.ask();
     if (next !== 'wait') this.#stream.onGatesDecided(next);
   }

@@ -36,6 +36,10 @@ export class LazyGate implements RequestGate {
     return this.#gate?.answersAtOnce === true;
   }
 
+  get keepsRequests(): boolean {
+    return this.#gate?.keepsRequests === true;
+  }
+
   check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer {
     if (this.#gate !== null) return this.#gate.check(request, decide);
     const waiting: Waiting = { request, decide, wait: null };

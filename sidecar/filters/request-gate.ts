@@ -21,9 +21,11 @@ export interface GateRequest {
   readonly route: RouteEntry | null;
   /** When the request began, on the clock. */
   readonly startMs: number;
+  /** Now, on the clock, where that is known: gates that are asked at once need not read it. -1: not known. */
+  readonly nowMs: number;
   /** What gates found out, for those behind them and the access log: `envoy.filters.http.jwt_authn` → the verified payload. Null until something is put in. */
   metadata: Map<string, unknown> | null;
-  /** The policy by which RBAC rules denied it, or let it pass; `none` where none of them matched. For the access log; '' : no rules have judged it. */
+  /** The policy by which RBAC rules denied it, or let it pass (`none` where none of them matched), or that held it up on purpose. For the access log; '' : none has judged it. */
   policy: string;
   /** The first policy that is only tried and would have denied it; ''. */
   dryRunDeniedBy: string;
@@ -39,8 +41,8 @@ export interface GateRequest {
   priority: SheddingPriorityConfig['priority'];
   /** What to call when the gate that is being asked decides later: for those that rarely do. Inside of `check` only, whose answer is a {@link GateWait} then. */
   decider(): (verdict: GateVerdict) => void;
-  /** Told once, when the request is over; for a request that may pass or was denied alike. Those who asked last are told first. */
-  watchEnd(watcher: EndWatcher): void;
+  /** Told once, when the request is over; for a request that may pass or was denied alike. Those who asked last are told first. `sinceMs` is given back then. */
+  watchEnd(watcher: EndWatcher, sinceMs?: number): void;
   /** The body of the answer passes this on its way to the caller. Once per request. */
   shapeResponse(make: (stream: ShapedStream) => ResponseShaper): void;
 }
@@ -48,8 +50,8 @@ export interface GateRequest {
 export type ResponseChange = (fields: HeaderFields) => void;
 
 export interface EndWatcher {
-  /** `status`: of the answer; 0: there was none. `complete`: the answer reached its end. `grpcStatus`: a number as text, or ''. `nowMs`: on the clock. */
-  onRequestOver(nowMs: number, status: number, complete: boolean, grpcStatus: string): void;
+  /** `status`: of the answer; 0: there was none. `complete`: the answer reached its end. `grpcStatus`: a number as text, or ''. `nowMs`: on the clock; `sinceMs`: as it was given. */
+  onRequestOver(nowMs: number, status: number, complete: boolean, grpcStatus: string, sinceMs: number): void;
 }
 
 /** What a shaper may do with its stream. */
@@ -91,5 +93,7 @@ export interface RequestGate {
   readonly name: string;
   /** It does not call `decide`, which then costs nothing: its answer is never a {@link GateWait}, or it asked for `decider`. */
   readonly answersAtOnce?: boolean;
+  /** It changes nothing of any request. Where every gate says so, nobody need compare what a request was with what became of it. */
+  readonly keepsRequests?: boolean;
   check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer;
 }

@@ -33,7 +33,7 @@ export class SharedGates {
     for (const { value } of configuration.listeners.values()) {
       const { filterChains, defaultFilterChain } = value;
       for (const chain of defaultFilterChain === null ? filterChains : [...filterChains, defaultFilterChain]) {
-        const { gates } = chain.httpConnectionManager;
+        const gates = chain.httpConnectionManager?.gates ?? [];
         for (const [at, gate] of gates.entries()) {
           if (isShared(gate)) wanted.add(keyOf(value.name, gates, at));
           if (gate.kind === 'inbound-limits') limits.push(gate);

@@ -23,6 +23,10 @@ export interface GrpcCallOwner {
   onMessage(message: Buffer): void;
   /** The connection that it is on takes no new streams any more and gets a successor: who lives for long moves. The call goes on. */
   onDraining?(): void;
+  /** It is on a connection: what is sent now goes out. */
+  onUnderWay?(): void;
+  /** The peer has taken enough again that more may be sent: see {@link GrpcCall.writeBlocked}. */
+  onWriteReady?(): void;
   /** The call is over. Called once; once more with INTERNAL when it throws, so that an owner that chokes on an answer can try again. */
   onEnd(status: GrpcStatus): void;
 }
@@ -68,6 +72,7 @@ export class GrpcCall implements StreamRequest {
   #halfClosed = false;
   #ended = false;
   #httpStatus = 0;
+  #writeBlocked = false;
 
   constructor(target: GrpcCallTarget, owner: GrpcCallOwner) {
     this.#target = target;
@@ -84,10 +89,19 @@ export class GrpcCall implements StreamRequest {
   }
 
   send(message: Uint8Array): void {
+    this.sendFramed(frameMessage(message));
+  }
+
+  /** A message that has its prefix; see withPrefix(). */
+  sendFramed(framed: Buffer): void {
     if (this.#ended) return;
-    const framed = frameMessage(message);
     if (this.#stream === null) this.#queue.push(framed);
     else this.#stream.sendData(framed, false);
+  }
+
+  /** What was sent before waits for the peer: who has much to say, and no need to say it, leaves it. */
+  get writeBlocked(): boolean {
+    return this.#writeBlocked || this.#stream === null;
   }
 
   /** It is on a connection: the peer may have heard of it. */
@@ -127,6 +141,7 @@ export class GrpcCall implements StreamRequest {
     for (const framed of this.#queue) stream.sendData(framed, false);
     this.#queue = [];
     if (this.#halfClosed) stream.sendData(Buffer.alloc(0), true);
+    if (!this.#ended) this.#owner.onUnderWay?.();
   }
 
   onStreamFailed(error: ProxyError, _host: Host | null): void {
@@ -188,12 +203,14 @@ export class GrpcCall implements StreamRequest {
     });
   }
 
+  /** Most requests of the sidecar's own are few and small, and go on: ADS waits for answers, registration is one message. */
   onWriteBlocked(): void {
-    // Requests of the sidecar's own are few and small: ADS waits for answers, registration is one message.
+    this.#writeBlocked = true;
   }
 
   onWriteReady(): void {
-    // See onWriteBlocked.
+    this.#writeBlocked = false;
+    if (!this.#ended) this.#owner.onWriteReady?.();
   }
 
   #endByTrailers(fields: HeaderFields): void {

@@ -3,12 +3,22 @@
  * Source: gRPC over HTTP2, "Length-Prefixed-Message".
  */
 
-/** A message with its five-byte prefix (uncompressed). */
+const prefixBytes = 5;
+
+/** Room for the prefix of a message; see withPrefix(). */
+export const noPrefix: Uint8Array = new Uint8Array(prefixBytes);
+
+/** A message with its prefix (uncompressed). */
 export function frameMessage(message: Uint8Array): Buffer {
-  const framed = Buffer.allocUnsafe(5 + message.length);
+  const framed = Buffer.allocUnsafe(prefixBytes + message.length);
+  framed.set(message, prefixBytes);
+  return withPrefix(framed);
+}
+
+/** Writes the prefix of a message into the room in front of it. Returns the same. */
+export function withPrefix(framed: Buffer): Buffer {
   framed[0] = 0;
-  framed.writeUInt32BE(message.length, 1);
-  framed.set(message, 5);
+  framed.writeUInt32BE(framed.length - prefixBytes, 1);
   return framed;
 }
 

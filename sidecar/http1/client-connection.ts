@@ -8,6 +8,7 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import { type HttpLimits, maxInformationalHeads } from '../codec/limits.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import { localEnd } from '../transport/end-text.ts';
 import { loan, returnCount } from '../transport/read-loan.ts';
 import { SocketWriter, type SocketWriterOwner } from '../transport/socket-writer.ts';
 import { BodyDecoder, type BodyOwner } from './body-decoder.ts';
@@ -96,6 +97,10 @@ export class Http1ClientConnection implements ClientConnection, BodyOwner, Socke
     });
     socket.on('close', () => this.#onSocketClose());
     this.#pump = new InputPump(socket, this);
+  }
+
+  get localEnd(): string {
+    return localEnd(this.#socket);
   }
 
   get activeStreams(): number {

@@ -435,7 +435,7 @@ describe('Http1ServerConnection: half-close and early ends', () => {
   it('destroy resets the stream and closes once', async () => {
     const side = new ServerSide();
     await side.socket.feed(get);
-    const error = new ProxyError({ flag: 'OM', source: 'local', details: 'overload', message: 'x' });
+    const error = new ProxyError({ flag: 'LR', source: 'local', details: 'overload', message: 'x' });
     side.connection.destroy(error);
     side.connection.destroy(error);
     await turn();

@@ -5,6 +5,7 @@ import { type Http2Limits, type HttpLimits, maxInformationalHeads } from '../cod
 import { RequestHead } from '../codec/message-head.ts';
 import { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
+import { localEnd } from '../transport/end-text.ts';
 import { Http2ClientStream } from './client-stream.ts';
 import { Http2Connection } from './connection.ts';
 import { ConnectionFault } from './connection-fault.ts';
@@ -32,6 +33,7 @@ const streamsBeforeSettings = 100;
 
 export class Http2ClientConnection extends Http2Connection implements ClientConnection {
   readonly usualResetCode = cancel;
+  readonly #socket: Socket;
   readonly #owner: ClientConnectionOwner;
   readonly #clock: Clock;
   readonly #silence = new PeerSilence();
@@ -54,6 +56,7 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     options: Http2ConnectionOptions,
   ) {
     super(socket, limits, http2Limits, options, false);
+    this.#socket = socket;
     this.#owner = owner;
     this.#clock = options.clock;
     this.writer.writeBytes(clientPreface);
@@ -66,6 +69,10 @@ export class Http2ClientConnection extends Http2Connection implements ClientConn
     process.nextTick(() => {
       if (this.isReading) owner.onReady();
     });
+  }
+
+  get localEnd(): string {
+    return localEnd(this.#socket);
   }
 
   get activeStreams(): number {

@@ -1,7 +1,8 @@
 /** An upstream request's stream: writes the request's head, and says in Envoy's words how the stream failed. */
 import type { ClientStream, ResponseReceiver } from '../codec/codec.ts';
 import type { RequestHead } from '../codec/message-head.ts';
-import { ProxyError, type ResponseFlag, type RetrySafety } from '../codec/proxy-error.ts';
+import { ProxyError, type RetrySafety } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 import type { Http2ClientConnection } from './client-connection.ts';
 import { Http2Stream } from './stream.ts';
 import { stateClosed, stateIdle } from './stream-state.ts';

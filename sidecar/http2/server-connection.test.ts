@@ -528,7 +528,7 @@ describe('the end of a connection', () => {
     await start();
     peer.send(frame(1, endHeaders, 1, block(...post)));
     await server.until(() => server.streams.length === 1);
-    const error = new ProxyError({ flag: 'OM', source: 'local', details: 'x', message: 'x', http2Code: 11 });
+    const error = new ProxyError({ flag: 'LR', source: 'local', details: 'x', message: 'x', http2Code: 11 });
     server.connections[0]!.destroy(error);
     expect(server.streams[0]!.error).toBe(error);
     expect(server.closes).toEqual([error]);

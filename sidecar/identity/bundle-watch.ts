@@ -6,6 +6,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ClusterLookup } from '../cluster/upstream.ts';
 import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
 import type { Random } from '../runtime/clock.ts';
+import { growingPauseMs } from '../runtime/growing-pause.ts';
 import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import {
@@ -137,7 +138,7 @@ export class BundleWatch implements GrpcCallOwner, TimerTarget {
       wheel.arm(this.#timer, firstBackoffMs * random());
       return;
     }
-    const delayMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
+    const delayMs = growingPauseMs(this.#failures, firstBackoffMs, maxBackoffMs, random);
     this.#failures++;
     if (this.#failures === 1)
       log.info(`cannot watch the trust bundles (${message || `gRPC status ${code}`}); trying again`);

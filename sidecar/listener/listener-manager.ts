@@ -3,10 +3,12 @@
  * never closed and bound again for an update, so no connection is refused. Knows no HTTP; see running-listener.ts.
  */
 import type { Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { ProxyError } from '../codec/proxy-error.ts';
-import type { Configuration } from '../config/configuration.ts';
-import type { ListenerConfig } from '../config/listener-config.ts';
+import type { Configuration, Configured } from '../config/configuration.ts';
+import type { ListenerConfig, SocketAddress } from '../config/listener-config.ts';
 import type { StatStore } from '../stats/stat-store.ts';
+import { systemSocketsFault } from '../transport/system-sockets.ts';
 import { addressText, type BindFault, BoundSocket, configurationFault } from './bound-socket.ts';
 import { Crowding } from './crowding.ts';
 import { ListenerManagerStats, ListenerStats } from './listener-stats.ts';
@@ -19,9 +21,23 @@ import {
   type RunningListenerContext,
 } from './running-listener.ts';
 
+/** Listeners that take no connections for filter chains; dns/dns-listeners.ts. */
+export interface OtherListeners {
+  /** Makes them those; what cannot be bound is told. Called once at a time. */
+  apply(listeners: ReadonlyMap<string, Configured<ListenerConfig>>): Promise<readonly BindFault[]>;
+  dump(): readonly ListenerStatus[];
+  boundPort(name: string): number | undefined;
+  listenerAt(address: SocketAddress): string | null;
+  closeAll(): Promise<void>;
+}
+
 export interface ListenerManagerOptions {
   /** Makes what serves a filter chain: `(chain, listener) => new HttpConnectionManager(chain.httpConnectionManager, …)`. */
   readonly createConnectionManager: CreateConnectionManager;
+  /** Loads the code that a configuration needs first; null: it is all there. Default: nothing is loaded. */
+  readonly prepare?: (configuration: Configuration) => Promise<unknown> | null;
+  /** Those that answer DNS; null: their code is not loaded, as no configuration has one. Default: there are none. */
+  readonly others?: () => OtherListeners | null;
   /** Several event loops listen on the same addresses. Default false. */
   readonly reusePort?: boolean;
   /** Default 4096; the kernel's `somaxconn` bounds it. */
@@ -60,9 +76,17 @@ export class ListenerManager {
   #closed = false;
 
   constructor(context: ListenerManagerContext, options: ListenerManagerOptions) {
-    this.#context = context;
+    this.#context = { ...context, listenerAt: (address) => this.listenerAt(address) };
     const crowding = new Crowding(context.clock, null, () => Infinity);
-    this.#options = { reusePort: false, backlog: 4096, drainTimeMs: 600_000, crowding, ...options };
+    this.#options = {
+      reusePort: false,
+      backlog: 4096,
+      drainTimeMs: 600_000,
+      crowding,
+      prepare: () => null,
+      others: () => null,
+      ...options,
+    };
     this.#stats = new ListenerManagerStats(context.stats);
     this.#retired = new RetiredChains(context.clock, context.wheel, this.#options.drainTimeMs, this.#stats.draining);
   }
@@ -122,9 +146,18 @@ export class ListenerManager {
     yield* this.#retired.managers;
   }
 
+  /** The listener that is on an address of this machine; null: none is. */
+  listenerAt({ host, port }: SocketAddress): string | null {
+    for (const [name, { bound }] of this.#places) {
+      const { ports, addresses } = bound;
+      for (const [i, own] of ports.entries()) if (own === port && isOn(addresses[i]!.host, host)) return name;
+    }
+    return this.#options.others()?.listenerAt({ host, port }) ?? null;
+  }
+
   /** The port that a listener is bound to; for port 0, and for tests. */
   boundPort(name: string): number | undefined {
-    return this.#places.get(name)?.bound.port;
+    return this.#places.get(name)?.bound.port ?? this.#options.others()?.boundPort(name);
   }
 
   /**
@@ -158,46 +191,54 @@ export class ListenerManager {
       for (const socket of sockets) socket.destroy();
     }
     this.#retired.destroyAll(why);
-    await Promise.all(closed);
+    await Promise.all([...closed, this.#options.others()?.closeAll()]);
     this.#places.clear();
     this.#stats.active.value = 0;
   }
 
   /** What `/listeners` shows; see listener-status.ts. */
   dump(): ListenerStatus[] {
-    return [...this.#places].map(([name, { bound, running, sockets }]) => ({
+    const streams = [...this.#places].map(([name, { bound, running, sockets }]) => ({
       name,
       host: bound.address.host,
       port: bound.port,
+      additional: bound.addresses.slice(1).map(({ host }, i) => ({ host, port: bound.ports[i + 1]! })),
       addedViaApi: this.#origins.get(name) === 'dynamic',
       activeConnections: sockets.size,
       activeStreams: [...running.chains.values()].reduce((sum, { manager }) => sum + manager.activeStreams, 0),
       draining: this.#drains(running),
       filterChains: [...running.chains.keys()].map((chain) => chain.name),
     }));
+    return [...streams, ...(this.#options.others()?.dump() ?? [])];
   }
 
   async #apply(configuration: Configuration): Promise<BindFault[]> {
+    const preparing = this.#options.prepare(configuration);
+    if (preparing !== null) await preparing;
     if (this.#closed) return [];
+    const listeners = new Map([...configuration.listeners].filter(([, { value }]) => value.dns === undefined));
+    // Before a connection is made that could come back.
+    for (const { value } of configuration.listeners.values())
+      if (value.originalDestination === true) this.#context.ownConnections?.watch();
     const before = new Map(this.#places);
     // Sockets whose listener is gone or moves away: free to serve another listener on the same address.
     const free = new Map<string, Place>();
     for (const [name, place] of before) {
-      const next = configuration.listeners.get(name)?.value;
+      const next = listeners.get(name)?.value;
       if (next === undefined || !sameAddress(next, place.running.config))
-        free.set(addressText(place.bound.address), place);
+        free.set(placeKey(place.running.config), place);
     }
     const faults: BindFault[] = [];
     const binding: Array<Promise<void>> = [];
-    for (const [name, { value, origin }] of configuration.listeners) {
+    for (const [name, { value, origin }] of listeners) {
       this.#origins.set(name, origin);
       const place = before.get(name);
       if (place?.running.config === value) continue;
-      const key = addressText(value.address);
+      const key = placeKey(value);
       const there =
         place !== undefined && sameAddress(value, place.running.config)
           ? place
-          : value.address.port === 0
+          : addressesOf(value).some(({ port }) => port === 0)
             ? undefined
             : free.get(key);
       const sockets = there?.sockets ?? new Set<Socket>();
@@ -212,7 +253,7 @@ export class ListenerManager {
     await Promise.all(binding);
     for (const [name, place] of before) {
       const now = this.#places.get(name);
-      const wanted = configuration.listeners.has(name);
+      const wanted = listeners.has(name);
       if (!wanted) {
         if (now === place) this.#places.delete(name);
         this.#origins.delete(name);
@@ -222,15 +263,20 @@ export class ListenerManager {
       if (isServed(this.#places, place)) continue;
       this.#retire(place);
     }
+    const others = this.#options.others();
+    if (others !== null) {
+      const rest = new Map([...configuration.listeners].filter(([, { value }]) => value.dns !== undefined));
+      faults.push(...(await others.apply(rest)));
+    }
     this.#stats.active.value = this.#places.size;
     return faults;
   }
 
   async #bind(name: string, running: RunningListener, sockets: Set<Socket>, faults: BindFault[]): Promise<void> {
     const { reusePort, backlog } = this.#options;
-    const bound = await BoundSocket.bind(name, running.config.address, running, {
-      reusePort,
-      backlog,
+    const { transparent = false, freebind = false } = running.config;
+    const bound = await BoundSocket.bind(name, addressesOf(running.config), running, {
+      ...{ reusePort, backlog, transparent, freebind },
       onConnection: this.#onConnection,
     });
     if (!(bound instanceof BoundSocket)) {
@@ -261,13 +307,16 @@ export class ListenerManager {
   #replace(name: string, place: Place, running: RunningListener): void {
     const old = place.running;
     this.#stats[old.config.name === name ? 'modified' : 'added'].value++;
+    if (old.config.name === name) this.#stats.updatedInPlace.value++;
     if (old.config.name !== name && this.#places.get(old.config.name) === place) this.#places.delete(old.config.name);
     place.running = running;
     place.bound.taker = running;
     this.#places.set(name, place);
     if (this.#drains(running)) running.drain();
-    for (const [chain, { manager }] of old.chains) {
-      if (running.chains.has(chain)) continue;
+    const kept = new Set(running.chains.values());
+    for (const [chain, each] of old.chains) {
+      if (kept.has(each)) continue;
+      const { manager } = each;
       const next = running.successorOf(chain);
       // A policy that changed must not be passed by one more request on each connection that is there.
       if (next !== null) manager.succeededBy(next.manager);
@@ -284,6 +333,7 @@ export class ListenerManager {
   ): RunningListener | null {
     const { stats } = this.#context;
     try {
+      checkSystem(config);
       return new RunningListener(
         config,
         before,
@@ -323,8 +373,47 @@ export class ListenerManager {
   }
 }
 
+function addressesOf({ address, additionalAddresses = [] }: ListenerConfig): readonly SocketAddress[] {
+  return [address, ...additionalAddresses];
+}
+
+/** What cannot be changed of sockets that are bound. */
+function placeKey(config: ListenerConfig): string {
+  const { transparent = false, freebind = false } = config;
+  return [...addressesOf(config).map(addressText), transparent, freebind].join(' ');
+}
+
 function sameAddress(a: ListenerConfig, b: ListenerConfig): boolean {
-  return a.address.host === b.address.host && a.address.port === b.address.port;
+  return placeKey(a) === placeKey(b);
+}
+
+/** Throws where the system cannot do what is configured. */
+function checkSystem({
+  originalDestination = false,
+  originalSource = null,
+  transparent = false,
+  freebind = false,
+}: ListenerConfig): void {
+  const what = originalDestination
+    ? 'original_dst'
+    : originalSource !== null
+      ? 'original_src'
+      : transparent
+        ? 'transparent'
+        : freebind
+          ? 'freebind'
+          : '';
+  if (what === '') return;
+  const fault = systemSocketsFault();
+  if (fault !== '') throw new Error(`${what}: ${fault}`);
+}
+
+/** Whether a socket that is bound to `bound` gets what goes to `host`. */
+function isOn(bound: string, host: string): boolean {
+  if (bound === host) return true;
+  if (bound !== '0.0.0.0' && bound !== '::') return false;
+  if (host.startsWith('127.')) return true;
+  return Object.values(networkInterfaces()).some((addresses) => addresses?.some(({ address }) => address === host));
 }
 
 function isServed(places: ReadonlyMap<string, Place>, place: Place): boolean {

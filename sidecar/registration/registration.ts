@@ -7,6 +7,7 @@ import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { ClusterLookup } from '../cluster/upstream.ts';
 import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../grpc/grpc-call.ts';
 import type { Random } from '../runtime/clock.ts';
+import { growingPauseMs } from '../runtime/growing-pause.ts';
 import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import {
@@ -163,8 +164,9 @@ export class Registration implements TimerTarget, GrpcCallOwner {
     if (leaseId === '') return 'has no lease';
     this.#leaseId = leaseId;
     this.#ttlSeconds = ttlSeconds > 0 ? Math.min(ttlSeconds, maxTtlSeconds) : defaultTtlSeconds;
-    const { namespace, service: name, address, port } = this.#instance;
-    this.#options.log.info(`registered as an instance of ${namespace}/${name} at ${address}:${port}`);
+    const { namespace, service: name, address, port, byTargetPort } = this.#instance;
+    const place = byTargetPort && port === 0 ? `${address}, at the service's ports` : `${address}:${port}`;
+    this.#options.log.info(`registered as an instance of ${namespace}/${name} at ${place}`);
     if (warning !== '') this.#options.onWarning?.(warning.slice(0, maxWarningLength).replaceAll(/[^\x20-\x7e]/g, ' '));
     return '';
   }
@@ -187,7 +189,7 @@ export class Registration implements TimerTarget, GrpcCallOwner {
       return;
     }
     this.#failures++;
-    const backoffMs = Math.min(maxBackoffMs, firstBackoffMs * 2 ** Math.min(this.#failures, 10)) * (0.5 + random() / 2);
+    const backoffMs = growingPauseMs(this.#failures, firstBackoffMs, maxBackoffMs, random);
     const delayMs = refusals.has(status.code) ? refusalDelayMs : backoffMs;
     // The first failure is told; a control plane that is away for long does not fill the log.
     if (this.#failures === 1)

@@ -18,7 +18,7 @@ import type { RouteEntry } from './route-entry.ts';
 import type { RouterContext } from './router-context.ts';
 import { noCluster, notRetried, notWanted, tooLongToRetry, tryTimedOut, tryTooLong } from './router-faults.ts';
 import type { FilteredStream } from './stream-filter.ts';
-import { type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
+import { type AttemptReason, type TryLimit, UpstreamRequest, type UpstreamRequestOwner } from './upstream-request.ts';
 import type { WeightedTarget } from './weighted-target.ts';
 
 /** What attempts ask of the router, which also hears what comes of each. */
@@ -75,10 +75,16 @@ export class Attempts {
   /** The request's head, as it goes to `target`; before the first attempt. */
   prepare(head: RequestHead, target: WeightedTarget): void {
     this.#head = head;
-    const { hedging, name } = this.#route;
+    const { hedging, memoryKey } = this.#route;
     if (hedging === null || !hedging.appliesTo(head)) return;
-    if (hedging.measures) target.latencies ??= this.#context.memory.latenciesOf(name, target.name);
+    if (hedging.measures) target.latencies ??= this.#context.memory.latenciesOf(memoryKey, target.name);
     this.#hedges = new Hedges(hedging, target.latencies);
+  }
+
+  /** What the attempt sends, to be sent at once. */
+  headOf(attempt: UpstreamRequest): RequestHead {
+    const head = this.#head!;
+    return this.#later === null ? head : this.#later.headOf(attempt, head);
   }
 
   /** There are attempts beside each other, or may be. */
@@ -99,7 +105,7 @@ export class Attempts {
   onRequestEnd(nowMs: number): void {
     const { newest } = this;
     if (newest === null) return;
-    if (newest.stream !== null) this.#startTry();
+    if (newest.stream !== null) this.#startTry(nowMs);
     if (this.#hedges !== null) this.#armHedge(newest, this.#hedges, nowMs);
   }
 
@@ -115,13 +121,13 @@ export class Attempts {
   }
 
   /** The request, or what there is of it, was sent to it. */
-  onSent(attempt: UpstreamRequest): void {
+  onSent(attempt: UpstreamRequest, nowMs: number): void {
     this.#sent++;
     // Another was sent meanwhile, and limits are that one's.
     if (attempt.hedged) return;
     const { maxStreamDurationMs = 0 } = attempt.cluster.config;
-    if (maxStreamDurationMs > 0) this.deadlines.endTryIn(maxStreamDurationMs, this.#context.clock.nowMs());
-    if (this.#owner.requestEnded) this.#startTry();
+    if (maxStreamDurationMs > 0) this.deadlines.endTryIn(maxStreamDurationMs, nowMs);
+    if (this.#owner.requestEnded) this.#startTry(nowMs);
   }
 
   /** Nothing of its answer has gone to the caller. */
@@ -135,20 +141,31 @@ export class Attempts {
   /** The policy asks for another attempt instead of this answer. */
   asksToRetry(head: ResponseHead): boolean {
     const { policy } = this.rules;
-    return policy !== null && policy.looksAtAnswers && this.#mayRepeat && policy.asksForAnswer(head);
+    const stream = this.#stream;
+    // What is said is said of the answer that the caller gets.
+    stream.notRetried = '';
+    if (policy === null || !policy.looksAtAnswers || !this.#owner.unanswered) return false;
+    if (!policy.asksForAnswer(head)) {
+      if (policy.asksButForOverload(head)) stream.notRetried = 'overloaded';
+      return false;
+    }
+    if (!this.#owner.bodyGone) return true;
+    if (policy.appliesTo(this.#head!)) stream.notRetried = 'body_too_long';
+    return false;
   }
 
   /** The pause before another attempt is over. */
   onBackoffOver(nowMs: number): void {
     const later = this.#later!;
-    this.#stream.onRetry(later.waitsFor!);
+    const why = later.waitsFor!;
+    this.#stream.onRetry(why);
     later.retries.onBegun();
     later.waitsFor = null;
-    this.#again(nowMs);
+    this.#again(nowMs, why);
   }
 
-  /** `isHedge`: beside another. */
-  begin(nowMs: number, isHedge = false): void {
+  /** `isHedge`: beside another that takes longer than most, and not only longer than one may. */
+  begin(nowMs: number, why: AttemptReason = 'first', isHedge = false): void {
     const stream = this.#stream;
     const { name } = stream.target!;
     const cluster = this.#context.clusters.cluster(name);
@@ -158,22 +175,24 @@ export class Attempts {
     }
     stream.attempts++;
     const shared = this.#action.highPriority ? (cluster.highPriority?.() ?? cluster) : cluster;
-    const attempt = new UpstreamRequest(shared, this.#owner, nowMs);
+    const attempt = new UpstreamRequest(shared, this.#owner, nowMs, why, stream.lastAttempt);
+    stream.lastAttempt = attempt;
     attempt.isHedge = isHedge;
     this.newest = attempt;
     if (this.#hedges !== null && this.#owner.requestEnded) this.#armHedge(attempt, this.#hedges, nowMs);
+    const { origin = null } = stream;
     attempt.start(
-      this.#later === null ? nothingTried : this.#later.whatWasTried,
+      this.#later === null ? (origin?.nothingTried ?? nothingTried) : this.#later.whatWasTried(origin),
       stream.version,
       this.#owner.requestEnded,
     );
   }
 
-  #again(nowMs: number, isHedge = false): void {
+  #again(nowMs: number, why: AttemptReason, isHedge = false): void {
     const { fields } = this.#head!;
     fields.set(attemptCount, String(this.#stream.attempts + 1));
     this.deadlines.tellRest(fields, nowMs);
-    this.begin(nowMs, isHedge);
+    this.begin(nowMs, why, isHedge);
   }
 
   #judge(attempt: UpstreamRequest, error: ProxyError): RetryDecision {
@@ -193,7 +212,7 @@ export class Attempts {
     switch (decision) {
       case 'now':
         stream.onRetry('connection');
-        this.#again(this.#context.clock.nowMs());
+        this.#again(this.#context.clock.nowMs(), 'connection');
         return;
       case 'later':
         this.#await('policy', this.#context.clock.nowMs());
@@ -204,14 +223,26 @@ export class Attempts {
         told = notRetried(error, stream.retryFlag, stream.attempts);
         break;
       case 'no':
-        if (this.#owner.bodyGone && this.rules.policy?.asksForFailure(error, attempt.connected) === true)
-          told = tooLongToRetry(error, this.replayLimitBytes);
+        if (!this.#isTooLong(attempt, error)) break;
+        stream.notRetried = 'body_too_long';
+        told = tooLongToRetry(error, this.replayLimitBytes);
     }
     if (this.othersThan(attempt)) return;
     // Timeouts are counted with the attempt that met them, if at all.
     if (error.flag !== 'UT' && error.flag !== 'UMSDR')
       attempt.cluster.onOwnAnswer?.(error.status === 0 ? 503 : error.status);
     stream.fail(told);
+  }
+
+  /** Nothing but the length of the request's body is against another attempt. */
+  #isTooLong(attempt: UpstreamRequest, error: ProxyError): boolean {
+    const { bodyGone, unanswered } = this.#owner;
+    return (
+      bodyGone &&
+      unanswered &&
+      !attempt.hedged &&
+      this.#laterAttempts().retries.asksForFailure(attempt, this.#head!, error)
+    );
   }
 
   #await(why: 'policy' | 'hedge', nowMs: number): void {
@@ -237,14 +268,14 @@ export class Attempts {
   }
 
   /** The attempt is the one that is answered: there will be no other, and those that run are cancelled now. `success`: retries led to it. */
-  settle(attempt: UpstreamRequest, success: boolean): void {
+  settle(attempt: UpstreamRequest, success: boolean, nowMs: number): void {
     if (this.#later === null && this.#hedges === null) return;
     this.#stream.limits.backoffDueMs = Infinity;
     const newest = this.newest;
     this.newest = attempt;
     if (this.#hedges !== null) {
       this.#stream.limits.hedgeDueMs = Infinity;
-      this.#hedges.onAnswered(attempt, attempt.isHedge, attempt.status, this.#context.clock.nowMs());
+      this.#hedges.onAnswered(attempt, attempt.isHedge, attempt.status, nowMs);
     }
     if (this.#later === null || !this.#later.settle(attempt, newest, success, this.#context.clock)) return;
     this.#stream.upstreamHost = attempt.host!.address;
@@ -252,22 +283,24 @@ export class Attempts {
   }
 
   /** The policy asks to retry this answer. True: nothing of it goes to the caller. */
-  retryAnswer(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): boolean {
+  retryAnswer(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean, nowMs: number): boolean {
     const { clock } = this.#context;
-    const now = clock.nowMs();
     const stream = this.#stream;
-    const leftMs = stream.limits.deadlineMs - now;
+    const leftMs = stream.limits.deadlineMs - nowMs;
     const decision = attempt.hedged
       ? 'limit'
       : this.#laterAttempts().retries.onAnswer(attempt, this.#head!, head, clock.wallMs(), leftMs);
     const later = decision === 'later';
     if (!later) {
-      if (decision === 'no') return false;
+      if (decision === 'no') {
+        stream.notRetried = this.#laterAttempts().retries.whyNot;
+        return false;
+      }
       if (!attempt.hedged) stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
       if (!this.othersThan(attempt)) return false;
     }
-    this.discard(attempt, endStream, later ? 'retry' : 'nothing', now);
-    if (later) this.#await('policy', now);
+    this.discard(attempt, endStream, later ? 'retry' : 'nothing', nowMs);
+    if (later) this.#await('policy', nowMs);
     return true;
   }
 
@@ -289,8 +322,8 @@ export class Attempts {
     if (!hedges.tryBegin(attempt.cluster, later.retries.tried)) return;
     this.#stream.onRetry('hedge');
     this.#forget(attempt);
-    later.addSlow(attempt, false);
-    this.#again(nowMs, true);
+    later.addSlow(attempt, false, this.#head!);
+    this.#again(nowMs, 'hedge', true);
   }
 
   /** The time of the newest attempt is over: another follows beside it, as the policy for retries says. */
@@ -300,7 +333,7 @@ export class Attempts {
     if (decision === 'limit' || decision === 'overflow') this.#stream.retryFlag = decision === 'limit' ? 'URX' : 'UO';
     if (decision !== 'later') return;
     this.#forget(attempt);
-    later.addSlow(attempt, true);
+    later.addSlow(attempt, true, this.#head!);
     this.#await('hedge', nowMs);
   }
 
@@ -345,7 +378,7 @@ export class Attempts {
     this.deadlines.restart(this.rules, timeoutMs ?? this.#action.timeoutMs, nowMs);
     this.#owner.onAttemptGone();
     stream.target = target;
-    this.#again(nowMs);
+    this.#again(nowMs, 'fallback');
     limits.arm(nowMs);
   }
 
@@ -356,8 +389,8 @@ export class Attempts {
     this.#hedges?.end(true, nowMs);
   }
 
-  #startTry(): void {
-    if (this.deadlines.limitsTries) this.deadlines.startTry(this.#context.clock.nowMs());
+  #startTry(nowMs: number): void {
+    if (this.deadlines.limitsTries) this.deadlines.startTry(nowMs);
   }
 
   #armHedge(attempt: UpstreamRequest, hedges: Hedges, nowMs: number): void {
@@ -367,4 +400,4 @@ export class Attempts {
   }
 }
 
-const nothingTried = Object.freeze({ triedHosts: null, avoidCanaries: false });
+const nothingTried = Object.freeze({ triedHosts: null, avoidCanaries: false, origin: null });

@@ -25,6 +25,16 @@ export class HeaderMutation {
     return config.add.length === 0 && config.remove.length === 0 ? null : new HeaderMutation(config);
   }
 
+  /** A field that is there would be removed, or have another value. */
+  takesOff(fields: HeaderFields): boolean {
+    return (
+      this.#remove.some((name) => fields.has(name)) ||
+      this.#add.some(
+        ({ name, action }) => (action === 'overwrite' || action === 'overwrite-if-exists') && fields.has(name.lower),
+      )
+    );
+  }
+
   apply(fields: HeaderFields): void {
     for (const name of this.#remove) fields.delete(name);
     for (const { name, value, action } of this.#add) changeField(fields, name, value, action);

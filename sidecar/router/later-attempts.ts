@@ -2,7 +2,8 @@
  * What a request needs beyond its first attempt: the decisions (retry-state.ts), why another attempt is waited for, and attempts that another was sent beside because they take long, which may be answered yet (hedging).
  * Made when the first attempt did not simply succeed, so that others pay nothing. Sends nothing and knows no limits of time; see router.ts.
  */
-import type { LoadBalancerContext } from '../cluster/upstream.ts';
+import type { ConnectionOrigin, LoadBalancerContext } from '../cluster/upstream.ts';
+import { RequestHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock, Random } from '../runtime/clock.ts';
 import type { AttemptRules } from './attempt-rules.ts';
@@ -15,6 +16,8 @@ export class LaterAttempts {
   readonly #avoidCanaries: boolean;
   /** Null: there was none. */
   #slow: UpstreamRequest[] | null = null;
+  /** Of the slow ones that had no connection yet, as they go to the service: the request's own head is changed for those that follow. Null: there was none. */
+  #heads: Map<UpstreamRequest, RequestHead> | null = null;
   /** Why another attempt is waited for; null: none is. */
   waitsFor: 'policy' | 'hedge' | null = null;
 
@@ -24,21 +27,28 @@ export class LaterAttempts {
   }
 
   /** For the choice of the next host. */
-  get whatWasTried(): LoadBalancerContext {
-    return { triedHosts: this.retries.tried, avoidCanaries: this.#avoidCanaries };
+  whatWasTried(origin: ConnectionOrigin | null): LoadBalancerContext {
+    return { triedHosts: this.retries.tried, avoidCanaries: this.#avoidCanaries, origin };
   }
 
-  /** It goes on, and is only waited for. `overdue`: it took longer than one try may. */
-  addSlow(attempt: UpstreamRequest, overdue: boolean): void {
+  /** It goes on, and is only waited for. `overdue`: it took longer than one try may. `head`: what it sends, or has sent. */
+  addSlow(attempt: UpstreamRequest, overdue: boolean, head: RequestHead): void {
     attempt.hedged = true;
     attempt.overdue = overdue;
     (this.#slow ??= []).push(attempt);
+    if (!attempt.connected) (this.#heads ??= new Map()).set(attempt, copyOf(head));
+  }
+
+  /** What the attempt sends; `head`: the request's, as it is now. */
+  headOf(attempt: UpstreamRequest, head: RequestHead): RequestHead {
+    return this.#heads?.get(attempt) ?? head;
   }
 
   /** It is over. */
   forget(attempt: UpstreamRequest): void {
     const at = this.#slow === null ? -1 : this.#slow.indexOf(attempt);
     if (at >= 0) this.#slow!.splice(at, 1);
+    this.#heads?.delete(attempt);
   }
 
   /** Something else than this attempt, or the newest, may bring an answer yet. */
@@ -74,4 +84,8 @@ export class LaterAttempts {
     if (this.#slow !== null) for (const attempt of this.#slow) attempt.cancel(error, nowMs);
     this.retries.end();
   }
+}
+
+function copyOf({ method, scheme, authority, path, version, fields, upgrade, absoluteForm }: RequestHead): RequestHead {
+  return new RequestHead(method, scheme, authority, path, version, fields.clone(), upgrade, absoluteForm);
 }

@@ -3,7 +3,7 @@
  * retry-state.ts's. Meanings are Envoy's (`x-envoy-retry-on` and `x-envoy-retry-grpc-on` in its router's documentation).
  */
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
-import { shedsLoad } from '../codec/overload-mark.ts';
+import { overloadMark, shedsLoad } from '../codec/overload-mark.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ResetHeaderConfig, RetryPolicyConfig } from '../config/route-config.ts';
 import type { Random } from '../runtime/clock.ts';
@@ -18,6 +18,8 @@ interface PolicyParts {
   readonly perTryIdleTimeoutMs: number;
   readonly statusCodes: readonly number[];
   readonly responseTests: readonly ResponseTest[];
+  /** Among them is one of `x-envoy-overloaded`. */
+  readonly namesOverload: boolean;
   readonly requestTests: readonly HeadTest[];
   readonly baseBackoffMs: number;
   readonly maxBackoffMs: number;
@@ -65,6 +67,7 @@ export class RetryPolicy {
       perTryIdleTimeoutMs: config.perTryIdleTimeoutMs,
       statusCodes: config.retriableStatusCodes,
       responseTests: config.retriableHeaders.map(compileResponseTest),
+      namesOverload: config.retriableHeaders.some(({ name }) => name === overloadMark.lower),
       requestTests: config.retriableRequestHeaders.map(compileHeaderTest),
       baseBackoffMs: config.baseBackoffMs,
       maxBackoffMs: config.maxBackoffMs,
@@ -83,6 +86,7 @@ export class RetryPolicy {
       maxRetries: caller.maxRetries < 0 ? parts.maxRetries : caller.maxRetries,
       perTryTimeoutMs: caller.perTryTimeoutMs < 0 ? parts.perTryTimeoutMs : caller.perTryTimeoutMs,
       statusCodes: [...parts.statusCodes, ...caller.statusCodes],
+      namesOverload: parts.namesOverload || caller.headerNames.includes(overloadMark.lower),
       responseTests: [
         ...parts.responseTests,
         ...caller.headerNames.map(
@@ -99,6 +103,10 @@ export class RetryPolicy {
     return this.#bits !== 0;
   }
 
+  get #retriesOverload(): boolean {
+    return this.#parts.namesOverload && (this.#bits & retryBit.headers) !== 0;
+  }
+
   /** `retriable_request_headers`: one of them must match, where there are any. */
   appliesTo(request: RequestHead): boolean {
     const { requestTests } = this.#parts;
@@ -107,12 +115,24 @@ export class RetryPolicy {
 
   /** The answer asks for another attempt. */
   asksForAnswer(head: ResponseHead): boolean {
+    return this.#asks(head) && !this.#passesOnOverload(head);
+  }
+
+  /** The answer would ask for another attempt, did it not say that there were too many requests already. */
+  asksButForOverload(head: ResponseHead): boolean {
+    return shedsLoad(head) && isFailure(head) && !this.#retriesOverload && this.#asks(head);
+  }
+
+  /** More requests are no help for who has too many, unless the policy says that they are; never where the request was served all the same (Envoy before 1.15 never retried such answers, and does as any other since). */
+  #passesOnOverload(head: ResponseHead): boolean {
+    return shedsLoad(head) && !(this.#retriesOverload && isFailure(head));
+  }
+
+  #asks(head: ResponseHead): boolean {
     const bits = this.#bits;
     const asks = this.#asksByFields(head, bits);
     // An Envoy says that it refused the request: only who asks for that retries, and then whatever the status.
     if (!asks && (bits & retryBit.rateLimited) === 0) return false;
-    // More requests are no help for who has too many, whatever the condition (as in Envoy before 1.15; it retries such answers since).
-    if (shedsLoad(head)) return false;
     return head.fields.has('x-envoy-ratelimited') ? (bits & retryBit.rateLimited) !== 0 : asks;
   }
 
@@ -133,7 +153,7 @@ export class RetryPolicy {
   /** The failure asks for another attempt. `connected`: a connection was had. What is overload, or nobody there, never does (Envoy). */
   asksForFailure(error: ProxyError, connected: boolean): boolean {
     const { flag, retry, source } = error;
-    if (flag === 'UO' || flag === 'UH' || flag === 'NC' || flag === 'OM') return false;
+    if (flag === 'UO' || flag === 'UH' || flag === 'NC') return false;
     // Our own doing, or the caller's: another attempt would end like this one.
     if (source !== 'upstream' && retry !== 'unsent') return false;
     const bits = this.#bits;
@@ -152,19 +172,28 @@ export class RetryPolicy {
 
   /**
    * `rate_limited_retry_back_off`: milliseconds that the answer asks to wait, with half as much jitter on top (Envoy); -1: it says nothing that counts. Headers are tried in order; one that asks for more
-   * than `max_interval` is passed over.
+   * than `max_interval` is passed over, as in Envoy, but where it asks for more than the request has left (`leftMs`): a longer wait is not obeyed less than a shorter one.
    */
-  resetMs(head: ResponseHead, wallMs: number, random: Random): number {
+  resetMs(head: ResponseHead, wallMs: number, random: Random, leftMs: number): number {
     const { resetHeaders, maxResetMs } = this.#parts;
+    let beyondMs = -1;
     for (let i = 0; i < resetHeaders.length; i++) {
       const { name, format } = resetHeaders[i]!;
       const value = head.fields.get(name);
       if (value === undefined || !/^\d{1,12}$/.test(value)) continue;
       const askedMs = format === 'seconds' ? Number(value) * 1000 : Number(value) * 1000 - wallMs;
       if (askedMs > 1 && askedMs <= maxResetMs) return askedMs * (1 + random() / 2);
+      if (askedMs > maxResetMs && askedMs >= leftMs) beyondMs = askedMs;
     }
-    return -1;
+    return beyondMs;
   }
+}
+
+/** The request was not served. */
+function isFailure({ status, fields }: ResponseHead): boolean {
+  if (status >= 500 || status === 429) return true;
+  const grpcStatus = fields.get('grpc-status');
+  return grpcStatus !== undefined && grpcStatus !== '0';
 }
 
 /** What a route without a policy has: no condition, and Envoy's numbers for callers that bring conditions of their own. */

@@ -3,7 +3,8 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead, ResponseHead } from '../codec/message-head.ts';
-import { ProxyError, type ResponseFlag, type RetrySafety } from '../codec/proxy-error.ts';
+import { ProxyError, type RetrySafety } from '../codec/proxy-error.ts';
+import type { ResponseFlag } from '../codec/response-flag.ts';
 import type { RetryPolicyConfig } from '../config/route-config.ts';
 import { retryConditionNames } from './retry-conditions.ts';
 import { RetryPolicy } from './retry-policy.ts';
@@ -161,14 +162,19 @@ it('takes the first reset header that says something usable, and up to half as m
     maxResetMs: 60_000,
   });
   const now = 1_700_000_000_000;
+  let leftMs = Infinity;
   const at = (...pairs: ReadonlyArray<readonly [string, string]>) =>
-    compiled.resetMs(response(429, ...pairs), now, () => 0.5);
+    compiled.resetMs(response(429, ...pairs), now, () => 0.5, leftMs);
   expect(at(['Retry-After', '4'])).toBe(5_000);
   expect(at(['Retry-After', '61'], ['X-RateLimit-Reset', '1700000010'])).toBe(12_500);
   expect(at(['X-RateLimit-Reset', '1700000010'])).toBe(12_500);
   for (const useless of ['0', '61', '-1', '1.5', 'Fri, 31 Dec 1999 23:59:59 GMT', '', '9'.repeat(40)])
     expect(at(['Retry-After', useless])).toBe(-1);
   expect(at(['X-RateLimit-Reset', '1600000000'])).toBe(-1);
+  // A pause beyond the limit is passed over, but not obeyed less than one that is within it.
+  leftMs = 5_000;
+  expect(at(['Retry-After', '400'])).toBe(400_000);
+  expect(at(['Retry-After', '400'], ['X-RateLimit-Reset', '1700000002'])).toBe(2_500);
 });
 
 it('retries only requests that retriable_request_headers match, where there are any', () => {

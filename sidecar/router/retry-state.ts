@@ -24,6 +24,7 @@ import type { ProxyError } from '../codec/proxy-error.ts';
 import type { Random } from '../runtime/clock.ts';
 import { noRetryPolicy, type RetryPolicy } from './retry-policy.ts';
 import { retryPushbackMs } from './retry-pushback.ts';
+import type { NotRetried } from './stream-filter.ts';
 
 export type RetryDecision = 'now' | 'later' | 'limit' | 'overflow' | 'no';
 
@@ -58,10 +59,12 @@ const idempotentMethods: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS'
 export class RetryState {
   readonly #policy: RetryPolicy;
   readonly #random: Random;
-  /** Hosts that were tried, for the balancer to avoid. */
+  /** Hosts that were tried, the last one last, for the balancer to avoid. */
   readonly tried: Host[] = [];
   /** After 'later': milliseconds until the attempt. */
   delayMs = 0;
+  /** After 'no': what the policy asked for all the same. */
+  whyNot: NotRetried = '';
   #freeRetries = 0;
   #policyRetries = 0;
   /** Where a place among the retries is taken. */
@@ -82,7 +85,7 @@ export class RetryState {
     this.#endFree();
     this.noteHost(attempt.host);
     // "There is nobody" and "it is too much" are answers, not accidents.
-    const final = error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC' || error.flag === 'OM';
+    const final = error.flag === 'UH' || error.flag === 'UO' || error.flag === 'NC';
     if (!final && this.#mayRepeatFreely(attempt, request.method, error)) {
       this.#freeRetries++;
       return 'now';
@@ -95,9 +98,15 @@ export class RetryState {
     return this.#retry(attempt.cluster, -1);
   }
 
+  /** Another attempt would follow this failure, places and numbers apart, could the request be sent again. Decides and takes nothing. */
+  asksForFailure(attempt: TriedAttempt, request: RequestHead, error: ProxyError): boolean {
+    const policy = this.#policy;
+    return error.retry === 'unsent' || (policy.asksForFailure(error, attempt.connected) && policy.appliesTo(request));
+  }
+
   /**
    * An answer came that the policy asks to retry. `leftMs`: of the request's time; Infinity: no limit. A service that says by gRPC's pushback when it wants to be asked again is heeded: in no case earlier, not at all when
-   * it says so (gRFC A6), or when nobody would wait so long.
+   * it says so (gRFC A6). When nobody would wait as long as it asks, by that or by a header that the policy names, this answer is better than none (Envoy heeds the header, and answers 504 when the time is over).
    */
   onAnswer(
     attempt: TriedAttempt,
@@ -114,11 +123,15 @@ export class RetryState {
       return 'no';
     }
     const pushbackMs = retryPushbackMs(head.fields);
-    if (pushbackMs !== null && (pushbackMs < 0 || pushbackMs >= leftMs)) {
+    const toldMs = pushbackMs ?? policy.resetMs(head, wallMs, this.#random, leftMs);
+    const unwanted = pushbackMs !== null && pushbackMs < 0;
+    // Where no retry is left, that is why there is none, and not the pause.
+    if (unwanted || (toldMs >= leftMs && this.#policyRetries < policy.maxRetries)) {
+      this.whyNot = unwanted ? 'asked_not_to' : 'wait_too_long';
       this.#endPlace();
       return 'no';
     }
-    return this.#retry(attempt.cluster, pushbackMs ?? policy.resetMs(head, wallMs, this.#random));
+    return this.#retry(attempt.cluster, toldMs);
   }
 
   /** An attempt takes long, and another is to be sent beside it (hedging). */
@@ -173,7 +186,10 @@ export class RetryState {
 
   /** It was sent there: another host is taken next, if there is one. */
   noteHost(host: Host | null): void {
-    if (host !== null && !this.tried.includes(host)) this.tried.push(host);
+    if (host === null) return;
+    const at = this.tried.indexOf(host);
+    if (at >= 0) this.tried.splice(at, 1);
+    this.tried.push(host);
   }
 
   /** Retries have come to an end that asks for no other: a success, as Envoy counts it. */

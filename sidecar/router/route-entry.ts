@@ -1,5 +1,6 @@
 /** One route, compiled: what it matches, and what it does with a request. */
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
+import type { HeaderFields } from '../codec/header-fields.ts';
 import type { RequestHead } from '../codec/message-head.ts';
 import type { ForwardActionConfig, RouteConfig } from '../config/route-config.ts';
 import { AttemptRules } from './attempt-rules.ts';
@@ -14,6 +15,8 @@ import { WeightedTarget } from './weighted-target.ts';
 export class RouteEntry {
   readonly config: RouteConfig;
   readonly name: string;
+  /** By what things are remembered of it, from one configuration to the next: names of routes say something in their virtual host only. */
+  readonly memoryKey: string;
   readonly forward: ForwardActionConfig | null;
   /** Of `forward`; null without it. */
   readonly rules: AttemptRules | null;
@@ -30,9 +33,10 @@ export class RouteEntry {
   readonly #tests: readonly HeadTest[];
   readonly #totalWeight: number;
 
-  /** `outer…`: mutations of the virtual host and the table, applied after the route's own (Envoy's default order: most specific first). */
+  /** `virtualHost`: its name. `outer…`: mutations of the virtual host and the table, applied after the route's own (Envoy's default order: most specific first). */
   constructor(
     config: RouteConfig,
+    virtualHost: string,
     outerRequest: readonly HeaderMutation[],
     outerResponse: readonly HeaderMutation[],
     breaker: RunningBreaker | null = null,
@@ -40,6 +44,7 @@ export class RouteEntry {
     this.config = config;
     this.breaker = breaker;
     this.name = config.name;
+    this.memoryKey = `${virtualHost}\n${config.name}`;
     this.forward = config.action.kind === 'forward' ? config.action : null;
     this.rules = this.forward === null ? null : AttemptRules.compile(this.forward);
     const { hedging = null, fallback = null } = this.forward ?? {};
@@ -61,6 +66,14 @@ export class RouteEntry {
     const tests = this.#tests;
     for (let i = 0; i < tests.length; i++) if (!tests[i]!(head)) return false;
     return true;
+  }
+
+  /** The request came with a field that does not go to the service as it came, whichever cluster it goes to. */
+  takesOff(fields: HeaderFields): boolean {
+    return (
+      this.requestHeaders.some((mutation) => mutation.takesOff(fields)) ||
+      this.targets.some(({ requestHeaders }) => requestHeaders !== null && requestHeaders.takesOff(fields))
+    );
   }
 
   /** The cluster for a request, by weight. `point` is uniform in [0, 1). */

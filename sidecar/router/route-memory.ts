@@ -11,7 +11,7 @@ export class RouteMemory {
   readonly #latencies = new Map<string, LatencyEstimate>();
   #staleAnswers: StaleAnswers | null = null;
 
-  /** Of one route's requests to one of its clusters. Ask once for each configuration. */
+  /** Of one route's requests to one of its clusters; `route`: its memoryKey. Ask once for each configuration. */
   latenciesOf(route: string, cluster: string): LatencyEstimate {
     const key = `${route}\n${cluster}`;
     const estimate = this.#latencies.get(key) ?? new LatencyEstimate();

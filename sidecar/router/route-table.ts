@@ -28,7 +28,7 @@ export class VirtualHost {
       HeaderMutation.compile(table.responseHeaders),
     );
     this.#routes = config.routes.map(
-      (route) => new RouteEntry(route, request, response, breakers?.forRoute(config.name, route) ?? null),
+      (route) => new RouteEntry(route, config.name, request, response, breakers?.forRoute(config.name, route) ?? null),
     );
     this.#index = config.routes.length >= indexFrom ? new RouteIndex(this.#routes) : null;
   }

@@ -95,6 +95,7 @@ function retold(last: ProxyError, details: string, message: string): ProxyError 
     source: last.source,
     details,
     message,
+    rule: last.rule,
     status: last.status,
     http2Code: last.http2Code,
   });

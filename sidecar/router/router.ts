@@ -16,7 +16,9 @@ import type { ForwardActionConfig } from '../config/route-config.ts';
 import { httpStatusOfGrpc } from '../grpc/grpc-status.ts';
 import { Attempts, type AttemptsOwner } from './attempts.ts';
 import { fallbackMark, markOf } from './fallback/fallback-mark.ts';
+import type { FallbackRule } from './fallback/fallback-rule.ts';
 import { type Instead, RequestFallback } from './fallback/request-fallback.ts';
+import type { AnswerCollector } from './fallback/stale-answers.ts';
 import { KeptBody } from './kept-body.ts';
 import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -32,6 +34,8 @@ const names = {
   fallback: headerName(fallbackMark),
 };
 
+const noBytes = Buffer.alloc(0);
+
 const stateRequesting = 0;
 const stateResponding = 1;
 const stateTunnel = 2;
@@ -44,8 +48,10 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
   readonly #context: RouterContext;
   #head: RequestHead | null = null;
   #state = stateRequesting;
-  /** Null: the route has none. */
+  /** Null: it has not failed, or the route has none. */
   #fallback: RequestFallback | null = null;
+  /** The answer, while it is kept for others to fall back upon. */
+  #kept: AnswerCollector | null = null;
   /** The caller has been told something (1xx): another attempt must not tell it again. */
   #informed = false;
   /** Null while there is none. */
@@ -88,9 +94,6 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     attempts.deadlines.tell(head.fields, nowMs);
     attempts.prepare(head, target);
     if (action.attemptCountInRequest) head.fields.set(names.attemptCount, '1');
-    const { fallback } = route;
-    if (fallback !== null)
-      this.#fallback = new RequestFallback(fallback, this.#context.memory, stream.sharedAnswersKey, head);
     if (endStream) this.#onRequestEnd(nowMs);
     if (refused) stream.fail(route.breaker!.refusal(nowMs));
     else attempts.begin(nowMs);
@@ -135,6 +138,7 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
   #onRequestEnd(endMs: number): void {
     this.requestEnded = true;
     this.#requestEndedMs = endMs < 0 ? this.#context.clock.nowMs() : endMs;
+    if (this.#stream.requestWholeMs < 0) this.#stream.requestWholeMs = this.#requestEndedMs;
     this.#route.breaker?.sent(this, this.#requestEndedMs);
     const attempts = this.#attempts;
     attempts.newest?.onRequestEnd(this.#requestEndedMs);
@@ -148,6 +152,10 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
 
   // -- what attempts ask and tell --
 
+  nowMs(): number {
+    return this.#context.clock.nowMs();
+  }
+
   get unanswered(): boolean {
     return this.#state === stateRequesting && !this.#informed;
   }
@@ -160,18 +168,20 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     return this.#body === null || this.#body.repeats;
   }
 
-  onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void {
+  onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream, nowMs: number): void {
     this.#stream.upstreamHost = attempt.host!.address;
     if (this.responseBlocked) attempt.pauseReading();
     const body = this.#body;
-    if (body === null) stream.sendHead(this.#head!, this.requestEnded);
+    const head = this.#attempts.headOf(attempt);
+    if (this.#stream.trace !== null) attempt.spanId = this.#stream.trace.continueIn(head.fields);
+    if (body === null) stream.sendHead(head, this.requestEnded);
     else {
-      stream.sendHead(this.#head!, false);
+      stream.sendHead(head, false);
       body.sendTo(stream);
       if (body.gone) this.#attempts.abandon();
       body.release();
     }
-    this.#attempts.onSent(attempt);
+    this.#attempts.onSent(attempt, nowMs);
   }
 
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void {
@@ -194,25 +204,25 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     if (this.#attempts.othersThan(attempt)) return;
     if (!this.#informed) {
       this.#informed = true;
-      this.#attempts.settle(attempt, false);
+      this.#attempts.settle(attempt, false, this.nowMs());
     }
     this.#stream.limits.touch();
     this.#stream.sendInformational(head);
   }
 
-  onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void {
+  onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean, nowMs: number): void {
     const attempts = this.#attempts;
     const asks = attempts.asksToRetry(head);
-    if (asks && attempts.retryAnswer(attempt, head, endStream)) return;
-    if ((attempts.hedges || this.#fallback !== null) && this.#passesOver(attempt, head, endStream)) return;
+    if (asks && attempts.retryAnswer(attempt, head, endStream, nowMs)) return;
+    if ((attempts.hedges || this.#route.fallback !== null) && this.#passesOver(attempt, head, endStream, nowMs)) return;
     const stream = this.#stream;
-    attempts.settle(attempt, !asks && !attempt.hedged);
-    this.#route.breaker?.onHead(this, head, endStream);
+    attempts.settle(attempt, !asks && !attempt.hedged, nowMs);
+    this.#route.breaker?.onHead(this, head, endStream, nowMs);
     this.#body?.drop();
     const { status, fields } = head;
     const request = this.#head!;
-    const now = this.#context.clock.nowMs();
-    stream.limits.touch(now);
+    stream.firstByteMs = nowMs;
+    stream.limits.touch(nowMs);
     stream.limits.onTryAnswered();
     const tunnel = request.method === 'CONNECT' ? status >= 200 && status < 300 : status === 101;
     if (tunnel) {
@@ -220,11 +230,11 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
       this.#state = stateTunnel;
       stream.limits.routeDueMs = Infinity;
     } else this.#state = stateResponding;
-    this.#fallback?.onAnswer(head, endStream, now);
+    if (this.#route.fallback !== null) this.#keepAnswer(head, endStream, nowMs);
     if (this.requestEnded || tunnel) {
       stream.upstreamServiceTimeMs = Math.max(
         0,
-        Math.round(now - (this.#requestEndedMs < 0 ? stream.startMs : this.#requestEndedMs)),
+        Math.round(nowMs - (this.#requestEndedMs < 0 ? stream.startMs : this.#requestEndedMs)),
       );
       fields.set(names.upstreamServiceTime, String(stream.upstreamServiceTimeMs));
     }
@@ -232,7 +242,7 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
     changeResponse(fields, this.#route, stream.target!);
     if (this.#action.attemptCountInResponse) fields.set(names.attemptCount, String(stream.attempts));
     if (endStream && !tunnel) {
-      this.#over(attempt, now);
+      this.#over(attempt, nowMs);
       stream.sendResponseHead(head, true);
     } else {
       stream.sendResponseHead(head, endStream);
@@ -241,44 +251,68 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
   }
 
   /** The answer is a bad one that is not retried: another attempt may bring a better one, or there is a fallback. True: nothing of it goes to the caller. */
-  #passesOver(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): boolean {
+  #passesOver(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean, nowMs: number): boolean {
     if (!this.unanswered) return false;
     const attempts = this.#attempts;
     if (attempts.othersThan(attempt)) {
       if (!attempts.hedges || !isBadAnswer(head, endStream)) return false;
-      attempts.discard(attempt, endStream, 'nothing', this.#context.clock.nowMs());
+      attempts.discard(attempt, endStream, 'nothing', nowMs);
       return true;
     }
-    const fallback = this.#fallback;
-    if (fallback === null || !fallback.rule.isFailure(head, endStream, this.#stream.grpc)) return false;
-    const now = this.#context.clock.nowMs();
-    const instead = this.#chooseInstead(fallback, now);
+    const rule = this.#route.fallback;
+    if (rule === null || !rule.isFailure(head, endStream, this.#stream.grpc)) return false;
+    const fallback = this.#fallbackOf(rule);
+    const instead = this.#chooseInstead(fallback, nowMs);
     if (instead === null) return false;
-    attempts.discard(attempt, endStream, 'answer', now);
+    attempts.discard(attempt, endStream, 'answer', nowMs);
     // For the route's breaker this is how the request went, whatever the caller gets.
     const { breaker } = this.#route;
-    breaker?.onHead(this, head, endStream);
-    breaker?.onOver(this);
-    this.#take(instead, fallback, null, `via_upstream{${head.status}}`, now);
+    breaker?.onHead(this, head, endStream, nowMs);
+    breaker?.onOver(this, nowMs);
+    this.#take(instead, fallback, null, `via_upstream{${head.status}}`, nowMs);
     return true;
   }
 
   // -- instead of a failure --
 
   insteadOf(error: ProxyError, nowMs: number): ProxyError | null {
-    const fallback = this.#fallback;
-    if (fallback === null || !this.unanswered) return error;
+    const rule = this.#route.fallback;
+    if (rule === null || !this.unanswered) return error;
     // The caller broke off, or has not sent its request in time.
     if (error.source === 'downstream' || error.status === 408) return error;
+    const fallback = this.#fallbackOf(rule);
     const instead = this.#chooseInstead(fallback, nowMs);
     if (instead === null) {
-      const { first, rule } = fallback;
+      const { first } = fallback;
       return fallback.serviceTried && first !== null ? fallbackFailed(first, error, rule.service!.name) : error;
     }
     fallback.first ??= error;
-    this.#route.breaker?.onFailed(this, error);
+    this.#route.breaker?.onFailed(this, error, nowMs);
     this.#take(instead, fallback, error, error.details, nowMs);
     return null;
+  }
+
+  #fallbackOf(rule: FallbackRule): RequestFallback {
+    return (this.#fallback ??= new RequestFallback(
+      rule,
+      this.#context.memory,
+      this.#stream.sharesAnswers ? this.#stream.sharedAnswersKey : '',
+      this.#head!,
+    ));
+  }
+
+  /** A good answer of the route's own service, before anything of it was changed: the next request that fails may get it. */
+  #keepAnswer(answer: ResponseHead, endStream: boolean, nowMs: number): void {
+    const { stale } = this.#route.fallback!;
+    const { method, fields } = this.#head!;
+    if (stale === null || !this.#stream.sharesAnswers || answer.status !== 200 || method !== 'GET') return;
+    if (this.#fallback !== null && this.#fallback.serviceTried) return;
+    const { staleAnswers } = this.#context.memory;
+    if (!staleAnswers.mayLook(nowMs)) return;
+    const key = this.#stream.sharedAnswersKey;
+    if (staleAnswers.isNew(key, fields, nowMs)) return;
+    this.#kept = staleAnswers.collect(key, fields, answer, stale, nowMs);
+    if (endStream) this.#kept?.add(noBytes, true);
   }
 
   #chooseInstead(fallback: RequestFallback, nowMs: number): Instead | null {
@@ -308,15 +342,15 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
   // -- the rest of the response --
 
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void {
-    if (this.#fallback !== null) this.#fallback.onData(chunk, endStream);
+    if (this.#kept !== null) this.#kept.add(chunk, endStream);
     if (endStream && this.#state !== stateTunnel) this.#over(attempt, this.#context.clock.nowMs());
     this.#stream.sendResponseData(chunk, endStream);
     if (endStream && this.#state === stateTunnel) this.#endResponse();
   }
 
-  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void {
-    this.#route.breaker?.onTrailers(this, trailers);
-    this.#over(attempt, this.#context.clock.nowMs());
+  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields, nowMs: number): void {
+    this.#route.breaker?.onTrailers(this, trailers, nowMs);
+    this.#over(attempt, nowMs);
     this.#stream.sendResponseTrailers(trailers);
   }
 
@@ -398,12 +432,12 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
 
   onStreamEnd(error: ProxyError, nowMs: number): void {
     // An answer that is whole said how it went, or is good.
-    if (this.#state === stateOver) this.#route.breaker?.onOver(this);
-    else this.#route.breaker?.onFailed(this, error);
+    if (this.#state === stateOver) this.#route.breaker?.onOver(this, nowMs);
+    else this.#route.breaker?.onFailed(this, error, nowMs);
     this.#state = stateOver;
     this.#body?.drop();
     this.#attempts.giveUp(error, nowMs);
-    this.#fallback?.end();
+    this.#kept?.abandon();
     this.#releasePauses();
   }
 }

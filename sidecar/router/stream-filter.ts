@@ -3,12 +3,15 @@
  * waits by not calling on, and goes on whenever it likes. The router is the last filter; before it stand only those that decide (filters/gate-chain.ts), which leave when
  * they have decided. A further filter takes the stream's place towards the next one and the next one's place towards the stream.
  */
+import type { ConnectionOrigin } from '../cluster/upstream.ts';
 import type { HeaderFields } from '../codec/header-fields.ts';
 import type { HttpVersion, RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
+import type { RequestTrace } from '../tracing/request-trace.ts';
 import type { CallerRetry } from './caller-retry.ts';
 import type { ReadyAnswer, TakenFallback } from './fallback/request-fallback.ts';
 import type { RouterTimeLimit, StreamLimits } from './stream-limits.ts';
+import type { UpstreamRequest } from './upstream-request.ts';
 import type { WeightedTarget } from './weighted-target.ts';
 
 /** What a filter hears. After onStreamEnd nothing comes any more. */
@@ -31,6 +34,9 @@ export interface StreamFilter {
 /** `connection`: a free repeat; `policy`: a retry after a failure or an answer; `hedge`: beside a try that takes long. */
 export type RetryReason = 'connection' | 'policy' | 'hedge';
 
+/** `body_too_long`: it is not kept any more; `wait_too_long`: the service asks for a pause beyond the request's time; `asked_not_to`: it asks for no retry (gRFC A6); `overloaded`: it has too many requests already; '': nothing to say. */
+export type NotRetried = '' | 'body_too_long' | 'wait_too_long' | 'asked_not_to' | 'overloaded';
+
 /** What a filter may do with its stream. Once the stream is over none of these does anything. */
 export interface FilteredStream {
   readonly startMs: number;
@@ -42,20 +48,33 @@ export interface FilteredStream {
   readonly callerTimeoutMs: number;
   /** `grpc-timeout` as received, or ''. */
   readonly grpcTimeout: string;
-  /** Which answers of others this request may be given when it fails; '': none. */
+  /** It may be given answers of others when it fails, and others its own. */
+  readonly sharesAnswers: boolean;
+  /** Which those are, made when it is asked for. Only where it shares answers. */
   readonly sharedAnswersKey: string;
   /** What a trusted caller asks of retries; null: nothing. */
   readonly callerRetry: CallerRetry | null;
   /** Envoy's second flag: retries were used up (URX), or the cluster had no place for another (UO). Written by the router; '': none. */
   retryFlag: '' | 'URX' | 'UO';
+  /** Why a retry that the policy asks for did not come, where no flag says it. Written by the router. */
+  notRetried: NotRetried;
   /** What is answered instead of a failure; null: nothing is. Written by the router. */
   fallback: TakenFallback | null;
   /** Of the upstream that serves it, for logs and metrics. Written by the router. */
   target: WeightedTarget | null;
   /** The one of the route's targets that a gate had chosen; null: the router chooses. */
   readonly chosenTarget: WeightedTarget | null;
+  /** Where its connection was going; absent or null: it was not redirected. */
+  readonly origin?: ConnectionOrigin | null;
   upstreamHost: string;
   attempts: number;
+  /** The attempt begun last, which knows the one before it; null: there was none. Written by the router. */
+  lastAttempt: UpstreamRequest | null;
+  /** How the trace of the request goes on in its attempts; null: it is not traced here, and what it carries passes as it came. */
+  readonly trace: RequestTrace | null;
+  /** Moments on the clock; -1: not yet. When the request was whole, and when what goes to the caller began to come. Written by the router, which asks for the time anyway. */
+  requestWholeMs: number;
+  firstByteMs: number;
   upstreamServiceTimeMs: number;
   /** When the response was whole, on the clock; -1: not yet. Written by the router, which asks for the time anyway. */
   endMs: number;

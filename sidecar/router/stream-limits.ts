@@ -124,7 +124,8 @@ export class StreamLimits extends WheelTimer {
     if (this.#tryIdleMs > 0) dueMs = Math.min(dueMs, this.#tryIdleDueMs);
     if (dueMs === Infinity || (this.armed && this.#armedForMs <= dueMs)) return;
     this.#armedForMs = dueMs;
-    this.#wheel.arm(this, Math.max(0, dueMs - (nowMs < 0 ? this.#clock.nowMs() : nowMs)));
+    const now = nowMs < 0 ? this.#clock.nowMs() : nowMs;
+    this.#wheel.arm(this, Math.max(0, dueMs - now), now);
   }
 
   /** Which limit has come by now, the weightiest first; null: none, and the timer is armed again. */

@@ -18,16 +18,21 @@ import type { HttpVersion, ResponseHead } from '../codec/message-head.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { TriedAttempt } from './retry-state.ts';
 
+/** Why there is an attempt: the first; a free repeat; a retry; beside one that takes long; to the fallback's service. */
+export type AttemptReason = 'first' | 'connection' | 'policy' | 'hedge' | 'fallback';
+
 /** Time limits of a single try. */
 export type TryLimit = 'try' | 'try-idle' | 'try-duration';
 
 export interface UpstreamRequestOwner {
+  /** The clock: read once for each event, and handed on. */
+  nowMs(): number;
   /** Send the request now, within this call. */
-  onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream): void;
+  onUpstreamStream(attempt: UpstreamRequest, stream: ClientStream, nowMs: number): void;
   onUpstreamInformational(attempt: UpstreamRequest, head: ResponseHead): void;
-  onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean): void;
+  onUpstreamHead(attempt: UpstreamRequest, head: ResponseHead, endStream: boolean, nowMs: number): void;
   onUpstreamData(attempt: UpstreamRequest, chunk: Buffer, endStream: boolean): void;
-  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields): void;
+  onUpstreamTrailers(attempt: UpstreamRequest, trailers: HeaderFields, nowMs: number): void;
   /** The attempt failed: before a stream was had, or by a reset. Nothing follows. */
   onUpstreamFailed(attempt: UpstreamRequest, error: ProxyError): void;
   /** The upstream cannot take more of the request for now / again. Calls alternate. */
@@ -49,7 +54,18 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   breakerPermit = 0;
   breakerSentMs = 0;
   readonly #owner: UpstreamRequestOwner;
-  readonly #startMs: number;
+  /** Moments on the clock, for the request's record; -1: not so far. When it was had, and sent its request on, a connection; when the head of its answer came; when it was over. */
+  readonly startMs: number;
+  sentMs = -1;
+  firstByteMs = -1;
+  endedMs = -1;
+  /** How it failed, or why it was given up; null: it was answered, or is under way. */
+  failure: ProxyError | null = null;
+  readonly why: AttemptReason;
+  /** Of its client span; '': requests are not traced. */
+  spanId = '';
+  /** Of the same request; null: it is the first. */
+  readonly previous: UpstreamRequest | null;
   #pending: PendingStream | null = null;
   stream: ClientStream | null = null;
   host: Host | null = null;
@@ -68,21 +84,29 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   blocked = false;
   #readingPaused = false;
 
-  constructor(cluster: Cluster, owner: UpstreamRequestOwner, startMs: number) {
+  constructor(
+    cluster: Cluster,
+    owner: UpstreamRequestOwner,
+    startMs: number,
+    why: AttemptReason,
+    previous: UpstreamRequest | null,
+  ) {
     this.cluster = cluster;
     this.#breaker = cluster.breaker ?? null;
     this.#owner = owner;
-    this.#startMs = startMs;
+    this.startMs = startMs;
+    this.why = why;
+    this.previous = previous;
   }
 
   start(context: LoadBalancerContext, downstreamVersion: HttpVersion, requestEnded: boolean): void {
     const breaker = this.#breaker;
     if (breaker !== null) {
-      if (!breaker.enter(this, this.#startMs)) {
-        this.onStreamFailed(breaker.refusal(this.#startMs), null);
+      if (!breaker.enter(this, this.startMs)) {
+        this.onStreamFailed(breaker.refusal(this.startMs), null);
         return;
       }
-      if (requestEnded) breaker.sent(this, this.#startMs);
+      if (requestEnded) breaker.sent(this, this.startMs);
     }
     const pending = this.cluster.requestStream(this, context, downstreamVersion);
     if (this.stream === null && !this.done) this.#pending = pending;
@@ -119,8 +143,8 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   /** Gives the attempt up: the upstream is told at once. */
   cancel(error: ProxyError, nowMs: number): void {
     if (this.done) return;
-    this.#end();
-    this.#breaker?.onFailed(this, error);
+    this.#end(nowMs, error);
+    this.#breaker?.onFailed(this, error, nowMs);
     this.#pending?.cancel();
     this.#pending = null;
     if (this.stream === null) return;
@@ -128,14 +152,14 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
     this.cluster.onLocalReset?.();
     if (error.flag === 'UT') this.cluster.onTimeout?.(this.host, 'route', this.status !== 0);
     if (this.status === 0 && timedOut(error)) this.#countTimeout(error, nowMs, false);
-    else this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : noOutcome, nowMs - this.#startMs);
+    else this.cluster.onResponse(this.host!, this.status !== 0 ? this.status : noOutcome, nowMs - this.startMs);
   }
 
   /** Its own time is over: given up, which counts against the host. `retried`: another attempt follows, and the cluster counts no answer. */
   timeOut(error: ProxyError, nowMs: number, kind: TryLimit, retried: boolean): void {
     if (this.done) return;
-    this.#end();
-    this.#breaker?.onFailed(this, error);
+    this.#end(nowMs, error);
+    this.#breaker?.onFailed(this, error, nowMs);
     this.#pending?.cancel();
     this.#pending = null;
     this.cluster.onTimeout?.(this.host, kind, this.status !== 0);
@@ -143,7 +167,7 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
     if (this.status === 0) this.#countTimeout(error, nowMs, retried);
-    else this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+    else this.cluster.onResponse(this.host!, this.status, nowMs - this.startMs);
   }
 
   /** The host is told that it was too slow; what the caller gets for it may be another status. */
@@ -151,63 +175,71 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
     const own = error.status !== 0 && error.status !== 504;
     // Time limits of the stream are not the router's to count (Envoy).
     const counted = error.flag === 'UT' && !retried;
-    this.cluster.onResponse(this.host!, 504, nowMs - this.#startMs, counted && !own ? 'answer' : 'nothing');
+    this.cluster.onResponse(this.host!, 504, nowMs - this.startMs, counted && !own ? 'answer' : 'nothing');
     if (counted && own) this.cluster.onOwnAnswer?.(error.status);
   }
 
   /** Its answer goes to nobody: another attempt follows, or is under way. What is left of the answer is not read. */
   discard(error: ProxyError, nowMs: number, answerEnded: boolean, requestEnded: boolean, counted: CountedAs): void {
     if (this.done) return;
-    this.#end();
-    this.#breaker?.onOver(this);
+    this.#end(nowMs, null);
+    this.#breaker?.onOver(this, nowMs);
     if (!answerEnded || !requestEnded) {
       this.stream!.reset(error);
       this.cluster.onLocalReset?.();
     }
-    this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs, counted);
+    this.cluster.onResponse(this.host!, this.status, nowMs - this.startMs, counted);
   }
 
   /** Another attempt was answered first. A host that had been waited for too long is remembered for it. */
   lose(error: ProxyError, nowMs: number): void {
     if (this.done) return;
-    this.#end();
-    this.#breaker?.onOver(this);
+    this.#end(nowMs, error);
+    this.#breaker?.onOver(this, nowMs);
     this.#pending?.cancel();
     this.#pending = null;
     if (this.stream === null) return;
     this.stream.reset(error);
     this.cluster.onLocalReset?.();
-    this.cluster.onResponse(this.host!, this.overdue ? 504 : noOutcome, nowMs - this.#startMs, 'nothing');
+    this.cluster.onResponse(this.host!, this.overdue ? 504 : noOutcome, nowMs - this.startMs, 'nothing');
   }
 
   /** The response is whole: the cluster counts it. A request that is not whole by now is given up with `cutShort`. */
   finish(nowMs: number, requestEnded: boolean, cutShort: ProxyError): void {
     if (this.done) return;
-    this.#end();
-    this.#breaker?.onOver(this);
+    this.#end(nowMs, null);
+    this.#breaker?.onOver(this, nowMs);
     if (!requestEnded) this.stream!.reset(cutShort);
-    this.cluster.onResponse(this.host!, this.status, nowMs - this.#startMs);
+    this.cluster.onResponse(this.host!, this.status, nowMs - this.startMs);
   }
 
-  #end(): void {
+  #end(nowMs: number, failure: ProxyError | null): void {
     this.resumeReading();
     this.done = true;
+    this.endedMs = nowMs;
+    this.failure = failure;
   }
 
   onStreamReady(stream: ClientStream, host: Host, reused: boolean): void {
+    // Nothing was waited for: it is still the moment of start().
+    const nowMs = this.#pending === null ? this.startMs : this.#owner.nowMs();
     this.#pending = null;
     this.stream = stream;
     this.host = host;
     this.reused = reused;
-    this.#owner.onUpstreamStream(this, stream);
+    this.sentMs = nowMs;
+    this.#owner.onUpstreamStream(this, stream, nowMs);
   }
 
   onStreamFailed(error: ProxyError, host: Host | null): void {
     if (this.done) return;
+    const nowMs = this.#owner.nowMs();
     this.done = true;
+    this.endedMs = nowMs;
+    this.failure = error;
     this.#pending = null;
     this.host = host;
-    this.#breaker?.onFailed(this, error);
+    this.#breaker?.onFailed(this, error, nowMs);
     this.#owner.onUpstreamFailed(this, error);
   }
 
@@ -218,9 +250,11 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.done) return;
     this.status = head.status;
-    this.#breaker?.onHead(this, head, endStream);
-    this.cluster.onResponseHead?.(this.host!, head, endStream, this.#startMs);
-    this.#owner.onUpstreamHead(this, head, endStream);
+    const nowMs = this.#owner.nowMs();
+    this.firstByteMs = nowMs;
+    this.#breaker?.onHead(this, head, endStream, nowMs);
+    this.cluster.onResponseHead?.(this.host!, head, endStream, this.startMs);
+    this.#owner.onUpstreamHead(this, head, endStream, nowMs);
   }
 
   onData(chunk: Buffer, endStream: boolean): void {
@@ -229,14 +263,18 @@ export class UpstreamRequest implements StreamRequest, TriedAttempt, BreakerCall
 
   onTrailers(trailers: HeaderFields): void {
     if (this.done) return;
-    this.#breaker?.onTrailers(this, trailers);
-    this.#owner.onUpstreamTrailers(this, trailers);
+    const nowMs = this.#owner.nowMs();
+    this.#breaker?.onTrailers(this, trailers, nowMs);
+    this.#owner.onUpstreamTrailers(this, trailers, nowMs);
   }
 
   onReset(error: ProxyError): void {
     if (this.done) return;
+    const nowMs = this.#owner.nowMs();
     this.done = true;
-    this.#breaker?.onFailed(this, error, this.reused);
+    this.endedMs = nowMs;
+    this.failure = error;
+    this.#breaker?.onFailed(this, error, nowMs, this.reused);
     // A status that was passed on is not what came of it: 0 says that the response was cut.
     this.cluster.onResponse(this.host!, 0, 0);
     this.#owner.onUpstreamFailed(this, error);

@@ -11,10 +11,12 @@ export class Log {
   readonly #clock: Clock;
   readonly #write: (line: string) => void;
   readonly #json: boolean;
+  readonly #source: string;
   #threshold: number;
 
-  /** `write` takes a whole line with its line break. */
-  constructor(clock: Clock, level: LogLevel, json: boolean, write: (line: string) => void) {
+  /** `write` takes a whole line with its line break. `source`: who says it, where others write to the same place; '': nobody else does. */
+  constructor(clock: Clock, level: LogLevel, json: boolean, write: (line: string) => void, source = '') {
+    this.#source = source;
     this.#clock = clock;
     this.#threshold = logLevels.indexOf(level);
     this.#json = json;
@@ -52,8 +54,15 @@ export class Log {
     if (level < this.#threshold) return;
     const time = new Date(this.#clock.wallMs()).toISOString();
     const name = logLevels[level]!;
-    if (this.#json) this.#write(`${JSON.stringify({ time, level: name, message })}\n`);
-    else this.#write(`${time.slice(11, 23)} ${name.padEnd(5)} ${escapeControls(message)}\n`);
+    const source = this.#source;
+    if (this.#json)
+      this.#write(
+        `${JSON.stringify(source === '' ? { time, level: name, message } : { time, level: name, source, message })}\n`,
+      );
+    else
+      this.#write(
+        `${time.slice(11, 23)} ${name.padEnd(5)} ${source === '' ? '' : `${source}: `}${escapeControls(message)}\n`,
+      );
   }
 }
 

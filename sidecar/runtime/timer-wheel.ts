@@ -66,9 +66,8 @@ export class TimerWheel {
     return this.#armed;
   }
 
-  /** (Re)arms a timer to fire after `delayMs` (at least; up to two ticks later). */
-  arm(timer: WheelTimer, delayMs: number): void {
-    const nowMs = this.#clock.nowMs();
+  /** (Re)arms a timer to fire after `delayMs` (at least; up to two ticks later). `nowMs` where the caller knows it: reading the clock is not free. */
+  arm(timer: WheelTimer, delayMs: number, nowMs: number = this.#clock.nowMs()): void {
     if (timer.dueTick >= 0) this.#unlink(timer);
     // Nothing waits: ticks that went by meanwhile need no look.
     if (this.#armed === 0) this.#currentTick = Math.floor(nowMs / tickMs);

@@ -7,12 +7,26 @@ export interface StatsQuery {
   readonly filter: RegExp | null;
   /** Only what was ever counted (`?usedonly`). */
   readonly usedOnly: boolean;
+  /** Of one kind alone (`?type=`). */
+  readonly kind: StatKind;
+}
+
+/** As Envoy names them. It has text readouts too; here there is none. */
+export const statKinds = ['All', 'Counters', 'Gauges', 'Histograms', 'TextReadouts'] as const;
+export type StatKind = (typeof statKinds)[number];
+
+function wants({ kind }: StatsQuery, one: StatKind): boolean {
+  return kind === 'All' || kind === one;
 }
 
 /** Plain values by name. A name that several label sets share (our families) is shown once per set. */
 function plainValues(store: StatStore, query: StatsQuery): Array<{ name: string; value: number }> {
   const found: Array<{ name: string; value: number }> = [];
-  for (const map of [store.counters, store.gauges]) {
+  const maps = [
+    ...(wants(query, 'Counters') ? [store.counters] : []),
+    ...(wants(query, 'Gauges') ? [store.gauges] : []),
+  ];
+  for (const map of maps) {
     for (const stat of map.values()) {
       if (query.usedOnly && stat.value === 0) continue;
       const name = stat.name + labelSuffix(stat.labels);
@@ -59,6 +73,7 @@ export function statsJson(store: StatStore, query: StatsQuery): unknown {
 }
 
 function matching(store: StatStore, query: StatsQuery): Histogram[] {
+  if (!wants(query, 'Histograms')) return [];
   return [...store.histograms.values()].filter(
     (histogram) =>
       (!query.usedOnly || histogram.count > 0) && (query.filter === null || query.filter.test(histogram.name)),

@@ -20,6 +20,8 @@ export interface PeerCertificate {
   readonly subject: string;
   /** SHA-256 of the certificate, lower-case hex. */
   readonly sha256: string;
+  /** The whole, for log lines that ask for more; absent in fakes. */
+  readonly certificate?: X509Certificate;
 }
 
 /** Why a peer is refused: what refusals are counted by. */
@@ -193,6 +195,7 @@ export function peerCertificate(certificate: X509Certificate): PeerCertificate {
     dnsNames: valuesOf(names, 'dns'),
     subject: distinguishedName(certificate.subject ?? ''),
     sha256: certificate.fingerprint256.replaceAll(':', '').toLowerCase(),
+    certificate,
   });
 }
 
@@ -229,7 +232,7 @@ function unquoted(value: string): string {
 }
 
 /** Node gives one line per part, first to last and escaped but for letters beyond ASCII; RFC 2253 wants them last to first, with commas, and OpenSSL as Envoy asks it escapes those too. */
-function distinguishedName(lines: string): string {
+export function distinguishedName(lines: string): string {
   if (lines === '') return '';
   return lines
     .split('\n')

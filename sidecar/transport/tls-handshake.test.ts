@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { readdirSync } from 'node:fs';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
 import type { TLSSocket } from 'node:tls';
 import { afterEach, describe, expect, it } from 'vitest';
@@ -343,5 +344,43 @@ describe('openTransport', () => {
     attempt.cancel();
     await new Promise((resolve) => setImmediate(resolve));
     expect(told).toEqual([]);
+  });
+});
+
+describe('TLS that cannot even begin, over a socket that is bound first', () => {
+  const source = { address: '127.0.0.1', port: 0, freebind: true, transparent: false, mark: 0 };
+
+  it.each([
+    ['the certificate does not load', [], { ...clientConfig, certificates: [{ ...storefront, keyPem: 'none' }] }],
+    ['a protocol has too long a name', ['x'.repeat(300)], clientConfig],
+  ])('leaves no socket behind: %s', async (_, alpn, tls) => {
+    const server = createServer();
+    open.push(server);
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const descriptors = (): number => readdirSync('/proc/self/fd').length;
+    const before = descriptors();
+    for (let i = 0; i < 10; i++) {
+      const failed = Promise.withResolvers<readonly [ProxyError, string]>();
+      openTransport(
+        {
+          ...{ host: '127.0.0.1', port, tls: tls as TlsClientConfig, alpn, source, session: null, timeoutMs: 0 },
+          ...{ clock: systemClock, wheel },
+        },
+        {
+          onConnected: () => failed.reject(new Error('connected')),
+          onConnectFailed: (error, reason) => failed.resolve([error, reason]),
+          onSession: () => {},
+        },
+      );
+      const [{ message }, reason] = await failed.promise;
+      expect(reason).toBe('tls');
+      expect(message).toContain('TLS cannot begin');
+    }
+    // Sockets that were made are closed a turn of the loop later, on both sides.
+    server.on('connection', (socket) => socket.on('error', () => {}).resume());
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+    await expect.poll(descriptors).toBeLessThanOrEqual(before);
   });
 });

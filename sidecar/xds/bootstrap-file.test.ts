@@ -74,7 +74,7 @@ describe('a bootstrap file', () => {
     expect(config.admin).toEqual({ host: '127.0.0.1', port: 15000 });
     const [web] = config.listeners;
     expect(web).toMatchObject({ name: 'web', address: { host: '127.0.0.1', port: 8080 }, defaultFilterChain: null });
-    const { routes } = web!.filterChains[0]!.httpConnectionManager;
+    const { routes } = web!.filterChains[0]!.httpConnectionManager!;
     expect(routes).toMatchObject({
       kind: 'inline',
       table: { name: 'main', virtualHosts: [{ name: 'all', domains: ['*'] }] },
@@ -196,6 +196,24 @@ ${dynamic.replace('transport_api_version: V3', 'transport_api_version: V3\n    r
 static_resources:
   clusters:${controlPlane}`;
     expect((await load(text)).config.ads).not.toBeNull();
+  });
+
+  it('reports load where cluster_manager.load_stats_config says, by gRPC through a static cluster', async () => {
+    const lrs = (name: string, type = 'GRPC') => `
+node: { id: a, cluster: shop/orders }
+cluster_manager:
+  local_cluster_name: orders
+  load_stats_config:
+    api_type: ${type}
+    transport_api_version: V3
+    grpc_services: [{ envoy_grpc: { cluster_name: ${name} } }]
+static_resources:
+  clusters:${controlPlane}`;
+    expect((await load(lrs('control-plane'))).config.loadReports).toMatchObject({ clusterName: 'control-plane' });
+    const [fault = ''] = await faultsOf(lrs('other'));
+    expect(fault).toContain('cluster_manager.load_stats_config.grpc_services[0].envoy_grpc.cluster_name');
+    expect((await faultsOf(lrs('control-plane', 'DELTA_GRPC'))).join()).toContain('api_type: must be GRPC');
+    expect((await load('static_resources: {}')).config.loadReports).toBeNull();
   });
 
   it('says where YAML itself is broken', async () => {

@@ -1,14 +1,14 @@
 /** Reads an Envoy v3 bootstrap, from a file (YAML or JSON) or from an object, into our own form. Every fault is named with its line, column and field path. */
 import { fromJson, type JsonValue, toBinary } from '@bufbuild/protobuf';
 import { isNestedDeeper } from '../../yaml/nesting.ts';
-import type { AdsConfig, BootstrapConfig } from '../config/bootstrap-config.ts';
+import type { AdsConfig, BootstrapConfig, GrpcSourceConfig } from '../config/bootstrap-config.ts';
 import type { ClusterConfig } from '../config/cluster-config.ts';
 import type { Configured } from '../config/configuration.ts';
 import type { ListenerConfig } from '../config/listener-config.ts';
 import { configurationSecrets } from '../config/secret-references.ts';
 import { type Bootstrap, BootstrapSchema } from './api/envoy/config/bootstrap/v3/bootstrap_pb.js';
 import { ClusterSchema } from './api/envoy/config/cluster/v3/cluster_pb.js';
-import type { ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
+import { ApiConfigSource_ApiType, type ConfigSource } from './api/envoy/config/core/v3/config_source_pb.js';
 import { ListenerSchema } from './api/envoy/config/listener/v3/listener_pb.js';
 import { apiRegistry } from './api-registry.ts';
 import { checkFields } from './check-fields.ts';
@@ -194,6 +194,7 @@ function decode(message: Bootstrap, updatedWallMs: number, faults: Faults): Load
     listeners: [...listeners.values()].map((each) => each.value),
     clusters: [...clusters.values()].map((each) => each.value),
     ads,
+    loadReports: loadReportsConfig(message, clusters, faults),
     listenersByAds: dynamic?.ldsConfig !== undefined,
     clustersByAds: dynamic?.cdsConfig !== undefined,
     initialFetchTimeoutMs: fetchTimeoutMs(dynamic?.ldsConfig, dynamic?.cdsConfig, faults),
@@ -254,4 +255,19 @@ function adsConfig(
   const fault = grpcClusterFault(config.clusterName, clusters.get(config.clusterName)?.value);
   if (fault !== null) faults.add(at(path, 'grpc_services[0].envoy_grpc.cluster_name'), fault);
   return { ...config, nodeOnFirstMessageOnly: source.setNodeOnFirstMessageOnly };
+}
+
+function loadReportsConfig(
+  message: Bootstrap,
+  clusters: ReadonlyMap<string, Configured<ClusterConfig>>,
+  faults: Faults,
+): GrpcSourceConfig | null {
+  const source = message.clusterManager?.loadStatsConfig;
+  if (source === undefined) return null;
+  const path = 'cluster_manager.load_stats_config';
+  if (source.apiType === ApiConfigSource_ApiType.DELTA_GRPC) faults.add(at(path, 'api_type'), 'must be GRPC');
+  const config = grpcSource(source, path, faults);
+  const fault = grpcClusterFault(config.clusterName, clusters.get(config.clusterName)?.value);
+  if (fault !== null) faults.add(at(path, 'grpc_services[0].envoy_grpc.cluster_name'), fault);
+  return config;
 }

@@ -39,17 +39,6 @@ export function noBreakerHere(extensions: Readonly<Record<string, Any>>, path: s
     faults.add(`${path}["${circuitBreakerKey}"]`, 'belongs to a route, or to a cluster');
 }
 
-/** What a route remembers of its requests, how long they take and the last good answers, it remembers by its name. */
-export function namedMemory(routes: readonly RouteConfig[], path: string, faults: Faults): void {
-  for (const [i, { name, action }] of routes.entries()) {
-    if (name !== '' || action.kind !== 'forward') continue;
-    if (action.hedging?.when.kind === 'percentile')
-      faults.add(at(at(path, i), 'name'), 'is missing: what requests take is remembered by the name of their route');
-    if (action.fallback !== null && action.fallback.stale !== null)
-      faults.add(at(at(path, i), 'name'), 'is missing: the last good answers are kept by the name of their route');
-  }
-}
-
 /** Routes of one name are one rule, and share a breaker by it: so it needs a name, and they must say the same of it. */
 export function sharedBreakers(routes: readonly RouteConfig[], path: string, faults: Faults): void {
   const texts = new Map<string, string>();

@@ -297,7 +297,43 @@ describe('a cluster', () => {
       { type: 'STATIC', load_assignment: { cluster_name: 'orders' } },
       'eds_cluster_config: belongs to clusters of type EDS',
     ],
-    ['ORIGINAL_DST', { type: 'ORIGINAL_DST', eds_cluster_config: undefined }, 'type: ORIGINAL_DST is not supported'],
+    [
+      'ORIGINAL_DST that is balanced',
+      { type: 'ORIGINAL_DST', eds_cluster_config: undefined },
+      'lb_policy: a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED',
+    ],
+    [
+      'ORIGINAL_DST with health checks',
+      {
+        type: 'ORIGINAL_DST',
+        lb_policy: 'CLUSTER_PROVIDED',
+        eds_cluster_config: undefined,
+        health_checks: [
+          { timeout: '1s', interval: '1s', unhealthy_threshold: 1, healthy_threshold: 1, tcp_health_check: {} },
+        ],
+      },
+      'health_checks: says nothing of a cluster of type ORIGINAL_DST',
+    ],
+    [
+      'CLUSTER_PROVIDED of another type',
+      { lb_policy: 'CLUSTER_PROVIDED' },
+      'lb_policy: CLUSTER_PROVIDED belongs to clusters of type ORIGINAL_DST',
+    ],
+    [
+      'a source address that is none',
+      { upstream_bind_config: { source_address: { address: 'localhost', port_value: 0 } } },
+      'upstream_bind_config.source_address.address: "localhost" is not an IP address',
+    ],
+    [
+      'two source addresses of one family',
+      {
+        upstream_bind_config: {
+          source_address: { address: '127.0.0.6', port_value: 0 },
+          extra_source_addresses: [{ address: { address: '127.0.0.7', port_value: 0 } }],
+        },
+      },
+      'upstream_bind_config.extra_source_addresses[0]: is of the same family as source_address',
+    ],
     ['EDS without its source', { eds_cluster_config: undefined }, 'eds_cluster_config: an EDS cluster needs it'],
     [
       'STRICT_DNS without endpoints',

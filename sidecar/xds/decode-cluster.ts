@@ -1,4 +1,5 @@
 /** Cluster → ClusterConfig, ClusterLoadAssignment → LoadAssignmentConfig. */
+import { isIP } from 'node:net';
 import { anyUnpack, type Duration } from '@bufbuild/protobuf/wkt';
 import { defaultHttp2Limits, defaultHttpLimits } from '../codec/limits.ts';
 import type {
@@ -8,8 +9,9 @@ import type {
   EndpointConfig,
   LoadAssignmentConfig,
   LocalityConfig,
+  SourceBindConfig,
 } from '../config/cluster-config.ts';
-import type { Http2Options } from '../config/listener-config.ts';
+import type { Http2Options, SocketAddress } from '../config/listener-config.ts';
 import type { CircuitBreakers, CircuitBreakers_Thresholds } from './api/envoy/config/cluster/v3/circuit_breaker_pb.js';
 import {
   type Cluster,
@@ -17,6 +19,7 @@ import {
   Cluster_DnsLookupFamily,
   Cluster_LbPolicy,
 } from './api/envoy/config/cluster/v3/cluster_pb.js';
+import type { SocketAddress as SocketAddressMessage } from './api/envoy/config/core/v3/address_pb.js';
 import { RoutingPriority } from './api/envoy/config/core/v3/base_pb.js';
 import { HealthStatus } from './api/envoy/config/core/v3/health_check_pb.js';
 import type { Http2ProtocolOptions } from './api/envoy/config/core/v3/protocol_pb.js';
@@ -105,6 +108,7 @@ export function decodeCluster(message: Cluster, path: string, faults: Faults): C
       at(path, 'upstream_connection_options.tcp_keepalive'),
       faults,
     ),
+    bind: sourceBind(message, at(path, 'upstream_bind_config'), faults),
     closeConnectionsOnHealthFailure: message.closeConnectionsOnHostHealthFailure,
     circuitBreaker: circuitBreaker(
       message.typedExtensionProtocolOptions,
@@ -162,6 +166,11 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
     faults.add(at(path, 'cluster_type'), 'is not supported; see docs/xds-support.md');
     return empty;
   }
+  if (kind === Cluster_DiscoveryType.ORIGINAL_DST) return originalDst(message, path, faults);
+  if (message.lbPolicy === Cluster_LbPolicy.CLUSTER_PROVIDED)
+    faults.add(at(path, 'lb_policy'), 'CLUSTER_PROVIDED belongs to clusters of type ORIGINAL_DST');
+  if (message.cleanupInterval !== undefined)
+    faults.add(at(path, 'cleanup_interval'), 'belongs to clusters of type ORIGINAL_DST, and this one is not');
   if (kind === Cluster_DiscoveryType.LOGICAL_DNS) return logicalDns(message, path, faults);
   // With addresses that are numeric there is nothing to resolve; others are refused where they stand.
   if (kind === Cluster_DiscoveryType.STATIC || kind === Cluster_DiscoveryType.STRICT_DNS) {
@@ -182,6 +191,56 @@ function discovery(message: Cluster, path: string, faults: Faults): ClusterConfi
   }
   faults.add(at(path, 'type'), `${Cluster_DiscoveryType[kind]} is not supported; see docs/xds-support.md`);
   return empty;
+}
+
+/** Hosts are made for the destinations of the connections that come. What is about a known set of hosts says nothing there, and is refused. */
+function originalDst(message: Cluster, path: string, faults: Faults): ClusterConfig['discovery'] {
+  if (message.lbPolicy !== Cluster_LbPolicy.CLUSTER_PROVIDED)
+    faults.add(at(path, 'lb_policy'), 'a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED');
+  for (const [field, there] of [
+    ['load_assignment', message.loadAssignment !== undefined],
+    ['eds_cluster_config', message.edsClusterConfig !== undefined],
+    ['load_balancing_policy', message.loadBalancingPolicy !== undefined],
+    ['health_checks', message.healthChecks.length > 0],
+    ['outlier_detection', message.outlierDetection !== undefined],
+  ] as const)
+    if (there)
+      faults.add(
+        at(path, field),
+        'says nothing of a cluster of type ORIGINAL_DST, whose hosts are what callers ask for',
+      );
+  const cleanupIntervalMs = waitMs(message.cleanupInterval, 5_000, at(path, 'cleanup_interval'), faults);
+  if (cleanupIntervalMs <= 0) faults.add(at(path, 'cleanup_interval'), 'must be above 0');
+  return { kind: 'original-dst', cleanupIntervalMs };
+}
+
+function sourceBind(message: Cluster, path: string, faults: Faults): SourceBindConfig | null {
+  const bind = message.upstreamBindConfig;
+  if (bind === undefined) return null;
+  const extraPath = at(path, 'extra_source_addresses');
+  if (bind.extraSourceAddresses.length > 1) faults.add(extraPath, 'at most one is supported, of the other family');
+  const sources = [
+    sourceAddress(bind.sourceAddress, at(path, 'source_address'), faults),
+    ...bind.extraSourceAddresses.map(({ address }, i) =>
+      sourceAddress(address, at(at(extraPath, i), 'address'), faults),
+    ),
+  ];
+  if (sources.length === 2 && isIP(sources[0]!.host) === isIP(sources[1]!.host))
+    faults.add(at(extraPath, 0), 'is of the same family as source_address');
+  return { sources, freebind: bind.freebind ?? false };
+}
+
+function sourceAddress(message: SocketAddressMessage | undefined, path: string, faults: Faults): SocketAddress {
+  if (message === undefined) {
+    faults.add(path, 'is missing');
+    return { host: '0.0.0.0', port: 0 };
+  }
+  const { address, protocol, portSpecifier } = message;
+  if (protocol !== 0) faults.add(at(path, 'protocol'), 'only TCP is supported');
+  if (isIP(address) === 0) faults.add(at(path, 'address'), `${JSON.stringify(address)} is not an IP address`);
+  const port = portSpecifier.case === 'portValue' ? portSpecifier.value : 0;
+  if (port > 65535) faults.add(at(path, 'port_value'), `${port} is not a port (0 to 65535)`);
+  return { host: address, port };
 }
 
 const addressFamilies: Readonly<Record<Cluster_DnsLookupFamily, AddressFamily>> = {

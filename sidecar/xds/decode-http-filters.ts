@@ -14,6 +14,7 @@ import { jwtAuthn } from './decode-jwt-authn.ts';
 import { localRateLimit } from './decode-local-ratelimit.ts';
 import { rateLimit } from './decode-ratelimit.ts';
 import { rbac } from './decode-rbac.ts';
+import { requestMetricsType } from './decode-request-metrics.ts';
 import { at, type Faults } from './fault.ts';
 
 /** `name`: the filter's configured one; `path`: of its typed_config. */
@@ -44,6 +45,10 @@ export function httpFilters(filters: readonly HttpFilter[], path: string, faults
       if ((message as Router).suppressEnvoyHeaders)
         faults.add(`${here}.typed_config.suppress_envoy_headers`, 'is not supported; see docs/xds-support.md');
       if (!last) faults.add(here, 'the router must be the last filter, once');
+      continue;
+    }
+    if (message?.$typeName === requestMetricsType) {
+      if (last) faults.add(path, 'needs envoy.filters.http.router as the last filter');
       continue;
     }
     const decode = message === undefined ? undefined : gateDecoders.get(message.$typeName);

@@ -23,6 +23,29 @@ const chain = (fields: Fields = {}, managerFields: Fields = {}): Fields => ({
   ...fields,
 });
 
+const originalDst = {
+  name: 'envoy.filters.listener.original_dst',
+  typed_config: type('envoy.extensions.filters.listener.original_dst.v3.OriginalDst'),
+};
+const networkRbac = {
+  name: 'envoy.filters.network.rbac',
+  typed_config: {
+    ...type('envoy.extensions.filters.network.rbac.v3.RBAC'),
+    stat_prefix: 'tcp.',
+    rules: { policies: { all: { permissions: [{ any: true }], principals: [{ any: true }] } } },
+  },
+};
+const tcpProxy = (fields: Fields = {}): Fields => ({
+  name: 'envoy.filters.network.tcp_proxy',
+  typed_config: {
+    ...type('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy'),
+    stat_prefix: 'db',
+    cluster: 'outbound|5432||db.shop',
+    ...fields,
+  },
+});
+const tcpChain = (fields: Fields = {}): Fields => ({ filters: [tcpProxy(fields)] });
+
 function listener(fields: Fields = {}) {
   const json = {
     name: 'in',
@@ -67,6 +90,126 @@ describe('a listener', () => {
         generateRequestId: true,
         upgrades: { allowAll: true },
       },
+    });
+  });
+
+  it('takes a TCP proxy with RBAC before it', () => {
+    const { value, faults } = listener({
+      filter_chains: [
+        {
+          filters: [
+            networkRbac,
+            tcpProxy({
+              cluster: undefined,
+              weighted_clusters: {
+                clusters: [
+                  { name: 'a', weight: 1 },
+                  { name: 'b', weight: 3 },
+                ],
+              },
+              idle_timeout: '90s',
+              max_connect_attempts: 3,
+              max_downstream_connection_duration: '600s',
+              access_log: [
+                { name: 'log', typed_config: type('envoy.extensions.access_loggers.stream.v3.StdoutAccessLog') },
+              ],
+            }),
+          ],
+        },
+      ],
+      default_filter_chain: tcpChain(),
+    });
+    expect(faults).toEqual([]);
+    expect(value!.filterChains[0]).toMatchObject({
+      httpConnectionManager: null,
+      tcpProxy: {
+        statPrefix: 'db',
+        clusters: [
+          { name: 'a', weight: 1 },
+          { name: 'b', weight: 3 },
+        ],
+        idleTimeoutMs: 90_000,
+        maxConnectAttempts: 3,
+        maxConnectionDurationMs: 600_000,
+        accessLogs: [{ sink: { kind: 'stdout' } }],
+        rbac: [{ kind: 'rbac', rulesStatPrefix: 'tcp.', rules: { action: 'allow' } }],
+      },
+    });
+    expect(value!.defaultFilterChain!.tcpProxy).toMatchObject({
+      clusters: [{ name: 'outbound|5432||db.shop', weight: 1 }],
+      idleTimeoutMs: 3_600_000,
+      maxConnectAttempts: 1,
+      maxConnectionDurationMs: 0,
+    });
+  });
+
+  it('takes what interception needs: listener filters, further addresses, matches by address and source', () => {
+    const inspector = (name: string, message: string, more: Fields = {}): Fields => ({
+      name: `envoy.filters.listener.${name}`,
+      typed_config: type(`envoy.extensions.filters.listener.${name}.v3.${message}`),
+      ...more,
+    });
+    const { value, faults } = listener({
+      additional_addresses: [{ address: { socket_address: { address: '::1', port_value: 15001 } } }],
+      transparent: true,
+      freebind: true,
+      listener_filters: [
+        originalDst,
+        inspector('tls_inspector', 'TlsInspector'),
+        inspector('http_inspector', 'HttpInspector', {
+          filter_disabled: {
+            or_match: {
+              rules: [
+                { destination_port_range: { start: 3306, end: 3307 } },
+                { not_match: { destination_port_range: { start: 1, end: 9000 } } },
+              ],
+            },
+          },
+        }),
+        {
+          name: 'envoy.filters.listener.original_src',
+          typed_config: { ...type('envoy.extensions.filters.listener.original_src.v3.OriginalSrc'), mark: 1337 },
+        },
+      ],
+      listener_filters_timeout: '0.05s',
+      continue_on_listener_filters_timeout: true,
+      filter_chains: [
+        chain({
+          filter_chain_match: {
+            destination_port: 80,
+            prefix_ranges: [{ address_prefix: '10.0.0.0', prefix_len: 8 }],
+            source_type: 'EXTERNAL',
+            source_prefix_ranges: [{ address_prefix: '10.1.0.0', prefix_len: 16 }],
+            source_ports: [1024],
+          },
+        }),
+      ],
+    });
+    expect(faults).toEqual([]);
+    expect(value).toMatchObject({
+      additionalAddresses: [{ host: '::1', port: 15001 }],
+      transparent: true,
+      freebind: true,
+      originalDestination: true,
+      inspectTls: true,
+      inspectHttp: true,
+      httpDisabled: {
+        kind: 'or',
+        of: [
+          { kind: 'ports', start: 3306, end: 3307 },
+          { kind: 'not', of: { kind: 'ports', start: 1, end: 9000 } },
+        ],
+      },
+      originalSource: { mark: 1337 },
+      listenerFiltersTimeoutMs: 50,
+      continueOnTimeout: true,
+    });
+    expect(value!.filterChains[0]!.match).toMatchObject({
+      destinationPort: 80,
+      prefixRanges: [{ address: '10.0.0.0', prefixBits: 8 }],
+      sourceType: 'external',
+      sourceRanges: [{ address: '10.1.0.0', prefixBits: 16 }],
+      sourcePorts: [1024],
     });
   });
 
@@ -151,7 +294,7 @@ describe('a listener', () => {
     [
       'UDP',
       { address: { socket_address: { protocol: 'UDP', address: '127.0.0.1', port_value: 1 } } },
-      'address.socket_address.protocol: only TCP is supported',
+      'filter_chains: a listener of UDP has none',
     ],
     ['no filter chain', { filter_chains: [] }, 'filter_chains: needs at least one filter chain'],
     [
@@ -170,9 +313,56 @@ describe('a listener', () => {
       'filter_chains[0].filter_chain_match.transport_protocol: "quic" is neither raw_buffer nor tls',
     ],
     [
-      'a match by source',
-      { filter_chains: [chain({ filter_chain_match: { source_ports: [1] } })] },
-      'filter_chains[0].filter_chain_match.source_ports: is not supported',
+      'a match by a suffix of the address',
+      { filter_chains: [chain({ filter_chain_match: { address_suffix: '1' } })] },
+      'filter_chains[0].filter_chain_match.address_suffix: is not supported',
+    ],
+    [
+      'chains that overlap in one port',
+      {
+        filter_chains: [
+          chain({ name: 'a', filter_chain_match: { source_ports: [1, 2] } }),
+          chain({ name: 'b', filter_chain_match: { source_ports: [2, 3] } }),
+        ],
+      },
+      'filter_chains[1].filter_chain_match: is the same as that of another filter chain, or overlaps with it',
+    ],
+    [
+      'a server name with a * within a label',
+      { filter_chains: [chain({ filter_chain_match: { server_names: ['a*.shop'] } })] },
+      'filter_chains[0].filter_chain_match.server_names[0]: "a*.shop" has a *',
+    ],
+    [
+      'the same address twice',
+      {
+        additional_addresses: [
+          { address: { socket_address: { address: '::1', port_value: 15001 } } },
+          { address: { socket_address: { address: '::1', port_value: 15001 } } },
+        ],
+      },
+      'additional_addresses[1].address: [::1]:15001 is there twice',
+    ],
+    [
+      'a listener filter twice',
+      { listener_filters: [originalDst, originalDst] },
+      'listener_filters[1]: envoy.extensions.filters.listener.original_dst.v3.OriginalDst is there twice',
+    ],
+    [
+      'an original_dst that is disabled somewhere',
+      { listener_filters: [{ ...originalDst, filter_disabled: { any_match: true } }] },
+      'listener_filters[0].filter_disabled: is not supported of',
+    ],
+    [
+      'an access log of every connection',
+      {
+        access_log: [
+          {
+            name: 'log',
+            typed_config: type('envoy.extensions.access_loggers.stream.v3.StdoutAccessLog'),
+          },
+        ],
+      },
+      'access_log: needs the filter for errors',
     ],
     [
       'a handshake that may take two days',
@@ -187,23 +377,37 @@ describe('a listener', () => {
     [
       'no network filter',
       { filter_chains: [{ filters: [] }] },
-      'filter_chains[0].filters: there are 0 network filters',
+      'filter_chains[0].filters: there are no network filters',
     ],
     [
       'two network filters',
       { filter_chains: [{ filters: [manager(), manager()] }] },
-      'filter_chains[0].filters: there are 2 network filters',
+      'HttpConnectionManager is the last of the network filters, and others follow',
     ],
     [
-      'a network filter of another kind',
-      {
-        filter_chains: [
-          {
-            filters: [{ name: 'tcp', typed_config: type('envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy') }],
-          },
-        ],
-      },
-      'filter_chains[0].filters[0].typed_config: envoy.extensions.filters.network.tcp_proxy.v3.TcpProxy is not supported',
+      'a TCP proxy without a cluster',
+      { filter_chains: [tcpChain({ cluster: undefined })] },
+      'filter_chains[0].filters[0].typed_config: needs cluster or weighted_clusters',
+    ],
+    [
+      'a TCP proxy through a tunnel',
+      { filter_chains: [tcpChain({ tunneling_config: { hostname: 'a' } })] },
+      'filter_chains[0].filters[0].typed_config.tunneling_config: is not supported',
+    ],
+    [
+      'a cluster without weight',
+      { filter_chains: [tcpChain({ cluster: undefined, weighted_clusters: { clusters: [{ name: 'a' }] } })] },
+      'filter_chains[0].filters[0].typed_config.weighted_clusters.clusters[0].weight: must be at least 1',
+    ],
+    [
+      'network RBAC before HTTP',
+      { filter_chains: [{ filters: [networkRbac, manager()] }] },
+      'filter_chains[0].filters[1].typed_config: network RBAC is supported before tcp_proxy',
+    ],
+    [
+      'network RBAC alone',
+      { filter_chains: [{ filters: [networkRbac] }] },
+      'filter_chains[0].filters[0].typed_config: an RBAC filter is followed by another',
     ],
     [
       'something that is no network filter',
@@ -304,12 +508,12 @@ describe('an HTTP connection manager', () => {
         access_log: [
           {
             name: 'f',
-            filter: { response_flag_filter: {} },
+            filter: { response_flag_filter: { flags: ['XX'] } },
             typed_config: type('envoy.extensions.access_loggers.stream.v3.StderrAccessLog'),
           },
         ],
       },
-      'access_log[0].filter: only the filter for errors is supported',
+      'access_log[0].filter.response_flag_filter.flags[0]: "XX" is not a response flag',
     ],
     [
       'a route that is refused',
@@ -339,9 +543,15 @@ describe('an HTTP connection manager', () => {
       ],
     });
     expect(faults).toEqual([]);
-    expect(value!.filterChains[0]!.httpConnectionManager.accessLogs).toEqual([
-      { sink: { kind: 'stdout' }, format: { kind: 'json', fields: [['code', '%RESPONSE_CODE%']] }, filter: 'all' },
-      { sink: { kind: 'stderr' }, format: { kind: 'default' }, filter: 'all' },
+    expect(value!.filterChains[0]!.httpConnectionManager!.accessLogs).toEqual([
+      {
+        sink: {
+          kind: 'stdout',
+          format: { kind: 'json', value: { fields: [['code', '%RESPONSE_CODE%']] }, omitEmpty: false },
+        },
+        filter: null,
+      },
+      { sink: { kind: 'stderr', format: { kind: 'default' } }, filter: null },
     ]);
   });
 });

@@ -31,6 +31,9 @@ export function loadBalancing(message: Cluster, path: string, faults: Faults): L
     }
     case Cluster_LbPolicy.RANDOM:
       return { kind: 'random' };
+    // Nothing is chosen: the destination of the caller's connection is the host.
+    case Cluster_LbPolicy.CLUSTER_PROVIDED:
+      return { kind: 'random' };
     default:
       faults.add(
         at(path, 'lb_policy'),

@@ -113,7 +113,7 @@ function addressRule(of: RbacAddress, message: CidrRange, path: string, faults: 
   return { kind: 'address', of, range: addressRange(message, path, faults) };
 }
 
-function addressRange(message: CidrRange, path: string, faults: Faults): AddressRangeConfig {
+export function addressRange(message: CidrRange, path: string, faults: Faults): AddressRangeConfig {
   const { addressPrefix, prefixLen = 0 } = message;
   const family = isIP(addressPrefix);
   if (family === 0 || addressPrefix.includes('%'))

@@ -34,8 +34,9 @@ export function rbacPerRoute(message: Message, _outer: unknown, path: string, fa
   });
 }
 
-function bothRules(
-  filter: RBAC | undefined,
+/** Of the HTTP filter, or of the network filter. */
+export function bothRules(
+  filter: Pick<RBAC, 'rules' | 'shadowRules'> | undefined,
   path: string,
   faults: Faults,
 ): { readonly rules: RbacRulesConfig | null; readonly shadowRules: RbacRulesConfig | null } {

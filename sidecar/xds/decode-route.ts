@@ -25,12 +25,18 @@ import {
   RouteAction_ClusterNotFoundResponseCode,
 } from './api/envoy/config/route/v3/route_components_pb.js';
 import type { RouteConfiguration } from './api/envoy/config/route/v3/route_pb.js';
-import { circuitBreaker, namedMemory, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
+import { circuitBreaker, noBreakerHere, sharedBreakers } from './decode-circuit-breaker.ts';
 import { rateLimits } from './decode-rate-limits.ts';
 import { hedges, retryPolicy } from './decode-retry.ts';
 import { routeGates } from './decode-route-gates.ts';
 import { routeMatch } from './decode-route-match.ts';
-import { noRouterExtensions, type RouterExtensions, routerExtensions } from './decode-router-extensions.ts';
+import {
+  namedMemory,
+  noRouterExtensions,
+  type RouterExtensions,
+  routerExtensions,
+} from './decode-router-extensions.ts';
+import { routeTracing } from './decode-tracing.ts';
 import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
 
@@ -127,6 +133,7 @@ function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, f
     gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
     circuitBreaker: circuitBreaker(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults),
     rateLimits: routeRateLimits(message, outer.rateLimits, path, faults),
+    tracing: routeTracing(message.tracing, at(path, 'tracing'), faults),
     ...headerMutations(message, path, faults),
   };
 }

@@ -1,10 +1,11 @@
 /** What `typed_per_filter_config` says of the router itself by extensions of ours: hedging and fallbacks. The rest of the map is of gates; see decode-route-gates.ts. */
 import { type Any, anyUnpack } from '@bufbuild/protobuf/wkt';
+import type { RouteConfig } from '../config/route-config.ts';
 import type { FallbackConfig, HedgingConfig } from '../config/route-resilience-config.ts';
 import { apiRegistry } from './api-registry.ts';
 import { fallback } from './decode-fallback.ts';
 import { hedging } from './decode-hedging.ts';
-import type { Faults } from './fault.ts';
+import { at, type Faults } from './fault.ts';
 
 export interface RouterExtensions {
   /** Null: there is none. */
@@ -45,4 +46,15 @@ export function routerExtensions(
         : { ...found, fallback: fallback(message, here, faults) };
   }
   return found;
+}
+
+/** What a route remembers of its requests, how long they take and the last good answers, it remembers by its name. */
+export function namedMemory(routes: readonly RouteConfig[], path: string, faults: Faults): void {
+  for (const [i, { name, action }] of routes.entries()) {
+    if (name !== '' || action.kind !== 'forward') continue;
+    if (action.hedging?.when.kind === 'percentile')
+      faults.add(at(at(path, i), 'name'), 'is missing: what requests take is remembered by the name of their route');
+    if (action.fallback !== null && action.fallback.stale !== null)
+      faults.add(at(at(path, i), 'name'), 'is missing: the last good answers are kept by the name of their route');
+  }
 }

@@ -55,7 +55,13 @@ export function bounded(
   return value;
 }
 
-export function socketAddress(address: Address | undefined, path: string, faults: Faults): SocketAddress {
+/** `protocol`: which one it has to say; TCP is what is said by default. */
+export function socketAddress(
+  address: Address | undefined,
+  path: string,
+  faults: Faults,
+  protocol: 'tcp' | 'either' = 'tcp',
+): SocketAddress {
   const none = { host: '127.0.0.1', port: 0 };
   if (address?.address.case !== 'socketAddress') {
     if (address?.address.case === 'pipe')
@@ -65,7 +71,8 @@ export function socketAddress(address: Address | undefined, path: string, faults
   }
   const socket = address.address.value;
   const here = at(path, 'socket_address');
-  if (socket.protocol !== 0) faults.add(at(here, 'protocol'), 'only TCP is supported');
+  if (socket.protocol !== 0 && protocol === 'tcp')
+    faults.add(at(here, 'protocol'), 'only TCP is supported here; UDP for a listener with dns_filter');
   const host = socket.address === 'localhost' ? '127.0.0.1' : socket.address;
   if (isIP(host) === 0) faults.add(at(here, 'address'), `${JSON.stringify(socket.address)} is not an IP address`);
   if (socket.portSpecifier.case !== 'portValue') {

@@ -15,6 +15,10 @@ import { supportedFields } from './supported-fields.ts';
 const whole = [
   'envoy.service.discovery.v3.',
   'envoy.service.auth.v3.',
+  'envoy.service.load_stats.v3.',
+  'envoy.config.endpoint.v3.ClusterStats',
+  'envoy.config.endpoint.v3.UpstreamLocalityStats',
+  'envoy.config.endpoint.v3.UpstreamEndpointStats',
   'envoy.service.ratelimit.v3.',
   'envoy.extensions.common.ratelimit.v3.RateLimitDescriptor',
   'envoy.config.core.v3.QueryParameter',
@@ -30,6 +34,8 @@ const protocolRoots = [
   'envoy.service.discovery.v3.DeltaDiscoveryResponse',
   'envoy.service.auth.v3.CheckRequest',
   'envoy.service.auth.v3.CheckResponse',
+  'envoy.service.load_stats.v3.LoadStatsRequest',
+  'envoy.service.load_stats.v3.LoadStatsResponse',
   'envoy.service.ratelimit.v3.RateLimitRequest',
   'envoy.service.ratelimit.v3.RateLimitResponse',
   ...[
@@ -44,6 +50,7 @@ const protocolRoots = [
   ...['SignRequest', 'SignResponse', 'WatchBundleRequest', 'WatchBundleResponse'].map(
     (name) => `outrigger.identity.v1.${name}`,
   ),
+  ...['Query', 'Report'].map((name) => `outrigger.observe.v1.${name}`),
 ];
 
 /** Fields of the protocol's messages that only make them larger. */
@@ -58,6 +65,10 @@ const unneeded = new Set([
   'header_map',
   'route_metadata_context',
   'quota',
+  'load_metric_stats',
+  'cpu_utilization',
+  'mem_utilization',
+  'application_utilization',
 ]);
 
 const { files, cut } = pruneDescriptors(compileDescriptors(includePaths, entryFiles), {

@@ -15,6 +15,7 @@ let status = 200;
 let asked = 0;
 let outboundPort = 0;
 let admin = '';
+let controlPlaneAdmin = '';
 
 const cluster = 'outbound|80||payments.shop';
 
@@ -66,12 +67,15 @@ beforeAll(async () => {
   const [controlPlanePort, adminPort, sidecarAdmin] = [await unusedPort(), await unusedPort(), await unusedPort()];
   outboundPort = await unusedPort();
   admin = `127.0.0.1:${sidecarAdmin}`;
+  controlPlaneAdmin = `127.0.0.1:${adminPort}`;
   writeFileSync(file, configuration((app.address() as AddressInfo).port, 100));
   processes.push(
     new StartedProcess([
       'control-plane',
       ...['--config', file, '--data-dir', join(folder, 'data')],
       ...['--listen', `127.0.0.1:${controlPlanePort}`, '--listen-admin', `127.0.0.1:${adminPort}`],
+      // With identities there is a local token, by which an operator may change something.
+      ...['--listen-tls', `127.0.0.1:${await unusedPort()}`],
     ]),
     new StartedProcess([
       'sidecar',
@@ -146,4 +150,24 @@ test('an operator releases it, and holds it, by the command line', async () => {
   expect(unknown.code).toBe(1);
   expect(unknown.output).toContain('there is no circuit breaker "nobody"');
   expect(await command('open')).toMatchObject({ code: 2 });
+});
+
+test('and through the control plane, for the sidecars of a service', async () => {
+  const mesh = async (...args: string[]): Promise<{ readonly code: number; readonly output: string }> => {
+    const started = new StartedProcess([
+      ...['breaker', ...args, '--control-plane-admin', controlPlaneAdmin, '--data-dir', join(folder, 'data')],
+    ]);
+    return { code: await started.exited, output: started.output };
+  };
+  expect((await mesh('list', '--all')).output).toMatch(/outbound\|80\|\|payments\.shop +closed/);
+  expect((await mesh('open', cluster, '--proxy', 'shop/web')).output).toMatch(/payments\.shop +open \(held\)/);
+  expect(JSON.parse((await ask()).body)).toMatchObject({ flag: 'CB' });
+  expect(await mesh('release', cluster, '--proxy', 'shop/web')).toMatchObject({ code: 0 });
+  await eventually('it lets calls through', async () => (await ask()).status === 200);
+  const nobody = await mesh('open', cluster, '--proxy', 'shop/nobody');
+  expect(nobody.code).toBe(1);
+  expect(nobody.output).toContain('shop/nobody');
+  const unknown = await mesh('open', 'nothing', '--proxy', 'shop/web');
+  expect(unknown.code).toBe(1);
+  expect(unknown.output).toContain('no circuit breaker "nothing"');
 });

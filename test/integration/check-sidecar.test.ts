@@ -1,4 +1,4 @@
-/** `outrigger check --sidecar` and /ready of a sidecar that has its certificates from files (a bootstrap of its own): as they are, broken, missing, and over. */
+/** `outrigger check --sidecar-admin` and /ready of a sidecar that has its certificates from files (a bootstrap of its own): as they are, broken, missing, and over. */
 import { generateKeyPairSync } from 'node:crypto';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -112,6 +112,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
+const nothingLost = 'ok: no log line, span or report was lost';
 const own = 'the secret "own" in the file .*sds\\.json; for listener in';
 
 test('junk in the file: neither certificate nor trusted CAs, and why; nobody can be served', async () => {
@@ -125,6 +126,7 @@ test('junk in the file: neither certificate nor trusted CAs, and why; nobody can
     ),
     expect.stringMatching(`^problem: there is no certificate \\(${own}\\): it was refused: .*neither YAML nor JSON`),
     expect.stringMatching(/^problem: there is no set of trusted CAs .*neither YAML nor JSON/),
+    nothingLost,
   ]);
 });
 
@@ -134,6 +136,7 @@ test('good ones: whose they are, from where, and how long they last; then junk a
   expect(await texts()).toEqual([
     expect.stringMatching(/^ok: .* is ready$/),
     expect.stringMatching(`^ok: the certificate of ${id.text}, serial [0-9a-f]+ \\(${own}\\): 23 h left, until `),
+    nothingLost,
   ]);
   writeFileSync(secretsFile, 'junk: [');
   await eventually('it was refused', async () =>

@@ -94,14 +94,17 @@ describe('where all is well', () => {
       new RegExp(
         [
           `^control plane +ok +${admin} is ready, up for \\d+ s`,
+          'versions +ok +control plane, sidecars and this command are outrigger [0-9.]+',
           'configuration +ok +1 path is read, without faults',
           `doors +ok +plain door ${plain} answers`,
           ` +ok +TLS door ${tls} is spiffe://cluster\\.local/ns/outrigger/sa/control-plane, certificate until .*`,
           'authority +ok +the authority [0-9a-f]{16} that signs is good until .*',
           `data directory +ok +${dataDir} is its owner's only`,
           'proxies +ok +1 is connected, and has taken its configuration',
+          'services +ok +1 has at least one instance that is healthy',
           'identities +ok +1 proxy has one, and time enough to renew it',
           'policies +ok +there are none: mTLS is STRICT, .*',
+          'collectors +ok +no Telemetry document names one',
           '',
           'nothing is wrong\n$',
         ].join('\n'),
@@ -113,7 +116,7 @@ describe('where all is well', () => {
   test('looks at one sidecar by its own admin port', async () => {
     const { code, output } = await outrigger('check', '--sidecar', sidecarAdmin);
     expect(output).toMatch(
-      /^sidecar +ok +127\.0\.0\.1:\d+ is ready\n +ok +it is spiffe:\/\/cluster\.local\/ns\/shop\/sa\/orders, certificate until .*\n\nnothing is wrong\n$/,
+      /^sidecar +ok +127\.0\.0\.1:\d+ is ready\n +ok +it is spiffe:\/\/cluster\.local\/ns\/shop\/sa\/orders, certificate until .*\nobservability +ok +no log line, span or report was lost\n\nnothing is wrong\n$/,
     );
     expect(code).toBe(0);
   });

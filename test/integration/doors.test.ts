@@ -76,6 +76,28 @@ describe('a control plane with nothing said', () => {
     expect(made.output).toMatch(
       /^ojt_[0-9a-f]{16}_[\w-]{43}\nfor spiffe:\/\/cluster\.local\/ns\/shop\/sa\/orders, once/,
     );
+    const to = join(data, 'for-another-machine');
+    mkdirSync(to);
+    const written = await outrigger(
+      ...['identity', 'token', 'create', '--service', 'shop/web', '--admin', admin, '--to', to],
+    );
+    expect(written.output).toContain(`it is in ${to}/join-token`);
+    expect(readFileSync(join(to, 'join-token'), 'utf8')).toMatch(/^ojt_[0-9a-f]{16}_[\w-]{43}\n$/);
+    expect(statSync(join(to, 'join-token')).mode & 0o777).toBe(0o600);
+    expect(readFileSync(join(to, 'trust-bundle.pem'), 'utf8')).toBe(
+      readFileSync(join(data, 'trust-bundle.pem'), 'utf8'),
+    );
+    const [web] = JSON.parse(
+      (await outrigger('identity', 'token', 'list', '--admin', admin, '-o', 'json')).output,
+    ).filter(({ identities }: { identities: string[] }) => identities.some((each) => each.endsWith('/web')));
+    await outrigger('identity', 'token', 'revoke', web.id, '--admin', admin);
+    rmSync(to, { recursive: true });
+    const nowhere = ['identity', 'token', 'create', '--service', 'shop/web', '--admin', admin, '--to', '/nonesuch'];
+    expect(await outrigger(...nowhere)).toMatchObject({
+      code: 2,
+      output: expect.stringContaining('no folder /nonesuch'),
+    });
+
     const id = made.output.slice(4, 20);
     const list = await outrigger('identity', 'token', 'list', '--admin', admin, '-o', 'json');
     expect(JSON.parse(list.output)).toMatchObject([{ id, usesLeft: 1 }]);

@@ -66,7 +66,43 @@ describe.concurrent('wrong usage and bad input', () => {
     [[...run, '--join-token-file', '/x', '--trust-domain', 'A', '--', 'true'], '--trust-domain: the trust domain has'],
     [['identity', 'verify', '127.0.0.1:1', '--trust-domain', 'A'], '--trust-domain: the trust domain has'],
     [['control-plane', '--listen', 'x'], '--listen: "x" is not HOST:PORT'],
-    [['control-plane', '--store', 'etcd'], '--store: "etcd" is not built yet'],
+    [['control-plane', '--store', 'etcd'], '--store etcd takes --etcd HOST:PORT'],
+    [
+      ['control-plane', '--inject-set', 'egres=allow'],
+      '--inject-set: "egres" is not known; did you mean outrigger.dev/egress?',
+    ],
+    [
+      ['control-plane', '--inject-lock', 'imag'],
+      '--inject-lock: "imag" is not known; did you mean outrigger.dev/image?',
+    ],
+    [['control-plane', '--kubernetes-namespace', 'mesh'], '--kubernetes-namespace goes with --kubeconfig'],
+    [
+      ['control-plane', '--source', 'kubernetes', '--kubeconfig', 'x', '--kubernetes-namespace', 'A b'],
+      '--kubernetes-namespace: "A b" is not a name of a namespace',
+    ],
+    [['control-plane', '--publish-root'], '--publish-root goes with --source kubernetes'],
+    [
+      ['control-plane', '--source', 'kubernetes', '--publish-root', '--listen-tls', 'off'],
+      '--publish-root needs --listen-tls',
+    ],
+    [
+      ['control-plane', '--source', 'kubernetes', '--webhook-configuration', 'A b'],
+      '--webhook-configuration: "A b" is not a name of an object',
+    ],
+    [['control-plane', '--webhook-key', 'x'], '--webhook-certificate and --webhook-key go together'],
+    [['inject'], 'inject needs -f FILE: a manifest, a folder of them, or - for stdin'],
+    [['inject', '-f', '-', '--set', 'dns'], '--set: "dns" is not KNOB=VALUE'],
+    [['inject', '-f', '-', '--set', 'dns=on'], '--set: dns: "on" is not one of enabled, disabled'],
+    [['webhook', '--url', 'http://x'], '--url: "http://x" is not https://HOST:PORT'],
+    [
+      ['sidecar', '--service', 'shop/a', '--app-port', '1', '--interception', 'tproxi'],
+      '--interception: "tproxi" is not one of none, redirect, tproxy',
+    ],
+    [
+      ['sidecar', '--service', 'shop/a', '--app-port', '1', '--egress', 'allow'],
+      '--egress needs --interception redirect or tproxy',
+    ],
+    [['sidecar', '--service', 'shop/a', '--app-port', '1', '--app-probes', '{'], '--app-probes: is not JSON'],
     [['control-plane', '--listen-tls', 'x'], '--listen-tls: "x" is not HOST:PORT'],
     [['control-plane', '--trust-domain', 'A'], '--trust-domain: "A": the trust domain has characters other than'],
     [['control-plane', '--certificate-lifetime', '1s'], '--certificate-lifetime: 1s is not from 2s to 30d'],
@@ -89,7 +125,7 @@ describe.concurrent('wrong usage and bad input', () => {
     ],
     [['get', 'nonsense'], '"nonsense" is no kind; name one of services, endpoints, routes, policies, proxies'],
     [[...run, '--node-id', '', '--', 'true'], '--node-id is empty; give it a value, or leave the flag out'],
-    [['get', 'services', '--admin', 'x'], '--admin: "x" is not HOST:PORT'],
+    [['get', 'services', '--admin', 'x'], '--control-plane-admin: "x" is not HOST:PORT'],
     [['status', '--control-plane', 'x'], '--control-plane: "x" is not HOST:PORT'],
     [['validate'], "missing required argument 'path'"],
     [['demo', '--seconds', '0'], '--seconds: "0" is not a whole number from 1 to 86400'],
@@ -101,6 +137,32 @@ describe.concurrent('wrong usage and bad input', () => {
     expect(output.startsWith(`outrigger: ${message}`)).toBe(true);
     expect(output.match(/^outrigger: /gm)).toHaveLength(1);
   });
+
+  test('of a switch and its opposite the one counts whose variable is set', async () => {
+    const words = ['control-plane', '--listen', 'x'];
+    for (const environment of [{ OUTRIGGER_PUBLISH_ROOT: 'off' }, { OUTRIGGER_NO_PUBLISH_ROOT: 'on' }])
+      expect((await outcomeWith(environment, ...words)).output).toContain('--listen: "x" is not HOST:PORT');
+    expect((await outcomeWith({ OUTRIGGER_PUBLISH_ROOT: 'on' }, ...words)).output).toContain(
+      'OUTRIGGER_PUBLISH_ROOT goes with',
+    );
+    expect((await outcomeWith({ OUTRIGGER_NO_PUBLISH_ROOT: 'off' }, ...words)).output).toContain(
+      '--publish-root goes with',
+    );
+  });
+
+  test.each<readonly [Readonly<Record<string, string>>, readonly string[], string]>([
+    [{ OUTRIGGER_MODE: 'bogus' }, ['intercept', 'install', '--dry-run'], 'OUTRIGGER_MODE: "bogus" is not known'],
+    [{ OUTRIGGER_ADMIN: 'x' }, ['sidecar', '--service', 'shop/a', '--app-port', '1'], 'OUTRIGGER_ADMIN: "x" is not'],
+    [{ OUTRIGGER_ADMIN: 'x' }, ['sidecar', '--service', 'shop/a', '--app-port', '1', '--admin', 'y'], '--admin: "y"'],
+    [{ OUTRIGGER_PORT: 'x' }, ['run', '--service', 'shop/a', '--', 'true'], 'OUTRIGGER_PORT: "x" is not'],
+  ])(
+    'of a value that the environment has, %j, the variable is named, and not a flag that nobody typed',
+    async (environment, words, message) => {
+      const { code, output } = await outcomeWith(environment, ...words);
+      expect(code).toBe(2);
+      expect(output).toContain(`outrigger: ${message}`);
+    },
+  );
 
   test('a switch in the environment that is neither on nor off ends with 2, and counts only when it is on', async () => {
     for (const [environment, words] of [
@@ -144,11 +206,11 @@ describe.concurrent('wrong usage and bad input', () => {
   });
 
   test('a command that is not built says so and ends with 2', async () => {
-    const { code, output } = await outcome('inject', '-f', 'x.yaml');
+    const { code, output } = await outcome('bench', '-f', 'x.yaml');
     expect(code).toBe(2);
     expect(output).toContain('not built yet');
-    const help = await outcome('tap', '--help');
-    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('Not built yet: live requests by filter') });
+    const help = await outcome('bench', '--help');
+    expect(help).toMatchObject({ code: 0, output: expect.stringContaining('Not built yet: the benchmark') });
   });
 
   test('of a sidecar that could not start `run` says no more than the sidecar itself', async () => {
@@ -164,7 +226,7 @@ describe.concurrent('wrong usage and bad input', () => {
   });
 
   test('--help of a command that is not built says so, and `help sidecar` has the flags', async () => {
-    expect(await outcome('explain', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('Not built') });
+    expect(await outcome('bench', '--help')).toMatchObject({ code: 0, output: expect.stringContaining('Not built') });
     const { code, output } = await outcome('help', 'sidecar');
     expect([code, output]).toEqual([0, (await outcome('sidecar', '--help')).output]);
   });

@@ -140,7 +140,7 @@ export class MeshWithIdentities {
       xdsPort: this.tlsPort,
       variant: 'DELTA_GRPC',
       initialMetadata: [{ key: 'authorization', value: `Bearer ${await this.joinToken(service)}` }],
-      transportSocket: this.#towardsControlPlane(),
+      transportSocket: towardsControlPlane(this.trustBundle),
     });
     // A connection goes on by the policies that it began with until its listener is drained; after ten minutes, unless told otherwise.
     const proxy = await this.#stage.envoy(bootstrap, { flags: ['--drain-time-s', '1'] });
@@ -190,24 +190,25 @@ export class MeshWithIdentities {
   close(): void {
     for (const registry of this.#registries) registry.close();
   }
+}
 
-  #towardsControlPlane(): Json {
-    return {
-      name: 'envoy.transport_sockets.tls',
-      typed_config: {
-        '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
-        sni: 'control-plane.outrigger',
-        common_tls_context: {
-          tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
-          alpn_protocols: ['h2'],
-          validation_context: {
-            trusted_ca: { filename: this.trustBundle },
-            match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlPlaneId } }],
-          },
+/** TLS to the control plane and nobody else, for a proxy that shows a token. */
+export function towardsControlPlane(trustBundle: string): Json {
+  return {
+    name: 'envoy.transport_sockets.tls',
+    typed_config: {
+      '@type': 'type.googleapis.com/envoy.extensions.transport_sockets.tls.v3.UpstreamTlsContext',
+      sni: 'control-plane.outrigger',
+      common_tls_context: {
+        tls_params: { tls_minimum_protocol_version: 'TLSv1_3', tls_maximum_protocol_version: 'TLSv1_3' },
+        alpn_protocols: ['h2'],
+        validation_context: {
+          trusted_ca: { filename: trustBundle },
+          match_typed_subject_alt_names: [{ san_type: 'URI', matcher: { exact: controlPlaneId } }],
         },
       },
-    };
-  }
+    },
+  };
 }
 
 /** What a proxy counts, by Envoy's names. */

@@ -36,8 +36,14 @@ export class RegistryClient {
   }
 
   /** Returns the lease. */
-  async register(service: string, instanceId: string, port: number, ttlSeconds = 60): Promise<string> {
-    const instance = create(InstanceSchema, { namespace: 'shop', service, instanceId, address: '127.0.0.1', port });
+  async register(
+    service: string,
+    instanceId: string,
+    port: number,
+    ttlSeconds = 60,
+    { address = '127.0.0.1', portName = '' }: { readonly address?: string; readonly portName?: string } = {},
+  ): Promise<string> {
+    const instance = create(InstanceSchema, { namespace: 'shop', service, instanceId, address, port, portName });
     const answer = await this.#call<RegisterResponse>(
       'register',
       create(RegisterRequestSchema, { instance, ttlSeconds }),

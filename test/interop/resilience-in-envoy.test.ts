@@ -122,6 +122,7 @@ describe('Envoy under our control plane', () => {
             'unavailable',
           ],
           statusCodes: [409],
+          methods: ['GET', 'HEAD'],
           backoff: { base: '10ms', max: '1s' },
           waitHeaders: [{ name: 'Retry-After' }, { name: 'X-RateLimit-Reset', format: 'unixTimestamp' }],
           maxWait: '10s',
@@ -290,6 +291,54 @@ describe('Envoy under our control plane', () => {
     };
     expect(await statuses('alice')).toEqual([200, 200, 200, 429]);
     expect(await statuses('bob')).toEqual([200, 200, 200, 429]);
+  });
+
+  it('takes adaptiveConcurrency and limits by it; what it has nothing like is left out, and the control plane says so', async () => {
+    const held: ServerResponse[] = [];
+    const statuses: number[] = [];
+    answer = (_, response) => void held.push(response);
+    const isGuarded = async (): Promise<boolean> =>
+      (await envoy.admin('/config_dump?resource=dynamic_listeners')).includes('gradient_controller_config');
+    /** So many at once; those that reach the application stay there until `release`. */
+    const crowd = (requests: number): Promise<unknown> =>
+      Promise.all(
+        Array.from({ length: requests }, async () => {
+          statuses.push(await statusOf('/'));
+        }),
+      );
+    const release = (): void => {
+      for (const response of held.splice(0)) response.end('fine');
+    };
+    await inForce(
+      traffic({
+        inboundLimits: { maxRequests: 1, perCaller: { maxRequests: 1 }, queue: {} },
+        // Until it knows the least latency, Envoy lets no more in than measure it.
+        adaptiveConcurrency: { maxConcurrency: 100, minConcurrency: 4, leastLatency: { requests: 500 } },
+        priorities: [{ match: { paths: ['/'] }, priority: 'sheddable' }],
+      }),
+    );
+    await waitFor('the filter', 10_000, isGuarded);
+    const limited = crowd(20);
+    await waitFor('what is too much to be refused', 10_000, () => statuses.length === 16);
+    expect(held).toHaveLength(4);
+    expect(new Set(statuses)).toEqual(new Set([503]));
+    release();
+    await limited;
+    expect(statuses.slice(16)).toEqual([200, 200, 200, 200]);
+    expect(await counter('http\\..*adaptive_concurrency\\.gradient_controller\\.rq_blocked')).toBe(16);
+    expect(await envoy.admin('/config_dump')).not.toContain('inbound_limits');
+    expect(controlPlane.output).toContain(
+      'inboundLimits and priorities of TrafficPolicies in front of their applications (adaptiveConcurrency, rate limits and the limits of callers hold)',
+    );
+    await inForce();
+    await waitFor('the filter to be gone', 10_000, async () => !(await isGuarded()));
+    statuses.length = 0;
+    const unlimited = crowd(20);
+    await waitFor('all to be with the application', 10_000, () => held.length === 20);
+    release();
+    await unlimited;
+    expect(new Set(statuses)).toEqual(new Set([200]));
+    answer = (_, response) => response.end('fine');
   });
 
   it('limits over all workloads by the service in the control plane, and fails open or closed without it', async () => {

@@ -219,10 +219,19 @@ const retries: Readonly<Record<string, Case>> = {
   },
   whole: { script: [answer(200, {}, 1500)], action: { ...retry('5xx'), timeout: '0.2s' } },
   'whole-in-pause': {
+    script: [answer(503)],
+    // Full jitter: one in 500 pauses would be short enough.
+    action: { ...retry('5xx', { retry_back_off: { base_interval: '100s', max_interval: '100s' } }), timeout: '0.2s' },
+  },
+  'retry-after-beyond-the-time': {
     script: [answer(503, { 'retry-after': '1' })],
     action: {
       ...retry('5xx', { rate_limited_retry_back_off: { reset_headers: [{ name: 'retry-after' }] } }),
       timeout: '0.2s',
+    },
+    differs: {
+      what: ['status', 'flags', 'details', 'counters'],
+      because: 'ours gives the answer at hand at once, when nobody would wait as long as the service asks',
     },
   },
   'retry-after': {
@@ -234,14 +243,37 @@ const retries: Readonly<Record<string, Case>> = {
     action: retry('5xx', {
       rate_limited_retry_back_off: { reset_headers: [{ name: 'retry-after' }], max_interval: '2s' },
     }),
+    differs: {
+      what: ['status', 'attempts', 'counters'],
+      because:
+        'a pause beyond max_interval and beyond the request too is not obeyed less than a shorter one: ours does not ask again',
+    },
   },
   overloaded: {
     script: [answer(503, { 'x-envoy-overloaded': 'true' }), ok],
     action: retry('gateway-error'),
     differs: {
       what: ['status', 'attempts', 'counters'],
-      because: 'ours does not ask again who sheds load; Envoy has done so since 1.15',
+      because:
+        'ours does not ask again who sheds load, unless the policy names the header; Envoy has done so since 1.15',
     },
+  },
+  'overloaded-asked': {
+    script: [answer(503, { 'x-envoy-overloaded': 'true' }), ok],
+    action: retry('retriable-headers', {
+      retriable_headers: [{ name: 'x-envoy-overloaded', present_match: true }],
+    }),
+  },
+  'overloaded-used-up': {
+    script: [answer(503, { 'x-envoy-overloaded': 'true' })],
+    action: retry('gateway-error,retriable-headers', {
+      retriable_headers: [{ name: 'x-envoy-overloaded', present_match: true }],
+    }),
+  },
+  'overloaded-asked-by-caller': {
+    script: [answer(503, { 'x-envoy-overloaded': 'true' }), ok],
+    action: retry('retriable-headers'),
+    question: asking({ 'x-envoy-retriable-header-names': 'x-envoy-overloaded' }),
   },
   'retry-after-unnamed': { script: [answer(503, { 'Retry-After': '100' }), ok], action: retry('5xx') },
   hedge: {

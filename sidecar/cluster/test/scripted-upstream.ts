@@ -16,7 +16,7 @@ import { TimerWheel } from '../../runtime/timer-wheel.ts';
 import { StatStore } from '../../stats/stat-store.ts';
 import type { ConnectFailure, ConnectOwner, ConnectTarget } from '../../transport/connect.ts';
 import type { ClusterContext } from '../running-cluster.ts';
-import type { Cluster, Host, PendingStream, StreamRequest } from '../upstream.ts';
+import type { Cluster, ConnectionOrigin, Host, PendingStream, StreamRequest } from '../upstream.ts';
 
 const fault = (flag: 'UF' | 'UC'): ProxyError =>
   new ProxyError({ flag, source: 'upstream', details: 'scripted', message: 'Scripted.', retry: 'unsent' });
@@ -69,6 +69,8 @@ export class ScriptedCodec implements ClientConnection {
     this.owner = owner;
     this.maxStreams = protocol === 'http1' ? 1 : maxStreams;
   }
+
+  readonly localEnd = '';
 
   get activeStreams(): number {
     return this.streams.size;
@@ -191,8 +193,12 @@ export class ScriptedRequest implements StreamRequest {
   }
 
   /** Asks; returns itself. */
-  ask(version: '1.1' | '2' = '1.1', triedHosts: readonly Host[] | null = null): this {
-    this.pending = this.cluster.requestStream(this, { triedHosts }, version);
+  ask(
+    version: '1.1' | '2' = '1.1',
+    triedHosts: readonly Host[] | null = null,
+    origin: ConnectionOrigin | null = null,
+  ): this {
+    this.pending = this.cluster.requestStream(this, { triedHosts, origin }, version);
     return this;
   }
 

@@ -8,6 +8,7 @@ import {
   type RouteConfig,
   type RouteMatchConfig,
   type RouteTableConfig,
+  type VirtualHostConfig,
 } from '../../config/route-config.ts';
 import type { FallbackConfig, HedgingConfig } from '../../config/route-resilience-config.ts';
 
@@ -103,15 +104,21 @@ export function route(
   };
 }
 
+export function virtualHost(
+  name: string,
+  domains: readonly string[],
+  routes: readonly RouteConfig[],
+): VirtualHostConfig {
+  return { name, domains, routes, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations };
+}
+
 export function routeTable(
   routes: readonly RouteConfig[],
   overrides: Partial<RouteTableConfig> = {},
 ): RouteTableConfig {
   return {
     name: 'test',
-    virtualHosts: [
-      { name: 'all', domains: ['*'], routes, requestHeaders: noHeaderMutations, responseHeaders: noHeaderMutations },
-    ],
+    virtualHosts: [virtualHost('all', ['*'], routes)],
     requestHeaders: noHeaderMutations,
     responseHeaders: noHeaderMutations,
     ignorePortInHost: false,
@@ -130,6 +137,8 @@ export function managerConfig(
     routes: { kind: 'inline', table },
     gates: [],
     accessLogs: [],
+    requestMetrics: null,
+    tracing: null,
     connectionIdleTimeoutMs: 3_600_000,
     maxRequestsPerConnection: 0,
     maxConnectionDurationMs: 0,

@@ -112,7 +112,7 @@ interface Waiting {
 }
 
 export class FakeCluster implements Cluster {
-  config = {} as ClusterConfig;
+  config = { name: 'fake' } as ClusterConfig;
   breaker: RunningBreaker | null = null;
   readonly waiting: Waiting[] = [];
   readonly streams: FakeClientStream[] = [];

@@ -1,5 +1,7 @@
 /** A proxy of one listener on real sockets: connection manager, router, cluster manager and both codecs, as the sidecar wires them. */
+
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
+import { linesTo } from '../../access-log/test/lines-to.ts';
 import { ClusterManager } from '../../cluster/cluster-manager.ts';
 import type { ClusterConfig } from '../../config/cluster-config.ts';
 import type { Configured } from '../../config/configuration.ts';
@@ -54,7 +56,7 @@ export class Proxy {
       assignments: new Map(),
     });
     const table = routeTable(routes ?? [route('r', anyPath, forward('app'))]);
-    const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
+    const logs = [{ sink: { kind: 'stdout', format: { kind: 'default' } }, filter: null }] as const;
     this.manager = new HttpConnectionManager(
       managerConfig(table, { accessLogs: logs, ...config }),
       {
@@ -66,7 +68,7 @@ export class Proxy {
         random: Math.random,
         log: new Log(clock, 'off', false, () => {}),
         localService: 'shop/app',
-        accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
+        accessLogSinks: linesTo(this.lines),
       },
       'inbound',
       1_048_576,

@@ -1,12 +1,16 @@
 /** An ActiveStream between fake peers, under a real connection manager, on manual time. */
+import { linesTo } from '../../access-log/test/lines-to.ts';
 import { BreakerRegistry } from '../../circuit-breaker/breaker-registry.ts';
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { type HttpVersion, RequestHead, ResponseHead } from '../../codec/message-head.ts';
 import type { HttpConnectionManagerConfig } from '../../config/listener-config.ts';
 import type { RouteConfig } from '../../config/route-config.ts';
 import type { RequestGate } from '../../filters/request-gate.ts';
+import { FlightRecorder } from '../../recorder/flight-recorder.ts';
+import type { RouteMemory } from '../../router/route-memory.ts';
 import { Log } from '../../runtime/log.ts';
 import { StatStore } from '../../stats/stat-store.ts';
+import type { Span } from '../../tracing/span.ts';
 import { ActiveStream, type StreamConnection } from '../active-stream.ts';
 import { HttpConnectionManager } from '../http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../http-context.ts';
@@ -37,9 +41,12 @@ export class StreamRig implements StreamConnection {
   readonly logLines: string[] = [];
   downstream = new FakeServerStream();
   readonly breakers: BreakerRegistry;
+  readonly recorder: FlightRecorder;
+  /** What a tracer made, if requests are traced. */
+  readonly spans: Span[] = [];
   readonly context: HttpContext;
   readonly manager: HttpConnectionManager;
-  readonly info = connectionInfo;
+  info: DownstreamConnectionInfo = connectionInfo;
   stream: ActiveStream;
   /** How often the stream ended. */
   ends = 0;
@@ -51,24 +58,35 @@ export class StreamRig implements StreamConnection {
       config?: Partial<HttpConnectionManagerConfig>;
       bufferLimitBytes?: number;
       gates?: readonly RequestGate[];
+      routeMemory?: RouteMemory;
     } = {},
   ) {
     const log = new Log(this.time, 'info', false, (line) => this.logLines.push(line));
     this.breakers = new BreakerRegistry({ stats: this.stats, clock: this.time, random: () => this.random, log });
+    this.recorder = new FlightRecorder({
+      service: 'shop/storefront',
+      nodeId: 'storefront-1',
+      stats: this.stats,
+      samplesPerSecond: 0.5,
+    });
     this.context = {
       breakers: this.breakers,
       clusters: { cluster: (name) => (name === 'missing' ? undefined : (this.others.get(name) ?? this.cluster)) },
       routeTables: { routeTable: () => undefined },
+      recorder: this.recorder,
+      spanSinks: { sink: () => ({ offer: (spans) => void this.spans.push(...spans) }) },
+      nodeId: 'storefront-1',
       stats: this.stats,
       clock: this.time,
       wheel: this.time.wheel,
       random: () => this.random,
       log,
       localService: 'shop/storefront',
-      accessLogSinks: { open: () => ({ writeLine: (line) => this.lines.push(line) }) },
+      ...(options.routeMemory === undefined ? {} : { routeMemory: options.routeMemory }),
+      accessLogSinks: linesTo(this.lines),
     };
     const routes = options.routes ?? [route('shop/orders#rule-0', anyPath, forward('outbound|80||orders.shop'))];
-    const logs = [{ sink: { kind: 'stdout' }, format: { kind: 'default' }, filter: 'all' }] as const;
+    const logs = [{ sink: { kind: 'stdout', format: { kind: 'default' } }, filter: null }] as const;
     const config = managerConfig(routeTable(routes), { accessLogs: logs, ...options.config });
     this.manager = new HttpConnectionManager(config, this.context, 'outbound', options.bufferLimitBytes ?? 1_048_576);
     if (options.gates !== undefined) Object.assign(this.manager, { gates: options.gates });

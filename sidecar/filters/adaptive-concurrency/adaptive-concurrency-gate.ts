@@ -15,9 +15,10 @@ type Priority = SheddingPriorityConfig['priority'];
 const shares: Readonly<Record<Priority, number>> = { critical: 1.25, default: 1, sheddable: 0.75 };
 const shedFamily = 'outrigger_requests_shed_total';
 
-export class AdaptiveConcurrencyGate implements RequestGate {
+export class AdaptiveConcurrencyGate implements RequestGate, EndWatcher {
   readonly name: string;
   readonly answersAtOnce = true;
+  readonly keepsRequests = true;
   readonly #enabled: boolean;
   readonly #clock: Clock;
   readonly #controller: GradientController;
@@ -59,7 +60,7 @@ export class AdaptiveConcurrencyGate implements RequestGate {
 
   check(request: GateRequest): GateVerdict {
     if (!this.#enabled) return null;
-    const nowMs = this.#clock.nowMs();
+    const nowMs = request.nowMs < 0 ? this.#clock.nowMs() : request.nowMs;
     const controller = this.#controller;
     const said = request.route?.config.gates?.get(this.name);
     const priority = said?.kind === 'shedding-priority' ? said.priority : request.priority;
@@ -68,7 +69,7 @@ export class AdaptiveConcurrencyGate implements RequestGate {
       this.#shed[priority].value++;
       return this.#refusal;
     }
-    request.watchEnd(new UnderWay(this, nowMs));
+    request.watchEnd(this, nowMs);
     return null;
   }
 
@@ -80,8 +81,8 @@ export class AdaptiveConcurrencyGate implements RequestGate {
   /**
    * What this proxy answered itself says nothing of the service's latency, but for a timeout, without which a service that hangs would seem quick (Envoy counts all of its own answers).
    */
-  onOver(startMs: number, nowMs: number, status: number, complete: boolean): void {
-    if (complete || status === 504) this.#controller.end(startMs, nowMs);
+  onRequestOver(nowMs: number, status: number, complete: boolean, _grpcStatus: string, sinceMs: number): void {
+    if (complete || status === 504) this.#controller.end(sinceMs, nowMs);
     else this.#controller.cancel();
     this.#show();
   }
@@ -106,19 +107,4 @@ interface ControllerGauges {
   readonly minRtt: Gauge;
   readonly sampleRtt: Gauge;
   readonly measuring: Gauge;
-}
-
-/** One request, from here to its end. */
-class UnderWay implements EndWatcher {
-  readonly #gate: AdaptiveConcurrencyGate;
-  readonly #startMs: number;
-
-  constructor(gate: AdaptiveConcurrencyGate, startMs: number) {
-    this.#gate = gate;
-    this.#startMs = startMs;
-  }
-
-  onRequestOver(nowMs: number, status: number, complete: boolean): void {
-    this.#gate.onOver(this.#startMs, nowMs, status, complete);
-  }
 }

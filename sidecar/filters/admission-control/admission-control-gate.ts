@@ -21,6 +21,7 @@ const refusal = new ProxyError({
 export class AdmissionControlGate implements RequestGate, EndWatcher {
   readonly name: string;
   readonly answersAtOnce = true;
+  readonly keepsRequests = true;
   readonly #config: AdmissionControlConfig;
   readonly #clock: Clock;
   readonly #random: Random;

@@ -170,6 +170,7 @@ describe('what a service is asked', () => {
     requestId: 'id-1',
     route: null,
     startMs: 0,
+    nowMs: 0,
     metadata: new Map<string, unknown>([
       ['envoy.filters.http.jwt_authn', { shop: { sub: 'alice', roles: ['a'] } }],
       ['other', { a: 1 }],

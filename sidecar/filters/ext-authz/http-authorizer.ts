@@ -4,10 +4,10 @@ import { HeaderFields } from '../../codec/header-fields.ts';
 import { headerName } from '../../codec/header-name.ts';
 import { RequestHead } from '../../codec/message-head.ts';
 import type { ExtAuthzConfig, HttpAuthorizationConfig } from '../../config/ext-authz-config.ts';
+import { type HttpAnswer, HttpCall } from '../../http-call/http-call.ts';
 import type { StringMatcher } from '../../router/string-matcher.ts';
 import type { Clock } from '../../runtime/clock.ts';
 import { type Authorization, type Authorizer, type HeaderChange, isFraming, type Question } from './authorization.ts';
-import { type HttpAnswer, HttpCall } from './http-call.ts';
 import { anyOf, ToldHeaders } from './told-headers.ts';
 
 const mostBodyBytes = 64 * 1024;

@@ -77,6 +77,24 @@ describe('a failure', () => {
     expect(grpc.downstream.head!.fields.get('grpc-status')).toBe('14');
   });
 
+  it('names the FaultPolicy in the answer and the log, where the control plane says whose fault it is', () => {
+    const metadata = { policy: 'FaultPolicy shop/payments' };
+    const failed = rig({ abort: abort503, metadata }).request();
+    expect(JSON.parse(failed.downstream.body)).toMatchObject({ flag: 'FI', rule: metadata.policy });
+    expect(failed.logged).toMatchObject({ flags: 'FI', policy: metadata.policy });
+    const delayed = rig({ delay: delay100, metadata }).request();
+    delayed.time.advance(120);
+    delayed.cluster.last.receiver.onHead(answer(200), true);
+    expect(delayed.logged).toMatchObject({ flags: 'DI', policy: metadata.policy });
+    const throttled = rig({ responseLimit: { kibPerSecond: 1, share: always }, metadata }).request();
+    throttled.cluster.last.receiver.onHead(answer(200), true);
+    expect(throttled.logged).toMatchObject({ policy: metadata.policy });
+    // Whoever else writes metadata is no control plane of ours.
+    const other = rig({ abort: abort503, metadata: { policy: { name: 'a' } } }).request();
+    expect(JSON.parse(other.downstream.body)).toMatchObject({ rule: 'r' });
+    expect(other.logged).toMatchObject({ policy: null });
+  });
+
   it('has its gRPC status; others get 200 (Envoy)', () => {
     const config = { abort: { by: { kind: 'grpc', status: 5 }, share: always } } as const;
     expect(rig(config).request(grpcCall()).downstream.head!.fields.get('grpc-status')).toBe('5');

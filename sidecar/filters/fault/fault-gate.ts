@@ -17,6 +17,9 @@ const metadataNamespace = 'envoy.filters.http.fault';
 
 export class FaultGate implements RequestGate, EndWatcher {
   readonly name: string;
+  /** As it asks for `decider` where it delays, which is rare. */
+  readonly answersAtOnce = true;
+  readonly keepsRequests = true;
   readonly #context: HttpContext;
   readonly #own: FaultSettings;
   readonly #ofRoutes = new WeakMap<FaultConfig, FaultSettings>();
@@ -39,7 +42,7 @@ export class FaultGate implements RequestGate, EndWatcher {
     this.#active = stats.gauge(`${prefix}.active_faults`);
   }
 
-  check(request: GateRequest, decide: (verdict: GateVerdict) => void): GateAnswer {
+  check(request: GateRequest): GateAnswer {
     const settings = this.#settingsFor(request.route);
     if (!settings.isFor(request)) return null;
     const { random, wheel } = this.#context;
@@ -49,6 +52,7 @@ export class FaultGate implements RequestGate, EndWatcher {
     if (kibPerSecond > 0 && this.#begin(settings, request)) {
       active = true;
       this.#throttled.value++;
+      name(request, settings);
       const { clock } = this.#context;
       request.shapeResponse((stream) => new ResponseThrottle(stream, kibPerSecond, clock, wheel));
     }
@@ -56,28 +60,31 @@ export class FaultGate implements RequestGate, EndWatcher {
     if (delayMs > 0 && (active || this.#begin(settings, request))) {
       this.#delays.value++;
       request.delayed = true;
+      name(request, settings);
       takeMetadata(request, settings.config);
+      const decide = request.decider();
       return new Delay(wheel, delayMs, () => decide(this.#afterDelay(settings, request)));
     }
     const abort = settings.abort(head, random);
     if (abort === null || !(active || this.#begin(settings, request))) return null;
     takeMetadata(request, settings.config);
-    return this.#fail(abort);
+    return this.#fail(abort, settings);
   }
 
   /** A delayed request may be failed too; it counts as one active fault. */
   #afterDelay(settings: FaultSettings, request: GateRequest): GateVerdict {
     const abort = settings.abort(request.head, this.#context.random);
-    return abort === null ? null : this.#fail(abort);
+    return abort === null ? null : this.#fail(abort, settings);
   }
 
-  #fail({ httpStatus, grpcStatus }: Abort): ProxyError {
+  #fail({ httpStatus, grpcStatus }: Abort, { policy }: FaultSettings): ProxyError {
     this.#aborts.value++;
     return new ProxyError({
       flag: 'FI',
       source: 'local',
       details: 'fault_filter_abort',
       message: 'The request was failed on purpose, by a fault rule.',
+      rule: policy,
       status: httpStatus,
       reply: grpcStatus === null ? null : { grpcStatus },
     });
@@ -105,6 +112,11 @@ export class FaultGate implements RequestGate, EndWatcher {
     if (settings === undefined) this.#ofRoutes.set(config, (settings = new FaultSettings(config)));
     return settings;
   }
+}
+
+/** For the log of a request that is not failed: what makes it slow counts for more than who let it pass. */
+function name(request: GateRequest, { policy }: FaultSettings): void {
+  if (policy !== '') request.policy = policy;
 }
 
 function takeMetadata(request: GateRequest, { metadata }: FaultConfig): void {

@@ -29,11 +29,15 @@ export interface Abort {
 
 export class FaultSettings {
   readonly config: FaultConfig;
+  /** The FaultPolicy that it is of, where our control plane says so by `policy` of `filter_metadata`; ''. */
+  readonly policy: string;
   readonly #tests: readonly HeadTest[];
   readonly #nodes: ReadonlySet<string>;
 
   constructor(config: FaultConfig) {
     this.config = config;
+    const policy = config.metadata?.['policy'];
+    this.policy = typeof policy === 'string' && /^[\x20-\x7e]{1,300}$/.test(policy) ? policy : '';
     this.#tests = config.headers.map(compileHeaderTest);
     this.#nodes = new Set(config.downstreamNodes);
   }

@@ -16,5 +16,5 @@ test('each caller has a count of its own; when there are too many, one without r
   b.quit();
   expect(counts.of('spiffe://x/d', 'd')).not.toBe(c);
   expect(counts.of('spiffe://x/a', 'a')).toBe(a);
-  expect(made).toEqual(['a', 'b', 'other', 'd']);
+  expect(made).toEqual(['a', 'b', 'overflow', 'd']);
 });

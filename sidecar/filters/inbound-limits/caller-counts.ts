@@ -26,7 +26,7 @@ export class CallerCounts {
   }
 
   #add(identity: string, label: string): RequestCount {
-    if (this.#byIdentity.size >= this.#most && !this.#forgetOne()) return (this.#others ??= this.#make('other', ''));
+    if (this.#byIdentity.size >= this.#most && !this.#forgetOne()) return (this.#others ??= this.#make('overflow', ''));
     const count = this.#make(label, identity);
     this.#byIdentity.set(identity, count);
     return count;

@@ -25,9 +25,11 @@ export class InboundLimitsGate implements RequestGate, TimerTarget {
   readonly name: string;
   /** It asks for `decider` when a request is to wait. */
   readonly answersAtOnce = true;
+  readonly keepsRequests = true;
   readonly #config: InboundLimitsConfig;
   readonly #clock: Clock;
   readonly #wheel: TimerWheel;
+  readonly #defer: (callback: () => void) => void;
   readonly #moving: () => MovingLimit | null;
   readonly #limiter: InboundLimiter;
   readonly #workload: ShownCount;
@@ -43,11 +45,12 @@ export class InboundLimitsGate implements RequestGate, TimerTarget {
 
   /** `moving`: the limit of the adaptive concurrency filter behind it, once that is there; a request that it has no room for waits here too. */
   constructor(config: InboundLimitsConfig, context: HttpContext, moving: () => MovingLimit | null) {
-    const { clock, wheel, stats } = context;
+    const { clock, wheel, stats, defer = queueMicrotask } = context;
     this.name = config.filterName;
     this.#config = config;
     this.#clock = clock;
     this.#wheel = wheel;
+    this.#defer = defer;
     // Without a queue it says no by itself, as Envoy's does.
     this.#moving = config.queue === null ? () => null : moving;
     this.#workload = new ShownCount(stats, 'workload', '', config.maxRequests ?? Infinity);
@@ -78,7 +81,7 @@ export class InboundLimitsGate implements RequestGate, TimerTarget {
         : (this.#callers.of(identity, connection.sourceLabel || unknownCaller) as ShownCount);
     const limiter = this.#limiter;
     const moves = this.#moving() !== null;
-    const nowMs = moves || limiter.waiting > 0 ? this.#clock.nowMs() : request.startMs;
+    const nowMs = request.nowMs < 0 ? this.#clock.nowMs() : request.nowMs;
     // Those who wait come first, where there is room now.
     if (limiter.waiting > 0 && (this.#turnDue || moves)) this.#letIn();
     if (!limiter.take(permit, nowMs)) return this.#queueOrRefuse(request, permit);
@@ -121,7 +124,7 @@ export class InboundLimitsGate implements RequestGate, TimerTarget {
     this.#keep(permit);
     if (limiter.waiting === 0 || this.#turnDue) return;
     this.#turnDue = true;
-    queueMicrotask(this.#onTurn);
+    this.#defer(this.#onTurn);
   }
 
   #letIn(): void {

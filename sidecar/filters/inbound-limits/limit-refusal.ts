@@ -38,7 +38,7 @@ function limitText(full: FullLimit, { name, used }: ShownCount): string {
       const who =
         name === 'unknown'
           ? 'Callers without an identity have'
-          : name === 'other'
+          : name === 'overflow'
             ? 'Other callers have'
             : `${name} has`;
       return `${who} as many requests under way here as may be (${used})`;

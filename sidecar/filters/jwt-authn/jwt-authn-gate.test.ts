@@ -272,10 +272,10 @@ it('the answer names the policies of our control plane, a few of them, and nothi
 });
 
 it('tokens in the query are not written to the access log, wherever they are looked for', async () => {
-  const rigs = await Rigs.of(jwtAuthnConfig([providerConfig('shop', [issuer], { fromParams: ['ticket'] })]));
+  const rigs = await Rigs.of(jwtAuthnConfig([providerConfig('shop', [issuer], { fromParams: ['Ticket'] })]));
   const bad = stranger.token(claims);
-  expect(rigs.first.request(get(`/pay?a=1&access_token=${bad}&ticket=${bad}`)).logged['path']).toBe(
-    '/pay?a=1&access_token=(hidden)&ticket=(hidden)',
+  expect(rigs.first.request(get(`/pay?a=1&access_token=${bad}&Ticket=${bad}&TICKET=${bad}`)).logged['path']).toBe(
+    '/pay?a=1&access_token=(hidden)&Ticket=(hidden)&TICKET=(hidden)',
   );
 });
 

@@ -3,6 +3,7 @@
  * bounded number is kept, those that were used last: whoever can send more values than that gets fresh buckets, but no more memory.
  */
 import type { LocalDescriptorConfig, LocalRateLimitConfig, TokenBucketConfig } from '../../config/rate-limit-config.ts';
+import { policyOfDescriptor } from '../ratelimit/descriptor-policy.ts';
 import type { Descriptor } from '../ratelimit/request-descriptors.ts';
 import { TokenBucket } from './token-bucket.ts';
 
@@ -23,7 +24,11 @@ export class LocalLimiter {
     const wildcards: WildcardBuckets[] = [];
     for (const descriptor of config.descriptors) {
       if (descriptor.entries.some(([, value]) => value === '')) wildcards.push(new WildcardBuckets(descriptor));
-      else this.#exact.set(keyOf(descriptor.entries), new TokenBucket(descriptor.bucket, nowMs));
+      else
+        this.#exact.set(
+          keyOf(descriptor.entries),
+          new TokenBucket(descriptor.bucket, nowMs, policyOfDescriptor(descriptor.entries)),
+        );
     }
     this.#wildcards = wildcards;
   }
@@ -71,12 +76,14 @@ function keyOf(entries: Descriptor): string {
 class WildcardBuckets {
   readonly #entries: LocalDescriptorConfig['entries'];
   readonly #config: TokenBucketConfig;
+  readonly #policy: string;
   /** The one that was used last is the last. */
   readonly #buckets = new Map<string, TokenBucket>();
 
   constructor({ entries, bucket }: LocalDescriptorConfig) {
     this.#entries = entries;
     this.#config = bucket;
+    this.#policy = policyOfDescriptor(entries);
   }
 
   matches(descriptor: Descriptor): boolean {
@@ -91,7 +98,7 @@ class WildcardBuckets {
     let bucket = this.#buckets.get(key);
     if (bucket !== undefined) this.#buckets.delete(key);
     else {
-      bucket = new TokenBucket(this.#config, nowMs);
+      bucket = new TokenBucket(this.#config, nowMs, this.#policy);
       if (this.#buckets.size >= mostWildcardBuckets) this.#buckets.delete(this.#buckets.keys().next().value!);
     }
     this.#buckets.set(key, bucket);

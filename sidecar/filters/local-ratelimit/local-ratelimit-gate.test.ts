@@ -54,6 +54,35 @@ it('refuses with 429, RL and when to come again, and counts as Envoy does', () =
   expect(ask(made).head!.status).toBe(200);
 });
 
+it('names the RateLimitPolicy whose limit it was, in the answer and the log', () => {
+  const limits = ['shop/a#local-0', 'shop/b#local-1'];
+  const made = rig(
+    {
+      bucket: null,
+      descriptors: limits.map((value, at) => ({
+        entries: [['rule', value], ...(at === 0 ? [] : ([['user', '']] as const))],
+        bucket: { maxTokens: 2 - at, tokensPerFill: 1, fillIntervalMs: 60_000 },
+      })),
+    },
+    {
+      rateLimits: {
+        route: limits.map((value, at) => ({
+          stage: 0,
+          actions: [
+            { kind: 'generic-key' as const, key: 'rule', value },
+            ...(at === 0 ? [] : [{ kind: 'generic-key' as const, key: 'user', value: 'x' }]),
+          ],
+        })),
+        virtualHost: [],
+        includeVirtualHost: false,
+      },
+    },
+  );
+  ask(made);
+  expect(JSON.parse(ask(made).body)).toMatchObject({ flag: 'RL', rule: 'RateLimitPolicy shop/b' });
+  expect(JSON.parse(made.lines[1]!)).toMatchObject({ flags: 'RL', policy: 'RateLimitPolicy shop/b' });
+});
+
 it('is UNAVAILABLE for gRPC callers, or RESOURCE_EXHAUSTED when asked', () => {
   const none = { maxTokens: 1, tokensPerFill: 1, fillIntervalMs: 1e9 };
   for (const [resourceExhausted, status] of [

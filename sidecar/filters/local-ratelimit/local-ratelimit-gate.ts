@@ -26,6 +26,8 @@ const noDescriptors: readonly Descriptor[] = [];
 export class LocalRateLimitGate implements RequestGate {
   readonly name: string;
   readonly answersAtOnce = true;
+  /** What limits of routes put in is the same for all, and says nothing of a caller: only its own is looked at. */
+  readonly keepsRequests: boolean;
   readonly #context: HttpContext;
   readonly #forwardedFor: ForwardedForRules;
   readonly #own: Limit;
@@ -36,6 +38,7 @@ export class LocalRateLimitGate implements RequestGate {
     this.#context = context;
     this.#forwardedFor = forwardedFor;
     this.#own = new Limit(config, forwardedFor, context);
+    this.keepsRequests = this.#own.requestHeaders === null;
   }
 
   check(request: GateRequest): GateVerdict {
@@ -44,7 +47,7 @@ export class LocalRateLimitGate implements RequestGate {
     const { clock, random } = this.#context;
     if (!hits(config.enabled, random)) return null;
     counts.enabled.value++;
-    const nowMs = clock.nowMs();
+    const nowMs = request.nowMs < 0 ? clock.nowMs() : request.nowMs;
     const limiter = limit.limiter(request.connection, nowMs);
     const descriptors =
       config.descriptors.length === 0 ? noDescriptors : limit.descriptors.of(request, config.virtualHostRateLimits);
@@ -119,6 +122,7 @@ class Limit {
       source: 'local',
       details: 'local_rate_limited',
       message: `More requests than the limit allows; there is room again in ${seconds} s.`,
+      rule: bucket.policy,
       status,
       reply: { fields, grpcStatus: exhausted ? resourceExhausted : unavailable },
     });

@@ -4,11 +4,14 @@ import type { TokenBucketConfig } from '../../config/rate-limit-config.ts';
 export class TokenBucket {
   readonly maxTokens: number;
   readonly tokensPerMs: number;
+  /** Whose limit it is, as answers name it; ''. */
+  readonly policy: string;
   #tokens: number;
   #filledMs: number;
 
   /** Full, at first. */
-  constructor({ maxTokens, tokensPerFill, fillIntervalMs }: TokenBucketConfig, nowMs: number) {
+  constructor({ maxTokens, tokensPerFill, fillIntervalMs }: TokenBucketConfig, nowMs: number, policy = '') {
+    this.policy = policy;
     this.maxTokens = maxTokens;
     this.tokensPerMs = tokensPerFill / fillIntervalMs;
     this.#tokens = maxTokens;

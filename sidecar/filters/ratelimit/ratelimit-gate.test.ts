@@ -2,7 +2,7 @@ import { create, fromBinary, type MessageInitShape, toBinary } from '@bufbuild/p
 import { describe, expect, it } from 'vitest';
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { ProxyError } from '../../codec/proxy-error.ts';
-import type { RateLimitConfig, RateLimitRouteConfig } from '../../config/rate-limit-config.ts';
+import type { RateLimitConfig, RateLimitRouteConfig, RouteRateLimitsConfig } from '../../config/rate-limit-config.ts';
 import { noHeaderMutations } from '../../config/route-config.ts';
 import { anyPath, forward, route } from '../../connection-manager/test/configs.ts';
 import { answer, get, grpcCall, StreamRig } from '../../connection-manager/test/stream-rig.ts';
@@ -44,7 +44,7 @@ const rateLimits = {
 function rig(
   config: Partial<RateLimitConfig> = {},
   ofRoute?: RateLimitRouteConfig,
-  limits: typeof rateLimits | null = rateLimits,
+  limits: RouteRateLimitsConfig | null = rateLimits,
 ): StreamRig {
   const gates = ofRoute === undefined ? null : new Map([['limits', ofRoute]]);
   const made = new StreamRig({ routes: [route('r', anyPath, forward('orders'), { rateLimits: limits, gates })] });
@@ -76,6 +76,30 @@ const nearest = {
     { currentLimit: { requestsPerUnit: 100, unit: MINUTE }, limitRemaining: 50 },
   ],
 };
+
+describe('whose limit it was', () => {
+  const policies = {
+    route: ['shop/a#global-0', 'shop/b#global-0'].map((value) => ({
+      stage: 0,
+      actions: [{ kind: 'generic-key', key: 'rule', value }] as const,
+    })),
+    virtualHost: [],
+    includeVirtualHost: false,
+  };
+
+  it('is named by answer and log, as our control plane describes requests', () => {
+    const made = rig({}, undefined, policies).request();
+    serviceSays(made, { overallCode: OVER_LIMIT, statuses: [{ code: OK }, { code: OVER_LIMIT }] });
+    expect(JSON.parse(made.downstream.body)).toMatchObject({ flag: 'RL', rule: 'RateLimitPolicy shop/b' });
+    expect(made.logged).toMatchObject({ policy: 'RateLimitPolicy shop/b' });
+  });
+
+  it('is all of them where nobody could be asked', () => {
+    const made = rig({ failureModeDeny: true }, undefined, policies).request();
+    made.time.advance(50);
+    expect(made.logged).toMatchObject({ flags: 'RLSE', policy: 'RateLimitPolicy shop/a, RateLimitPolicy shop/b' });
+  });
+});
 
 describe('a request with a description', () => {
   it('waits for the service, which may add to it and to its answer', () => {

@@ -9,8 +9,9 @@ import type { Counter, StatStore } from '../../stats/stat-store.ts';
 import type { ForwardedForRules } from '../rbac/request-view.ts';
 import type { GateAnswer, GateRequest, GateVerdict, RequestGate } from '../request-gate.ts';
 import { ServiceQuestion } from '../service-question.ts';
+import { policiesOfDescriptors } from './descriptor-policy.ts';
 import { callLimitService } from './limit-call.ts';
-import { RequestDescriptors } from './request-descriptors.ts';
+import { type Descriptor, RequestDescriptors } from './request-descriptors.ts';
 import type { LimitAnswer, LimitVerdict, NearestLimit } from './rls-message.ts';
 
 /** Where what the service says of a request is found. */
@@ -52,7 +53,7 @@ export class RateLimitGate implements RequestGate {
     const domain = ofRoute === null || ofRoute.domain === '' ? config.domain : ofRoute.domain;
     const question = new ServiceQuestion<LimitVerdict>({
       wheel: this.#context.wheel,
-      verdict: (answer) => this.#verdict(request, answer),
+      verdict: (answer) => this.#verdict(request, descriptors, answer),
       decide,
       timeoutMs: config.timeoutMs,
       late: { kind: 'error', why: `it did not answer within ${config.timeoutMs} ms` },
@@ -60,11 +61,11 @@ export class RateLimitGate implements RequestGate {
     return question.ask((answered) => callLimitService(config, domain, descriptors, this.#context, answered));
   }
 
-  #verdict(request: GateRequest, answer: LimitVerdict): GateVerdict {
+  #verdict(request: GateRequest, descriptors: readonly Descriptor[], answer: LimitVerdict): GateVerdict {
     const counts = this.#countsOf(request.targetCluster ?? '');
     if (answer.kind === 'error') {
       counts.error.value++;
-      return this.#failed(counts, answer.why);
+      return this.#failed(counts, descriptors, answer.why);
     }
     const { nearest, metadata, responseFields } = answer;
     if (metadata !== null) (request.metadata ??= new Map()).set(metadataNamespace, metadata);
@@ -76,7 +77,7 @@ export class RateLimitGate implements RequestGate {
       });
     if (answer.kind === 'over-limit') {
       counts.overLimit.value++;
-      return this.#refusal(answer);
+      return this.#refusal(answer, policiesOfDescriptors(answer.over.map((at) => descriptors[at])));
     }
     counts.ok.value++;
     for (const [name, value] of answer.requestFields) request.head.fields.append(name, value);
@@ -84,7 +85,7 @@ export class RateLimitGate implements RequestGate {
   }
 
   /** Beside what Envoy says: when to come again and the limit by the names of the IETF's draft, where the service tells. */
-  #refusal({ nearest, body, responseFields }: LimitAnswer): ProxyError {
+  #refusal({ nearest, body, responseFields }: LimitAnswer, rule: string): ProxyError {
     const { hidesRateLimited, status, resourceExhausted: exhausted } = this.#config;
     const fields = new HeaderFields();
     if (!hidesRateLimited) fields.append(headerName('x-envoy-ratelimited'), 'true');
@@ -103,6 +104,7 @@ export class RateLimitGate implements RequestGate {
       source: 'local',
       details: 'request_rate_limited',
       message: 'More requests than the limit allows.',
+      rule,
       status,
       reply: {
         fields,
@@ -112,7 +114,7 @@ export class RateLimitGate implements RequestGate {
     });
   }
 
-  #failed(counts: LimitCounts, why: string): GateVerdict {
+  #failed(counts: LimitCounts, descriptors: readonly Descriptor[], why: string): GateVerdict {
     const { failureModeDeny, service, statusOnError } = this.#config;
     if (!failureModeDeny) {
       counts.failureModeAllowed.value++;
@@ -123,6 +125,7 @@ export class RateLimitGate implements RequestGate {
       source: 'local',
       details: 'rate_limiter_error',
       message: `The rate limit service ${service.cluster} could not be asked: ${why.replace(/[^\x20-\x7e]+/g, ' ').slice(0, 300)}.`,
+      rule: policiesOfDescriptors(descriptors),
       status: statusOnError,
     });
   }

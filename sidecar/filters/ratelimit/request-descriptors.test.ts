@@ -36,7 +36,7 @@ function descriptors(setting: Setting): readonly Descriptor[] {
   const request = {
     head: new RequestHead('GET', 'http', 'h', setting.path ?? '/', '1.1', HeaderFields.of(...(setting.fields ?? []))),
     connection: { ...connectionInfo, remoteAddress: setting.remoteAddress ?? '10.1.2.3:4567' },
-    route: new RouteEntry(route('r', anyPath, forward('orders'), { rateLimits }), [], []),
+    route: new RouteEntry(route('r', anyPath, forward('orders'), { rateLimits }), 'all', [], []),
     metadata: setting.metadata ?? null,
     targetCluster: 'orders',
   } as unknown as GateRequest;

@@ -27,6 +27,8 @@ export interface LimitAnswer {
   readonly metadata: JsonObject | null;
   /** Of the limit that is nearest; null: it says none. */
   readonly nearest: NearestLimit | null;
+  /** Which of the descriptions are over their limit, by their place in the question. */
+  readonly over: readonly number[];
 }
 
 export interface NearestLimit {
@@ -68,6 +70,7 @@ export function decodeResponse(bytes: Uint8Array): LimitVerdict {
     body: Buffer.from(message.rawBody),
     metadata: message.dynamicMetadata ?? null,
     nearest: nearestLimit(message.statuses),
+    over: message.statuses.flatMap(({ code }, at) => (code === RateLimitResponse_Code.OVER_LIMIT ? [at] : [])),
   };
 }
 

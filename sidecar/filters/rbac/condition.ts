@@ -31,14 +31,34 @@ function library(): Library {
 
 /** Throws an Error with a reason when the expression cannot be evaluated here. */
 export function compileCondition({ expression }: RbacConditionConfig): (view: RequestView) => boolean {
-  const { cel, spec, protobuf } = library();
-  const expr = protobuf.fromBinary(spec.ExprSchema, expression);
+  const { spec, protobuf } = library();
+  return planned(protobuf.fromBinary(spec.ExprSchema, expression), isAttribute, attributesOf);
+}
+
+/** As it was written, over attributes of one's own. Throws as compileCondition(). */
+export function compileExpression<Subject>(
+  text: string,
+  knowsAttribute: (root: string, field: string | undefined) => boolean,
+  attributes: (subject: Subject) => Record<string, never>,
+): (subject: Subject) => boolean {
+  const { expr } = library().cel.parse(text);
+  if (expr === undefined) throw new Error('is empty');
+  return planned(expr, knowsAttribute, attributes);
+}
+
+function planned<Subject>(
+  expr: Expr,
+  knowsAttribute: (root: string, field: string | undefined) => boolean,
+  attributes: (subject: Subject) => Record<string, never>,
+): (subject: Subject) => boolean {
+  const { cel } = library();
   const env = cel.celEnv();
-  new ExpressionCheck((name) => operators.has(name) || env.funcs.find(name) !== undefined).expression(expr);
+  const knowsFunction = (name: string): boolean => operators.has(name) || env.funcs.find(name) !== undefined;
+  new ExpressionCheck(knowsFunction, knowsAttribute).expression(expr);
   const evaluate = cel.plan(env, expr);
-  return (view) => {
+  return (subject) => {
     try {
-      return evaluate(attributesOf(view)) === true;
+      return evaluate(attributes(subject)) === true;
     } catch {
       return false;
     }
@@ -56,9 +76,14 @@ function checkPattern(pattern: Expr | undefined): void {
 
 class ExpressionCheck {
   readonly #knowsFunction: (name: string) => boolean;
+  readonly #isAttribute: (root: string, field: string | undefined) => boolean;
 
-  constructor(knowsFunction: (name: string) => boolean) {
+  constructor(
+    knowsFunction: (name: string) => boolean,
+    knowsAttribute: (root: string, field: string | undefined) => boolean,
+  ) {
     this.#knowsFunction = knowsFunction;
+    this.#isAttribute = knowsAttribute;
   }
 
   expression(expr: Expr | undefined): void {
@@ -111,7 +136,7 @@ class ExpressionCheck {
     }
     const root = at.exprKind.value.name;
     const field = names[0];
-    if (isAttribute(root, field)) return;
+    if (this.#isAttribute(root, field)) return;
     throw new Error(`${field === undefined ? root : `${root}.${field}`} is not an attribute that is supported`);
   }
 
@@ -120,6 +145,6 @@ class ExpressionCheck {
     const root = operand?.exprKind.case === 'identExpr' ? operand.exprKind.value.name : '';
     const key = index?.exprKind.case === 'constExpr' ? index.exprKind.value.constantKind : undefined;
     if (root === '' || key?.case !== 'stringValue') return;
-    if (!isAttribute(root, key.value)) throw new Error(`${root}[${JSON.stringify(key.value)}] is not supported`);
+    if (!this.#isAttribute(root, key.value)) throw new Error(`${root}[${JSON.stringify(key.value)}] is not supported`);
   }
 }

@@ -16,14 +16,15 @@ export interface DecisionCounts {
   readonly shadowDenied: Counter;
 }
 
+/** `scope`: `http.inbound.rbac.`. */
 export function decisionCounts(
   store: StatStore,
-  managerStatPrefix: string,
+  scope: string,
   rulesPrefix: string,
   shadowPrefix: string,
 ): DecisionCounts {
   const counter = (prefix: string, name: string): Counter =>
-    store.counter(joinedPrefix(joinedPrefix(`http.${managerStatPrefix}.rbac.`, prefix), name));
+    store.counter(joinedPrefix(joinedPrefix(scope, prefix), name));
   return {
     allowed: counter(rulesPrefix, 'allowed'),
     denied: counter(rulesPrefix, 'denied'),

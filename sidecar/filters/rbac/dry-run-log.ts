@@ -27,7 +27,7 @@ export class DryRunLog {
     const caller = connection.names?.[0] ?? connection.info.remoteAddress;
     const more = told.untold === 0 ? '' : `; so were ${told.untold} more since the last line of this policy`;
     this.#log.info(
-      `dry run: ${head.method} ${cut(head.authority)}${cut(path)} from ${cut(caller)} would be denied: ${why}; it was let pass${more}${requestId === '' ? '' : ` (request ${requestId})`}`,
+      `dry run: ${head.method === '' ? 'a connection' : `${head.method} ${cut(head.authority)}${cut(path)}`} from ${cut(caller)} would be denied: ${why}; it was let pass${more}${requestId === '' ? '' : ` (request ${requestId})`}`,
     );
     told.nextMs = nowMs + pauseMs;
     told.untold = 0;

@@ -7,7 +7,7 @@ type ValueTest = (value: unknown) => boolean;
 
 export function compileMetadataRule(config: MetadataMatchConfig): (view: RequestView) => boolean {
   const { filter, path, invert } = config;
-  const matches = compileValue(config.value);
+  const matches = compileValueTest(config.value);
   return (view) => matches(metadataAt(view, filter, path)) !== invert;
 }
 
@@ -22,7 +22,7 @@ export function metadataAt({ metadata }: RequestView, filter: string, path: read
   return value;
 }
 
-function compileValue(config: ValueMatchConfig): ValueTest {
+export function compileValueTest(config: ValueMatchConfig): ValueTest {
   switch (config.kind) {
     case 'null':
       return (value) => value === null;
@@ -39,11 +39,11 @@ function compileValue(config: ValueMatchConfig): ValueTest {
     case 'present':
       return (value) => config.present && value !== undefined;
     case 'list': {
-      const one = compileValue(config.oneOf);
+      const one = compileValueTest(config.oneOf);
       return (value) => Array.isArray(value) && value.some(one);
     }
     case 'any-of': {
-      const tests = config.values.map(compileValue);
+      const tests = config.values.map(compileValueTest);
       return (value) => tests.some((test) => test(value));
     }
   }

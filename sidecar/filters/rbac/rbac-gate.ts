@@ -35,6 +35,7 @@ interface Judges {
 export class RbacGate implements RequestGate {
   readonly name: string;
   readonly answersAtOnce = true;
+  readonly keepsRequests = true;
   readonly #judges: Judges;
   readonly #routeJudges = new WeakMap<RbacRouteConfig, Judges>();
   readonly #connections = new WeakMap<DownstreamConnectionInfo, ConnectionFacts>();
@@ -52,11 +53,12 @@ export class RbacGate implements RequestGate {
     managerStatPrefix: string,
     forwardedFor: ForwardedForRules,
     { stats, clock, log }: RbacGateContext,
+    statScope = `http.${managerStatPrefix}.rbac.`,
   ) {
     this.name = config.name;
     this.#judges = judgesOf(config);
     this.#view = new RequestView(forwardedFor);
-    this.#counts = decisionCounts(stats, managerStatPrefix, config.rulesStatPrefix, config.shadowStatPrefix);
+    this.#counts = decisionCounts(stats, statScope, config.rulesStatPrefix, config.shadowStatPrefix);
     this.#allowed = new PolicyCounters(stats, 'allowed');
     this.#denied = new PolicyCounters(stats, 'denied');
     this.#dryRunAllowed = new PolicyCounters(stats, 'dry_run_allowed');

@@ -39,6 +39,8 @@ export function bytesOfText(text: string): string {
 /** What a regular expression and CEL see: characters where the bytes are UTF-8; else each byte for itself, so that a stray byte cannot hide a value from `.*`. */
 export function textOfBytes(value: string): string {
   if (isAscii(value)) return value;
+  // It is text already.
+  if (/[^\0-\u00ff]/.test(value)) return value;
   const bytes = Buffer.from(value, 'latin1');
   return isUtf8(bytes) ? bytes.toString('utf8') : value;
 }

@@ -1,7 +1,7 @@
 /**
  * Which answers may be kept and given again when there is no other (RFC 9111, as a cache that many users share), and to which requests. What is not clear is not kept: an answer must never reach a user that it was not for.
  *
- * Requests with `authorization`, `cookie`, `range` or a body, those that ask for a fresh answer, and all of a listener where a gate finds out who calls (JWT, ext_authz), have no part in it. Answers are kept for GET with 200, unless they set a cookie or `cache-control` has no-store, private or no-cache;
+ * Requests with `authorization`, `cookie`, `range` or a body, those that ask for a fresh answer, those that gates change (request-as-it-came.ts) or routes take something off, and all of a listener where a gate finds out who calls (JWT, ext_authz), have no part in it. Answers are kept for GET with 200, unless they set a cookie or `cache-control` has no-store, private or no-cache;
  * must-revalidate, proxy-revalidate and s-maxage allow them only while they are fresh (5.2.2), stale-if-error so long beyond that (RFC 5861).
  */
 import type { HeaderFields } from '../../codec/header-fields.ts';

@@ -1,14 +1,13 @@
 /**
- * One request on a route that has a fallback: when it fails, says what it gets instead (another service, then the last good answer, then a fixed one, each once at most); when it is answered well, keeps the answer for others.
- * Sends nothing; see ../router.ts.
+ * One request that failed on a route that has a fallback: says what it gets instead (another service, then the last good answer, then a fixed one, each once at most). Made with the first failure. Sends nothing; see ../router.ts.
  */
-import type { RequestHead, ResponseHead } from '../../codec/message-head.ts';
+import type { RequestHead } from '../../codec/message-head.ts';
 import type { ProxyError } from '../../codec/proxy-error.ts';
 import type { FixedAnswerConfig } from '../../config/route-resilience-config.ts';
 import type { RouteMemory } from '../route-memory.ts';
 import type { WeightedTarget } from '../weighted-target.ts';
 import type { FallbackRule } from './fallback-rule.ts';
-import type { AnswerCollector, StaleAnswer } from './stale-answers.ts';
+import type { StaleAnswer } from './stale-answers.ts';
 
 /** What is done instead of telling the failure. */
 export type Instead =
@@ -37,8 +36,6 @@ export interface FailedRequest {
   readonly mayHaveRun: boolean;
 }
 
-const emptyChunk = Buffer.alloc(0);
-
 export class RequestFallback {
   readonly rule: FallbackRule;
   readonly #memory: RouteMemory;
@@ -52,7 +49,6 @@ export class RequestFallback {
   #serviceTried = false;
   #staleTried = false;
   #answerTried = false;
-  #collector: AnswerCollector | null = null;
 
   /** `head` as it goes to the service. */
   constructor(rule: FallbackRule, memory: RouteMemory, sharedKey: string, head: RequestHead) {
@@ -95,28 +91,5 @@ export class RequestFallback {
     if (answer === null || this.#answerTried || (!grpc && answer.status === 0)) return null;
     this.#answerTried = true;
     return { kind: 'answer', answer };
-  }
-
-  // -- a good answer --
-
-  /** The head of the service's own answer, before anything of it was changed. */
-  onAnswer(answer: ResponseHead, endStream: boolean, nowMs: number): void {
-    const { stale } = this.rule;
-    const head = this.#head;
-    if (stale === null || this.#serviceTried || answer.status !== 200 || head.method !== 'GET') return;
-    const { staleAnswers } = this.#memory;
-    const key = this.#sharedKey;
-    if (key === '' || staleAnswers.isNew(key, head.fields, nowMs)) return;
-    this.#collector = staleAnswers.collect(key, head.fields, answer, stale, nowMs);
-    if (endStream) this.onData(emptyChunk, true);
-  }
-
-  onData(chunk: Buffer, endStream: boolean): void {
-    this.#collector?.add(chunk, endStream);
-  }
-
-  /** The stream is over, or the answer has trailers, which are not kept: what is not whole by now is given up. */
-  end(): void {
-    this.#collector?.abandon();
   }
 }

@@ -1,17 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { HeaderFields } from '../../codec/header-fields.ts';
-import { RequestHead, ResponseHead } from '../../codec/message-head.ts';
+import { ResponseHead } from '../../codec/message-head.ts';
 import type { StaleAnswerConfig } from '../../config/route-resilience-config.ts';
 import { answerKey, StaleAnswers } from './stale-answers.ts';
 
 type Pairs = ReadonlyArray<readonly [string, string]>;
 const settings: StaleAnswerConfig = { maxAgeMs: 60_000, maxEntryBytes: 1_000, varyBy: [] };
 const none = new HeaderFields();
-
-function request(path: string, ...pairs: Pairs): RequestHead {
-  return new RequestHead('GET', 'http', 'Orders.shop', path, '1.1', HeaderFields.of(...pairs));
-}
 
 function keep(
   answers: StaleAnswers,
@@ -97,14 +93,15 @@ describe('an answer', () => {
 
 test('what tells answers apart: route, scheme, host, path with query, and the fields that Vary or the policy name', () => {
   const keys = [
-    answerKey('r', '', request('/a')),
-    answerKey('r', '', request('/a?b')),
-    answerKey('s', '', request('/a')),
-    answerKey('r', '', new RequestHead('GET', 'https', 'orders.shop', '/a', '1.1', none)),
-    answerKey('r', '', new RequestHead('GET', 'http', 'orders', '/a', '1.1', none)),
+    answerKey('r', '', 'http', 'orders.shop', '/a'),
+    answerKey('r', '', 'http', 'orders.shop', '/a?b'),
+    answerKey('s', '', 'http', 'orders.shop', '/a'),
+    answerKey('r', '', 'https', 'orders.shop', '/a'),
+    answerKey('r', '', 'http', 'orders', '/a'),
+    answerKey('r', 'spiffe://cluster.local/ns/shop/sa/web', 'http', 'orders.shop', '/a'),
   ];
   expect(new Set(keys).size).toBe(keys.length);
-  expect(answerKey('r', '', new RequestHead('HEAD', 'http', 'orders.shop', '/a', '2', none))).toBe(keys[0]);
+  expect(answerKey('r', '', 'http', 'Orders.Shop', '/a')).toBe(keys[0]);
   const answers = new StaleAnswers(100_000);
   const german = HeaderFields.of(['accept-language', 'de']);
   const english = HeaderFields.of(['Accept-Language', 'en']);
@@ -185,4 +182,11 @@ describe('bounds', () => {
     for (const collector of collectors) collector.add(Buffer.alloc(1, 'y'), true);
     expect([1, 2, 3].map((i) => found(answers, `k${i}`, 0) !== null)).toEqual([true, true, false]);
   });
+});
+
+test('of many requests in a moment only the first hundred are looked at, and again fifty milliseconds later', () => {
+  const answers = new StaleAnswers(100_000);
+  const looks = (nowMs: number): number =>
+    Array.from({ length: 300 }, () => answers.mayLook(nowMs)).filter(Boolean).length;
+  expect([looks(1_000), looks(1_049), looks(1_050), looks(9_000)]).toEqual([100, 0, 100, 100]);
 });

@@ -1,15 +1,18 @@
 /**
  * The last good answers of routes whose fallback they are: bounded in bytes, those that were used last stay. What may be kept is keepable-answer.ts's to say; what is kept here is never given while the service answers.
  *
- * An answer is renewed once in a second at most, and collected from one request at a time, so that keeping answers costs next to nothing under load.
+ * An answer is renewed once in a second at most, collected from one request at a time, and of many requests in a moment only the first are looked at, so that keeping answers costs next to nothing under load.
  */
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { wellKnown } from '../../codec/header-name.ts';
-import type { RequestHead, ResponseHead } from '../../codec/message-head.ts';
+import type { ResponseHead } from '../../codec/message-head.ts';
 import type { StaleAnswerConfig } from '../../config/route-resilience-config.ts';
 import { ageMs, usableForMs, varyNames } from './keepable-answer.ts';
 
 const renewAfterMs = 1_000;
+/** Requests that are looked at in each while; beyond that, one that is asked for often comes again soon, and others have room when load is less. */
+const looksMs = 50;
+const mostLooks = 100;
 /** What an entry takes beside its texts and body, roughly. */
 const entryBytes = 512;
 const fieldBytes = 32;
@@ -41,10 +44,10 @@ interface Variants {
 }
 
 /**
- * Everything but header fields that tells requests apart. `head` as it came, before routes changed its path; `route`: what one route keeps is nothing to another; `peer`: who calls, by its certificate, because an application may
+ * Everything but header fields that tells requests apart. `authority` and `path` as they came, before routes changed them; `route`: its memoryKey, as what one route keeps is nothing to another; `peer`: who calls, by its certificate, because an application may
  * look at that; ''.
  */
-export function answerKey(route: string, peer: string, { scheme, authority, path }: RequestHead): string {
+export function answerKey(route: string, peer: string, scheme: string, authority: string, path: string): string {
   return `${route}\n${peer}\n${scheme}://${authority.toLowerCase()}${path}`;
 }
 
@@ -57,6 +60,8 @@ export class StaleAnswers {
   readonly #collecting = new Set<string>();
   #collectingBytes = 0;
   #bytes = 0;
+  #looks = 0;
+  #looksSinceMs = -Infinity;
 
   constructor(maxBytes: number) {
     this.#maxBytes = maxBytes;
@@ -87,7 +92,18 @@ export class StaleAnswers {
     return { fields: entry.fields, body: entry.body, ageSeconds: Math.floor(age / 1000) };
   }
 
-  /** Whether what is kept for such a request is too new to be renewed: under load that is nearly every one, and costs no look at the answer. */
+  /** Whether there is time to look at one more request's answer: at the first {@link mostLooks} of every {@link looksMs}. Takes one of them. */
+  mayLook(nowMs: number): boolean {
+    if (nowMs - this.#looksSinceMs >= looksMs) {
+      this.#looksSinceMs = nowMs;
+      this.#looks = 0;
+    }
+    if (this.#looks === mostLooks) return false;
+    this.#looks++;
+    return true;
+  }
+
+  /** Whether what is kept for such a request is too new to be renewed. */
   isNew(key: string, request: HeaderFields, nowMs: number): boolean {
     const variants = this.#variants.get(key);
     if (variants === undefined) return false;

@@ -145,6 +145,28 @@ function checkIdentity(before: Configuration, after: Configuration): void {
   }
 }
 
+/** Chance finds these too rarely: 9,000 runs did not, once. */
+function removedWhileReferredTo(parent: Kind, child: Kind): Step[] {
+  const set = { do: 'set', index: 0, number: 1, refers: 0, valid: true } as const;
+  return [{ ...set, kind: parent }, { ...set, kind: child }, { do: 'settle' }, { do: 'remove', kind: child, index: 0 }];
+}
+
+/** A request that gives a name up crosses a response, so that the server does not heed it; then the name is wanted again. */
+function givenUpUnheard(): Step[] {
+  const set = { do: 'set', index: 0, number: 1, refers: 0, valid: true } as const;
+  return [
+    { ...set, kind: 'endpoints' },
+    { ...set, kind: 'endpoints', index: 2 },
+    { ...set, kind: 'cluster', index: 1 },
+    { do: 'settle' },
+    { ...set, kind: 'cluster', index: 1, refers: 2 },
+    { do: 'push', kind: 'cluster' },
+    { ...set, kind: 'cluster' },
+    { do: 'to-client' },
+    { do: 'pass', ms: 31_000 },
+  ];
+}
+
 describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
   it('ends with what the control plane holds, after any interleaving', () => {
     fc.assert(
@@ -178,9 +200,8 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
           }
           for (const name of of(configuration).keys()) {
             expect(wanted[which]).toContain(name);
-            // State of the world cannot say that endpoints or routes are gone (xds.md C1.6).
-            if (variant === 'delta' || which === 'cluster' || which === 'listener')
-              expect([...held.keys()]).toContain(name);
+            // Endpoints and routes stay as long as something refers to them: state of the world cannot say that they are gone (xds.md C1.6), and the client does not heed a removal by delta before that (gRFC A88, as Envoy).
+            if (which === 'cluster' || which === 'listener') expect([...held.keys()]).toContain(name);
           }
         }
         // Names asked for are those that the configuration in force refers to.
@@ -201,7 +222,14 @@ describe.each(['sotw', 'delta'] as const)('the ADS client, %s', (variant) => {
         expect(harness.initialized).toBe(1);
         expect(new Set(server.nodes)).toEqual(new Set(['node-1']));
       }),
-      { numRuns: 150 },
+      {
+        numRuns: 150,
+        examples: [
+          [removedWhileReferredTo('listener', 'routes')],
+          [removedWhileReferredTo('cluster', 'endpoints')],
+          [givenUpUnheard()],
+        ],
+      },
     );
   });
 });

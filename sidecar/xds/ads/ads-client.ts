@@ -18,6 +18,7 @@ import { clusterType, endpointsType, listenerType, resourceTypes, routesType, se
 import type { SecretServiceLookup, SecretSink } from './secret-delivery.ts';
 import { TypeState } from './type-state.ts';
 import { Warming } from './warming.ts';
+import { XdsMetrics } from './xds-metrics.ts';
 
 /** One stream to the control plane. */
 export interface AdsStream {
@@ -83,6 +84,7 @@ export class AdsClient implements TimerTarget {
   readonly #clusters: TypeState;
   readonly #listeners: TypeState;
   readonly #warming: Warming;
+  readonly #metrics: XdsMetrics;
   readonly #reconnectTimer: WheelTimer;
   readonly #fetchTimer: WheelTimer;
   #stream: AdsStream | null = null;
@@ -102,8 +104,10 @@ export class AdsClient implements TimerTarget {
 
   constructor(init: AdsClientInit) {
     this.#init = init;
+    this.#metrics = new XdsMetrics(init.stats);
     this.#variant = init.config.variant === 'delta' ? deltaVariant : sotwVariant;
-    this.#states = new Map(resourceTypes.map((type) => [type.typeUrl, new TypeState(type)]));
+    const sotw = this.#variant === sotwVariant;
+    this.#states = new Map(resourceTypes.map((type) => [type.typeUrl, new TypeState(type, sotw && !type.wildcard)]));
     this.#clusters = this.#states.get(clusterType.typeUrl)!;
     this.#listeners = this.#states.get(listenerType.typeUrl)!;
     this.#warming = new Warming(init, {
@@ -128,7 +132,7 @@ export class AdsClient implements TimerTarget {
   }
 
   start(): void {
-    this.#warming.deriveNames();
+    this.#warming.deriveNames(this.#init.clock.nowMs());
     this.#update();
     if (this.#init.initialFetchTimeoutMs > 0) this.#init.wheel.arm(this.#fetchTimer, this.#init.initialFetchTimeoutMs);
     this.#connect();
@@ -157,6 +161,7 @@ export class AdsClient implements TimerTarget {
     this.#responses = 0;
     for (const state of this.#states.values()) state.streamOpened();
     this.#init.stats.counter('control_plane.connect_attempts').increment();
+    this.#metrics.connectAttempts.increment();
     const stream = this.#init.transport.open(this.#variant.path, {
       onMessage: (message) => {
         if (number === this.#streamNumber && !this.#closed) this.#onMessage(message);
@@ -191,6 +196,7 @@ export class AdsClient implements TimerTarget {
     const wasConnected = this.#connected;
     this.#connected = false;
     this.#init.stats.gauge('control_plane.connected_state').set(0);
+    this.#metrics.connected.set(0);
     const answered = this.#responses > 0;
     if (answered && (!broken || clock.nowMs() - this.#streamOpenedMs > maxBackoffMs)) this.#failures = 0;
     // A stream that was answered and ended is normal: come back at once, but not all sidecars in the same moment (gRFC A57).
@@ -241,6 +247,7 @@ export class AdsClient implements TimerTarget {
     if (!this.#connected) {
       this.#connected = true;
       stats.gauge('control_plane.connected_state').set(1);
+      this.#metrics.connected.set(1);
       if (this.#failures > 0) log.info('the control plane answers again');
     }
     const sotw = this.#variant === sotwVariant;
@@ -249,15 +256,17 @@ export class AdsClient implements TimerTarget {
     stats.counter(`${prefix}.update_attempt`).increment();
     if (refused === '') {
       stats.counter(`${prefix}.update_success`).increment();
+      this.#metrics.accepted(state, clock.wallMs());
       this.#lastGoodWallMs = clock.wallMs();
     } else {
       stats.counter(`${prefix}.update_rejected`).increment();
+      this.#metrics.rejected(state);
       log.warn(
         `refused an update from the control plane, the configuration before goes on: ${refused.replaceAll('\n', ' | ')}`,
       );
     }
     // What the response refers to is asked for with the answer to it, so that the server sees one step after the other.
-    this.#warming.deriveNames();
+    this.#warming.deriveNames(this.#init.clock.nowMs());
     this.#send(
       state,
       refused === '' && state === this.#listeners ? this.#listenerFaults.refuse(clock.wallMs()) : refused,
@@ -274,7 +283,10 @@ export class AdsClient implements TimerTarget {
     const { stats, clock } = this.#init;
     if (this.#closed || !this.#listenerFaults.set(faults)) return;
     const nack = this.#listenerFaults.refuse(clock.wallMs());
-    if (nack !== '') stats.counter(`${statPrefixes.listener}.update_rejected`).increment();
+    if (nack !== '') {
+      stats.counter(`${statPrefixes.listener}.update_rejected`).increment();
+      this.#metrics.rejected(this.#listeners);
+    }
     // Without a fault of xDS now: an ACK takes the NACK back, unless something else was refused.
     else if (this.#listeners.refused.size > 0) return;
     if (this.#listeners.asked && this.#listeners.nonce !== '') this.#send(this.#listeners, nack);
@@ -326,7 +338,7 @@ export class AdsClient implements TimerTarget {
   /** Publishes; what is in force then may need less than before, so names that nothing refers to any more are given up. */
   #update(): void {
     do this.#publish();
-    while (this.#warming.deriveNames());
+    while (this.#warming.deriveNames(this.#init.clock.nowMs()));
     for (const state of this.#states.values()) this.#ask(state);
     this.#armFetchTimer();
   }

@@ -1,7 +1,6 @@
 /** The messages of an ADS stream in both variants, brought to one shape: the rest of the client need not know which one it speaks. */
-import { create, fromBinary, type JsonObject, toBinary } from '@bufbuild/protobuf';
+import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
 import type { NodeConfig } from '../../config/bootstrap-config.ts';
-import { NodeSchema } from '../api/envoy/config/core/v3/base_pb.js';
 import {
   DeltaDiscoveryRequestSchema,
   DeltaDiscoveryResponseSchema,
@@ -9,6 +8,7 @@ import {
   DiscoveryResponseSchema,
 } from '../api/envoy/service/discovery/v3/discovery_pb.js';
 import { StatusSchema } from '../api/google/rpc/status_pb.js';
+import { nodeMessage } from '../node-message.ts';
 
 /** A response of either variant. */
 export interface AdsResponse {
@@ -47,18 +47,7 @@ export interface AdsRequest {
 const invalidArgument = 3;
 
 function node(config: NodeConfig | null) {
-  if (config === null) return {};
-  return {
-    node: create(NodeSchema, {
-      id: config.id,
-      cluster: config.cluster,
-      locality: { region: config.region, zone: config.zone, subZone: config.subZone },
-      metadata: config.metadata as JsonObject,
-      userAgentName: 'outrigger',
-      userAgentVersionType: { case: 'userAgentVersion', value: '0.1.0' },
-      clientFeatures: ['envoy.lb.does_not_support_overprovisioning'],
-    }),
-  };
+  return config === null ? {} : { node: nodeMessage(config, ['envoy.lb.does_not_support_overprovisioning']) };
 }
 
 function errorDetail(error: string) {

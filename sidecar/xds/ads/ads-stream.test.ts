@@ -144,7 +144,9 @@ describe.each([
     const fixture = await start(variant);
     fixture.server.set(typeUrls.cluster, 'bad', invalidClusterBytes('bad', 1), false);
     await fixture.until(() => fixture.server.nacks.length > 0);
-    expect(fixture.server.nacks[0]!.message).toContain('"bad": type: ORIGINAL_DST is not supported');
+    expect(fixture.server.nacks[0]!.message).toContain(
+      '"bad": lb_policy: a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED',
+    );
     await fixture.until(() => fixture.configuration?.assignments.has('orders') === true);
   });
 });

@@ -12,8 +12,8 @@ function chainsOf({ filterChains, defaultFilterChain }: ListenerConfig): readonl
 
 /** Route tables that a listener takes by RDS. */
 export function routeNames(listener: ListenerConfig): string[] {
-  return chainsOf(listener).flatMap(({ httpConnectionManager: { routes } }) =>
-    routes.kind === 'rds' ? [routes.name] : [],
+  return chainsOf(listener).flatMap(({ httpConnectionManager }) =>
+    httpConnectionManager?.routes.kind === 'rds' ? [httpConnectionManager.routes.name] : [],
   );
 }
 
@@ -23,12 +23,13 @@ export function needsAds(
   staticClusters: ReadonlyMap<string, Configured<ClusterConfig>>,
 ): boolean {
   if (adsSecretNames(listenerSecrets(listener)).length > 0) return true;
-  return chainsOf(listener).some(({ httpConnectionManager: { routes, gates } }) => {
+  const byAds = (name: string): boolean => (staticClusters.get(name)?.value.discovery.kind ?? 'eds') === 'eds';
+  return chainsOf(listener).some(({ httpConnectionManager, tcpProxy = null }) => {
+    if (httpConnectionManager === null) return tcpProxy?.clusters.some(({ name }) => byAds(name)) === true;
+    const { routes, gates } = httpConnectionManager;
     if (routes.kind === 'rds') return true;
     const authorizers = gates.flatMap((gate) => (gate.kind === 'ext-authz' ? [gate.service.cluster] : []));
-    return [...clusterNames(routes.table), ...authorizers].some(
-      (name) => staticClusters.get(name)?.value.discovery.kind !== 'static',
-    );
+    return [...clusterNames(routes.table), ...authorizers].some(byAds);
   });
 }
 

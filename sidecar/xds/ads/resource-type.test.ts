@@ -50,7 +50,7 @@ describe('decoding a resource', () => {
     expect(clusterType.decode(invalidClusterBytes('a', 1))).toEqual({
       ok: false,
       name: 'a',
-      faults: ['type: ORIGINAL_DST is not supported; see docs/xds-support.md'],
+      faults: ['lb_policy: a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED'],
     });
     expect(endpointsType.decode(invalidEndpointsBytes('a', 1))).toMatchObject({
       ok: false,

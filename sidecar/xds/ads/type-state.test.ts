@@ -26,7 +26,7 @@ function delta(
 
 function endpoints(...wanted: string[]): TypeState {
   const state = new TypeState(endpointsType);
-  state.want(new Set(wanted));
+  state.want(new Set(wanted), 0);
   return state;
 }
 
@@ -56,10 +56,10 @@ describe('what the client holds of a type', () => {
     const state = new TypeState(clusterType);
     state.take(delta(typeUrls.cluster, [['a', '1', clusterBytes('a', 1)]]), false, 1);
     const nack = state.take(delta(typeUrls.cluster, [['a', '2', invalidClusterBytes('a', 1)]]), false, 2);
-    expect(nack).toBe('cluster "a": type: ORIGINAL_DST is not supported; see docs/xds-support.md');
+    expect(nack).toBe('cluster "a": lb_policy: a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED');
     expect(state.refused.get('a')).toEqual({
       version: '2',
-      details: 'type: ORIGINAL_DST is not supported; see docs/xds-support.md',
+      details: 'lb_policy: a cluster of type ORIGINAL_DST takes CLUSTER_PROVIDED',
       atWallMs: 2,
     });
     expect(state.resources.get('a')).toMatchObject({ version: '1' });
@@ -89,7 +89,7 @@ describe('what the client holds of a type', () => {
     const state = endpoints('a', 'b', 'c');
     state.take(delta(typeUrls.endpoints, [['a', '1', endpointsBytes('a', 1)]], ['b']), false, 0);
     expect(['a', 'b', 'c'].map((name) => state.settled(name))).toEqual([true, true, false]);
-    state.want(new Set(['b']));
+    state.want(new Set(['b']), 0);
     expect(state.settled('a')).toBe(false);
     expect(state.settled('b')).toBe(true);
   });
@@ -105,7 +105,7 @@ describe('what the client holds of a type', () => {
     state.take(delta(typeUrls.endpoints, [['a', '2', endpointsBytes('a', 2)]]), false, 2);
     expect(state.resources.get('a')).toMatchObject({ version: '2' });
     // The parent goes: so do they.
-    state.want(new Set(['b']));
+    state.want(new Set(['b']), 0);
     expect(state.resources.size).toBe(0);
   });
 
@@ -177,5 +177,47 @@ describe('what the client holds of a type', () => {
     for (let i = 0; i < 10; i++)
       state.take(delta(typeUrls.cluster, [[`c${i}`, '1', invalidClusterBytes(`c${i}`, 1)]]), true, 0);
     expect([...state.refused.keys()]).toEqual(['c9']);
+  });
+});
+
+describe('a name that is given up and wanted again, in state of the world', () => {
+  const sotw = (...wanted: string[]): TypeState => {
+    const state = new TypeState(endpointsType, true);
+    state.want(new Set(wanted), 0);
+    return state;
+  };
+  const take = (state: TypeState, number: number): string =>
+    state.take(delta(typeUrls.endpoints, [['a', `v${number}`, endpointsBytes('a', number)]]), false, 0);
+
+  it('has what it had, for the server may not have heeded that it was given up', () => {
+    const state = sotw('a');
+    take(state, 1);
+    const before = state.resources.get('a');
+    state.want(new Set(['b']), 1_000);
+    expect([...state.resources.keys()]).toEqual([]);
+    state.want(new Set(['a']), 60_000);
+    expect(state.resources.get('a')).toBe(before);
+  });
+
+  it('has what came meanwhile, also when it is the first that came', () => {
+    const state = sotw('a');
+    state.want(new Set(), 0);
+    take(state, 1);
+    expect(state.resources.size).toBe(0);
+    state.want(new Set(['a']), 0);
+    expect(state.resources.get('a')?.version).toBe('v1');
+  });
+
+  it('begins with nothing after 2 minutes, and on a new stream', () => {
+    const state = sotw('a');
+    take(state, 1);
+    state.want(new Set(), 0);
+    state.want(new Set(['a']), 120_000);
+    expect(state.resources.size).toBe(0);
+    take(state, 2);
+    state.want(new Set(), 120_000);
+    state.streamOpened();
+    state.want(new Set(['a']), 120_000);
+    expect(state.resources.size).toBe(0);
   });
 });

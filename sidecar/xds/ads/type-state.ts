@@ -26,6 +26,15 @@ const wrappedResource = 'type.googleapis.com/envoy.service.discovery.v3.Resource
 const ttlFault =
   'ttl (a resource that ends by itself) is not supported, and this client does not say that it is; see docs/xds-support.md';
 
+/** A name that is not wanted any more, and what is held under it: null: nothing came. */
+interface GivenUp {
+  readonly atMs: number;
+  resource: Configured<unknown> | null;
+}
+
+/** Longer than anything is under way on a stream that is alive. */
+const keepGivenUpMs = 120_000;
+
 export class TypeState {
   readonly type: ResourceType;
   readonly resources = new Map<string, Configured<unknown>>();
@@ -47,9 +56,17 @@ export class TypeState {
   readonly absent = new Set<string>();
 
   #lastRefused = false;
+  readonly #keepsGivenUp: boolean;
+  /**
+   * State of the world: a request that gives a name up is not heeded by the server while a response is under way that it crosses (its nonce is an old one by then). When the name is wanted again before the next request,
+   * nothing is new for the server, and it sends nothing: so what was held goes on, with what the server tells of it meanwhile.
+   */
+  readonly #givenUp = new Map<string, GivenUp>();
 
-  constructor(type: ResourceType) {
+  /** `keepsGivenUp`: for state of the world. By delta each name that is asked for is answered, and each request heeded. */
+  constructor(type: ResourceType, keepsGivenUp = false) {
     this.type = type;
+    this.#keepsGivenUp = keepsGivenUp;
   }
 
   /**
@@ -61,6 +78,7 @@ export class TypeState {
     this.asked = false;
     this.nonce = '';
     this.told = new Set();
+    this.#givenUp.clear();
   }
 
   streamEnded(): void {
@@ -113,8 +131,13 @@ export class TypeState {
     }
     for (const name of response.removed) if (seen.has(name)) twice.add(name);
     for (const [name, { ok, value, faults: found, version, bytes }] of seen) {
-      // What was not asked for is ignored (xds.md C1.10).
-      if (!this.type.wildcard && !this.wanted.has(name)) continue;
+      if (!this.type.wildcard && !this.wanted.has(name)) {
+        // What was not asked for is ignored (xds.md C1.10).
+        const givenUp = this.#givenUp.get(name);
+        if (givenUp !== undefined && ok && !twice.has(name))
+          givenUp.resource = next(givenUp.resource, value, version, bytes, nowWallMs);
+        continue;
+      }
       if (ok && !twice.has(name)) {
         this.#accept(name, value, version, bytes, nowWallMs);
         continue;
@@ -162,20 +185,10 @@ export class TypeState {
     return { name, ok: true, value: decoded.value, faults: [], version, bytes };
   }
 
-  /** Unchanged bytes give the same object, so that pools and listeners behind it go on. */
   #accept(name: string, value: unknown, version: string, raw: Uint8Array, updatedWallMs: number): void {
     this.absent.delete(name);
     this.refused.delete(name);
-    const before = this.resources.get(name);
-    const same = before !== undefined && Buffer.compare(before.raw, raw) === 0;
-    if (same && before.version === version) return;
-    this.resources.set(name, {
-      value: same ? before.value : value,
-      version,
-      origin: 'dynamic',
-      updatedWallMs: same ? before.updatedWallMs : updatedWallMs,
-      raw,
-    });
+    this.resources.set(name, next(this.resources.get(name) ?? null, value, version, raw, updatedWallMs));
   }
 
   /**
@@ -191,15 +204,51 @@ export class TypeState {
   }
 
   /** Drops what is not wanted any more: deletion is implied when the parent stops referring (xds.md C1.6). */
-  want(names: ReadonlySet<string>): void {
+  want(names: ReadonlySet<string>, nowMs: number): void {
+    if (this.#keepsGivenUp) this.#keepGivenUp(names, nowMs);
     this.wanted = names;
     for (const name of [...this.resources.keys()]) if (!names.has(name)) this.resources.delete(name);
     for (const name of [...this.refused.keys()]) if (!names.has(name)) this.refused.delete(name);
     for (const name of [...this.absent]) if (!names.has(name)) this.absent.delete(name);
   }
 
+  /** Before `wanted` becomes `names`. */
+  #keepGivenUp(names: ReadonlySet<string>, nowMs: number): void {
+    // Those that were given up first stand first.
+    for (const [name, { atMs }] of this.#givenUp) {
+      if (nowMs - atMs < keepGivenUpMs) break;
+      this.#givenUp.delete(name);
+    }
+    for (const name of this.wanted)
+      if (!names.has(name)) this.#givenUp.set(name, { atMs: nowMs, resource: this.resources.get(name) ?? null });
+    for (const name of names) {
+      const resource = this.#givenUp.get(name)?.resource ?? null;
+      this.#givenUp.delete(name);
+      if (resource !== null) this.resources.set(name, resource);
+    }
+  }
+
   /** Waiting for that name is over: it is here, or will not come. */
   settled(name: string): boolean {
     return this.resources.has(name) || this.absent.has(name);
   }
+}
+
+/** Unchanged bytes give the same object, so that pools and listeners behind it go on. */
+function next(
+  before: Configured<unknown> | null,
+  value: unknown,
+  version: string,
+  raw: Uint8Array,
+  updatedWallMs: number,
+): Configured<unknown> {
+  const same = before !== null && Buffer.compare(before.raw, raw) === 0;
+  if (same && before.version === version) return before;
+  return {
+    value: same ? before.value : value,
+    version,
+    origin: 'dynamic',
+    updatedWallMs: same ? before.updatedWallMs : updatedWallMs,
+    raw,
+  };
 }

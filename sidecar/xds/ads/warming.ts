@@ -59,7 +59,7 @@ export class Warming {
   }
 
   /** EDS names come from clusters, RDS names from listeners, SDS names from both: of both origins. Says whether anything changed. */
-  deriveNames(): boolean {
+  deriveNames(nowMs: number): boolean {
     const services = new Set<string>();
     for (const clusters of [
       this.#init.staticClusters,
@@ -99,9 +99,9 @@ export class Warming {
       !sameNames(services, this.#endpoints.wanted) ||
       !sameNames(tables, this.#routes.wanted) ||
       !sameNames(secrets, this.#secrets.wanted);
-    this.#endpoints.want(services);
-    this.#routes.want(tables);
-    this.#secrets.want(secrets);
+    this.#endpoints.want(services, nowMs);
+    this.#routes.want(tables, nowMs);
+    this.#secrets.want(secrets, nowMs);
     this.#secretDelivery.handOn();
     return changed;
   }
@@ -117,7 +117,7 @@ export class Warming {
     for (const [name, resource] of this.#clusters.resources as Map<string, Configured<ClusterConfig>>) {
       if (clusters.has(name)) continue;
       const { discovery } = resource.value;
-      const endpointsKnown = discovery.kind === 'static' || this.#endpoints.settled(discovery.serviceName);
+      const endpointsKnown = discovery.kind !== 'eds' || this.#endpoints.settled(discovery.serviceName);
       if (endpointsKnown && this.#secretDelivery.settled(clusterSecrets(resource.value))) clusters.set(name, resource);
       else {
         warm = false;

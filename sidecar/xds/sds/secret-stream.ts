@@ -60,7 +60,7 @@ export class SecretStream implements TimerTarget {
     this.#init = init;
     this.#variant = source.variant === 'delta' ? deltaVariant : sotwVariant;
     this.#transport = init.transport(source);
-    this.#state.want(new Set([reference.name]));
+    this.#state.want(new Set([reference.name]), 0);
     this.#reconnectTimer = new WheelTimer(this);
     this.#fetchTimer = new WheelTimer(this);
   }

@@ -1,6 +1,7 @@
 /** Which faults happen when: a pure function of the seed. A deck of every kind of fault on every kind of part is shuffled, dealt to two lanes, and shuffled again; so each kind comes up, at a time and on a pod that the seed says. */
+
+import { seededRandom } from '../../../cli/simulate/seeded-random.ts';
 import type { FaultKind, Part, PartKind } from './records.ts';
-import { seededRandom } from './seeded-random.ts';
 
 export interface PlannedFault {
   readonly number: number;
@@ -111,7 +112,7 @@ const pauseMs = [500, 2_000] as const;
 
 /** Faults that begin within `seconds`, fewer for the last ones that would not end in time. */
 export function planFaults(seed: number, seconds: number, layout: Layout): FaultPlan {
-  const random = seededRandom(seed);
+  const random = seededRandom(seed, 'faults');
   const within = ([least, most]: readonly [number, number]): number => Math.floor(least + random() * (most - least));
   const lanes: readonly [PlannedFault[], PlannedFault[]] = [[], []];
   const freeAtMs: [number, number] = [500, 1_500];

@@ -6,8 +6,8 @@
  */
 import { createWriteStream } from 'node:fs';
 import { Agent, request } from 'node:http';
+import { seededRandom } from '../../../cli/simulate/seeded-random.ts';
 import { type ClientRecord, nowMs } from './records.ts';
-import { seededRandom } from './seeded-random.ts';
 
 /** Longer than any limit of the mesh: what hangs for longer is a fault of the mesh. */
 const timeoutMs = 30_000;
@@ -23,7 +23,7 @@ const [caller, run, port, rate, seed, logFile, ...services] = process.argv.slice
   string,
   ...string[],
 ];
-const random = seededRandom(Number(seed));
+const random = seededRandom(Number(seed), 'load');
 const log = createWriteStream(logFile, { flags: 'a' });
 const agent = new Agent({ keepAlive: true, maxSockets: Infinity });
 let begun = 0;

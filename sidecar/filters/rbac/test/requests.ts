@@ -42,6 +42,7 @@ export function gateRequest(init: RequestInit = {}, info: DownstreamConnectionIn
     requestId: 'id-1',
     route: null,
     startMs: 0,
+    nowMs: 0,
     metadata: metadata === null ? null : new Map(metadata),
     policy: '',
     dryRunDeniedBy: '',

@@ -1,0 +1,265 @@
+/** What the record of a request says: times, attempts, hosts passed over, and who gets one. */
+import { describe, expect, test } from 'vitest';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { TappedExchange } from '../recorder/flight-recorder.ts';
+import { anyRequest } from '../recorder/request-filter.ts';
+import type { RequestRecord } from '../recorder/request-record.ts';
+import { anyPath, fallbackTo, forward, hedgeAfter, retryPolicy, route } from './test/configs.ts';
+import { answer, bytes, get, grpcCall, post, StreamRig } from './test/stream-rig.ts';
+
+const refused = new ProxyError({
+  flag: 'UF',
+  source: 'upstream',
+  details: 'upstream_reset_before_response_started{connection_failure}',
+  message: 'Refused.',
+});
+
+function records(rig: StreamRig): readonly RequestRecord[] {
+  return rig.recorder.list(anyRequest, 10);
+}
+
+function recordOf(rig: StreamRig): RequestRecord {
+  const found = records(rig);
+  expect(found.length).toBe(1);
+  return found[0]!;
+}
+
+test('a request that is answered: phases, one attempt, and what it was', () => {
+  const rig = new StreamRig();
+  rig.request(post('/pay?access_token=abc&x=1&Signature=s', HeaderFields.of(['x-request-id', 'id-7'])), false);
+  rig.time.advance(8);
+  rig.stream.onData(bytes('abc'), true);
+  rig.time.advance(16);
+  rig.cluster.last.receiver.onHead(answer(200), false);
+  rig.time.advance(8);
+  rig.cluster.last.receiver.onData(bytes('ok'), true);
+  const record = recordOf(rig);
+  expect(record).toEqual({
+    requestId: 'id-7',
+    ...{ traceId: '', spanId: '', parentSpanId: '' },
+    service: 'shop/storefront',
+    nodeId: 'storefront-1',
+    direction: 'outbound',
+    listener: 'outbound',
+    startedWallMs: 1_790_000_001_000,
+    durationMs: 32,
+    method: 'POST',
+    authority: 'orders.shop',
+    path: '/pay?access_token=(hidden)&x=1&Signature=(hidden)',
+    protocol: 'HTTP/1.1',
+    peerIdentity: '',
+    remoteAddress: '10.1.2.3:4567',
+    source: 'shop/storefront',
+    destination: 'shop/orders',
+    route: 'shop/orders#rule-0',
+    cluster: 'outbound|80||orders.shop',
+    ...{ status: 200, grpcStatus: '', flags: '', details: 'via_upstream', rule: '' },
+    ...{ bytesReceived: 3, bytesSent: 2 },
+    phases: { routedMs: 0, admittedMs: 0, requestWholeMs: 8, firstByteMs: 24, doneMs: 32 },
+    attempts: [
+      {
+        ...{ cluster: 'fake', host: '10.0.0.1:80', zone: '', why: 'first', reused: false },
+        ...{ startedMs: 0, sentMs: 0, firstByteMs: 24, endedMs: 32, status: 200, flag: '', details: '', spanId: '' },
+      },
+    ],
+    passedOver: [],
+    kept: 'sample',
+    circumstances: [],
+  });
+  expect(Object.isFrozen(record)).toBe(true);
+  expect(rig.recorder.find('id-7')).toEqual([record]);
+});
+
+test('waiting for a connection shows between the start of an attempt and its sending', () => {
+  const rig = new StreamRig();
+  rig.cluster.connectsAtOnce = false;
+  rig.request();
+  rig.time.advance(40);
+  rig.cluster.connect();
+  rig.time.advance(8);
+  rig.cluster.last.receiver.onHead(answer(204), true);
+  expect(recordOf(rig).attempts).toMatchObject([{ startedMs: 0, sentMs: 40, firstByteMs: 48, endedMs: 48 }]);
+});
+
+test('each attempt with why it was made, and how it ended; a host that was tried before is named', () => {
+  const rig = new StreamRig({
+    routes: [route('r', anyPath, forward('orders', { retry: retryPolicy(['5xx', 'connect-failure'], 2) }))],
+  });
+  rig.cluster.failNext.push(refused);
+  rig.request();
+  rig.time.advance(40);
+  rig.cluster.last.receiver.onHead(answer(503), true);
+  rig.time.advance(80);
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  const { attempts, passedOver, kept } = recordOf(rig);
+  expect(attempts).toMatchObject([
+    { why: 'first', host: '10.0.0.1:80', status: 0, flag: 'UF', details: refused.details, sentMs: -1, endedMs: 0 },
+    { why: 'policy', host: '10.0.0.1:80', status: 503, flag: '' },
+    { why: 'policy', host: '10.0.0.2:80', status: 200, flag: '' },
+  ]);
+  expect(passedOver).toEqual([{ host: '10.0.0.1:80', why: 'tried before' }]);
+  expect(kept).toBe('sample');
+});
+
+test('a free repeat is one of the connection', () => {
+  const rig = new StreamRig();
+  rig.cluster.failNext.push(
+    new ProxyError({ flag: 'UF', source: 'upstream', details: 'gone', message: 'Gone.', retry: 'unsent' }),
+  );
+  rig.request();
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(recordOf(rig).attempts.map(({ why }) => why)).toEqual(['first', 'connection']);
+});
+
+test('a hedge is an attempt of its own, and the one that lost says so', () => {
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { hedging: hedgeAfter(100) }))] });
+  rig.request();
+  rig.time.advance(112);
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(recordOf(rig).attempts).toMatchObject([
+    { why: 'first', flag: 'LR', details: 'attempt_not_wanted' },
+    { why: 'hedge', status: 200, flag: '' },
+  ]);
+});
+
+test("the fallback's service is one of its attempts", () => {
+  const service = { cluster: 'outbound|80||archive.shop', timeoutMs: null };
+  const fallback = fallbackTo({ service });
+  const rig = new StreamRig({ routes: [route('r', anyPath, forward('orders', { fallback }))] });
+  rig.request();
+  rig.cluster.last.receiver.onHead(answer(503), true);
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(recordOf(rig)).toMatchObject({ flags: 'FB', kept: 'error' });
+  expect(recordOf(rig).attempts.map(({ why }) => why)).toEqual(['first', 'fallback']);
+});
+
+test('a failure without any attempt, and one that no route took', () => {
+  const unrouted = new StreamRig({ routes: [] }).request();
+  expect(recordOf(unrouted)).toMatchObject({
+    ...{ status: 404, flags: 'NR', kept: 'error', route: '', cluster: '', destination: 'unknown', attempts: [] },
+    phases: { routedMs: -1, admittedMs: 0, requestWholeMs: 0, firstByteMs: 0, doneMs: 0 },
+  });
+  const missing = new StreamRig({ routes: [route('r', anyPath, forward('missing'))] }).request();
+  expect(recordOf(missing)).toMatchObject({ status: 503, flags: 'NC', attempts: [], cluster: 'missing' });
+});
+
+test('a caller that leaves: what did not come so far has no time', () => {
+  const rig = new StreamRig().request(post('/'), false);
+  rig.time.advance(24);
+  rig.stream.onReset(
+    new ProxyError({ flag: 'DC', source: 'downstream', details: 'downstream_remote_disconnect', message: 'Gone.' }),
+  );
+  expect(recordOf(rig)).toMatchObject({
+    ...{ status: 499, flags: 'DC', kept: 'error' },
+    phases: { requestWholeMs: -1, firstByteMs: -1, doneMs: 24 },
+    attempts: [{ flag: 'DC', details: 'downstream_remote_disconnect', endedMs: 24, status: 0 }],
+  });
+});
+
+test('a gRPC call is one, with the status of its trailers', () => {
+  const rig = new StreamRig().request(grpcCall());
+  rig.cluster.last.receiver.onHead(answer(200), false);
+  rig.cluster.last.receiver.onTrailers(HeaderFields.of(['grpc-status', '5']));
+  expect(recordOf(rig)).toMatchObject({ protocol: 'gRPC', status: 200, grpcStatus: '5', kept: 'error' });
+});
+
+test('a slow one is kept for that', () => {
+  const rig = new StreamRig().request();
+  rig.time.advance(1_000);
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect(recordOf(rig).kept).toBe('slow');
+});
+
+test('how the cluster is, asked at the end; circumstances only of failures', () => {
+  const situation = {
+    passedOver: [{ host: '10.0.0.9:80', why: 'ejected for 12 s (5 gateway failures in a row)' }],
+    circumstances: ['1 of 2 hosts of orders are passed over'],
+  };
+  let asked = 0;
+  const rig = new StreamRig();
+  Object.assign(rig.cluster, { situation: () => (asked++, situation) });
+  rig.request();
+  rig.cluster.last.receiver.onHead(answer(503), true);
+  expect(recordOf(rig)).toMatchObject({ status: 503, ...situation });
+  rig.again().request();
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  const [sample] = rig.recorder.list({ ...anyRequest, status: '200' }, 1);
+  expect(sample).toMatchObject({ kept: 'sample', passedOver: situation.passedOver, circumstances: [] });
+  // The second of the same second is no sample (of the rig's recorder), and nobody asks.
+  rig.again().request();
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  expect([rig.recorder.size, asked]).toEqual([2, 2]);
+});
+
+test.each(['Token', 'PASSWORD', 'API_KEY', 'Access_Token', 'x-amz-signature', 'AWSAccessKeyId', 'idToken'])(
+  'the value of %s is hidden, in whatever case it is written',
+  (name) => {
+    const rig = new StreamRig();
+    rig.request(get(`/a?${name}=x&b=1`));
+    rig.cluster.last.receiver.onHead(answer(200), true);
+    expect(recordOf(rig).path).toBe(`/a?${name}=(hidden)&b=1`);
+  },
+);
+
+test('text that peers send is cut, and holds nothing of the head that it came in', () => {
+  const rig = new StreamRig();
+  const head = get(`/${'p'.repeat(5_000)}`);
+  head.authority = 'a'.repeat(5_000);
+  head.method = 'M'.repeat(500);
+  rig.request(head);
+  rig.cluster.last.receiver.onHead(answer(200), true);
+  const { path, authority, method } = recordOf(rig);
+  expect([path.length, authority.length, method.length]).toEqual([1_024, 256, 32]);
+});
+
+test('a route of many retries shows the first attempts and the last', () => {
+  const rig = new StreamRig({
+    routes: [route('r', anyPath, forward('orders', { timeoutMs: 0, retry: retryPolicy(['5xx'], 60) }))],
+  });
+  rig.request();
+  for (let i = 0; i < 61; i++) {
+    rig.cluster.last.receiver.onHead(answer(500 + (i % 50)), true);
+    rig.time.advance(400);
+  }
+  const { attempts } = recordOf(rig);
+  expect(attempts.length).toBe(24);
+  expect([attempts[0]!.status, attempts.at(-1)!.status]).toEqual([500, 510]);
+});
+
+describe('taps', () => {
+  test('hear of every request, with its head; of bodies so many bytes as are wanted', () => {
+    const rig = new StreamRig();
+    const heard: Array<[RequestRecord, TappedExchange]> = [];
+    const end = rig.recorder.onRecord((record, exchange) => heard.push([record, exchange]), 4);
+    for (let i = 0; i < 2; i++) {
+      rig.again().request(post('/', HeaderFields.of(['x-one', '1'])), false);
+      rig.stream.onData(bytes('abc'), false);
+      rig.stream.onData(bytes('def'), true);
+      rig.cluster.last.receiver.onHead(answer(200, ['x-two', '2']), false);
+      rig.cluster.last.receiver.onData(bytes('0123456789'), true);
+    }
+    expect(heard.map(([{ kept }]) => kept)).toEqual(['sample', '']);
+    const [, exchange] = heard[1]!;
+    expect(exchange.requestFields.get('x-one')).toBe('1');
+    expect(exchange.responseFields!.get('x-two')).toBe('2');
+    expect([String(exchange.requestBody), String(exchange.responseBody)]).toEqual(['abcd', '0123']);
+    expect([...exchange.hiddenParameters]).toEqual(expect.arrayContaining(['access_token', 'code']));
+    end();
+    rig.again().request();
+    rig.cluster.last.receiver.onHead(answer(200), true);
+    expect(heard.length).toBe(2);
+  });
+
+  test('bodies give back what they took when their request ends, also when it is cut off and nobody taps any more', () => {
+    const rig = new StreamRig();
+    const { left } = rig.recorder.bodyBudget;
+    const end = rig.recorder.onRecord(() => {}, 4);
+    rig.request(post('/'), false);
+    rig.stream.onData(bytes('abc'), false);
+    expect(rig.recorder.bodyBudget.left).toBe(left - 4);
+    end();
+    rig.stream.onReset(refused);
+    expect(rig.recorder.bodyBudget.left).toBe(left);
+  });
+});

@@ -1,0 +1,155 @@
+/** One HTTP request of the sidecar's own, through a cluster of its own; hands the whole answer over, of whose body only so much is kept. The body of the request, if there is one, is short and there from the start. */
+import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
+import type { ClientStream } from '../codec/codec.ts';
+import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { ProxyError } from '../codec/proxy-error.ts';
+import type { Clock } from '../runtime/clock.ts';
+
+export interface HttpAnswer {
+  readonly head: ResponseHead;
+  /** null: longer than what is kept. */
+  readonly body: Buffer | null;
+}
+
+export interface HttpCallOwner {
+  /** One of these, once, unless the call is cancelled; perhaps from inside start(). */
+  onAnswer(answer: HttpAnswer): void;
+  onFailed(error: ProxyError): void;
+}
+
+const cancelled = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'local_cancel',
+  message: 'The call was cancelled by this sidecar.',
+  http2Code: 8,
+});
+
+export class HttpCall implements StreamRequest {
+  readonly #cluster: Cluster;
+  readonly #request: RequestHead;
+  /** Null: there is none. */
+  readonly #body: Buffer | null;
+  readonly #mostBodyBytes: number;
+  readonly #owner: HttpCallOwner;
+  readonly #clock: Clock;
+  #pending: PendingStream | null = null;
+  #stream: ClientStream | null = null;
+  /** Set while the cluster counts this call among its requests. */
+  #host: Host | null = null;
+  #startedMs = 0;
+  #headMs = 0;
+  #head: ResponseHead | null = null;
+  #chunks: Buffer[] = [];
+  #bytes = 0;
+  #ended = false;
+
+  /** `mostBodyBytes`: of the answer. `body`: whose length the head says. */
+  constructor(
+    cluster: Cluster,
+    request: RequestHead,
+    mostBodyBytes: number,
+    clock: Clock,
+    owner: HttpCallOwner,
+    body: Buffer | null = null,
+  ) {
+    this.#cluster = cluster;
+    this.#request = request;
+    this.#body = body;
+    this.#mostBodyBytes = mostBodyBytes;
+    this.#clock = clock;
+    this.#owner = owner;
+  }
+
+  start(): void {
+    const pending = this.#cluster.requestStream(this, { triedHosts: null }, '1.1');
+    if (!this.#ended && this.#stream === null) this.#pending = pending;
+  }
+
+  /** Ends the call now; its owner hears nothing. */
+  cancel(): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#pending?.cancel();
+    this.#stream?.reset(cancelled);
+    this.#giveBack(-1);
+  }
+
+  onStreamReady(stream: ClientStream, host: Host, _reused: boolean): void {
+    this.#pending = null;
+    this.#stream = stream;
+    this.#host = host;
+    this.#startedMs = this.#clock.nowMs();
+    stream.sendHead(this.#request, this.#body === null);
+    if (this.#body !== null && !this.#ended) stream.sendData(this.#body, true);
+  }
+
+  onStreamFailed(error: ProxyError, _host: Host | null): void {
+    this.#pending = null;
+    this.#fail(error);
+  }
+
+  onInformational(_head: ResponseHead): void {
+    // Nothing waits for it.
+  }
+
+  onHead(head: ResponseHead, endStream: boolean): void {
+    if (this.#ended) return;
+    this.#head = head;
+    if (this.#host !== null) this.#cluster.onResponseHead?.(this.#host, head, endStream, this.#startedMs);
+    this.#headMs = this.#clock.nowMs() - this.#startedMs;
+    if (endStream) this.#finish();
+  }
+
+  onData(chunk: Buffer, endStream: boolean): void {
+    if (this.#ended) return;
+    this.#bytes += chunk.length;
+    // Read buffers are lent for the time of this call.
+    if (this.#bytes <= this.#mostBodyBytes) this.#chunks.push(Buffer.from(chunk));
+    else this.#chunks = [];
+    if (endStream) this.#finish();
+    else if (this.#bytes > this.#mostBodyBytes) {
+      this.#stream?.reset(cancelled);
+      this.#finish();
+    }
+  }
+
+  onTrailers(): void {
+    if (!this.#ended) this.#finish();
+  }
+
+  onReset(error: ProxyError): void {
+    this.#head = null;
+    this.#fail(error);
+  }
+
+  onWriteBlocked(): void {
+    // What is sent is short: a head, or a message that is bounded where it is made.
+  }
+
+  onWriteReady(): void {
+    // See onWriteBlocked.
+  }
+
+  #finish(): void {
+    this.#ended = true;
+    const head = this.#head!;
+    this.#giveBack(head.status);
+    this.#owner.onAnswer({ head, body: this.#bytes > this.#mostBodyBytes ? null : Buffer.concat(this.#chunks) });
+  }
+
+  #fail(error: ProxyError): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    // The cluster's counters take 0 for a reset of the upstream.
+    this.#giveBack(0);
+    this.#owner.onFailed(error);
+  }
+
+  #giveBack(httpStatus: number): void {
+    if (this.#host === null) return;
+    const host = this.#host;
+    this.#host = null;
+    this.#cluster.onResponse(host, httpStatus, httpStatus > 0 ? this.#headMs : 0);
+  }
+}

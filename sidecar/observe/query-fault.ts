@@ -1,0 +1,2 @@
+/** What a query got wrong, for who asked. */
+export class QueryFault extends Error {}

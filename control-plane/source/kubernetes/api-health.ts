@@ -29,10 +29,7 @@ export class ApiHealth {
     const name = group === '' ? plural : `${plural}.${group}`;
     if (fault === null) {
       if (this.#refused.delete(name)) this.#log.info(`the API server lets us watch ${name} (again)`);
-      if (this.#away.delete(name) && this.#away.size === 0) {
-        this.#awayReason = '';
-        this.#log.info(`the API server at ${this.#url} is there again`);
-      }
+      this.#answers(name);
       return;
     }
     const isAnswer = isRefusal(fault);
@@ -47,7 +44,7 @@ export class ApiHealth {
       this.#away.add(name);
       return;
     }
-    if (this.#away.delete(name) && this.#away.size === 0) this.#awayReason = '';
+    this.#answers(name);
     if (this.#refused.get(name)?.words === words) return;
     const isAbsent = fault.status === 404 && kind.optional;
     this.#refused.set(name, { words, isAbsent });
@@ -59,6 +56,12 @@ export class ApiHealth {
       this.#log.error(
         `${words}; ${this.#everSynced() ? 'what was known of them stays in force' : 'nobody is served before they were listed once'}`,
       );
+  }
+
+  #answers(name: string): void {
+    if (!this.#away.delete(name) || this.#away.size > 0) return;
+    this.#awayReason = '';
+    this.#log.info(`the API server at ${this.#url} is there again`);
   }
 
   /** A kind that is not installed is no fault. */

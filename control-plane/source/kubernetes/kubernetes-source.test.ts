@@ -106,6 +106,45 @@ test('an API server that goes away is told once, with all of its watches, and on
   expect(lines[1]).toBe(`the API server at ${api.address.url} is there again`);
 });
 
+/** As kube-apiserver does before it has read its roles; `isOver` says when it has. */
+const refuseUntil = (isOver: () => boolean): void => {
+  api.fault = (_, url, response) => {
+    if (isOver()) return false;
+    answerStatus(response, 403, 'Forbidden', `cannot list ${url.pathname}`);
+    return true;
+  };
+};
+
+test('an API server that starts refuses everybody until it has read its roles: a part of the outage, without a word', async () => {
+  source.start();
+  await moving(() => source.ready);
+  await api.stop();
+  await moving(() => lines.length > 0);
+  let refusals = 0;
+  refuseUntil(() => refusals++ > watches);
+  await api.restart();
+  await moving(() => source.apiFaults.length === 0);
+  expect(lines).toEqual([
+    expect.stringContaining('does not answer as it should'),
+    expect.stringContaining('is there again'),
+  ]);
+});
+
+test('one that still refuses ten seconds after an outage is told so, once a kind', async () => {
+  source.start();
+  await moving(() => source.ready);
+  await api.stop();
+  await moving(() => lines.length > 0);
+  refuseUntil(() => false);
+  await api.restart();
+  await moving(() => lines.length === watches + 2);
+  await moving(() => clock.nowMs() > 1_000_000, 5_000);
+  expect(lines.filter((line) => line.includes('does not let us'))).toHaveLength(watches);
+  expect(lines.filter((line) => line.includes('is there again'))).toHaveLength(1);
+  expect(lines).toHaveLength(watches + 2);
+  expect(names()).toEqual(['orders']);
+});
+
 test('changes that come close together are told once', async () => {
   source.start();
   await moving(() => source.ready && api.watching === watches);

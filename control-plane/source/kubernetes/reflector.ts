@@ -44,6 +44,8 @@ const hurryMs = 1_000;
 /** A watch is ended by the server after so long (and up to as much again), so that load spreads over API servers. */
 const watchSeconds = 300;
 const relistMs = 30 * 60_000;
+/** One that has just started answers before it has read its own roles: it refuses everybody (403) for so long at most. */
+const startMs = 10_000;
 /** One that ends sooner without anything was no watch. */
 const shortWatchMs = 1_000;
 /** One that lasted so long worked, also when nothing has changed. */
@@ -65,6 +67,8 @@ export class Reflector<T extends Kept> {
   #endWait: (() => void) | null = null;
   /** It waits because the API server did not answer as it should. */
   #waitsForServer = false;
+  /** Until when a refusal may be that of an API server which has just started; Infinity: it has not answered yet. */
+  #startsUntilMs = 0;
 
   constructor(options: ReflectorOptions<T>) {
     this.#options = options;
@@ -238,7 +242,13 @@ export class Reflector<T extends Kept> {
       if (first || gone.size > 0) onChange(gone);
       await this.#wait(absentWaitMs * (1 + random()));
       return;
+    } else if (isAnswer && this.#isStarting()) {
+      this.#waitsForServer = true;
+      await this.#wait(hurryMs * (1 + random()));
+      this.#waitsForServer = false;
+      return;
     } else {
+      if (!isAnswer) this.#startsUntilMs = Infinity;
       this.#failures++;
       // A watch that is cut once is nothing: load balancers do it.
       if (isAnswer || this.#version === null || this.#failures > 1) {
@@ -254,7 +264,15 @@ export class Reflector<T extends Kept> {
     this.#waitsForServer = false;
   }
 
+  /** Asked when the API server refuses: whether that is a word of its start, and so part of the outage. */
+  #isStarting(): boolean {
+    const nowMs = this.#options.nowMs();
+    if (this.#startsUntilMs === Infinity) this.#startsUntilMs = nowMs + startMs;
+    return nowMs < this.#startsUntilMs;
+  }
+
   #well(): void {
+    this.#startsUntilMs = 0;
     if (!this.#faulty) return;
     this.#faulty = false;
     this.#options.onFault(null);

@@ -20,10 +20,12 @@ const maxBufferedBytes = 1024 * 1024;
 
 /** After a write, lines are gathered for so long: each write costs as much CPU time as several requests. A line that comes alone is written at once. */
 const gatherMs = 100;
-/** As many bytes are enough for a write. */
-const wholeWrite = 65_536;
+/** As many bytes are enough for a write: what a write costs beside its bytes, two threads that are woken, is then shared by hundreds of lines. */
+const wholeWrite = 262_144;
 /** With room for what comes until it is written. */
-const usualCapacity = 81_920;
+const usualCapacity = 327_680;
+/** Smaller buffers are copied out of, not handed over. */
+const leastHandedOver = 65_536;
 /** A buffer begins with so many bytes, and doubles: most sinks have little to write at a time. */
 const leastCapacity = 1_280;
 
@@ -126,12 +128,23 @@ class SinkWriter implements LineWriter, TimerTarget {
       }
       this.#stream = this.#open(this);
     }
-    // Those that wait for a slow disk must not each hold on to a buffer that is mostly empty.
-    const small = bytes * 2 < lines.capacity;
-    const chunk = small ? lines.copyOut() : lines.takeBytes(this.#spare ?? Buffer.allocUnsafeSlow(usualCapacity));
-    if (!small) this.#spare = null;
+    const chunk = this.#takeLines(bytes, this.#stream.writableLength > 0);
     this.#stats.bufferedBytes.value += bytes;
     this.#stream.write(chunk.subarray(0, bytes), (error) => this.#written(count, bytes, chunk, error ?? null));
+  }
+
+  /** `busy`: what was handed over before waits still. */
+  #takeLines(bytes: number, busy: boolean): Buffer {
+    const lines = this.#lines;
+    const spare = this.#spare;
+    if (spare !== null) {
+      this.#spare = null;
+      return lines.takeBytes(spare);
+    }
+    const { capacity } = lines;
+    // Those that wait for a slow disk must not each hold on to a buffer that is mostly empty.
+    if (capacity < leastHandedOver || (busy && bytes * 2 < capacity)) return lines.copyOut();
+    return lines.takeBytes(Buffer.allocUnsafeSlow(Math.min(capacity, usualCapacity)));
   }
 
   #written(lines: number, bytes: number, chunk: Buffer, error: Error | null): void {
@@ -148,7 +161,7 @@ class SinkWriter implements LineWriter, TimerTarget {
   }
 
   #recycle(buffer: Buffer): void {
-    if (buffer.length >= wholeWrite && buffer.length <= usualCapacity) this.#spare = buffer;
+    if (buffer.length >= leastHandedOver && buffer.length <= usualCapacity) this.#spare = buffer;
   }
 
   /** The next line opens the file again: it was rotated. */

@@ -381,9 +381,9 @@ test('lines that follow closely upon each other are written together, one that c
   time.advance(120);
   expect(written.slice(1)).toEqual(['one\ntwo\n']);
   // As much as a write takes does not wait.
-  writeLine(writer, 'x'.repeat(70_000));
+  writeLine(writer, 'x'.repeat(270_000));
   await turn();
-  expect(written[2]!.length).toBe(70_001);
+  expect(written[2]!.length).toBe(270_001);
   time.advance(200);
   writeLine(writer, 'alone again');
   await turn();

@@ -5,7 +5,7 @@ import type { DownstreamConnectionInfo, HttpContext } from '../connection-manage
 import type { ForwardedForRules } from '../filters/rbac/request-view.ts';
 import type { Clock } from '../runtime/clock.ts';
 import { connectionRecord, refusalRecord } from './brief-records.ts';
-import { writeDefaultLine } from './default-line.ts';
+import { DefaultLine } from './default-line.ts';
 import { accessTokenParameter } from './hidden-parameters.ts';
 import type { LineBuffer } from './line-buffer.ts';
 import { compileLogFilter, type LogFilter } from './log-filter.ts';
@@ -74,8 +74,10 @@ function toLines(sink: LineSinkConfig, sinks: HttpContext['accessLogSinks']): (r
 
 function lineFormat(config: LogFormatConfig): LineFormat {
   switch (config.kind) {
-    case 'default':
-      return writeDefaultLine;
+    case 'default': {
+      const line = new DefaultLine();
+      return (record, out) => line.write(record, out);
+    }
     case 'text': {
       const format = compileTextFormat(config.text.replace(/\n$/, ''), config.omitEmpty);
       return (record, out) => out.raw(format(record));

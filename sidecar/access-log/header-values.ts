@@ -3,33 +3,36 @@ import type { HeaderFields } from '../codec/header-fields.ts';
 import { textOfBytes } from '../filters/rbac/text-match.ts';
 import type { LogRecord } from './log-record.ts';
 
-/** Null: it is not there. Names are in lower case; of several values all, with commas. */
-export function requestHeader(record: LogRecord, name: string): string | null {
-  const { head } = record;
-  if (head === null) return null;
+/** Of a record; null: it is not there. */
+export type HeaderFinder = (record: LogRecord) => string | null;
+
+/** Finds a header of requests. `name`: in lower case; of several values all are found, with commas. */
+export function requestHeader(name: string): HeaderFinder {
   switch (name) {
     case ':method':
-      return head.method;
+      return ({ head }) => (head === null ? null : head.method);
     case ':path':
-      return record.path;
-    case 'x-envoy-original-path': {
+      return (record) => (record.head === null ? null : record.path);
+    case 'x-envoy-original-path':
       // Only where the path was rewritten, as in Envoy: `%REQ(X-ENVOY-ORIGINAL-PATH?:PATH)%` is the usual form.
-      const { originalPath } = record;
-      return originalPath === record.path ? null : originalPath;
-    }
+      return (record) => {
+        const { originalPath } = record;
+        return record.head === null || originalPath === record.path ? null : originalPath;
+      };
     case ':authority':
     case 'host':
-      return head.authority === '' ? null : head.authority;
+      return ({ head }) => (head === null || head.authority === '' ? null : head.authority);
     case ':scheme':
-      return head.scheme;
+      return ({ head }) => (head === null ? null : head.scheme);
     default:
-      return fieldValue(head.fields, name);
+      return ({ head }) => (head === null ? null : fieldValue(head.fields, name));
   }
 }
 
-export function responseHeader(record: LogRecord, name: string): string | null {
-  if (name === ':status') return record.status === 0 ? null : String(record.status);
-  return fieldValue(record.responseFields, name);
+/** Finds a header of answers. */
+export function responseHeader(name: string): HeaderFinder {
+  if (name === ':status') return ({ status }) => (status === 0 ? null : String(status));
+  return ({ responseFields }) => fieldValue(responseFields, name);
 }
 
 /** All values of a name as one list, as text: what came are bytes. */

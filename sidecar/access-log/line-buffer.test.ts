@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { quoteJson } from './escape.ts';
 import { LineBuffer } from './line-buffer.ts';
+import { LineText } from './line-text.ts';
 
 test('a line is the same text as strings that are joined, and the next begins empty', () => {
   const line = new LineBuffer();
@@ -25,7 +26,7 @@ test('a line is the same text as strings that are joined, and the next begins em
             line.raw(part.raw);
             wanted += part.raw;
           } else if ('constant' in part) {
-            line.constant(Buffer.from(part.constant));
+            line.text(new LineText(part.constant));
             wanted += part.constant;
           } else if ('quoted' in part) {
             line.quoted(part.quoted);

@@ -3,6 +3,7 @@
  * copy it is one walk here. Used over and over.
  */
 import { quoteJson } from './escape.ts';
+import type { LineText } from './line-text.ts';
 
 const quote = 0x22;
 const backslash = 0x5c;
@@ -10,14 +11,19 @@ const digit0 = 0x30;
 const lineBreak = 0x0a;
 /** Whole numbers up to it are small ones of V8's. */
 const mostSmall = 0x3fffffff;
+/** Texts are copied by words, the last of which may go beyond their ends. */
+const wordBytes = 4;
 
 export class LineBuffer {
   #bytes: Buffer;
+  /** Of the same memory. */
+  #view: DataView;
   #length = 0;
 
   /** `capacity`: bytes that it begins with; it grows with what is written. */
   constructor(capacity = 4096) {
     this.#bytes = Buffer.allocUnsafeSlow(capacity);
+    this.#view = viewOf(this.#bytes);
   }
 
   /** In bytes. */
@@ -40,7 +46,7 @@ export class LineBuffer {
   /** The bytes [0, length) of what is returned were written. The buffer goes on, empty, in `next`. */
   takeBytes(next: Buffer): Buffer {
     const bytes = this.#bytes;
-    this.#bytes = next;
+    this.#use(next);
     this.#length = 0;
     return bytes;
   }
@@ -62,17 +68,22 @@ export class LineBuffer {
     this.#bytes[this.#length++] = lineBreak;
   }
 
-  /** Text that is the same in every line, as bytes (UTF-8). */
-  constant(text: Uint8Array): void {
-    const { length } = text;
-    this.#room(length);
-    const bytes = this.#bytes;
+  /** Text that is the same in many lines. */
+  text({ words, length }: LineText): void {
+    this.#room(length + wordBytes);
+    const view = this.#view;
     let at = this.#length;
-    for (let i = 0; i < length; i++) bytes[at++] = text[i]!;
-    this.#length = at;
+    const end = at + length;
+    for (let i = 0; at < end; i++, at += wordBytes) view.setInt32(at, words[i]!, true);
+    this.#length = end;
   }
 
-  /** As it stands, and escaped where it must be. */
+  /** Keeps what was written behind the first `from` bytes in `text`. */
+  keepIn(text: LineText, from: number): void {
+    text.set(this.#bytes, from, this.#length);
+  }
+
+  /** As it stands. */
   raw(text: string): void {
     const { length } = text;
     this.#room(length);
@@ -161,6 +172,15 @@ export class LineBuffer {
     if (wanted <= this.#bytes.length) return;
     const larger = Buffer.allocUnsafeSlow(Math.max(wanted, 2 * this.#bytes.length));
     larger.set(this.#bytes.subarray(0, this.#length));
-    this.#bytes = larger;
+    this.#use(larger);
   }
+
+  #use(bytes: Buffer): void {
+    this.#bytes = bytes;
+    this.#view = viewOf(bytes);
+  }
+}
+
+function viewOf({ buffer, byteOffset, length }: Buffer): DataView {
+  return new DataView(buffer, byteOffset, length);
 }

@@ -5,6 +5,8 @@
 import type { JsonFormatConfig } from '../config/access-log-config.ts';
 import { quoteJson, withoutControls } from './escape.ts';
 import type { LineBuffer } from './line-buffer.ts';
+import { LineMember } from './line-member.ts';
+import { LineText } from './line-text.ts';
 import { logOperators } from './log-operators.ts';
 import type { LogRecord } from './log-record.ts';
 import { type LogValue, type Operator, textOf } from './log-value.ts';
@@ -32,68 +34,67 @@ export function compileValueFormat(format: string, omitEmpty = false): ValueForm
 
 /** Throws as compileTextFormat(). */
 export function compileJsonFormat(format: JsonFormatConfig, omitEmpty: boolean): JsonFormat {
-  const write = jsonWriter(format, omitEmpty);
-  return (record, out) => void write(record, out, nothing);
+  const write = jsonWriter('', format, omitEmpty);
+  return (record, out) => void write(record, out, true);
 }
 
-const nothing = new Uint8Array();
+/** Writes a member of an object or list; all but the first have a comma before them. False: it is left out, and nothing is written. */
+type JsonWriter = (record: LogRecord, out: LineBuffer, first: boolean) => boolean;
 
-/** Writes what is before a value, and the value. False: it is left out, and nothing is written. */
-type JsonWriter = (record: LogRecord, out: LineBuffer, before: Uint8Array) => boolean;
-
-function jsonWriter(format: JsonFormatConfig, omitEmpty: boolean): JsonWriter {
-  if (typeof format === 'string') return stringWriter(format, omitEmpty);
+/** `name`: with its colon; '': of what has none. */
+function jsonWriter(name: string, format: JsonFormatConfig, omitEmpty: boolean): JsonWriter {
+  if (typeof format === 'string') return valueWriter(name, format, omitEmpty);
   if (typeof format !== 'object' || format === null) {
-    const text = Buffer.from(JSON.stringify(format));
-    const omits = format === null && omitEmpty;
-    return (_, out, before) => {
-      if (omits) return false;
-      out.constant(before);
-      out.constant(text);
+    if (format === null && omitEmpty) return () => false;
+    const text = memberTexts(name, JSON.stringify(format));
+    return (_, out, first) => {
+      out.text(first ? text.first : text.later);
       return true;
     };
   }
   if ('list' in format)
     return membersWriter(
-      '[',
-      format.list.map((item) => ['', jsonWriter(item, omitEmpty)]),
-      ']',
+      memberTexts(name, '['),
+      format.list.map((item) => jsonWriter('', item, omitEmpty)),
+      new LineText(']'),
     );
   return membersWriter(
-    '{',
-    format.fields.map(([name, value]) => [`${quoteJson(name)}:`, jsonWriter(value, omitEmpty)]),
-    '}',
+    memberTexts(name, '{'),
+    format.fields.map(([each, value]) => jsonWriter(`${quoteJson(each)}:`, value, omitEmpty)),
+    new LineText('}'),
   );
 }
 
-function stringWriter(format: string, omitEmpty: boolean): JsonWriter {
+function memberTexts(name: string, value: string): { readonly first: LineText; readonly later: LineText } {
+  return { first: new LineText(`${name}${value}`), later: new LineText(`,${name}${value}`) };
+}
+
+function valueWriter(name: string, format: string, omitEmpty: boolean): JsonWriter {
   const value = compileValueFormat(format, omitEmpty);
-  return (record, out, before) => {
+  const asFirst = new LineMember(name);
+  const asLater = new LineMember(`,${name}`);
+  return (record, out, first) => {
     const found = value(record);
     if (found === null && omitEmpty) return false;
-    out.constant(before);
-    if (typeof found === 'string') out.quoted(found);
-    else if (typeof found === 'number') out.number(found);
-    else out.raw(found === null ? 'null' : typeof found === 'object' ? found.json : String(found));
+    const member = first ? asFirst : asLater;
+    if (typeof found === 'string') member.string(out, found);
+    else if (typeof found === 'number') member.number(out, found);
+    else if (found === null) member.null(out);
+    else member.json(out, typeof found === 'object' ? found.json : String(found));
     return true;
   };
 }
 
 function membersWriter(
-  open: string,
-  members: ReadonlyArray<readonly [name: string, writer: JsonWriter]>,
-  close: string,
+  open: { readonly first: LineText; readonly later: LineText },
+  writers: readonly JsonWriter[],
+  close: LineText,
 ): JsonWriter {
-  const writers = members.map(([, writer]) => writer);
-  const firstNames = members.map(([name]) => Buffer.from(name));
-  const names = members.map(([name]) => Buffer.from(`,${name}`));
-  return (record, out, before) => {
-    out.constant(before);
-    out.raw(open);
-    let first = true;
-    for (let i = 0; i < writers.length; i++)
-      if (writers[i]!(record, out, first ? firstNames[i]! : names[i]!)) first = false;
-    out.raw(close);
+  return (record, out, first) => {
+    out.text(first ? open.first : open.later);
+    let none = true;
+    for (let i = 0; i < writers.length; i++) if (writers[i]!(record, out, none)) none = false;
+    out.text(close);
     return true;
   };
 }

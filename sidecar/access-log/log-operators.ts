@@ -13,6 +13,7 @@ import { grpcStatusName, grpcStatusOf } from './grpc-outcome.ts';
 import {
   fieldBytes,
   fieldValue,
+  type HeaderFinder,
   requestHeadBytes,
   requestHeader,
   responseHeadBytes,
@@ -42,22 +43,33 @@ function plain(says: string, operator: Operator): OperatorKind {
 const quiet: Operator = () => null;
 const zero: Operator = () => 0;
 
-function header(says: string, find: (record: LogRecord, name: string) => string | null): OperatorKind {
+function header(says: string, finder: (name: string) => HeaderFinder): OperatorKind {
   return {
     takes: 'NAME?OTHER',
     says,
     make: (argument) => {
       const [first = '', second] = argument.toLowerCase().split('?');
       if (first === '') throw new Error('needs the name of a header');
-      if (second === undefined) return (record) => find(record, first);
-      return (record) => find(record, first) ?? find(record, second);
+      const find = finder(first);
+      if (second === undefined) return find;
+      const findOther = finder(second);
+      return (record) => find(record) ?? findOther(record);
     },
   };
 }
 
 const requestHeaderKind = header('header of the request; `OTHER` where it is not there', requestHeader);
 const responseHeaderKind = header('header of the answer', responseHeader);
-const trailerKind = header('trailer of the answer', (record, name) => fieldValue(record.responseTrailers, name));
+const trailerKind = header(
+  'trailer of the answer',
+  (name) =>
+    ({ responseTrailers }) =>
+      fieldValue(responseTrailers, name),
+);
+
+const originalPath = requestHeader('x-envoy-original-path');
+const originalHost = requestHeader('x-envoy-original-host');
+const authority = requestHeader(':authority');
 
 function time(says: string, zone: 'utc' | 'local', of: (record: LogRecord) => number | null): OperatorKind {
   return {
@@ -150,12 +162,7 @@ const path: OperatorKind = {
     const source = choice(second, 'ORIG_OR_PATH', ['ORIG', 'PATH', 'ORIG_OR_PATH']);
     return (record) => {
       if (record.head === null) return null;
-      const found =
-        source === 'PATH'
-          ? record.path
-          : source === 'ORIG'
-            ? requestHeader(record, 'x-envoy-original-path')
-            : record.originalPath;
+      const found = source === 'PATH' ? record.path : source === 'ORIG' ? originalPath(record) : record.originalPath;
       if (found === null || withQuery) return found;
       const query = found.indexOf('?');
       return query < 0 ? found : found.slice(0, query);
@@ -172,8 +179,7 @@ const serverName: OperatorKind = {
     const order = choice(first, 'SNI_ONLY', ['SNI_ONLY', 'SNI_FIRST', 'HOST_FIRST']);
     const source = choice(second, 'ORIG_OR_HOST', ['ORIG', 'HOST', 'ORIG_OR_HOST']);
     const hostOf = (record: LogRecord): string | null =>
-      (source === 'HOST' ? null : requestHeader(record, 'x-envoy-original-host')) ??
-      (source === 'ORIG' ? null : requestHeader(record, ':authority'));
+      (source === 'HOST' ? null : originalHost(record)) ?? (source === 'ORIG' ? null : authority(record));
     switch (order) {
       case 'SNI_ONLY':
         return ({ info }) => orAbsent(info.serverName);

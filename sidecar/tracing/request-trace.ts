@@ -4,8 +4,8 @@ import { headerName } from '../codec/header-name.ts';
 import type { PropagationFormat } from '../config/tracing-config.ts';
 import { formatB3Single } from './b3.ts';
 import type { IncomingTrace } from './trace-context.ts';
-import { newSpanId, newTraceId } from './trace-ids.ts';
-import { formatTraceParent } from './trace-parent.ts';
+import { newSpanId } from './trace-ids.ts';
+import { formatTraceParent, newTraceParent, parentIdIn, traceIdIn } from './trace-parent.ts';
 
 const names = {
   traceParent: headerName('traceparent'),
@@ -29,8 +29,11 @@ export class RequestTrace {
   readonly #propagation: Propagation;
   readonly #incoming: IncomingTrace;
   readonly #debug: boolean;
-  readonly traceId: string;
+  /** A trace that begins here, as its first attempt carries it if nobody records it; '': it comes from elsewhere. */
+  readonly #begun: string;
+  #traceId: string;
   #spanId = '';
+  #firstAttempt = true;
   /** The head decision, which every attempt carries. */
   readonly sampled: boolean;
 
@@ -39,8 +42,14 @@ export class RequestTrace {
     this.#debug = trusted && sampled && incoming.debug;
     this.#propagation = propagation;
     this.#incoming = incoming;
-    this.traceId = incoming.traceId === '' ? newTraceId() : incoming.traceId;
+    this.#traceId = incoming.traceId;
+    this.#begun = incoming.traceId === '' ? newTraceParent() : '';
     this.sampled = sampled;
+  }
+
+  get traceId(): string {
+    if (this.#traceId === '') this.#traceId = traceIdIn(this.#begun);
+    return this.#traceId;
   }
 
   /** Of the request's span here. Made when it is first asked for: of a request that leaves no span nobody does. */
@@ -61,20 +70,26 @@ export class RequestTrace {
   /** Writes it into the head of an attempt, as all configured formats say it. Returns the id of the attempt's span. */
   continueIn(fields: HeaderFields): string {
     const { formats, spanPerAttempt } = this.#propagation;
-    const spanId = spanPerAttempt ? newSpanId() : this.spanId;
+    const asBegun = this.#firstAttempt && this.#begun !== '' && spanPerAttempt;
+    this.#firstAttempt = false;
+    const spanId = asBegun ? parentIdIn(this.#begun) : spanPerAttempt ? newSpanId() : this.spanId;
     for (let i = 0; i < formats.length; i++) {
       const format = formats[i]!;
-      if (format === 'w3c') this.#writeW3c(fields, spanId);
+      if (format === 'w3c') this.#writeW3c(fields, spanId, asBegun);
       else if (format === 'b3') fields.set(names.b3, this.#b3(spanId));
       else this.#writeB3Multi(fields, spanId);
     }
     return spanId;
   }
 
-  #writeW3c(fields: HeaderFields, spanId: string): void {
-    const { traceId, sampled } = this;
+  #writeW3c(fields: HeaderFields, spanId: string, asBegun: boolean): void {
+    const { sampled } = this;
     const { traceState, random } = this.#incoming;
-    fields.set(names.traceParent, formatTraceParent({ traceId, parentId: spanId, sampled, random }));
+    const text =
+      asBegun && !sampled
+        ? this.#begun
+        : formatTraceParent({ traceId: this.traceId, parentId: spanId, sampled, random });
+    fields.set(names.traceParent, text);
     if (traceState === '') fields.delete('tracestate');
     else fields.set(names.traceState, traceState);
   }

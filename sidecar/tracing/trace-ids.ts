@@ -1,43 +1,19 @@
-/** Ids of traces and spans: random hexadecimal digits, some at a time. */
-import { randomPool, takeRandom } from '../runtime/random-pool.ts';
+/** Ids of traces and spans: random hexadecimal digits. */
+import { RandomTexts } from '../runtime/random-texts.ts';
 
-const spanDigits = 16;
-const traceDigits = 32;
-/** Short: an id that is alive keeps all of it alive (as of request ids). */
-const batchBytes = 256;
-let batch = '';
-let next = 0;
-
-/** 32 digits, not all of them 0. */
-export function newTraceId(): string {
-  return digits(traceDigits);
-}
+const spanIds = new RandomTexts('xxxxxxxxxxxxxxxx');
 
 /** 16 digits, not all of them 0. */
 export function newSpanId(): string {
-  return digits(spanDigits);
-}
-
-function digits(length: number): string {
   for (;;) {
-    if (next + length > batch.length) {
-      batch = randomHex();
-      next = 0;
-    }
-    const id = batch.slice(next, next + length);
-    next += length;
+    const id = spanIds.next();
     if (!isZero(id)) return id;
   }
 }
 
-function randomHex(): string {
-  const from = takeRandom(batchBytes);
-  return randomPool.toString('hex', from, from + batchBytes);
-}
-
-/** W3C and B3 both say that such an id is none. */
-export function isZero(id: string): boolean {
-  for (let i = 0; i < id.length; i++) if (id.charCodeAt(i) !== 0x30) return false;
+/** The digits [from, to) are all 0: W3C and B3 both say that such an id is none. */
+export function isZero(text: string, from = 0, to = text.length): boolean {
+  for (let i = from; i < to; i++) if (text.charCodeAt(i) !== 0x30) return false;
   return true;
 }
 

@@ -1,6 +1,13 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { formatTraceParent, joinTraceState, parseTraceParent } from './trace-parent.ts';
+import {
+  formatTraceParent,
+  joinTraceState,
+  newTraceParent,
+  parentIdIn,
+  parseTraceParent,
+  traceIdIn,
+} from './trace-parent.ts';
 
 const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
 const parentId = '00f067aa0ba902b7';
@@ -19,6 +26,19 @@ describe('traceparent (W3C Trace Context 3.2)', () => {
         expect(parseTraceParent(formatTraceParent(context))).toEqual(context);
       }),
     );
+  });
+
+  test('a new one is valid, its own, and recorded by nobody', () => {
+    const texts = Array.from({ length: 100 }, newTraceParent);
+    for (const text of texts)
+      expect(parseTraceParent(text)).toEqual({
+        traceId: traceIdIn(text),
+        parentId: parentIdIn(text),
+        sampled: false,
+        random: false,
+      });
+    expect(new Set(texts.map(traceIdIn)).size).toBe(100);
+    expect(new Set(texts.map(parentIdIn)).size).toBe(100);
   });
 
   test('flags without a meaning are not handed on; sampled and random are', () => {

@@ -1,4 +1,5 @@
 /** `traceparent` and `tracestate` by the W3C recommendation Trace Context (Level 2): what is not valid counts as not there, and a trace begins anew. Text only; which request it is from is trace-context.ts's. */
+import { RandomTexts } from '../runtime/random-texts.ts';
 import { isHex, isZero } from './trace-ids.ts';
 
 export interface TraceParent {
@@ -21,8 +22,8 @@ export function parseTraceParent(text: string): TraceParent | null {
   if (text.length > length && (text.startsWith('00') || text.charCodeAt(length) !== dash)) return null;
   if (text.charCodeAt(2) !== dash || text.charCodeAt(35) !== dash || text.charCodeAt(52) !== dash) return null;
   if (!isHex(text, 3, 32) || !isHex(text, 36, 16) || !isHex(text, 53, 2)) return null;
-  const traceId = text.slice(3, 35);
-  const parentId = text.slice(36, 52);
+  const traceId = traceIdIn(text);
+  const parentId = parentIdIn(text);
   if (isZero(traceId) || isZero(parentId)) return null;
   const flags = Number.parseInt(text.slice(53, 55), 16);
   return { traceId, parentId, sampled: (flags & sampledFlag) !== 0, random: (flags & randomFlag) !== 0 };
@@ -31,6 +32,26 @@ export function parseTraceParent(text: string): TraceParent | null {
 /** Version 00. Flags that nobody has given a meaning are 0. */
 export function formatTraceParent({ traceId, parentId, sampled, random }: TraceParent): string {
   return `00-${traceId}-${parentId}-0${(sampled ? sampledFlag : 0) | (random ? randomFlag : 0)}`;
+}
+
+const newTraces = new RandomTexts('00-xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx-xxxxxxxxxxxxxxxx-00');
+
+/** That of a new trace and its first span, which nobody has decided to record: of most requests this is all that is ever made of their trace. */
+export function newTraceParent(): string {
+  for (;;) {
+    const text = newTraces.next();
+    if (!isZero(text, 3, 35) && !isZero(text, 36, 52)) return text;
+  }
+}
+
+/** Of what is valid. */
+export function traceIdIn(traceParent: string): string {
+  return traceParent.slice(3, 35);
+}
+
+/** Of what is valid. */
+export function parentIdIn(traceParent: string): string {
+  return traceParent.slice(36, 52);
 }
 
 const mostMembers = 32;

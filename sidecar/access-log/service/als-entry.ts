@@ -1,7 +1,7 @@
 /** A record as envoy.data.accesslog.v3.HTTPAccessLogEntry or TCPAccessLogEntry. What we do not know of a request (bytes on the wire, the upstream's own TLS) is left out. */
 import type { AlsConfig } from '../../config/access-log-config.ts';
 import { portOf, withoutPort } from '../address-parts.ts';
-import { fieldValue, requestHeadBytes, requestHeader, responseHeadBytes } from '../header-values.ts';
+import { fieldValue, type HeaderFinder, requestHeadBytes, requestHeader, responseHeadBytes } from '../header-values.ts';
 import type { LogRecord, TimePoint } from '../log-record.ts';
 import { peerDetails } from '../peer-details.ts';
 import { streamId } from '../record-ids.ts';
@@ -10,7 +10,8 @@ import { BinaryWriter, bool, count, duration, nested, text, textEntry, timestamp
 
 export function alsEntry(config: AlsConfig): (record: LogRecord) => Uint8Array {
   if (config.entries === 'tcp') return tcpEntry;
-  return (record) => httpEntry(record, config);
+  const requestHeaders = config.requestHeaders.map((name) => ({ name, find: requestHeader(name) }));
+  return (record) => httpEntry(record, config, requestHeaders);
 }
 
 function tcpEntry(record: LogRecord): Uint8Array {
@@ -25,14 +26,21 @@ function tcpEntry(record: LogRecord): Uint8Array {
 
 const versions: Readonly<Record<string, number>> = { 'HTTP/1.0': 1, 'HTTP/1.1': 2, 'HTTP/2': 3 };
 
-function httpEntry(record: LogRecord, config: AlsConfig): Uint8Array {
+interface WantedHeader {
+  readonly name: string;
+  readonly find: HeaderFinder;
+}
+
+function httpEntry(record: LogRecord, config: AlsConfig, requestHeaders: readonly WantedHeader[]): Uint8Array {
   const writer = new BinaryWriter();
   nested(writer, 1, () => common(writer, record));
   count(writer, 2, versions[record.protocol] ?? 0);
-  nested(writer, 3, () => request(writer, record, config.requestHeaders));
+  nested(writer, 3, () => request(writer, record, requestHeaders));
   nested(writer, 4, () => response(writer, record, config));
   return writer.finish();
 }
+
+const originalPath = requestHeader('x-envoy-original-path');
 
 const methods: Readonly<Record<string, number>> = {
   GET: 1,
@@ -46,7 +54,7 @@ const methods: Readonly<Record<string, number>> = {
   PATCH: 9,
 };
 
-function request(writer: BinaryWriter, record: LogRecord, headers: readonly string[]): void {
+function request(writer: BinaryWriter, record: LogRecord, headers: readonly WantedHeader[]): void {
   const { head } = record;
   if (head === null) return;
   count(writer, 1, methods[head.method] ?? 0);
@@ -57,11 +65,11 @@ function request(writer: BinaryWriter, record: LogRecord, headers: readonly stri
   text(writer, 7, head.fields.get('referer'));
   text(writer, 8, fieldValue(head.fields, 'x-forwarded-for'));
   text(writer, 9, record.requestId);
-  text(writer, 10, requestHeader(record, 'x-envoy-original-path'));
+  text(writer, 10, originalPath(record));
   count(writer, 11, requestHeadBytes(record));
   count(writer, 12, record.bytesReceived);
-  for (const name of headers) {
-    const value = requestHeader(record, name);
+  for (const { name, find } of headers) {
+    const value = find(record);
     if (value !== null) textEntry(writer, 13, name, value);
   }
 }

@@ -6,7 +6,6 @@ import { existsSync, readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { type Server, ServerCredentials } from '@grpc/grpc-js';
 import type { Logger } from 'pino';
-import type { AuthorityFiles } from '../certs/authority/operator-authority.ts';
 import { serviceAccountId } from '../certs/spiffe/spiffe-id.ts';
 import { trustBundlePem } from '../certs/spiffe/trust-bundle.ts';
 import { expose } from '../metrics/exposition.ts';
@@ -34,10 +33,7 @@ import type { Caller } from './door/caller.ts';
 import { grpcServer, shutDown } from './door/grpc-server.ts';
 import { type OpenTlsDoor, openTlsDoor } from './door/open-tls-door.ts';
 import { accountNamedLikeTheService, identityAs, type ServiceAccounts } from './door/service-accounts.ts';
-import type { FederatedFile } from './identity/federated-bundles.ts';
-import { MeshIdentity } from './identity/mesh-identity.ts';
-import type { SigningLimits } from './identity/signing-rate.ts';
-import type { TokenReview } from './identity/token-review.ts';
+import { type IdentitySettings, MeshIdentity } from './identity/mesh-identity.ts';
 import type { LockedKnobs, MeshWide } from './inject/knobs.ts';
 import { AuthorityWebhookCertificate, FileWebhookCertificate } from './inject/webhook/webhook-certificate.ts';
 import { WebhookServer } from './inject/webhook/webhook-server.ts';
@@ -82,19 +78,8 @@ interface HostPort {
 }
 
 /** Of the TLS door and the identities behind it. */
-export interface IdentityOptions {
+export interface IdentityOptions extends IdentitySettings {
   readonly listen: HostPort;
-  readonly trustDomain: string;
-  readonly certificateLifetimeMs: number;
-  /** The operator's own root or intermediate; null: a root is made in the data directory. */
-  readonly authorityFiles: AuthorityFiles | null;
-  /** A root made here takes the place of the operator's that was used before. Default false. */
-  readonly ownInstead?: boolean;
-  /** How often certificates are signed. Default: as docs/authority.md says. */
-  readonly signingLimits?: SigningLimits;
-  readonly federated: readonly FederatedFile[];
-  /** Null: Kubernetes' tokens are not taken. */
-  readonly tokenReview: TokenReview | null;
 }
 
 /** Of the webhook that puts sidecars into pods. */

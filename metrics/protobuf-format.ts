@@ -75,10 +75,7 @@ function writeExemplar(writer: ProtobufWriter, { traceId, spanId, value, wallMs 
   writeLabel(writer, 'trace_id', traceId);
   if (spanId !== '') writeLabel(writer, 'span_id', spanId);
   writer.double(2, value * scale);
-  writer.message(3, () => {
-    writer.int(1, Math.floor(wallMs / 1000));
-    writer.int(2, Math.floor((wallMs % 1000) * 1e6));
-  });
+  writer.time(3, wallMs);
 }
 
 /** Buckets in one span: empty ones between others are zeros. */

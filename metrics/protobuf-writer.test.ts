@@ -46,3 +46,14 @@ test('a nested message of bytes that fill the memory to its end is whole', () =>
     expect(out.finish().subarray(10).toString('latin1')).toBe('\x0a\x08abcdefgh');
   }
 });
+
+test.each([
+  ['', 0],
+  ['0801', 1_000],
+  ['08c0a7b0d8061098d1f9d603', 1_795_953_600_987.654_3],
+  ['10e0a712', 0.3],
+])('a time of milliseconds is seconds and nanoseconds of protobuf: %s', (fields, ms) => {
+  const out = new ProtobufWriter();
+  out.time(1, ms);
+  expect(out.finish().subarray(2).toString('hex')).toBe(fields);
+});

@@ -18,6 +18,7 @@ import { ActiveStream } from '../../sidecar/connection-manager/active-stream.ts'
 import { HttpConnectionManager } from '../../sidecar/connection-manager/http-connection-manager.ts';
 import type { DownstreamConnectionInfo, HttpContext } from '../../sidecar/connection-manager/http-context.ts';
 import { anyPath, forward, managerConfig, route, routeTable } from '../../sidecar/connection-manager/test/configs.ts';
+import { BatchExporter } from '../../sidecar/export/batch-exporter.ts';
 import { systemClock } from '../../sidecar/runtime/clock.ts';
 import { Log } from '../../sidecar/runtime/log.ts';
 import { TimerWheel } from '../../sidecar/runtime/timer-wheel.ts';
@@ -108,12 +109,11 @@ class Subject {
     const stats = new StatStore();
     const wheel = new TimerWheel(systemClock);
     const quiet = new Log(systemClock, 'error', true, ignore);
-    const exporter = new SpanQueue({
+    const exporter = new BatchExporter({
       transport: {
-        encodeSpan,
-        encode: (spans) => {
+        encode: (batch) => {
           message.clear();
-          writeTraces(message, spans, resource);
+          writeTraces(message, batch, resource);
           return message.finish();
         },
         release: ignore,
@@ -122,15 +122,16 @@ class Subject {
           return { cancel: ignore };
         },
       },
-      queue: { maxQueueSpans: 100_000, maxQueueBytes: 1 << 30, maxBatchSpans: 512, delayMs: 1000 },
+      queue: { maxItems: 100_000, maxBytes: 1 << 30, batchItems: 512, batchBytes: 1 << 30, delayMs: 1000 },
       ...{ timeoutMs: 10_000, wheel, random: Math.random },
       observer: { sent: ignore, dropped: ignore, rejected: ignore, failed: ignore, flushedByTimer: ignore },
     });
+    const spans = new SpanQueue(encodeSpan, exporter);
     this.#context = {
       ...{ stats, wheel, clock: systemClock, random: Math.random, log: quiet, localService: 'bench' },
       clusters: { cluster: () => this.#upstream },
       routeTables: { routeTable: () => undefined },
-      spanSinks: { sink: () => exporter },
+      spanSinks: { sink: () => spans },
       accessLogSinks: new AccessLogFiles(stats, quiet, systemClock, process, wheel),
     };
     const config = managerConfig(routeTable([route('', anyPath, forward('first'))]), {

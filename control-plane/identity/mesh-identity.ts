@@ -29,18 +29,23 @@ import { type SigningLimits, SigningRate } from './signing-rate.ts';
 import type { TokenReview } from './token-review.ts';
 import { WatchedText } from './watched-text.ts';
 
-export interface MeshIdentityOptions {
-  readonly dataFolder: DataFolder;
+/** What an operator says of the mesh's identities. */
+export interface IdentitySettings {
   readonly trustDomain: string;
   readonly certificateLifetimeMs: number;
-  /** The operator's own; null: a root is made here. */
+  /** The operator's own root or intermediate; null: a root is made in the data directory. */
   readonly authorityFiles: AuthorityFiles | null;
-  /** A root made here takes the place of the operator's. Default false. */
+  /** A root made here takes the place of the operator's that was used before. Default false. */
   readonly ownInstead?: boolean;
-  /** Default: the ones in signing-rate.ts. */
+  /** How often certificates are signed. Default: as docs/authority.md says. */
   readonly signingLimits?: SigningLimits;
   readonly federated: readonly FederatedFile[];
+  /** Null: Kubernetes' tokens are not taken. */
   readonly tokenReview: TokenReview | null;
+}
+
+export interface MeshIdentityOptions extends IdentitySettings {
+  readonly dataFolder: DataFolder;
   readonly log: Logger;
   /** Wall clock. */
   readonly nowMs: () => number;

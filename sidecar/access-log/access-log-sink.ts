@@ -275,7 +275,6 @@ export class AccessLogFiles implements AccessLogSinks {
 
   /** Hands on what is gathered. */
   flush(): void {
-    this.services?.flush();
     for (const writer of [...this.#files.values(), ...this.#standard.values()]) writer.flush();
   }
 

@@ -1,4 +1,5 @@
 /** The gRPC status of a record, told or inferred from the HTTP status as gRPC's "HTTP to gRPC Status Code Mapping" has it (as Envoy does in logs). */
+import { grpcStatusOfHttp } from '../grpc/grpc-status.ts';
 import type { LogRecord } from './log-record.ts';
 
 const camel = ['OK', 'Canceled', 'Unknown', 'InvalidArgument', 'DeadlineExceeded', 'NotFound', 'AlreadyExists'].concat(
@@ -19,25 +20,9 @@ export function grpcStatusOf(record: LogRecord): number {
 /** Whatever the request was. */
 export function inferredGrpcStatus({ grpcStatus, status }: LogRecord): number {
   if (grpcStatus !== '') return Number(grpcStatus);
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    case 0:
-      return -1;
-    default:
-      return 2;
-  }
+  if (status === 0) return -1;
+  // A success that does not say how the call ended is none of gRPC's.
+  return grpcStatusOfHttp(status) || 2;
 }
 
 /** Null for -1. One that gRPC has not is its number (Envoy). */

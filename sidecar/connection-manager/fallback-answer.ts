@@ -3,9 +3,10 @@ import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import type { FixedAnswerConfig } from '../config/route-resilience-config.ts';
+import { grpcStatusOfHttp } from '../grpc/grpc-status.ts';
 import { fallbackMark, markOf } from '../router/fallback/fallback-mark.ts';
 import type { ReadyAnswer, TakenFallback } from '../router/fallback/request-fallback.ts';
-import { grpcHead, grpcStatusOfHttp, type LocalReply } from './local-reply.ts';
+import { grpcHead, type LocalReply } from './local-reply.ts';
 
 const names = {
   age: headerName('age'),

@@ -2,12 +2,14 @@
  * Answers that this proxy makes up: the only place that turns a ProxyError into a response. HTTP status and gRPC status by the response flag, a short body that says
  * what happened, which route it was, and the request id.
  */
+
 import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
 import { overloadMark } from '../codec/overload-mark.ts';
 import type { ProxyError } from '../codec/proxy-error.ts';
 import type { ResponseFlag } from '../codec/response-flag.ts';
+import { grpcStatusOfHttp } from '../grpc/grpc-status.ts';
 
 /** HTTP status by flag (Envoy); an error that names a status of its own keeps it. All others: 503. */
 const statusByFlag: Readonly<Partial<Record<ResponseFlag, number>>> = {
@@ -46,27 +48,6 @@ export function replyGrpcStatus(error: ProxyError): number {
       return 12;
     default:
       return 14;
-  }
-}
-
-/** What a gRPC client makes of an HTTP status (gRPC's http-grpc-status-mapping). */
-export function grpcStatusOfHttp(status: number): number {
-  switch (status) {
-    case 400:
-      return 13;
-    case 401:
-      return 16;
-    case 403:
-      return 7;
-    case 404:
-      return 12;
-    case 429:
-    case 502:
-    case 503:
-    case 504:
-      return 14;
-    default:
-      return status >= 200 && status < 300 ? 0 : 2;
   }
 }
 

@@ -2,9 +2,10 @@
 import { HeaderFields } from '../codec/header-fields.ts';
 import { headerName } from '../codec/header-name.ts';
 import { type RequestHead, ResponseHead } from '../codec/message-head.ts';
+import { grpcStatusOfHttp } from '../grpc/grpc-status.ts';
 import { redirectLocation } from '../router/redirect.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
-import { grpcHead, grpcStatusOfHttp, type LocalReply } from './local-reply.ts';
+import { grpcHead, type LocalReply } from './local-reply.ts';
 
 const contentType = headerName('content-type');
 

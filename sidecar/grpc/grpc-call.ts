@@ -3,11 +3,12 @@
  * timeouts and statistics, and needs no gRPC library.
  */
 
+import { cancelledCall, HeldPlace } from '../cluster/held-place.ts';
 import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../codec/message-head.ts';
-import { ProxyError } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
 import { type Clock, systemClock } from '../runtime/clock.ts';
 import { frameMessage, MessageReader } from './grpc-message.ts';
 
@@ -46,26 +47,13 @@ const unavailable = 14;
 const unknown = 2;
 const internal = 13;
 
-const cancelled = new ProxyError({
-  flag: 'LR',
-  source: 'local',
-  details: 'local_cancel',
-  message: 'The call was cancelled by this sidecar.',
-  http2Code: 8,
-});
-
 export class GrpcCall implements StreamRequest {
   readonly #target: GrpcCallTarget;
   readonly #owner: GrpcCallOwner;
   readonly #reader: MessageReader;
   #pending: PendingStream | null = null;
   #stream: ClientStream | null = null;
-  /** Set while the cluster counts this call among its requests. */
-  #host: Host | null = null;
-  readonly #clock: Clock;
-  #startedMs = 0;
-  /** From the request to the response head: a stream's whole life says nothing of a host's speed. */
-  #headMs = 0;
+  readonly #place: HeldPlace;
   #began = false;
   /** Messages sent before there was a stream. */
   #queue: Buffer[] = [];
@@ -78,7 +66,7 @@ export class GrpcCall implements StreamRequest {
     this.#target = target;
     this.#owner = owner;
     this.#reader = new MessageReader(target.maxMessageBytes);
-    this.#clock = target.clock ?? systemClock;
+    this.#place = new HeldPlace(target.cluster, target.clock ?? systemClock);
   }
 
   /** Asks the cluster for a stream; nothing after cancel(). Events may come from inside this call. */
@@ -125,16 +113,15 @@ export class GrpcCall implements StreamRequest {
     if (this.#ended) return;
     this.#ended = true;
     this.#pending?.cancel();
-    this.#stream?.reset(cancelled);
-    this.#giveBack(-1);
+    this.#stream?.reset(cancelledCall);
+    this.#place.giveBack(-1);
   }
 
   onStreamReady(stream: ClientStream, host: Host, _reused: boolean): void {
     this.#pending = null;
     this.#began = true;
     this.#stream = stream;
-    this.#host = host;
-    this.#startedMs = this.#clock.nowMs();
+    this.#place.take(host);
     const { authority, path, metadata } = this.#target;
     const fields = HeaderFields.of(['content-type', 'application/grpc'], ['te', 'trailers'], ...metadata);
     stream.sendHead(new RequestHead('POST', 'http', authority, path, '2', fields), false);
@@ -156,15 +143,14 @@ export class GrpcCall implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.#ended) return;
     this.#httpStatus = head.status;
-    if (this.#host !== null) this.#target.cluster.onResponseHead?.(this.#host, head, endStream, this.#startedMs);
-    this.#headMs = this.#clock.nowMs() - this.#startedMs;
+    this.#place.onHead(head, endStream);
     const type = head.fields.get('content-type') ?? '';
     if (head.status !== 200 || !type.startsWith('application/grpc')) {
       const end = {
         code: head.status === 200 ? unknown : unavailable,
         message: `the answer is HTTP ${head.status} with content-type ${JSON.stringify(type)}, not gRPC`,
       };
-      if (!endStream) this.#stream?.reset(cancelled);
+      if (!endStream) this.#stream?.reset(cancelledCall);
       this.#end(end);
     } else if (endStream) {
       this.#endByTrailers(head.fields);
@@ -179,7 +165,7 @@ export class GrpcCall implements StreamRequest {
         if (this.#ended) return;
       }
     } catch (error) {
-      this.#stream?.reset(cancelled);
+      this.#stream?.reset(cancelledCall);
       this.#end({ code: internal, message: (error as Error).message });
       return;
     }
@@ -223,7 +209,7 @@ export class GrpcCall implements StreamRequest {
   #end(status: GrpcStatus): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#giveBack(this.#httpStatus);
+    this.#place.giveBack(this.#httpStatus);
     try {
       this.#owner.onEnd({ code: status.code, message: status.message.replace(/\.$/, '') });
     } catch (error) {
@@ -238,14 +224,6 @@ export class GrpcCall implements StreamRequest {
     } catch {
       // It was told twice; whoever calls next finds the call ended.
     }
-  }
-
-  /** Every stream that became ready holds a place among the cluster's requests (`max_requests`) until the cluster hears of its end. */
-  #giveBack(httpStatus: number): void {
-    if (this.#host === null) return;
-    const host = this.#host;
-    this.#host = null;
-    this.#target.cluster.onResponse(host, httpStatus, httpStatus > 0 ? this.#headMs : 0);
   }
 }
 

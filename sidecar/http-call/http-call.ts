@@ -1,8 +1,9 @@
 /** One HTTP request of the sidecar's own, through a cluster of its own; hands the whole answer over, of whose body only so much is kept. The body of the request, if there is one, is short and there from the start. */
+import { cancelledCall, HeldPlace } from '../cluster/held-place.ts';
 import type { Cluster, Host, PendingStream, StreamRequest } from '../cluster/upstream.ts';
 import type { ClientStream } from '../codec/codec.ts';
 import type { RequestHead, ResponseHead } from '../codec/message-head.ts';
-import { ProxyError } from '../codec/proxy-error.ts';
+import type { ProxyError } from '../codec/proxy-error.ts';
 import type { Clock } from '../runtime/clock.ts';
 
 export interface HttpAnswer {
@@ -17,14 +18,6 @@ export interface HttpCallOwner {
   onFailed(error: ProxyError): void;
 }
 
-const cancelled = new ProxyError({
-  flag: 'LR',
-  source: 'local',
-  details: 'local_cancel',
-  message: 'The call was cancelled by this sidecar.',
-  http2Code: 8,
-});
-
 export class HttpCall implements StreamRequest {
   readonly #cluster: Cluster;
   readonly #request: RequestHead;
@@ -32,13 +25,9 @@ export class HttpCall implements StreamRequest {
   readonly #body: Buffer | null;
   readonly #mostBodyBytes: number;
   readonly #owner: HttpCallOwner;
-  readonly #clock: Clock;
   #pending: PendingStream | null = null;
   #stream: ClientStream | null = null;
-  /** Set while the cluster counts this call among its requests. */
-  #host: Host | null = null;
-  #startedMs = 0;
-  #headMs = 0;
+  readonly #place: HeldPlace;
   #head: ResponseHead | null = null;
   #chunks: Buffer[] = [];
   #bytes = 0;
@@ -57,7 +46,7 @@ export class HttpCall implements StreamRequest {
     this.#request = request;
     this.#body = body;
     this.#mostBodyBytes = mostBodyBytes;
-    this.#clock = clock;
+    this.#place = new HeldPlace(cluster, clock);
     this.#owner = owner;
   }
 
@@ -71,15 +60,14 @@ export class HttpCall implements StreamRequest {
     if (this.#ended) return;
     this.#ended = true;
     this.#pending?.cancel();
-    this.#stream?.reset(cancelled);
-    this.#giveBack(-1);
+    this.#stream?.reset(cancelledCall);
+    this.#place.giveBack(-1);
   }
 
   onStreamReady(stream: ClientStream, host: Host, _reused: boolean): void {
     this.#pending = null;
     this.#stream = stream;
-    this.#host = host;
-    this.#startedMs = this.#clock.nowMs();
+    this.#place.take(host);
     stream.sendHead(this.#request, this.#body === null);
     if (this.#body !== null && !this.#ended) stream.sendData(this.#body, true);
   }
@@ -96,8 +84,7 @@ export class HttpCall implements StreamRequest {
   onHead(head: ResponseHead, endStream: boolean): void {
     if (this.#ended) return;
     this.#head = head;
-    if (this.#host !== null) this.#cluster.onResponseHead?.(this.#host, head, endStream, this.#startedMs);
-    this.#headMs = this.#clock.nowMs() - this.#startedMs;
+    this.#place.onHead(head, endStream);
     if (endStream) this.#finish();
   }
 
@@ -109,7 +96,7 @@ export class HttpCall implements StreamRequest {
     else this.#chunks = [];
     if (endStream) this.#finish();
     else if (this.#bytes > this.#mostBodyBytes) {
-      this.#stream?.reset(cancelled);
+      this.#stream?.reset(cancelledCall);
       this.#finish();
     }
   }
@@ -134,7 +121,7 @@ export class HttpCall implements StreamRequest {
   #finish(): void {
     this.#ended = true;
     const head = this.#head!;
-    this.#giveBack(head.status);
+    this.#place.giveBack(head.status);
     this.#owner.onAnswer({ head, body: this.#bytes > this.#mostBodyBytes ? null : Buffer.concat(this.#chunks) });
   }
 
@@ -142,14 +129,7 @@ export class HttpCall implements StreamRequest {
     if (this.#ended) return;
     this.#ended = true;
     // The cluster's counters take 0 for a reset of the upstream.
-    this.#giveBack(0);
+    this.#place.giveBack(0);
     this.#owner.onFailed(error);
-  }
-
-  #giveBack(httpStatus: number): void {
-    if (this.#host === null) return;
-    const host = this.#host;
-    this.#host = null;
-    this.#cluster.onResponse(host, httpStatus, httpStatus > 0 ? this.#headMs : 0);
   }
 }

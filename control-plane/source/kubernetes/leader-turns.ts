@@ -1,6 +1,10 @@
-/** When a task of the leader has its turns: soon after something has changed, and again after what the last turn says. One at a time, and none when this control plane does not lead. */
+/** What tasks of the leader have in common: what they watch, and when they have their turns: soon after something has changed, and again after what the last turn says. One at a time, and none when this control plane does not lead. */
+import type { Reflector } from './reflector.ts';
+import type { Kept } from './watched-kind.ts';
 
 export interface LeaderTurnsOptions {
+  /** Begin with the first lead, and go on until the end. */
+  readonly watches: ReadonlyArray<Pick<Reflector<Kept>, 'run' | 'close'>>;
   readonly after: (delayMs: number, callback: () => void) => () => void;
   /** One turn, which never rejects: milliseconds until the next, when nothing changes meanwhile. */
   readonly turn: () => Promise<number>;
@@ -11,6 +15,7 @@ const settleMs = 50;
 
 export class LeaderTurns {
   readonly #options: LeaderTurnsOptions;
+  #watching = false;
   #leading = false;
   #busy = false;
   #changedMeanwhile = false;
@@ -25,6 +30,8 @@ export class LeaderTurns {
   }
 
   start(): void {
+    if (!this.#watching) for (const each of this.#options.watches) void each.run();
+    this.#watching = true;
     this.#leading = true;
     this.changed();
   }
@@ -33,6 +40,11 @@ export class LeaderTurns {
     this.#leading = false;
     this.#cancel?.();
     this.#cancel = null;
+  }
+
+  close(): void {
+    this.stop();
+    for (const each of this.#options.watches) each.close();
   }
 
   changed(): void {

@@ -48,16 +48,16 @@ export class RootPublisher {
   readonly #asked = new Map<string, { readonly what: string; readonly untilMs: number }>();
   readonly #told: ToldOnce;
   readonly #turns: LeaderTurns;
-  #watching = false;
   #spanFromMs = -spanMs;
   #inSpan = 0;
 
   constructor(options: RootPublisherOptions) {
     this.#options = options;
     this.#told = new ToldOnce(options.tell);
-    this.#turns = new LeaderTurns({ after: options.after, turn: () => this.#turn() });
     this.#namespaces = this.#reflector(namespacesKind);
     this.#configMaps = this.#reflector(rootConfigMapsKind);
+    const watches = [this.#namespaces, this.#configMaps];
+    this.#turns = new LeaderTurns({ watches, after: options.after, turn: () => this.#turn() });
   }
 
   #reflector<T extends Kept>(kind: WatchedKind<T>): Reflector<T> {
@@ -82,8 +82,6 @@ export class RootPublisher {
   /** This control plane leads. */
   start(): void {
     this.#asked.clear();
-    if (!this.#watching) for (const each of [this.#namespaces, this.#configMaps]) void each.run();
-    this.#watching = true;
     this.#turns.start();
   }
 
@@ -97,9 +95,7 @@ export class RootPublisher {
   }
 
   close(): void {
-    this.stop();
-    this.#namespaces.close();
-    this.#configMaps.close();
+    this.#turns.close();
   }
 
   async #turn(): Promise<number> {

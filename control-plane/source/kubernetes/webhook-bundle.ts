@@ -55,12 +55,10 @@ export class WebhookBundle {
   readonly #configurations: Reflector<KeptWebhooks>;
   readonly #told: ToldOnce;
   readonly #turns: LeaderTurns;
-  #watching = false;
 
   constructor(options: WebhookBundleOptions) {
     this.#options = options;
     this.#told = new ToldOnce(options.tell);
-    this.#turns = new LeaderTurns({ after: options.after, turn: () => this.#turn() });
     const { client, name, after, nowMs, random } = options;
     this.#kind = webhooksKind(name);
     this.#configurations = new Reflector({
@@ -72,12 +70,11 @@ export class WebhookBundle {
       },
       onBadObject: (message) => this.#told.tell(message),
     });
+    this.#turns = new LeaderTurns({ watches: [this.#configurations], after, turn: () => this.#turn() });
   }
 
   /** This control plane leads. */
   start(): void {
-    if (!this.#watching) void this.#configurations.run();
-    this.#watching = true;
     this.#turns.start();
   }
 
@@ -91,8 +88,7 @@ export class WebhookBundle {
   }
 
   close(): void {
-    this.stop();
-    this.#configurations.close();
+    this.#turns.close();
   }
 
   async #turn(): Promise<number> {

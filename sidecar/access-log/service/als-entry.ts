@@ -1,27 +1,27 @@
 /** A record as envoy.data.accesslog.v3.HTTPAccessLogEntry or TCPAccessLogEntry. What we do not know of a request (bytes on the wire, the upstream's own TLS) is left out. */
+import type { ProtobufWriter } from '../../../metrics/protobuf-writer.ts';
 import type { AlsConfig } from '../../config/access-log-config.ts';
 import { portOf, withoutPort } from '../address-parts.ts';
 import { fieldValue, type HeaderFinder, requestHeadBytes, requestHeader, responseHeadBytes } from '../header-values.ts';
 import type { LogRecord, TimePoint } from '../log-record.ts';
 import { peerDetails } from '../peer-details.ts';
 import { streamId } from '../record-ids.ts';
+import { text } from './entry-text.ts';
+import type { WriteEntry } from './log-service.ts';
 import { structFields } from './struct.ts';
-import { BinaryWriter, bool, count, duration, nested, text, textEntry, timestamp } from './wire.ts';
 
-export function alsEntry(config: AlsConfig): (record: LogRecord) => Uint8Array {
+export function alsEntry(config: AlsConfig): WriteEntry {
   if (config.entries === 'tcp') return tcpEntry;
   const requestHeaders = config.requestHeaders.map((name) => ({ name, find: requestHeader(name) }));
-  return (record) => httpEntry(record, config, requestHeaders);
+  return (writer, record) => httpEntry(writer, record, config, requestHeaders);
 }
 
-function tcpEntry(record: LogRecord): Uint8Array {
-  const writer = new BinaryWriter();
-  nested(writer, 1, () => common(writer, record));
-  nested(writer, 2, () => {
-    count(writer, 1, record.bytesReceived);
-    count(writer, 2, record.bytesSent);
+function tcpEntry(writer: ProtobufWriter, record: LogRecord): void {
+  writer.message(1, () => common(writer, record));
+  writer.message(2, () => {
+    writer.uint(1, record.bytesReceived);
+    writer.uint(2, record.bytesSent);
   });
-  return writer.finish();
 }
 
 const versions: Readonly<Record<string, number>> = { 'HTTP/1.0': 1, 'HTTP/1.1': 2, 'HTTP/2': 3 };
@@ -31,13 +31,16 @@ interface WantedHeader {
   readonly find: HeaderFinder;
 }
 
-function httpEntry(record: LogRecord, config: AlsConfig, requestHeaders: readonly WantedHeader[]): Uint8Array {
-  const writer = new BinaryWriter();
-  nested(writer, 1, () => common(writer, record));
-  count(writer, 2, versions[record.protocol] ?? 0);
-  nested(writer, 3, () => request(writer, record, requestHeaders));
-  nested(writer, 4, () => response(writer, record, config));
-  return writer.finish();
+function httpEntry(
+  writer: ProtobufWriter,
+  record: LogRecord,
+  config: AlsConfig,
+  requestHeaders: readonly WantedHeader[],
+): void {
+  writer.message(1, () => common(writer, record));
+  writer.uint(2, versions[record.protocol] ?? 0);
+  writer.message(3, () => request(writer, record, requestHeaders));
+  writer.message(4, () => response(writer, record, config));
 }
 
 const originalPath = requestHeader('x-envoy-original-path');
@@ -54,10 +57,10 @@ const methods: Readonly<Record<string, number>> = {
   PATCH: 9,
 };
 
-function request(writer: BinaryWriter, record: LogRecord, headers: readonly WantedHeader[]): void {
+function request(writer: ProtobufWriter, record: LogRecord, headers: readonly WantedHeader[]): void {
   const { head } = record;
   if (head === null) return;
-  count(writer, 1, methods[head.method] ?? 0);
+  writer.uint(1, methods[head.method] ?? 0);
   text(writer, 2, head.scheme);
   text(writer, 3, head.authority);
   text(writer, 5, record.path);
@@ -66,19 +69,19 @@ function request(writer: BinaryWriter, record: LogRecord, headers: readonly Want
   text(writer, 8, fieldValue(head.fields, 'x-forwarded-for'));
   text(writer, 9, record.requestId);
   text(writer, 10, originalPath(record));
-  count(writer, 11, requestHeadBytes(record));
-  count(writer, 12, record.bytesReceived);
+  writer.uint(11, requestHeadBytes(record));
+  writer.uint(12, record.bytesReceived);
   for (const { name, find } of headers) {
     const value = find(record);
     if (value !== null) textEntry(writer, 13, name, value);
   }
 }
 
-function response(writer: BinaryWriter, record: LogRecord, config: AlsConfig): void {
+function response(writer: ProtobufWriter, record: LogRecord, config: AlsConfig): void {
   // UInt32Value.
-  if (record.status > 0) nested(writer, 1, () => count(writer, 1, record.status));
-  count(writer, 2, responseHeadBytes(record));
-  count(writer, 3, record.bytesSent);
+  if (record.status > 0) writer.message(1, () => writer.uint(1, record.status));
+  writer.uint(2, responseHeadBytes(record));
+  writer.uint(3, record.bytesSent);
   for (const name of config.responseHeaders) {
     const value = fieldValue(record.responseFields, name);
     if (value !== null) textEntry(writer, 4, name, value);
@@ -103,39 +106,39 @@ const pointFields: ReadonlyArray<readonly [number, TimePoint]> = [
 ];
 
 /** AccessLogCommon. */
-function common(writer: BinaryWriter, record: LogRecord): void {
+function common(writer: ProtobufWriter, record: LogRecord): void {
   const { info } = record;
   address(writer, 2, record.clientEndpoint);
   address(writer, 3, info.localAddress);
-  if (info.secure) nested(writer, 4, () => tls(writer, record));
-  timestamp(writer, 5, record.startWallMs);
+  if (info.secure) writer.message(4, () => tls(writer, record));
+  writer.time(5, record.startWallMs);
   for (const [field, point] of pointFields) {
     const ms = record.pointMs(point);
-    if (ms >= 0) duration(writer, field, ms);
+    if (ms >= 0) writer.time(field, ms);
   }
   address(writer, 13, record.upstreamHost);
   address(writer, 14, record.upstreamLocalEnd);
   if (record.upstreamHost !== '') text(writer, 15, record.clusterName);
-  if (record.flag !== '') nested(writer, 16, () => flags(writer, record.flag));
+  if (record.flag !== '') writer.message(16, () => flags(writer, record.flag));
   if (record.metadata !== null && record.metadata.size > 0)
-    nested(writer, 17, () => metadata(writer, record.metadata!));
+    writer.message(17, () => metadata(writer, record.metadata!));
   text(writer, 18, record.connectFailure);
   text(writer, 19, record.routeName);
   address(writer, 20, info.remoteAddress);
-  duration(writer, 23, record.durationMs);
-  count(writer, 24, record.attempts);
+  writer.time(23, record.durationMs);
+  writer.uint(24, record.attempts);
   if (record.tcp) text(writer, 25, record.details);
   text(writer, 26, streamId(record));
-  count(writer, 33, types[record.type]);
+  writer.uint(33, types[record.type]);
 }
 
 /** Address of a SocketAddress: TCP is what is said by default. */
-function address(writer: BinaryWriter, field: number, endpoint: string): void {
+function address(writer: ProtobufWriter, field: number, endpoint: string): void {
   if (endpoint === '') return;
-  nested(writer, field, () =>
-    nested(writer, 1, () => {
+  writer.message(field, () =>
+    writer.message(1, () => {
       text(writer, 2, withoutPort(endpoint));
-      count(writer, 3, portOf(endpoint) ?? 0);
+      writer.uint(3, portOf(endpoint) ?? 0);
     }),
   );
 }
@@ -143,15 +146,15 @@ function address(writer: BinaryWriter, field: number, endpoint: string): void {
 const tlsVersions: Readonly<Record<string, number>> = { TLSv1: 1, 'TLSv1.1': 2, 'TLSv1.2': 3, 'TLSv1.3': 4 };
 
 /** TLSProperties. */
-function tls(writer: BinaryWriter, { info }: LogRecord): void {
+function tls(writer: ProtobufWriter, { info }: LogRecord): void {
   const { peer } = info;
-  count(writer, 1, tlsVersions[info.tlsVersion ?? ''] ?? 0);
+  writer.uint(1, tlsVersions[info.tlsVersion ?? ''] ?? 0);
   text(writer, 3, info.serverName);
-  if (info.localUri !== '') nested(writer, 4, () => nested(writer, 1, () => text(writer, 1, info.localUri)));
+  if (info.localUri !== '') writer.message(4, () => writer.message(1, () => text(writer, 1, info.localUri)));
   if (peer === null) return;
-  nested(writer, 5, () => {
-    for (const uri of peer.uris) nested(writer, 1, () => text(writer, 1, uri));
-    for (const name of peer.dnsNames) nested(writer, 1, () => text(writer, 2, name));
+  writer.message(5, () => {
+    for (const uri of peer.uris) writer.message(1, () => text(writer, 1, uri));
+    for (const name of peer.dnsNames) writer.message(1, () => text(writer, 2, name));
     text(writer, 2, peer.subject);
     text(writer, 3, peerDetails(peer)?.issuer);
   });
@@ -177,22 +180,30 @@ const flagFields: Readonly<Record<string, number>> = {
   },
 };
 
-function flags(writer: BinaryWriter, list: string): void {
+function flags(writer: ProtobufWriter, list: string): void {
   for (const flag of list.split(',')) {
     const field = flagFields[flag];
-    if (field !== undefined) bool(writer, field, true);
+    if (field !== undefined) writer.bool(field, true);
     // Unauthorized.reason: EXTERNAL_SERVICE.
-    else if (flag === 'UAEX') nested(writer, 13, () => count(writer, 1, 1));
+    else if (flag === 'UAEX') writer.message(13, () => writer.uint(1, 1));
   }
 }
 
 /** core.Metadata: `filter_metadata`. */
-function metadata(writer: BinaryWriter, found: ReadonlyMap<string, unknown>): void {
+function metadata(writer: ProtobufWriter, found: ReadonlyMap<string, unknown>): void {
   for (const [namespace, value] of found) {
     if (typeof value !== 'object' || value === null) continue;
-    nested(writer, 1, () => {
+    writer.message(1, () => {
       text(writer, 1, namespace);
-      nested(writer, 2, () => structFields(writer, value));
+      writer.message(2, () => structFields(writer, value));
     });
   }
+}
+
+/** An entry of `map<string, string>`. */
+function textEntry(writer: ProtobufWriter, field: number, key: string, value: string): void {
+  writer.message(field, () => {
+    text(writer, 1, key);
+    text(writer, 2, value);
+  });
 }

@@ -3,8 +3,12 @@
  * is gone, hangs or does not read costs entries past a bound, which are counted. What it answers is not looked at: nothing is expected.
  */
 import { toBinary } from '@bufbuild/protobuf';
+import { ProtobufWriter } from '../../../metrics/protobuf-writer.ts';
 import type { AlsConfig } from '../../config/access-log-config.ts';
+import { EncodedQueue } from '../../export/encoded-queue.ts';
 import { GrpcCall, type GrpcCallOwner, type GrpcStatus } from '../../grpc/grpc-call.ts';
+import { noPrefix, withPrefix } from '../../grpc/grpc-message.ts';
+import { growingPauseMs } from '../../runtime/growing-pause.ts';
 import { type TimerTarget, WheelTimer } from '../../runtime/timer-wheel.ts';
 import type { Counter } from '../../stats/stat-store.ts';
 import { NodeSchema } from '../../xds/api/envoy/config/core/v3/base_pb.js';
@@ -12,9 +16,7 @@ import { nodeMessage } from '../../xds/node-message.ts';
 import type { LogRecord } from '../log-record.ts';
 import { LostEntries } from '../lost-entries.ts';
 import { alsEntry } from './als-entry.ts';
-import { EntryQueue } from './entry-queue.ts';
-import { type LogService, type LogServiceInit, retryDelayMs } from './log-service.ts';
-import { BinaryWriter, bytes, nested, text } from './wire.ts';
+import { encodeEntry, entryBounds, type LogService, type LogServiceInit, type WriteEntry } from './log-service.ts';
 
 const path = '/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs';
 /** Nothing is expected. */
@@ -23,12 +25,16 @@ const maxAnswerBytes = 64 * 1024;
 const stuckMs = 30_000;
 /** After that a stream's end is no failure. */
 const steadyMs = 10_000;
+const firstRetryMs = 500;
+const longestRetryMs = 30_000;
+/** HTTPAccessLogEntries.log_entry and TCPAccessLogEntries.log_entry. */
+const entryField = 1;
 
 export class AlsStream implements LogService, TimerTarget {
   readonly #config: AlsConfig;
   readonly #init: LogServiceInit;
-  readonly #encode: (record: LogRecord) => Uint8Array;
-  readonly #queue: EntryQueue;
+  readonly #write: WriteEntry;
+  readonly #queue: EncodedQueue;
   readonly #flushTimer: WheelTimer;
   readonly #retryTimer: WheelTimer;
   readonly #written: Counter;
@@ -45,8 +51,8 @@ export class AlsStream implements LogService, TimerTarget {
   constructor(config: AlsConfig, init: LogServiceInit) {
     this.#config = config;
     this.#init = init;
-    this.#encode = alsEntry(config);
-    this.#queue = new EntryQueue(config.bufferBytes);
+    this.#write = alsEntry(config);
+    this.#queue = new EncodedQueue(entryBounds(config.bufferBytes));
     this.#flushTimer = new WheelTimer(this);
     this.#retryTimer = new WheelTimer(this);
     this.#written = init.stats.counter('access_logs.grpc_access_log.logs_written');
@@ -54,25 +60,25 @@ export class AlsStream implements LogService, TimerTarget {
   }
 
   #take(record: LogRecord): void {
-    if (this.#closed || !this.#queue.push(this.#encode(record))) {
+    if (this.#closed || this.#queue.full || !this.#queue.push(encodeEntry(entryField, this.#write, record))) {
       this.#lost.add(1);
       return;
     }
     this.#written.value++;
-    if (this.#queue.bytes >= this.#config.bufferBytes) this.flush();
+    if (this.#queue.bytes >= this.#config.bufferBytes) this.#flush();
     else if (!this.#flushTimer.armed) this.#init.wheel.arm(this.#flushTimer, this.#config.flushIntervalMs);
   }
 
   /** Sends what is gathered, if there is a stream that takes it; else opens one, unless it is not time to try again. */
-  flush(): void {
+  #flush(): void {
     const { wheel, clock } = this.#init;
-    if (this.#queue.length === 0) return;
+    if (this.#queue.items === 0) return;
     if (this.#call === null) {
       if (!this.#retryTimer.armed) this.#open();
       return;
     }
     this.#send();
-    if (this.#queue.length === 0) return;
+    if (this.#queue.items === 0) return;
     // It takes nothing: looked at again, and given up when that lasts.
     if (clock.nowMs() - this.#sentMs > stuckMs) {
       this.#call.cancel();
@@ -84,12 +90,12 @@ export class AlsStream implements LogService, TimerTarget {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrained = resolve;
-      this.flush();
+      this.#flush();
       if (this.#call === null) {
         this.#finish();
         return;
       }
-      if (this.#queue.length === 0) this.#call.halfClose();
+      if (this.#queue.items === 0) this.#call.halfClose();
       this.#init.wheel.arm(this.#retryTimer, this.#init.farewellMs);
     });
   }
@@ -99,7 +105,7 @@ export class AlsStream implements LogService, TimerTarget {
     this.#closed = true;
     wheel.disarm(this.#flushTimer);
     wheel.disarm(this.#retryTimer);
-    this.#lost.add(this.#queue.take(Infinity, Infinity).length);
+    this.#lost.add(this.#queue.take(Infinity, Infinity).items);
     this.#call?.cancel();
     this.#call = null;
     this.#onDrained?.();
@@ -108,7 +114,7 @@ export class AlsStream implements LogService, TimerTarget {
 
   onTimer(timer: WheelTimer): void {
     if (this.#onDrained !== null && timer === this.#retryTimer) this.#finish();
-    else this.flush();
+    else this.#flush();
   }
 
   #open(): void {
@@ -146,27 +152,28 @@ export class AlsStream implements LogService, TimerTarget {
 
   #send(): void {
     const batchBytes = Math.max(1, this.#config.bufferBytes);
-    while (this.#queue.length > 0 && this.#call?.underWay === true && !this.#call.writeBlocked) {
-      this.#call.send(this.#message(this.#queue.take(Infinity, batchBytes)));
+    while (this.#queue.items > 0 && this.#call?.underWay === true && !this.#call.writeBlocked) {
+      this.#call.sendFramed(this.#message(this.#queue.take(Infinity, batchBytes).pieces));
       this.#sentMs = this.#init.clock.nowMs();
     }
-    if (this.#onDrained !== null && this.#queue.length === 0) this.#call?.halfClose();
+    if (this.#onDrained !== null && this.#queue.items === 0) this.#call?.halfClose();
   }
 
-  /** StreamAccessLogsMessage. */
-  #message(entries: readonly Uint8Array[]): Uint8Array {
-    const writer = new BinaryWriter();
+  /** StreamAccessLogsMessage, with the prefix of a gRPC message. Each has memory of its own: it is not known when it has gone out. */
+  #message(entries: readonly Buffer[]): Buffer {
+    const out = new ProtobufWriter();
+    out.encoded(noPrefix);
     if (!this.#identified) {
       this.#identified = true;
-      nested(writer, 1, () => {
-        bytes(writer, 1, toBinary(NodeSchema, nodeMessage(this.#init.node, [])));
-        text(writer, 2, this.#config.logName);
-      });
+      const identifier = out.begin(1);
+      out.bytes(1, toBinary(NodeSchema, nodeMessage(this.#init.node, [])));
+      out.string(2, this.#config.logName);
+      out.end(identifier);
     }
-    nested(writer, this.#config.entries === 'http' ? 2 : 3, () => {
-      for (const entry of entries) bytes(writer, 1, entry);
-    });
-    return writer.finish();
+    const list = out.begin(this.#config.entries === 'http' ? 2 : 3);
+    for (const each of entries) out.encoded(each);
+    out.end(list);
+    return withPrefix(out.finish());
   }
 
   #ended({ code, message }: GrpcStatus): void {
@@ -180,6 +187,7 @@ export class AlsStream implements LogService, TimerTarget {
       log.warn(
         `access log service ${this.#config.cluster} (${this.#config.logName}): ${message || `gRPC status ${code}`}; entries wait, and are lost past a bound`,
       );
-    wheel.arm(this.#retryTimer, retryDelayMs(this.#failures, random));
+    const failuresBefore = Math.max(0, this.#failures - 1);
+    wheel.arm(this.#retryTimer, growingPauseMs(failuresBefore, firstRetryMs, longestRetryMs, random));
   }
 }

@@ -1,8 +1,9 @@
 /** What the services that take log entries share. */
+import { ProtobufWriter } from '../../../metrics/protobuf-writer.ts';
 import type { ClusterLookup } from '../../cluster/upstream.ts';
 import type { NodeConfig } from '../../config/bootstrap-config.ts';
+import type { QueueBounds } from '../../export/encoded-queue.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
-import { growingPauseMs } from '../../runtime/growing-pause.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { TimerWheel } from '../../runtime/timer-wheel.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
@@ -25,15 +26,25 @@ export interface LogServiceInit {
 export interface LogService {
   /** Encodes a record at once, as nobody may keep it. Never waits: past a bound entries are dropped and counted. */
   readonly take: (record: LogRecord) => void;
-  flush(): void;
   /** Resolves when what is gathered has gone out, or cannot. Nothing is taken any more. */
   close(): Promise<void>;
 }
 
-const firstRetryMs = 500;
-const maxRetryMs = 30_000;
+/** Writes the fields of an entry. */
+export type WriteEntry = (writer: ProtobufWriter, record: LogRecord) => void;
 
-/** `failures`: in a row, this one among them; 0: it was none. */
-export function retryDelayMs(failures: number, random: Random): number {
-  return growingPauseMs(Math.max(0, failures - 1), firstRetryMs, maxRetryMs, random);
+const entry = new ProtobufWriter(2048);
+
+/** An entry as the field of the message that many of them go out in; good until the next. */
+export function encodeEntry(field: number, write: WriteEntry, record: LogRecord): Buffer {
+  entry.clear();
+  const begun = entry.begin(field);
+  write(entry, record);
+  entry.end(begun);
+  return entry.finish();
+}
+
+/** `bufferBytes`: of what is sent at a time; several of them have room. */
+export function entryBounds(bufferBytes: number): QueueBounds {
+  return { maxItems: 16_384, maxBytes: Math.max(1024 * 1024, 4 * bufferBytes) };
 }

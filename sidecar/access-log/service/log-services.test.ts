@@ -244,12 +244,13 @@ describe("OpenTelemetry's logs service", () => {
     const take = rig.services.open({ ...otlp, bufferBytes: 0, body: 'a' });
     const [traceId, spanId] = ['4bf92f3577b34da6a3ce929d0e0e4736', '00f067aa0ba902b7'];
     take(streamRecord({ traceId, spanId }));
+    rig.time.advance(16);
     await expect.poll(() => messages.length).toBe(1);
     // LogRecord.trace_id = 9 and .span_id = 10, bytes.
     expect(messages[0]!.toString('hex')).toContain(`4a10${traceId}5208${spanId}`);
   });
 
-  it('brings a batch again when the collector was away, and gives up in the end', async () => {
+  it('brings a batch again when the collector was away, and gives up in the end; told once', async () => {
     let asked = 0;
     const rig = await Rig.start({
       onHalfClose: (call) => {
@@ -258,14 +259,17 @@ describe("OpenTelemetry's logs service", () => {
       },
     });
     rig.services.open({ ...otlp, bufferBytes: 0 })(streamRecord());
+    rig.time.advance(16);
     for (let tries = 1; tries <= 5; tries++) {
       await expect.poll(() => asked).toBe(tries);
       // The call has ended when its cluster has it back.
       await expect.poll(() => rig.peer.gauge('upstream_rq_active')).toBe(0);
-      rig.time.advance(500 * 2 ** (tries - 1) + 20);
+      rig.time.advance(1000 * 2 ** (tries - 1) + 20);
     }
     await expect.poll(() => rig.counted('open_telemetry_access_log.logs_dropped')).toBe(1);
-    expect(rig.lines[0]).toContain('not now');
+    expect(rig.lines.map((line) => line.replace(/^.*access log/, 'access log').trim())).toEqual([
+      'access log collector xds (shop-log) does not take entries (gRPC status 14: not now); they wait, and are dropped when there are too many',
+    ]);
   });
 
   it('does not bring again what the collector refuses, and counts what it turned down', async () => {
@@ -281,7 +285,9 @@ describe("OpenTelemetry's logs service", () => {
     });
     const take = rig.services.open({ ...otlp, bufferBytes: 0, statPrefix: 'mine' });
     take(streamRecord());
+    rig.time.advance(16);
     await expect.poll(() => rig.counted('open_telemetry_access_log.mine.logs_dropped')).toBe(1);
+    expect(rig.lines.join()).toContain('took a batch without 1 of its entries');
     take(streamRecord());
     rig.time.advance(1020);
     await expect.poll(() => rig.counted('open_telemetry_access_log.mine.logs_dropped')).toBe(2);
@@ -291,9 +297,28 @@ describe("OpenTelemetry's logs service", () => {
   it('gives a collector up that hangs', async () => {
     const rig = await Rig.start({});
     rig.services.open({ ...otlp, bufferBytes: 0 })(streamRecord());
+    rig.time.advance(16);
     await expect.poll(() => rig.peer.calls.length).toBe(1);
+    expect(rig.peer.calls[0]!.headers['grpc-timeout']).toBe('10000m');
     rig.time.advance(10_020);
     expect(rig.lines[0]).toContain('no answer within 10000 ms');
+  });
+
+  it('gets what is left when the sidecar ends; then entries are counted as lost', async () => {
+    let bytes = 0;
+    const rig = await Rig.start({
+      onMessage: (_call, message) => void (bytes += message.length),
+      onHalfClose: (call) => call.end(0),
+    });
+    const take = rig.services.open(otlp);
+    take(streamRecord());
+    await rig.services.close();
+    expect(bytes).toBeGreaterThan(100);
+    take(streamRecord());
+    expect([
+      rig.counted('open_telemetry_access_log.logs_written'),
+      rig.counted('open_telemetry_access_log.logs_dropped'),
+    ]).toEqual([1, 1]);
   });
 });
 

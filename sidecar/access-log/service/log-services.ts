@@ -4,7 +4,7 @@ import { LingeringItems } from '../../runtime/lingering-items.ts';
 import type { LogRecord } from '../log-record.ts';
 import { AlsStream } from './als-stream.ts';
 import type { LogService, LogServiceInit } from './log-service.ts';
-import { OtlpExporter } from './otlp-exporter.ts';
+import { otlpLog } from './otlp-log.ts';
 
 export class LogServices {
   readonly #init: LogServiceInit;
@@ -17,7 +17,7 @@ export class LogServices {
 
   open(config: LogServiceConfig): (record: LogRecord) => void {
     return this.#services.get(JSON.stringify(config), () =>
-      config.kind === 'als' ? new AlsStream(config, this.#init) : new OtlpExporter(config, this.#init),
+      config.kind === 'als' ? new AlsStream(config, this.#init) : otlpLog(config, this.#init),
     ).take;
   }
 
@@ -25,10 +25,6 @@ export class LogServices {
   retain(configs: Iterable<LogServiceConfig>): void {
     const wanted = new Set([...configs].map((config) => JSON.stringify(config)));
     this.#services.retain((key) => wanted.has(key));
-  }
-
-  flush(): void {
-    for (const service of this.#services.all()) service.flush();
   }
 
   close(): Promise<void> {

@@ -1,4 +1,5 @@
-/** gRPC health check: `grpc.health.v1.Health/Check` over HTTP/2, well when it answers SERVING. Two fields of two messages are all there is, so they are written and read by hand. */
+/** gRPC health check: `grpc.health.v1.Health/Check` over HTTP/2, well when it answers SERVING. Two fields of two messages are all there is, so no library reads and writes them. */
+import { ProtobufWriter } from '../../../metrics/protobuf-writer.ts';
 import type { ClientStream } from '../../codec/codec.ts';
 import { HeaderFields } from '../../codec/header-fields.ts';
 import { RequestHead, type ResponseHead } from '../../codec/message-head.ts';
@@ -76,15 +77,11 @@ function failed(reason: string): ProbeVerdict {
 
 const servingNames: readonly string[] = ['UNKNOWN', 'SERVING', 'NOT_SERVING', 'SERVICE_UNKNOWN'];
 
-/** HealthCheckRequest: `string service = 1`. The name is at most 16 383 bytes long (checked with the configuration). */
+/** HealthCheckRequest: `string service = 1`. */
 function checkRequest(service: string): Buffer {
-  const name = Buffer.from(service);
-  const { length } = name;
-  if (length === 0) return name;
-  return Buffer.concat([
-    Buffer.from(length < 128 ? [0x0a, length] : [0x0a, (length & 0x7f) | 0x80, length >> 7]),
-    name,
-  ]);
+  const out = new ProtobufWriter(64);
+  out.string(1, service);
+  return out.finish();
 }
 
 /** HealthCheckResponse: `ServingStatus status = 1`; absent is UNKNOWN. Other fields are of later versions, and behind it. */

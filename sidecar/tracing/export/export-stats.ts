@@ -1,7 +1,8 @@
-/** Counts what becomes of spans that are exported, and says in the log when a collector stops taking them and when it takes them again: not of each batch. */
+/** Counts what becomes of spans that are exported, and has it told in the log. */
+import type { DropReason, ExportFailure, ExportObserver } from '../../export/batch-exporter.ts';
+import { CollectorLog } from '../../export/collector-log.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { Counter, StatStore } from '../../stats/stat-store.ts';
-import type { DropReason, ExportFailure, ExportObserver } from './batch-exporter.ts';
 
 export type ExporterKind = 'otlp_grpc' | 'otlp_http' | 'zipkin';
 
@@ -12,12 +13,8 @@ const sentFamily = 'outrigger_tracing_spans_sent_total';
 const droppedFamily = 'outrigger_tracing_spans_dropped_total';
 const failedFamily = 'outrigger_tracing_export_failures_total';
 
-/** Of a collector's reason, for the log. */
-const mostWords = 300;
-
 export class ExportStats implements ExportObserver {
-  readonly #collector: string;
-  readonly #log: Log;
+  readonly #log: CollectorLog;
   readonly #sent: Counter;
   readonly #dropped: ReadonlyMap<DropReason, Counter>;
   readonly #failed: ReadonlyMap<ExportFailure, Counter>;
@@ -26,14 +23,9 @@ export class ExportStats implements ExportObserver {
   readonly #envoyDropped: Counter;
   readonly #reportsSent: Counter | null;
   readonly #reportsFailed: Counter | null;
-  /** The last that was told of it: it does not work. */
-  #broken = false;
-  /** It was told that it took only some. */
-  #rejects = false;
 
   constructor(stats: StatStore, log: Log, kind: ExporterKind, collector: string) {
-    this.#collector = collector;
-    this.#log = log;
+    this.#log = new CollectorLog(log, `tracing: ${collector}`, 'spans');
     const labels = { exporter: kind, collector };
     const ours = (family: string, reason: string): Counter =>
       stats.counter(family, family, reason === '' ? labels : { ...labels, reason });
@@ -54,9 +46,7 @@ export class ExportStats implements ExportObserver {
     this.#sent.value += items;
     this.#envoySent.value += items;
     if (this.#reportsSent !== null) this.#reportsSent.value++;
-    if (!this.#broken) return;
-    this.#broken = false;
-    this.#log.info(`tracing: ${this.#collector} takes spans again`);
+    this.#log.taken();
   }
 
   dropped(items: number, reason: DropReason): void {
@@ -65,22 +55,13 @@ export class ExportStats implements ExportObserver {
   }
 
   rejected(items: number, why: string): void {
-    if (this.#rejects) return;
-    this.#rejects = true;
-    const words = why === '' ? 'it does not say why' : JSON.stringify(why.slice(0, mostWords));
-    this.#log.warn(
-      `tracing: ${this.#collector} took a batch without ${items} of its spans: ${words}; this is said once`,
-    );
+    this.#log.rejected(items, why);
   }
 
   failed(reason: ExportFailure, why: string): void {
     this.#failed.get(reason)!.value++;
     if (this.#reportsFailed !== null) this.#reportsFailed.value++;
-    if (this.#broken) return;
-    this.#broken = true;
-    this.#log.warn(
-      `tracing: ${this.#collector} does not take spans (${why}); they wait, and are dropped when there are too many`,
-    );
+    this.#log.failed(why);
   }
 
   flushedByTimer(): void {

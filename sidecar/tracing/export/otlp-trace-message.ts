@@ -8,7 +8,6 @@ import type { Span, SpanAttribute } from '../span.ts';
 
 const kinds = { internal: 1, server: 2, client: 3 } as const;
 const statusError = 2;
-const twoTo32 = 2 ** 32;
 /** `flags` of a span: the W3C trace flag "sampled". */
 const sampledFlag = 1;
 
@@ -56,12 +55,12 @@ function writeSpan(out: ProtobufWriter, span: Span): void {
   out.hex(4, span.parentSpanId);
   out.string(5, span.name);
   out.uint(6, kinds[span.kind]);
-  writeTime(out, 7, span.startWallMs);
-  writeTime(out, 8, Math.max(span.startWallMs, span.endWallMs));
+  out.unixNanos(7, span.startWallMs);
+  out.unixNanos(8, Math.max(span.startWallMs, span.endWallMs));
   writeAttributes(out, 9, span.attributes);
   for (const { atWallMs, name, attributes } of span.events) {
     const event = out.begin(11);
-    writeTime(out, 1, atWallMs);
+    out.unixNanos(1, atWallMs);
     out.string(2, name);
     writeAttributes(out, 3, attributes);
     out.end(event);
@@ -89,11 +88,4 @@ function writeAttributes(out: ProtobufWriter, field: number, attributes: readonl
     out.end(any);
     out.end(pair);
   }
-}
-
-/** In nanoseconds. Microseconds are as fine as clocks are here, and as a number holds exactly: each half is multiplied by itself. */
-function writeTime(out: ProtobufWriter, field: number, wallMs: number): void {
-  const micros = Math.max(0, Math.round(wallMs * 1000));
-  const low = (micros % twoTo32) * 1000;
-  out.fixed64(field, Math.floor(micros / twoTo32) * 1000 + Math.floor(low / twoTo32), low % twoTo32);
 }

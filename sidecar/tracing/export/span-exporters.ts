@@ -9,17 +9,21 @@ import type {
   TracingProviderConfig,
   ZipkinProviderConfig,
 } from '../../config/tracing-config.ts';
+import { BatchExporter, type ExportTransport } from '../../export/batch-exporter.ts';
+import type { WriteMessage } from '../../export/message-memory.ts';
+import { OtlpGrpcTransport } from '../../export/otlp-grpc-transport.ts';
+import { OtlpHttpTransport } from '../../export/otlp-http-transport.ts';
 import type { Clock, Random } from '../../runtime/clock.ts';
 import { LingeringItems } from '../../runtime/lingering-items.ts';
 import type { Log } from '../../runtime/log.ts';
 import type { TimerWheel } from '../../runtime/timer-wheel.ts';
 import type { StatStore } from '../../stats/stat-store.ts';
-import type { SpanSink } from '../span.ts';
+import type { Span, SpanSink } from '../span.ts';
 import type { SpanSinks } from '../span-sinks.ts';
 import { type ExporterKind, ExportStats } from './export-stats.ts';
-import { OtlpGrpcTransport } from './otlp-grpc-transport.ts';
-import { OtlpHttpTransport } from './otlp-http-transport.ts';
-import { SpanQueue, type SpanTransport } from './span-queue.ts';
+import { encodeSpan, writeTraces } from './otlp-trace-message.ts';
+import { SpanQueue } from './span-queue.ts';
+import { encodeZipkinSpan } from './zipkin-message.ts';
 import { ZipkinTransport } from './zipkin-transport.ts';
 
 export interface SpanExportersInit {
@@ -41,6 +45,10 @@ type OneProvider = OpenTelemetryProviderConfig | ZipkinProviderConfig;
 
 /** How long an exporter may take to send what it has when it is not wanted any more. */
 const farewellMs = 5_000;
+
+const otlpGrpcPath = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
+/** gRPC servers take 4 MiB at a time unless they are told otherwise. */
+const batchBytes = 3 * 1024 * 1024;
 
 export class SpanExporters implements SpanSinks {
   readonly #init: SpanExportersInit;
@@ -84,22 +92,28 @@ export class SpanExporters implements SpanSinks {
 
   #exporter(provider: OneProvider): SpanQueue {
     return this.#exporters.get(this.#keyOf(provider), () => {
-      const { stats, log, wheel, random } = this.#init;
-      return new SpanQueue({
-        transport: this.#transport(provider),
-        queue: provider.queue,
+      const { service, clusters, clock, stats, log, wheel, random } = this.#init;
+      const serviceName = provider.serviceName === '' ? service : provider.serviceName;
+      const { maxQueueSpans: maxItems, maxQueueBytes: maxBytes, maxBatchSpans: batchItems, delayMs } = provider.queue;
+      const exporter = new BatchExporter({
+        transport:
+          provider.kind === 'zipkin'
+            ? new ZipkinTransport(provider, clusters, clock)
+            : this.#otlpTransport(provider, serviceName),
+        queue: { maxItems, maxBytes, batchItems, batchBytes, delayMs },
         timeoutMs: provider.timeoutMs,
         observer: new ExportStats(stats, log, kindOf(provider), provider.cluster),
         wheel,
         random,
       });
+      const encode = provider.kind === 'zipkin' ? (span: Span) => encodeZipkinSpan(span, serviceName) : encodeSpan;
+      return new SpanQueue(encode, exporter);
     });
   }
 
-  #transport(provider: OneProvider): SpanTransport {
-    const { clusters, clock, service, instance, version } = this.#init;
-    const serviceName = provider.serviceName === '' ? service : provider.serviceName;
-    if (provider.kind === 'zipkin') return new ZipkinTransport(provider, serviceName, clusters, clock);
+  #otlpTransport(provider: OpenTelemetryProviderConfig, serviceName: string): ExportTransport {
+    const { clusters, clock, instance, version } = this.#init;
+    const { cluster, authority, path, headers, timeoutMs } = provider;
     const given = new Set(provider.resourceAttributes.map(([name]) => name));
     const resource = {
       attributes: [
@@ -114,9 +128,11 @@ export class SpanExporters implements SpanSinks {
       scopeName: 'outrigger',
       scopeVersion: version,
     };
+    const write: WriteMessage = (out, spans) => writeTraces(out, spans, resource);
+    const to = { clusters, clock, cluster, authority };
     return provider.transport === 'grpc'
-      ? new OtlpGrpcTransport(provider, resource, clusters, clock)
-      : new OtlpHttpTransport(provider, resource, clusters, clock);
+      ? new OtlpGrpcTransport({ ...to, path: otlpGrpcPath, metadata: headers, timeoutMs }, write)
+      : new OtlpHttpTransport({ ...to, path, headers }, write);
   }
 
   #keyOf(provider: OneProvider): string {

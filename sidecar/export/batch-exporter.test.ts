@@ -1,13 +1,15 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { ManualTime } from '../../connection-manager/test/manual-time.ts';
-import { BatchExporter, type ExportOutcome } from './batch-exporter.ts';
+import { ManualTime } from '../connection-manager/test/manual-time.ts';
+import { BatchExporter, type ExportOutcome, type ExportQueueBounds } from './batch-exporter.ts';
 
 const taken: ExportOutcome = { kind: 'taken', rejected: 0, why: '' };
 const down: ExportOutcome = { kind: 'failed', reason: 'connection', why: 'refused', retry: true, afterMs: 0 };
 const refused: ExportOutcome = { kind: 'failed', reason: 'status', why: 'status 400', retry: false, afterMs: 0 };
 
-/** Items are numbers, each of ten bytes. */
+const tenBytes = (item: number): Buffer => Buffer.alloc(10, item);
+
+/** Items are numbers, each ten times in a row. */
 class Rig {
   readonly time = new ManualTime();
   readonly batches: number[][] = [];
@@ -18,15 +20,16 @@ class Rig {
   underWay = 0;
   mostUnderWay = 0;
   cancelled = 0;
-  readonly exporter: BatchExporter<number>;
+  readonly exporter: BatchExporter;
 
-  constructor(bounds: Partial<{ maxQueueSpans: number; maxQueueBytes: number }> = {}) {
+  constructor(bounds: Partial<ExportQueueBounds> = {}) {
     const count = (what: string, by = 1): void => void (this.counts[what] = (this.counts[what] ?? 0) + by);
-    this.exporter = new BatchExporter<number>({
+    this.exporter = new BatchExporter({
       transport: {
         encode: (items) => {
-          this.batches.push([...items]);
-          return Buffer.from(items);
+          const message = Buffer.concat(items);
+          this.batches.push([...message].filter((_, i) => i % 10 === 0));
+          return message;
         },
         release: () => count('released'),
         send: (_message, done) => {
@@ -46,9 +49,8 @@ class Rig {
           };
         },
       },
-      queue: { maxQueueSpans: 20, maxQueueBytes: 10_000, maxBatchSpans: 4, delayMs: 1000, ...bounds },
+      queue: { maxItems: 20, maxBytes: 10_000, batchItems: 4, batchBytes: 1_000, delayMs: 1000, ...bounds },
       timeoutMs: 10_000,
-      bytesOf: () => 10,
       observer: {
         sent: (items) => count('sent', items),
         dropped: (items, reason) => count(`dropped ${reason}`, items),
@@ -62,7 +64,7 @@ class Rig {
   }
 
   offer(count: number): void {
-    for (let i = 0; i < count; i++) this.exporter.offer(i);
+    for (let i = 0; i < count; i++) this.exporter.offer(tenBytes(i));
   }
 }
 
@@ -84,6 +86,27 @@ describe('batches', () => {
     rig.time.advance(500);
     expect(rig.batches).toEqual([[0, 0]]);
     expect(rig.counts['flushed']).toBe(1);
+  });
+
+  it('go when they have bytes enough, and have no more of them', () => {
+    const rig = new Rig({ batchBytes: 25 });
+    rig.atOnce = taken;
+    rig.offer(2);
+    rig.time.advance(16);
+    expect(rig.batches).toEqual([]);
+    rig.offer(1);
+    rig.time.advance(16);
+    expect(rig.batches).toEqual([[0, 1]]);
+    rig.time.advance(1000);
+    expect(rig.batches).toEqual([[0, 1], [0]]);
+  });
+
+  it('of a single item may be longer than that', () => {
+    const rig = new Rig({ batchBytes: 1 });
+    rig.atOnce = taken;
+    rig.offer(2);
+    rig.time.advance(32);
+    expect(rig.batches).toEqual([[0], [1]]);
   });
 
   it('go one at a time: the next waits for the answer to the last', () => {
@@ -182,7 +205,7 @@ describe('a collector that does not take them', () => {
   });
 
   it('costs no more than the bound in bytes', () => {
-    const rig = new Rig({ maxQueueBytes: 55 });
+    const rig = new Rig({ maxBytes: 55 });
     rig.offer(100);
     expect(rig.exporter.held).toBe(5);
     expect(rig.exporter.waitingBytes).toBe(50);

@@ -1,10 +1,10 @@
 /** One batch as the body of a POST, through a cluster of the sidecar's own. */
-import type { ClusterLookup } from '../../cluster/upstream.ts';
-import { HeaderFields } from '../../codec/header-fields.ts';
-import { headerName } from '../../codec/header-name.ts';
-import { RequestHead } from '../../codec/message-head.ts';
-import { type HttpAnswer, HttpCall } from '../../http-call/http-call.ts';
-import type { Clock } from '../../runtime/clock.ts';
+import type { ClusterLookup } from '../cluster/upstream.ts';
+import { HeaderFields } from '../codec/header-fields.ts';
+import { headerName } from '../codec/header-name.ts';
+import { RequestHead } from '../codec/message-head.ts';
+import { type HttpAnswer, HttpCall } from '../http-call/http-call.ts';
+import type { Clock } from '../runtime/clock.ts';
 import type { ExportOutcome } from './batch-exporter.ts';
 import { failure, httpFailure, noCluster } from './export-outcome.ts';
 

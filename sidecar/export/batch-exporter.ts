@@ -1,11 +1,11 @@
 /**
- * What waits to be sent to a collector: a queue with bounds in number and bytes, cut into batches that go one at a time. A batch that could not be delivered is tried again where that may help, with pauses that grow;
- * meanwhile the queue fills, and what does not fit is dropped and counted. Nothing here waits for a collector but the batch that is under way. Knows neither what items are nor how they are sent.
+ * What waits to be sent to a collector: encoded items within bounds (encoded-queue.ts), cut into batches that go one at a time. A batch that could not be delivered is tried again where that may help, with pauses that grow;
+ * meanwhile the queue fills, and what does not fit is dropped and counted. Nothing here waits for a collector but the batch that is under way. Knows neither what items are (spans, entries of an access log) nor how they are sent.
  */
-import type { ExportQueueConfig } from '../../config/tracing-config.ts';
-import type { Random } from '../../runtime/clock.ts';
-import { growingPauseMs } from '../../runtime/growing-pause.ts';
-import { type TimerTarget, type TimerWheel, WheelTimer } from '../../runtime/timer-wheel.ts';
+import type { Random } from '../runtime/clock.ts';
+import { growingPauseMs } from '../runtime/growing-pause.ts';
+import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
+import { EncodedQueue, type QueueBounds } from './encoded-queue.ts';
 
 /** What became of one try. */
 export type ExportOutcome =
@@ -23,9 +23,9 @@ export type ExportOutcome =
 /** `cluster`: there is none of that name. `connection`: no connection, or it broke. `status`: the collector refused. `answer`: what it said makes no sense. */
 export type ExportFailure = 'cluster' | 'connection' | 'timeout' | 'status' | 'answer';
 
-export interface ExportTransport<Item> {
-  /** Once per batch, however often it is sent. */
-  encode(items: readonly Item[]): Buffer;
+export interface ExportTransport {
+  /** The message of a batch: once, however often it is sent. `items` stand one behind the other, in pieces that may begin and end within one. */
+  encode(items: readonly Buffer[]): Buffer;
   /** The collector has answered that it took the message of the last encode(): its memory may be written to. Not called where a try has failed, parts of which may still be on their way. One that answers before it has read all gets the rest of that call
    * as other bytes of ours, which it no longer looks at. */
   release(): void;
@@ -47,13 +47,19 @@ export interface ExportObserver {
 /** `queue`: no room. `rejected`: by the collector. `failed`: tried in vain as often as is tried. `shutdown`: not sent when the time for it was over. */
 export type DropReason = 'queue' | 'rejected' | 'failed' | 'shutdown';
 
-export interface BatchExporterInit<Item> {
-  readonly transport: ExportTransport<Item>;
-  readonly queue: ExportQueueConfig;
+export interface ExportQueueBounds extends QueueBounds {
+  /** So many, or so many bytes of them, are sent without waiting for more; and as one message, unless a single one is longer. */
+  readonly batchItems: number;
+  readonly batchBytes: number;
+  /** After which those that wait are sent though they are fewer. */
+  readonly delayMs: number;
+}
+
+export interface BatchExporterInit {
+  readonly transport: ExportTransport;
+  readonly queue: ExportQueueBounds;
   /** For one try. */
   readonly timeoutMs: number;
-  /** An estimate of the memory that it takes. */
-  readonly bytesOf: (item: Item) => number;
   readonly observer: ExportObserver;
   readonly wheel: TimerWheel;
   readonly random: Random;
@@ -72,10 +78,9 @@ interface Batch {
   tries: number;
 }
 
-export class BatchExporter<Item> implements TimerTarget {
-  readonly #init: BatchExporterInit<Item>;
-  #waiting: Item[] = [];
-  #waitingBytes = 0;
+export class BatchExporter implements TimerTarget {
+  readonly #init: BatchExporterInit;
+  readonly #waiting: EncodedQueue;
   /** Under way, or between two tries. */
   #batch: Batch | null = null;
   #call: { cancel(): void } | null = null;
@@ -88,24 +93,24 @@ export class BatchExporter<Item> implements TimerTarget {
   #onClosed: (() => void) | null = null;
   #closed = false;
 
-  constructor(init: BatchExporterInit<Item>) {
+  constructor(init: BatchExporterInit) {
     this.#init = init;
+    this.#waiting = new EncodedQueue(init.queue);
   }
 
   /** Items that wait, with those of the batch under way. */
   get held(): number {
-    return this.#waiting.length + (this.#batch?.items ?? 0);
+    return this.#waiting.items + (this.#batch?.items ?? 0);
   }
 
-  /** An estimate, without the batch under way, which is no longer than `maxBatchSpans`. */
+  /** Without the batch under way. */
   get waitingBytes(): number {
-    return this.#waitingBytes;
+    return this.#waiting.bytes;
   }
 
   /** Nothing more is taken for now: who has something need not make it. */
   get full(): boolean {
-    const { maxQueueSpans, maxQueueBytes } = this.#init.queue;
-    return this.#closing || this.#waiting.length >= maxQueueSpans || this.#waitingBytes >= maxQueueBytes;
+    return this.#closing || this.#waiting.full;
   }
 
   /** Counts what is not offered, as there is no room. */
@@ -113,19 +118,16 @@ export class BatchExporter<Item> implements TimerTarget {
     this.#init.observer.dropped(items, this.#closing ? 'shutdown' : 'queue');
   }
 
-  /** False: there is no room, which is counted. */
-  offer(item: Item): boolean {
-    const { queue, bytesOf, wheel } = this.#init;
-    const bytes = bytesOf(item);
-    if (this.full || this.#waitingBytes + bytes > queue.maxQueueBytes) {
+  /** Copies an encoded item. False: there is no room, which is counted. */
+  offer(item: Uint8Array): boolean {
+    const { queue, wheel } = this.#init;
+    if (this.#closing || !this.#waiting.push(item)) {
       this.turnAway(1);
       return false;
     }
-    this.#waiting.push(item);
-    this.#waitingBytes += bytes;
     if (this.#batch !== null) return true;
     // Not from inside: who offers has just answered a request.
-    if (this.#waiting.length >= queue.maxBatchSpans) wheel.arm(this.#delayTimer, 0);
+    if (this.#enough) wheel.arm(this.#delayTimer, 0);
     else if (!this.#delayTimer.armed) wheel.arm(this.#delayTimer, queue.delayMs);
     return true;
   }
@@ -150,13 +152,14 @@ export class BatchExporter<Item> implements TimerTarget {
   onTimer(timer: WheelTimer): void {
     if (timer === this.#delayTimer) {
       if (this.#batch !== null) return;
-      if (this.#waiting.length < this.#init.queue.maxBatchSpans) this.#init.observer.flushedByTimer();
+      if (!this.#enough) this.#init.observer.flushedByTimer();
       this.#next();
     } else if (timer === this.#pauseTimer) this.#send();
     else if (timer === this.#closeTimer) this.#finish();
     else {
       this.#call?.cancel();
-      this.#onOutcome({ kind: 'failed', reason: 'timeout', why: 'no answer in time', retry: true, afterMs: 0 });
+      const why = `no answer within ${this.#init.timeoutMs} ms`;
+      this.#onOutcome({ kind: 'failed', reason: 'timeout', why, retry: true, afterMs: 0 });
     }
   }
 
@@ -164,18 +167,20 @@ export class BatchExporter<Item> implements TimerTarget {
     return this.#onClosed !== null || this.#closed;
   }
 
+  /** For a batch that goes at once. */
+  get #enough(): boolean {
+    const { batchItems, batchBytes } = this.#init.queue;
+    return this.#waiting.items >= batchItems || this.#waiting.bytes >= batchBytes;
+  }
+
   #next(): void {
-    if (this.#waiting.length === 0) {
+    if (this.#waiting.items === 0) {
       if (this.#onClosed !== null) this.#finish();
       return;
     }
-    const { queue, transport, bytesOf } = this.#init;
-    const items =
-      this.#waiting.length <= queue.maxBatchSpans ? this.#waiting : this.#waiting.slice(0, queue.maxBatchSpans);
-    this.#waiting = items === this.#waiting ? [] : this.#waiting.slice(items.length);
-    if (this.#waiting.length === 0) this.#waitingBytes = 0;
-    else for (const item of items) this.#waitingBytes -= bytesOf(item);
-    this.#batch = { message: transport.encode(items), items: items.length, tries: 0 };
+    const { queue, transport } = this.#init;
+    const { items, pieces } = this.#waiting.take(queue.batchItems, queue.batchBytes);
+    this.#batch = { message: transport.encode(pieces), items, tries: 0 };
     this.#send();
   }
 
@@ -228,10 +233,9 @@ export class BatchExporter<Item> implements TimerTarget {
     const { wheel, queue } = this.#init;
     // Never from inside of the answer to the last: with a cluster that answers at once it would go deeper and deeper.
     if (this.#onClosed !== null) {
-      if (this.#waiting.length === 0) this.#finish();
+      if (this.#waiting.items === 0) this.#finish();
       else wheel.arm(this.#delayTimer, 0);
-    } else if (this.#waiting.length > 0)
-      wheel.arm(this.#delayTimer, this.#waiting.length >= queue.maxBatchSpans ? 0 : queue.delayMs);
+    } else if (this.#waiting.items > 0) wheel.arm(this.#delayTimer, this.#enough ? 0 : queue.delayMs);
   }
 
   /** No shorter than the collector said. */
@@ -249,8 +253,7 @@ export class BatchExporter<Item> implements TimerTarget {
     this.#call = null;
     const left = this.held;
     if (left > 0) observer.dropped(left, 'shutdown');
-    this.#waiting = [];
-    this.#waitingBytes = 0;
+    this.#waiting.take(Infinity, Infinity);
     this.#batch = null;
     const onClosed = this.#onClosed;
     this.#onClosed = null;

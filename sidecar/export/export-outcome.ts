@@ -1,7 +1,7 @@
 /** What an answer of a collector says of a batch: the same for all who send one. */
-import type { HttpAnswer } from '../../http-call/http-call.ts';
-import { decodeExportAnswer } from '../../otlp/export-answer.ts';
+import type { HttpAnswer } from '../http-call/http-call.ts';
 import type { ExportFailure, ExportOutcome } from './batch-exporter.ts';
+import { decodeExportAnswer } from './export-answer.ts';
 
 const mostWords = 256;
 

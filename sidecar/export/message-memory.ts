@@ -1,8 +1,11 @@
 /** The memory of one message at a time: written to again when the message is over, and only then. */
-import { ProtobufWriter } from '../../../metrics/protobuf-writer.ts';
+import { ProtobufWriter } from '../../metrics/protobuf-writer.ts';
 
 /** A larger one is not kept. */
 const keptBytes = 1_048_576;
+
+/** Writes the message of a batch, whose items come to a transport's encode(). */
+export type WriteMessage = (out: ProtobufWriter, items: readonly Buffer[]) => void;
 
 export class MessageMemory {
   #free: ProtobufWriter | null = null;

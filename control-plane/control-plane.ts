@@ -333,6 +333,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     hub,
     figures: liveFigures,
     fullName: (name) => fullServiceName(name, model),
+    services: () => model?.services.keys() ?? [],
     placeOf: (rule) => placeOfRule(rule, state),
   });
   const etcd = options.etcd ?? null;

@@ -4,7 +4,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { tap } from './tap.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'outrigger-tap-'));
@@ -56,6 +56,17 @@ test('what a sidecar finds wrong with a tap ends it with that text', async () =>
     message: 'no such query',
     exitCode: 1,
   });
+});
+
+test('what the control plane doubts of it is told beside it, and it goes on', async () => {
+  said = '{"note":"no sidecar of shop/nobody is connected"}\n{"method":"GET","path":"/after"}\n{"fault":"over"}\n';
+  const [out, err] = [process.stdout, process.stderr].map((stream) =>
+    vi.spyOn(stream, 'write').mockImplementation(() => true),
+  );
+  await expect(tap({ controlPlaneAdmin, dataDir, output: 'json' })).rejects.toThrow('over');
+  expect(err!.mock.calls.map(([text]) => text)).toEqual(['outrigger: no sidecar of shop/nobody is connected\n']);
+  expect(out!.mock.calls.map(([text]) => text)).toEqual(['{"method":"GET","path":"/after"}\n']);
+  vi.restoreAllMocks();
 });
 
 test('so does a line that is no JSON', async () => {

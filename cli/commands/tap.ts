@@ -61,8 +61,12 @@ export async function tap(options: TapOptions): Promise<void> {
     bodyBytes: bodies === undefined ? undefined : String(bodies),
   });
   await liveLines(address, path, options.dataDir, (line) => {
-    const { dropped, fault } = line;
+    const { dropped, fault, note } = line;
     if (typeof fault === 'string') throw new UserError(fault);
+    if (typeof note === 'string') {
+      process.stderr.write(`outrigger: ${escapeControls(note)}\n`);
+      return true;
+    }
     if (typeof dropped === 'number')
       process.stderr.write(`outrigger: ${dropped} requests are not shown: they came faster than they could be sent\n`);
     else process.stdout.write(options.output === 'json' ? `${JSON.stringify(line)}\n` : recordText(line));

@@ -10,6 +10,8 @@ export interface LiveFigures {
   readonly routes?: readonly EdgeRow[];
   readonly proxies: number;
   readonly silent: readonly string[];
+  /** Why there are none; a control plane of an older version says nothing. */
+  readonly doubts?: readonly string[];
 }
 
 const rate = (perSecond: number): string => (perSecond >= 100 ? perSecond.toFixed(0) : perSecond.toFixed(1));
@@ -86,8 +88,9 @@ export function silentText({ silent }: Pick<LiveFigures, 'silent'>): string {
   return `${silent.length} ${silent.length === 1 ? 'sidecar does' : 'sidecars do'} not answer: ${shown}${silent.length > 3 ? ', …' : ''}`;
 }
 
-export function nothingText({ proxies, windowSeconds }: LiveFigures): string {
-  return proxies === 0
-    ? 'no sidecar has told of its traffic yet: outrigger status shows those that are connected'
+export function nothingText({ proxies, windowSeconds, doubts = [] }: LiveFigures): string {
+  if (proxies === 0) return 'no sidecar has told of its traffic yet: outrigger status shows those that are connected';
+  return doubts.length > 0
+    ? doubts.join('; ')
     : `nothing has passed in the last ${windowSeconds} s, as ${proxies} ${proxies === 1 ? 'sidecar says' : 'sidecars say'}`;
 }

@@ -210,7 +210,7 @@ describe('TrafficPolicy', () => {
     expect(policy(`${orders}, timeouts: { request: 0s }, retries: { budget: {} }`)).toMatchObject({
       createdAt: '',
       trafficTargets: [{ kind: 'Service', name: 'orders', section: '', port: null, path: 'spec.targetRefs[0]' }],
-      route: { requestTimeoutMs: 0, perTryTimeoutMs: null, retries: null },
+      route: { requestTimeout: { ms: 0 }, perTryTimeout: null, retries: null },
       cluster: { retryBudget: { percent: 20, minConcurrency: 3 }, outlierDetection: null, healthChecks: [] },
     });
     expect(

@@ -6,6 +6,7 @@ import { wholeWithin } from './number-within.ts';
 import { routeMetadata } from './object-metadata.ts';
 import type { Place } from './resource.ts';
 import { portNumber } from './route-reference.ts';
+import { timeLimit } from './time-limit.ts';
 import { breakerSettings, circuitBreaker } from './traffic-breaker.ts';
 import { fallback, fallbackSettings } from './traffic-fallback.ts';
 import { hedgeSettings, hedging } from './traffic-hedging.ts';
@@ -214,11 +215,12 @@ function routeTraffic(
   policy: string,
   namespace: string,
 ): Omit<RouteTraffic, 'circuitBreaker'> {
+  const limit = (written: string | undefined) => timeLimit(optionalMs(written), policy);
   return {
-    requestTimeoutMs: optionalMs(timeouts?.request),
-    perTryTimeoutMs: optionalMs(timeouts?.perTry),
-    streamIdleTimeoutMs: optionalMs(timeouts?.streamIdle),
-    maxDurationMs: optionalMs(timeouts?.maxDuration),
+    requestTimeout: limit(timeouts?.request),
+    perTryTimeout: limit(timeouts?.perTry),
+    streamIdleTimeout: limit(timeouts?.streamIdle),
+    maxDuration: limit(timeouts?.maxDuration),
     // A budget alone says nothing of the routes.
     retries:
       retries !== undefined && Object.keys(retries).every((field) => field === 'budget')

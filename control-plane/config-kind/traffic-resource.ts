@@ -4,6 +4,7 @@
  */
 import type { CallerName, RequestMatch } from './policy-resource.ts';
 import type { ResourceBase } from './resource.ts';
+import type { TimeLimit } from './time-limit.ts';
 
 export interface TrafficPolicyResource extends ResourceBase {
   readonly kind: 'TrafficPolicy';
@@ -30,14 +31,14 @@ export interface TrafficTarget {
 }
 
 export interface RouteTraffic {
-  /** From the whole request to the whole answer; 0: none. */
-  readonly requestTimeoutMs: number | null;
-  /** One attempt; 0: none. */
-  readonly perTryTimeoutMs: number | null;
-  /** Without a byte in either direction; 0: none. */
-  readonly streamIdleTimeoutMs: number | null;
-  /** Of a stream; 0: none. */
-  readonly maxDurationMs: number | null;
+  /** From the whole request to the whole answer. */
+  readonly requestTimeout: TimeLimit | null;
+  /** One attempt. */
+  readonly perTryTimeout: TimeLimit | null;
+  /** Without a byte in either direction. */
+  readonly streamIdleTimeout: TimeLimit | null;
+  /** Of a stream. */
+  readonly maxDuration: TimeLimit | null;
   readonly retries: RetrySettings | null;
   /** When a second request is sent beside the first. */
   readonly hedging: HedgeSettings | null;
@@ -48,7 +49,7 @@ export interface RouteTraffic {
 
 export type HedgeSettings =
   | { readonly kind: 'off' }
-  /** An attempt took longer than perTryTimeoutMs. */
+  /** An attempt took longer than perTryTimeout. */
   | { readonly kind: 'per-try-timeout' }
   | (HedgeLimits & { readonly kind: 'delay'; readonly delayMs: number })
   | (HedgeLimits & {
@@ -328,10 +329,10 @@ export interface KeepAliveSettings {
 }
 
 export const noRouteTraffic: RouteTraffic = {
-  requestTimeoutMs: null,
-  perTryTimeoutMs: null,
-  streamIdleTimeoutMs: null,
-  maxDurationMs: null,
+  requestTimeout: null,
+  perTryTimeout: null,
+  streamIdleTimeout: null,
+  maxDuration: null,
   retries: null,
   hedging: null,
   fallback: null,

@@ -84,7 +84,7 @@ function idleProblems(
 
 /** By what holds together with other policies, at the first target where it shows. */
 function perTryProblem(policy: TrafficPolicyResource, index: TrafficIndex): Problem[] {
-  const perTryMs = policy.route.perTryTimeoutMs ?? 0;
+  const perTryMs = policy.route.perTryTimeout?.ms ?? 0;
   if (perTryMs === 0) return [];
   for (const { requestMs, isDefault } of index.requestTimeouts(policy, defaultRequestMs)) {
     if (requestMs === 0 || perTryMs < requestMs) continue;

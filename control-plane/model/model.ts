@@ -10,6 +10,7 @@ import type {
   RedirectFilter,
   RewriteFilter,
 } from '../config-kind/resource.ts';
+import type { TimeLimit } from '../config-kind/time-limit.ts';
 import type { ClusterTraffic, RouteTraffic } from '../config-kind/traffic-resource.ts';
 import type { PolicySet } from './policy-set.ts';
 import type { ServiceAddresses } from './service-addresses.ts';
@@ -138,8 +139,8 @@ export interface AttachedHttpRule extends AttachedRuleBase {
   readonly matches: readonly HttpMatch[];
   readonly redirect: RedirectFilter | null;
   readonly rewrite: RewriteFilter | null;
-  /** `timeouts.backendRequest` of the rule itself, of one attempt; null: not said; 0: none. */
-  readonly backendTimeoutMs: number | null;
+  /** `timeouts.backendRequest` of the rule itself, of one attempt; null: not said. */
+  readonly backendTimeout: TimeLimit | null;
 }
 
 export interface AttachedGrpcRule extends AttachedRuleBase {

@@ -5,8 +5,10 @@ import {
   type ParentReference,
   type Resource,
   type RouteResource,
+  resourceName,
   type ServiceResource,
 } from '../config-kind/resource.ts';
+import { type TimeLimit, timeLimit } from '../config-kind/time-limit.ts';
 import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
 import { backendProblem } from './backend-problem.ts';
 import { keepIdentity } from './keep-identity.ts';
@@ -96,8 +98,9 @@ function attachedRoute(
   const { namespace, name, createdAt } = resource;
   const backends = (references: readonly BackendReference[]): Backend[] =>
     references.filter(({ weight }) => weight > 0).map((reference) => backendOf(reference, services));
-  const trafficOf = ({ name: rule, retry }: RouteResource['rules'][number], requestTimeoutMs: number | null) =>
-    mergedRouteTraffic({ ...noRouteTraffic, requestTimeoutMs, retries: retry }, traffic.ofRule(resource, rule));
+  const limit = (ms: number | null) => timeLimit(ms, resourceName(resource));
+  const trafficOf = ({ name: rule, retry }: RouteResource['rules'][number], requestTimeout: TimeLimit | null) =>
+    mergedRouteTraffic({ ...noRouteTraffic, requestTimeout, retries: retry }, traffic.ofRule(resource, rule));
   if (resource.kind === 'HTTPRoute') {
     return {
       kind: 'HTTPRoute',
@@ -111,8 +114,8 @@ function attachedRoute(
         responseHeaders: rule.responseHeaders,
         redirect: rule.redirect,
         rewrite: rule.rewrite,
-        backendTimeoutMs: rule.backendTimeoutMs,
-        traffic: trafficOf(rule, rule.timeoutMs),
+        backendTimeout: limit(rule.backendTimeoutMs),
+        traffic: trafficOf(rule, limit(rule.timeoutMs)),
       })),
     };
   }

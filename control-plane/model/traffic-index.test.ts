@@ -32,8 +32,8 @@ describe('a TrafficPolicy', () => {
       policy('admin', '{targetRefs: [{kind: Service, name: orders, sectionName: admin}], timeouts: {request: 9s}}'),
     );
     expect(warnings(model)).toEqual([]);
-    expect(port(model).routing.traffic.requestTimeoutMs).toBe(3_000);
-    expect(port(model, 1).routing.traffic.requestTimeoutMs).toBe(9_000);
+    expect(port(model).routing.traffic.requestTimeout).toEqual({ ms: 3_000, rule: 'TrafficPolicy shop/all' });
+    expect(port(model, 1).routing.traffic.requestTimeout).toEqual({ ms: 9_000, rule: 'TrafficPolicy shop/admin' });
     expect(port(model, 1).definition.traffic).toMatchObject({ connectTimeoutMs: 2_000, limits: { maxRequests: 1 } });
   });
 
@@ -69,8 +69,12 @@ describe('a TrafficPolicy', () => {
       policy('writes', '{targetRefs: [{kind: HTTPRoute, name: r, sectionName: writes}], timeouts: {request: 6s}}'),
     );
     const traffic = port(model).routing.producer[0]!.rules.map((rule) => rule.traffic);
-    expect(traffic.map(({ requestTimeoutMs }) => requestTimeoutMs)).toEqual([1_000, 6_000, 5_000]);
-    expect(traffic.map(({ streamIdleTimeoutMs }) => streamIdleTimeoutMs)).toEqual([7_000, 7_000, 7_000]);
+    expect(traffic.map(({ requestTimeout }) => requestTimeout)).toEqual([
+      { ms: 1_000, rule: 'HTTPRoute shop/r' },
+      { ms: 6_000, rule: 'TrafficPolicy shop/writes' },
+      { ms: 5_000, rule: 'TrafficPolicy shop/route' },
+    ]);
+    expect(traffic.map(({ streamIdleTimeout }) => streamIdleTimeout?.ms)).toEqual([7_000, 7_000, 7_000]);
   });
 
   test('that is older counts where two are for the same, however the port is named, and the other is told (Gateway API, conflict resolution)', () => {
@@ -91,7 +95,7 @@ describe('a TrafficPolicy', () => {
         '2026-01-01T00:00:00Z',
       ),
     );
-    expect(port(model).routing.traffic.requestTimeoutMs).toBe(3_000);
+    expect(port(model).routing.traffic.requestTimeout?.ms).toBe(3_000);
     expect(warnings(model)).toEqual([
       'TrafficPolicy shop/a: spec.targetRefs[0]: TrafficPolicy shop/c is for the same; the older one counts, or the first by name',
       'TrafficPolicy shop/b: spec.targetRefs[0]: TrafficPolicy shop/c is for the same; the older one counts, or the first by name',

@@ -100,13 +100,13 @@ export class TrafficIndex {
       if (placed !== policy || problem !== '' || winner !== null) return [];
       const name = `${target.kind} ${policy.namespace}/${target.name}`;
       if (target.kind !== 'Service') {
-        const { requestTimeoutMs } = this.#routeTraffic(name, target.section);
-        return requestTimeoutMs === null ? [] : [{ requestMs: requestTimeoutMs, isDefault: false }];
+        const { requestTimeout } = this.#routeTraffic(name, target.section);
+        return requestTimeout === null ? [] : [{ requestMs: requestTimeout.ms, isDefault: false }];
       }
       return ports.map(({ port, protocol }) => {
-        const { requestTimeoutMs } = this.#routeTraffic(name, String(port));
+        const { requestTimeout } = this.#routeTraffic(name, String(port));
         const usual = protocol === 'grpc' ? 0 : defaultMs;
-        return { requestMs: requestTimeoutMs ?? usual, isDefault: requestTimeoutMs === null };
+        return { requestMs: requestTimeout?.ms ?? usual, isDefault: requestTimeout === null };
       });
     });
   }

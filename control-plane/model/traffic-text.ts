@@ -12,10 +12,10 @@ export function trafficTexts(route: RouteTraffic, cluster: ClusterTraffic): stri
   const { retries, hedging, fallback } = route;
   const { outlierDetection, panicThresholdPercent, healthChecks, loadBalancing, retryBudget, tcpKeepAlive } = cluster;
   const timeouts = [
-    ...named('request', route.requestTimeoutMs, durationText),
-    ...named('per try', route.perTryTimeoutMs, durationText),
-    ...named('stream idle', route.streamIdleTimeoutMs, durationText),
-    ...named('duration', route.maxDurationMs, durationText),
+    ...named('request', route.requestTimeout?.ms ?? null, durationText),
+    ...named('per try', route.perTryTimeout?.ms ?? null, durationText),
+    ...named('stream idle', route.streamIdleTimeout?.ms ?? null, durationText),
+    ...named('duration', route.maxDuration?.ms ?? null, durationText),
     ...named('connect', cluster.connectTimeoutMs, durationText),
     ...named('connection idle', cluster.connectionIdleTimeoutMs, durationText),
   ];

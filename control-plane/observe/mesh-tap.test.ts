@@ -15,7 +15,7 @@ function attending(nodeId: string): { proxy: AttendingProxy; queries: Query[] } 
 }
 
 const answer = (queryId: bigint, more: object) => create(AnswerSchema, { queryId, ...more });
-const wish = { filter: {}, limit: 3, headers: false, bodyBytes: 0 };
+const wish = { filter: {}, limit: 3, headers: false, bodyBytes: 0, notes: [] };
 
 test('a gathering takes what came in time, and names who was silent', async () => {
   let deadline = (): void => {};

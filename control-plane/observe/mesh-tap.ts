@@ -11,6 +11,8 @@ export interface TapWish {
   readonly limit: number;
   readonly headers: boolean;
   readonly bodyBytes: number;
+  /** What the reader is told first, as lines of their own. */
+  readonly notes: readonly string[];
 }
 
 /** Where the lines go: an HTTP response. */
@@ -42,6 +44,7 @@ export class MeshTap {
     this.#reader = reader;
     this.#onOver = onOver;
     this.#left = wish.limit;
+    for (const note of wish.notes) this.#write({ note });
     this.#unwatch = this.#hub.watch({
       onCome: (proxy) => this.#ask(proxy),
       onGone: (proxy) => this.#stops.delete(proxy),

@@ -60,6 +60,31 @@ test('a request of a time that no clock shows is told all the same, to a list an
   stream.end();
 });
 
+test('edges, routes and a tap of a service that nobody knows say so, and the tap goes on', async () => {
+  const stream = openStream<ReturnType<typeof hello>, Query>(doors.plain(), ObserveService, 'attend');
+  stream.write(hello('orders-3', 'shop/orders'));
+  expect((await stream.next()).query.case).toBe('startFigures');
+  const asked = doors.admin('GET', '/api/v1/tap?limit=1&source=shop/nobody&destination=shop/oders');
+  const { id } = await stream.next();
+  stream.write(
+    create(ReportSchema, {
+      report: { case: 'answer', value: { queryId: id, requests: [outbound('orders', 'payments', 0, 5)], done: true } },
+    }),
+  );
+  const [first, second, third] = (await asked).text.split('\n').map((line) => JSON.parse(line || 'null') as unknown);
+  expect([first, second]).toEqual([
+    { note: 'no sidecar of shop/nobody is connected, and no such service is known' },
+    { note: 'no sidecar of shop/oders is connected, and no such service is known; did you mean shop/orders?' },
+  ]);
+  expect(third).toMatchObject({ source: 'shop/orders' });
+  // Who looks at figures makes their questions come at another pace.
+  for (const path of ['edges', 'routes-live'])
+    expect(JSON.parse((await doors.admin('GET', `/api/v1/${path}?source=shop/nobody`)).text)).toMatchObject({
+      doubts: ['no sidecar of shop/nobody is connected, and no such service is known'],
+    });
+  stream.end();
+});
+
 test('a tap is for who shows the local token', async () => {
   expect((await doors.admin('GET', '/api/v1/tap', undefined, { authorization: '' })).status).toBe(401);
 });

@@ -6,6 +6,7 @@ import { listBreakers } from './breaker-list.ts';
 import { explain, type PlaceOf } from './explain/explain.ts';
 import type { LiveFigures } from './live-figures.ts';
 import { MeshTap, type TapReader } from './mesh-tap.ts';
+import { nameDoubt } from './name-doubt.ts';
 import type { ObserveHub } from './observe-hub.ts';
 import {
   checkNames,
@@ -22,6 +23,8 @@ export interface ObserveEndpointsInit {
   readonly hub: ObserveHub;
   readonly figures: LiveFigures;
   readonly fullName: FullName;
+  /** `namespace/name` of every service that is configured. */
+  readonly services: () => Iterable<string>;
   readonly placeOf: PlaceOf;
 }
 
@@ -71,8 +74,10 @@ export class ObserveEndpoints {
   tap(query: URLSearchParams, begin: () => TapReader): LiveAnswer | MeshTap {
     try {
       const { hub, fullName } = this.#init;
+      const filter = readFilter(query, ['limit', 'headers', 'bodyBytes'], fullName);
       const wish = {
-        filter: readFilter(query, ['limit', 'headers', 'bodyBytes'], fullName),
+        filter,
+        notes: this.#doubts(filter.source ?? '', filter.destination ?? ''),
         limit: readWhole(query, 'limit', 1_000, 1, 100_000),
         headers: readSwitch(query, 'headers'),
         bodyBytes: readWhole(query, 'bodyBytes', 0, 0, 65_536),
@@ -87,6 +92,16 @@ export class ObserveEndpoints {
     }
   }
 
+  /** Why nothing of these is likely to be seen; '': any. */
+  #doubts(source: string, destination: string): string[] {
+    const { hub, services } = this.#init;
+    if (hub.proxies.size === 0) return ['no sidecar is connected: outrigger status shows those that are'];
+    const connected = new Set([...hub.proxies].map(({ service }) => service));
+    return [source, destination]
+      .map((name) => nameDoubt(name, { services: services(), connected }))
+      .filter((doubt) => doubt !== '');
+  }
+
   /** By path, as the admin port takes them. */
   readonly actions = {
     '/api/v1/breakers': (body: Readonly<Record<string, unknown>>): Promise<unknown> => this.#holdBreaker(body),
@@ -94,15 +109,15 @@ export class ObserveEndpoints {
 
   #edges(query: URLSearchParams): unknown {
     const { rows, ...rest } = this.#rows('edge', query);
-    return { at: rest.at, windowSeconds: rest.windowSeconds, edges: rows, proxies: rest.proxies, silent: rest.silent };
+    return { at: rest.at, windowSeconds: rest.windowSeconds, edges: rows, ...told(rest) };
   }
 
   #routes(query: URLSearchParams): unknown {
     const { rows, ...rest } = this.#rows('route', query);
-    return { at: rest.at, windowSeconds: rest.windowSeconds, routes: rows, proxies: rest.proxies, silent: rest.silent };
+    return { at: rest.at, windowSeconds: rest.windowSeconds, routes: rows, ...told(rest) };
   }
 
-  #rows(by: 'edge' | 'route', query: URLSearchParams): ReturnType<LiveFigures['rows']> {
+  #rows(by: 'edge' | 'route', query: URLSearchParams): Found {
     const { figures, fullName } = this.#init;
     checkNames(query, ['window', 'source', 'destination']);
     const windowMs = readDurationMs('window', query.get('window') ?? '10s');
@@ -110,12 +125,10 @@ export class ObserveEndpoints {
     const source = fullName(query.get('source') ?? '');
     const destination = fullName(query.get('destination') ?? '');
     const found = figures.rows(by, windowMs);
-    return {
-      ...found,
-      rows: found.rows.filter(
-        (row) => (source === '' || row.source === source) && (destination === '' || row.destination === destination),
-      ),
-    };
+    const rows = found.rows.filter(
+      (row) => (source === '' || row.source === source) && (destination === '' || row.destination === destination),
+    );
+    return { ...found, rows, doubts: rows.length > 0 ? [] : this.#doubts(source, destination) };
   }
 
   #history(query: URLSearchParams): unknown {
@@ -173,6 +186,13 @@ export class ObserveEndpoints {
     if (faults.length > 0 && faults.length === answers.length) throw new ActionFault(faults.join('; '));
     return { changed: answers.filter(({ fault }) => fault === '').length, faults, silent };
   }
+}
+
+/** `doubts`: why there are no rows, where there are none. */
+type Found = ReturnType<LiveFigures['rows']> & { readonly doubts: readonly string[] };
+
+function told({ proxies, silent, doubts }: Omit<Found, 'rows'>) {
+  return { proxies, silent, doubts };
 }
 
 function unknownRequest(id: string, proxies: number, silent: readonly string[]): string {

@@ -5,8 +5,9 @@ import {
   RouteMatchSchema,
   RouteSchema,
 } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
+import { noTimeLimit, shortestLimit } from '../config-kind/time-limit.ts';
 import { noRouteTraffic, type RouteTraffic } from '../config-kind/traffic-resource.ts';
-import type { AttachedRoute, Backend, PortRouting } from '../model/model.ts';
+import type { AttachedHttpRule, AttachedRoute, Backend, PortRouting } from '../model/model.ts';
 import { mergedRouteTraffic } from '../model/traffic-index.ts';
 import { missingBackendCluster, outboundCluster } from './resource-names.ts';
 import { forwardAction } from './route-action.ts';
@@ -54,17 +55,8 @@ function routesOf(ordered: OrderedMatch, ofPort: RouteTraffic): Route[] {
 }
 
 /** A client knows no timeout of one attempt: the shorter of both holds. */
-function shorter({
-  traffic,
-  backendTimeoutMs,
-}: {
-  readonly traffic: RouteTraffic;
-  readonly backendTimeoutMs: number | null;
-}): RouteTraffic {
-  if (backendTimeoutMs === null) return traffic;
-  const limits = [traffic.requestTimeoutMs ?? 0, backendTimeoutMs].filter((ms) => ms > 0);
-  return mergedRouteTraffic(
-    { ...noRouteTraffic, requestTimeoutMs: limits.length === 0 ? 0 : Math.min(...limits) },
-    traffic,
-  );
+function shorter({ traffic, backendTimeout }: Pick<AttachedHttpRule, 'traffic' | 'backendTimeout'>): RouteTraffic {
+  if (backendTimeout === null) return traffic;
+  const requestTimeout = shortestLimit(traffic.requestTimeout, backendTimeout) ?? noTimeLimit;
+  return mergedRouteTraffic({ ...noRouteTraffic, requestTimeout }, traffic);
 }

@@ -64,18 +64,21 @@ const maxBodyBytes = 1024;
 
 /** The answer of a rule that has no backend that exists. */
 export function noBackendAction(routeName: string, backends: readonly Backend[], status: 500 | 503): Action {
-  const reasons = [...new Set(backends.map(({ problem }) => problem))];
-  let body = `${routeName} has no backend`;
-  for (const [at, reason] of reasons.entries()) {
-    const more = `${at === 0 ? ': ' : '; '}${reason}`;
-    const rest = `; and ${reasons.length - at} more`;
-    if (Buffer.byteLength(body + more + rest) > maxBodyBytes) {
-      body += rest;
-      break;
-    }
-    body += more;
-  }
+  const body = problemsText(`${routeName} has no backend${backends.length === 0 ? '' : ': '}`, backends);
   return { case: 'directResponse', value: { status, body: { specifier: { case: 'inlineString', value: body } } } };
+}
+
+/** `start`, and why backends that do not exist don't: as much of it as there is room for. */
+export function problemsText(start: string, backends: readonly Backend[]): string {
+  const reasons = [...new Set(backends.map(({ problem }) => problem).filter((problem) => problem !== ''))];
+  let text = start;
+  for (const [at, reason] of reasons.entries()) {
+    const more = `${at === 0 ? '' : '; '}${reason}`;
+    const rest = `; and ${reasons.length - at} more`;
+    if (Buffer.byteLength(text + more + rest) > maxBodyBytes) return text + rest;
+    text += more;
+  }
+  return text;
 }
 
 const redirectCodes: Readonly<Record<RedirectFilter['status'], RedirectAction_RedirectResponseCode>> = {

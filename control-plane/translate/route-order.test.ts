@@ -32,7 +32,7 @@ function http(name: string, matches: ReadonlyArray<Partial<HttpMatch>>, createdA
       matches: [wholeHttp(match)],
       redirect: null,
       rewrite: null,
-      backendTimeoutMs: null,
+      backendTimeout: null,
     })),
   };
 }

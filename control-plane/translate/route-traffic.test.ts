@@ -1,5 +1,6 @@
 /** Timeouts of routes as Envoy's fields; retries are tested with the policies that say them (translate-traffic.test.ts and others). */
 import { expect, test } from 'vitest';
+import { timeLimit } from '../config-kind/time-limit.ts';
 import type { RouteTraffic } from '../config-kind/traffic-resource.ts';
 import { routeFields } from './route-traffic.ts';
 
@@ -9,10 +10,10 @@ const seconds = (duration: unknown): number => Number((duration as { seconds: bi
 function timeouts(requestTimeoutMs: number | null, maxDurationMs: number | null, grpc: boolean): readonly number[] {
   const { timeout, maxStreamDuration } = routeFields(
     {
-      requestTimeoutMs,
-      maxDurationMs,
-      streamIdleTimeoutMs: null,
-      perTryTimeoutMs: null,
+      requestTimeout: timeLimit(requestTimeoutMs, ''),
+      maxDuration: timeLimit(maxDurationMs, ''),
+      streamIdleTimeout: null,
+      perTryTimeout: null,
       hedging: null,
       fallback: null,
       retries: null,
@@ -24,7 +25,7 @@ function timeouts(requestTimeoutMs: number | null, maxDurationMs: number | null,
 
 test('who sheds load is asked again where the policy says overloaded', () => {
   const retries = { attempts: 1, on: ['gateway-error', 'overloaded'], statusCodes: [], backoff: null, waitHeaders: [] };
-  const unset = { requestTimeoutMs: null, maxDurationMs: null, streamIdleTimeoutMs: null, perTryTimeoutMs: null };
+  const unset = { requestTimeout: null, maxDuration: null, streamIdleTimeout: null, perTryTimeout: null };
   const { retryPolicy } = routeFields({ ...unset, retries, hedging: null } as unknown as RouteTraffic, false);
   expect(retryPolicy).toMatchObject({
     retryOn: 'gateway-error,retriable-headers',

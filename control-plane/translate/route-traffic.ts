@@ -9,6 +9,7 @@ import {
   type RouteActionSchema,
 } from '../../proto/generated/envoy/config/route/v3/route_components_pb.js';
 import { PreviousHostsPredicateSchema } from '../../proto/generated/envoy/extensions/retry/host/previous_hosts/v3/previous_hosts_pb.js';
+import { shortestLimit, type TimeLimit } from '../config-kind/time-limit.ts';
 import { grpcRetryConditions, type RetrySettings, type RouteTraffic } from '../config-kind/traffic-resource.ts';
 import { durationOf } from './api-values.ts';
 import { type DefaultResilience, defaultResilience } from './default-resilience.ts';
@@ -39,27 +40,41 @@ export function routeFields(
   grpc: boolean,
   defaults: DefaultResilience = defaultResilience,
 ): RouteFields {
-  const { streamIdleTimeoutMs, maxDurationMs, hedging } = traffic;
-  const timeoutMs = traffic.requestTimeoutMs ?? (grpc ? 0 : defaults.requestTimeoutMs);
-  const timeout = durationOf(timeoutMs);
-  const limitsMs = grpc || maxDurationMs !== null ? [timeoutMs, maxDurationMs ?? 0].filter((ms) => ms > 0) : [];
+  const { streamIdleTimeout, hedging } = traffic;
+  const timeout = durationOf(requestLimit(traffic, grpc, defaults).ms);
+  const longest = streamLimit(traffic, grpc, defaults);
   const maxStreamDuration = {
     ...(grpc ? { grpcTimeoutHeaderMax: timeout } : {}),
-    ...(limitsMs.length === 0 ? {} : { maxStreamDuration: durationOf(Math.min(...limitsMs)) }),
+    ...(longest === null ? {} : { maxStreamDuration: durationOf(longest.ms) }),
   };
   const retryPolicy = retryPolicyOf(traffic, defaults);
   return {
     timeout,
     ...(Object.keys(maxStreamDuration).length === 0 ? {} : { maxStreamDuration }),
-    ...(streamIdleTimeoutMs === null ? {} : { idleTimeout: durationOf(streamIdleTimeoutMs) }),
+    ...(streamIdleTimeout === null ? {} : { idleTimeout: durationOf(streamIdleTimeout.ms) }),
     ...(retryPolicy === null ? {} : { retryPolicy }),
     ...(hedging?.kind === 'per-try-timeout' ? { hedgePolicy: { hedgeOnPerTryTimeout: true } } : {}),
   };
 }
 
+function requestLimit({ requestTimeout }: RouteTraffic, grpc: boolean, defaults: DefaultResilience): TimeLimit {
+  return requestTimeout ?? { ms: grpc ? 0 : defaults.requestTimeoutMs, rule: '' };
+}
+
+/** What stands as `max_stream_duration`; null: nothing. */
+export function streamLimit(
+  traffic: RouteTraffic,
+  grpc: boolean,
+  defaults: DefaultResilience = defaultResilience,
+): TimeLimit | null {
+  const { maxDuration } = traffic;
+  if (!grpc && maxDuration === null) return null;
+  return shortestLimit(requestLimit(traffic, grpc, defaults), maxDuration);
+}
+
 /** Null: nobody says anything, and the defaults are none. */
-function retryPolicyOf({ retries, perTryTimeoutMs }: RouteTraffic, defaults: DefaultResilience): RetryPolicy | null {
-  if (retries === null && perTryTimeoutMs === null && !defaults.retries.enabled) return null;
+function retryPolicyOf({ retries, perTryTimeout }: RouteTraffic, defaults: DefaultResilience): RetryPolicy | null {
+  if (retries === null && perTryTimeout === null && !defaults.retries.enabled) return null;
   const { retryBackoff, otherHost } = defaults;
   const backoff = retries?.backoff ?? (retryBackoff.enabled ? retryBackoff : null);
   return create(RetryPolicySchema, {
@@ -69,7 +84,7 @@ function retryPolicyOf({ retries, perTryTimeoutMs }: RouteTraffic, defaults: Def
     // One of them must match.
     retriableRequestHeaders: (retries?.methods ?? []).map(isMethod),
     retriableHeaders: retries?.on?.includes('overloaded') === true ? [overloadedHeader] : [],
-    ...(perTryTimeoutMs === null || perTryTimeoutMs === 0 ? {} : { perTryTimeout: durationOf(perTryTimeoutMs) }),
+    ...(perTryTimeout === null || perTryTimeout.ms === 0 ? {} : { perTryTimeout: durationOf(perTryTimeout.ms) }),
     ...(backoff === null ? {} : { retryBackOff: backoffOf(backoff) }),
     ...((retries?.otherHost ?? otherHost.enabled)
       ? { retryHostPredicate: [previousHosts], hostSelectionRetryMaxAttempts: BigInt(otherHost.maxSelections) }
@@ -111,14 +126,14 @@ function backoffOf({ baseMs, maxMs }: { readonly baseMs: number; readonly maxMs:
 
 /** What a proxyless gRPC client takes of it (A31, A44): the longest duration of a stream, and retries by gRPC's codes; without such a code none, as a client does the safe ones by itself. */
 export function grpcRouteFields(traffic: RouteTraffic): RouteFields {
-  const { requestTimeoutMs, maxDurationMs, retries } = traffic;
-  const limits = [requestTimeoutMs, maxDurationMs].filter((ms) => ms !== null).filter((ms) => ms > 0);
+  const { requestTimeout, maxDuration, retries } = traffic;
+  const longest = shortestLimit(requestTimeout, maxDuration);
   const on = (retries?.on ?? []).filter((condition) => grpcRetryConditions.has(condition));
   // Every call is a POST, and such a client knows no other condition than the code.
   const isMeant = retries !== null && (retries.methods.length === 0 || retries.methods.includes('POST'));
   const attempts = isMeant ? (retries.attempts ?? defaultResilience.retries.attempts) : 0;
   return {
-    ...(limits.length === 0 ? {} : { maxStreamDuration: { maxStreamDuration: durationOf(Math.min(...limits)) } }),
+    ...(longest === null ? {} : { maxStreamDuration: { maxStreamDuration: durationOf(longest.ms) } }),
     ...(retries === null || on.length === 0 || attempts === 0
       ? {}
       : {

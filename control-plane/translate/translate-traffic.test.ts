@@ -52,6 +52,51 @@ const everything = policy(`
   loadBalancing: {algorithm: roundRobin, slowStart: {window: 1m}},
   tcpKeepAlive: {time: 1m}`);
 
+describe('who set what a route says is in its metadata', () => {
+  const said = (protocol: string, ...documents: string[]) => {
+    const table = asJson(
+      'routes',
+      translate(modelOf(orders(protocol), ...documents), proxy('envoy')).routes.get('outbound')!,
+    );
+    const { virtualHosts } = table as {
+      virtualHosts: Array<{ routes: Array<{ metadata?: { filterMetadata: Record<string, JsonObject> } }> }>;
+    };
+    return virtualHosts[0]!.routes.map(({ metadata }) => metadata?.filterMetadata['outrigger.set_by']);
+  };
+  const by = 'TrafficPolicy shop/p';
+
+  test('a limit is of the policy, or of the route, that says it', () => {
+    expect(said('http', policy('timeouts: {request: 5s, perTry: 1s}'))).toEqual([{ timeout: by, per_try_timeout: by }]);
+    const own = route('timeouts: {request: 2s, backendRequest: 1s}');
+    expect(said('http', policy('timeouts: {request: 5s, streamIdle: 1m}'), own)).toEqual([
+      { timeout: 'HTTPRoute shop/r', per_try_timeout: 'HTTPRoute shop/r', idle_timeout: by },
+    ]);
+  });
+
+  test('the longest time of a stream is of who says the shorter one; the default is nobody', () => {
+    expect(said('grpc', policy('timeouts: {request: 5s}'))).toEqual([{ timeout: by, max_stream_duration: by }]);
+    expect(said('http', policy('timeouts: {maxDuration: 10s}'))).toEqual([{ max_stream_duration: by }]);
+    expect(said('http', policy('timeouts: {maxDuration: 20s}'))).toEqual([undefined]);
+  });
+
+  test('a backend that is missing is of the route that names it', () => {
+    const to = (...names: string[]) =>
+      route('name: reads').replace(
+        /backendRefs: \[.*?\]/,
+        `backendRefs: [${names.map((name) => `{name: ${name}, port: 80}`).join(', ')}]`,
+      );
+    const missing = { backend: 'HTTPRoute shop/r', missing: 'there is no Service shop/nowhere' };
+    expect(said('http', policy('timeouts: {request: 5s}'), to('orders', 'nowhere'))).toEqual([
+      { timeout: by, ...missing },
+    ]);
+    expect(said('http', policy('timeouts: {request: 5s}'), to('nowhere'))).toEqual([missing]);
+    expect(said('http', to('nowhere', 'nobody'))).toEqual([
+      { ...missing, missing: 'there is no Service shop/nowhere; there is no Service shop/nobody' },
+    ]);
+    expect(said('http', to('orders'))).toEqual([undefined]);
+  });
+});
+
 describe('what Envoy has no field for', () => {
   const extended = policy(`
     hedging: {percentile: 99, minSamples: 20, minDelay: 5ms, maxAttempts: 2, methods: [GET, POST]},

@@ -6,6 +6,8 @@ export type TapLine = RequestRecord & {
   /** Requests that were left out, as they came too fast. */
   readonly dropped?: number;
   readonly fault?: string;
+  /** Why nothing is likely to come. */
+  readonly note?: string;
 };
 
 /** What a line may be at most, in characters: longer than any record with its bodies. */

@@ -6,9 +6,14 @@ it('rates', () => {
 });
 
 it('durations', () => {
-  expect([null, 0.94, 9.96, 12.3, 9_999, 12_345].map(msText)).toEqual([
+  expect([null, 0, 0.004, 0.42, 0.9, 0.996, 3.14, 9.96, 12.3, 9_999, 12_345].map(msText)).toEqual([
     '–',
+    '0 ms',
+    '< 0.01 ms',
+    '0.42 ms',
     '0.9 ms',
+    '1 ms',
+    '3.1 ms',
     '10.0 ms',
     '12 ms',
     '9999 ms',

@@ -9,6 +9,8 @@ export function rateText(perSecond: number): string {
 /** '–': not known. */
 export function msText(ms: number | null | undefined): string {
   if (ms === null || ms === undefined || !Number.isFinite(ms)) return '–';
+  if (ms > 0 && ms < 0.005) return '< 0.01 ms';
+  if (ms < 1) return `${Math.round(ms * 100) / 100} ms`;
   if (ms < 10) return `${ms.toFixed(1)} ms`;
   return ms < 10_000 ? `${Math.round(ms)} ms` : `${(ms / 1_000).toFixed(1)} s`;
 }

@@ -55,24 +55,28 @@ export function ProxiesPage() {
           <table>
             <thead>
               <tr>
-                <th scope="col">proxy</th>
-                <th scope="col">service</th>
+                <th scope="col">
+                  proxy
+                  <br />
+                  service
+                </th>
                 {types.map((type) => (
                   <th key={type} scope="col">
                     {type}
                   </th>
                 ))}
-                <th scope="col">certificate ends</th>
-                <th scope="col">takes</th>
+                <th scope="col">
+                  certificate
+                  <br />
+                  takes
+                </th>
                 <th scope="col">version</th>
                 <th scope="col" class="number">
                   memory
-                </th>
-                <th scope="col" class="number">
+                  <br />
                   CPU
-                </th>
-                <th scope="col" class="number">
-                  configuration
+                  <br />
+                  config
                 </th>
                 <th scope="col">connected</th>
               </tr>
@@ -82,11 +86,11 @@ export function ProxiesPage() {
                 <tr key={row.nodeId}>
                   <th scope="row">
                     {row.nodeId}
+                    <div>
+                      <a href={addressOf('service', [row.cluster])}>{row.cluster}</a>
+                    </div>
                     <div class="faint">{row.identity || 'without an identity'}</div>
                   </th>
-                  <td>
-                    <a href={addressOf('service', [row.cluster])}>{row.cluster}</a>
-                  </td>
                   {types.map((type) => (
                     <td key={type}>
                       <Sync of={row.sync?.find((each) => each.type === type)} />
@@ -94,16 +98,18 @@ export function ProxiesPage() {
                   ))}
                   <td>
                     <Certificate of={row.certificate} nowMs={nowMs} />
+                    <div title={row.inbound?.reason}>{row.inbound?.mode ?? '–'}</div>
                   </td>
-                  <td title={row.inbound?.reason}>{row.inbound?.mode ?? '–'}</td>
                   <td>
                     {row.kind} {row.version}
                   </td>
-                  <td class="number">{row.footprint ? bytesText(row.footprint.residentBytes) : '–'}</td>
-                  <td class="number" title="of one core, over the last minute">
-                    {row.footprint ? shareText(row.footprint.cpuShare, 1) : '–'}
+                  <td class="number">
+                    {row.footprint ? bytesText(row.footprint.residentBytes) : '–'}
+                    <div title="of one core, over the last minute">
+                      {row.footprint ? shareText(row.footprint.cpuShare, 1) : '–'}
+                    </div>
+                    {bytesText((row.sync ?? []).reduce((sum, { bytes }) => sum + bytes, 0))}
                   </td>
-                  <td class="number">{bytesText((row.sync ?? []).reduce((sum, { bytes }) => sum + bytes, 0))}</td>
                   <td>{fromNow(Date.parse(row.connectedAt), nowMs)}</td>
                 </tr>
               ))}
@@ -130,8 +136,12 @@ function Certificate({ of, nowMs }: { readonly of: ProxyRow['certificate']; read
   // They are renewed at half of it: less than a quarter means that renewing fails.
   const short = until - nowMs < (until - from) / 4;
   return (
-    <span class={until < nowMs ? 'bad' : short ? 'warn' : ''} title={`${of.validUntil}, serial ${of.serial}`}>
-      {until < nowMs ? '✕ expired ' : short ? '! ' : ''}
+    <span
+      class={until < nowMs ? 'bad' : short ? 'warn' : ''}
+      style={{ whiteSpace: 'nowrap' }}
+      title={`${of.validUntil}, serial ${of.serial}`}
+    >
+      {until < nowMs ? '✕ expired ' : short ? '! ends ' : 'ends '}
       {fromNow(until, nowMs)}
     </span>
   );

@@ -17,6 +17,7 @@ export function TapPage({ query }: { readonly query: Readonly<Record<string, str
   const [running, setRunning] = useState(true);
   const [shown, setShown] = useState<readonly RequestRecord[]>([]);
   const [said, setSaid] = useState('');
+  const [note, setNote] = useState('');
   const [count, setCount] = useState({ seen: 0, dropped: 0 });
   const given = Object.entries(query).filter(([, value]) => value !== '');
   const text = new URLSearchParams([...given, ['limit', '100000']]).toString();
@@ -24,9 +25,11 @@ export function TapPage({ query }: { readonly query: Readonly<Record<string, str
     if (token === '' || !running) return undefined;
     const gone = new AbortController();
     const fresh: RequestRecord[] = [];
+    const notes: string[] = [];
     let seen = 0;
     let dropped = 0;
     setSaid('');
+    setNote('');
     setShown([]);
     setCount({ seen, dropped });
     const draw = (): void => {
@@ -34,6 +37,7 @@ export function TapPage({ query }: { readonly query: Readonly<Record<string, str
         const newest = fresh.splice(0).toReversed();
         setShown((before) => [...newest, ...before].slice(0, mostShown));
       }
+      setNote(notes.join('; '));
       setCount({ seen, dropped });
     };
     const timer = setInterval(draw, drawEveryMs);
@@ -42,6 +46,7 @@ export function TapPage({ query }: { readonly query: Readonly<Record<string, str
       (lines) => {
         for (const line of lines) {
           if (line.fault !== undefined) setSaid(line.fault);
+          else if (line.note !== undefined) notes.push(line.note);
           else if (line.dropped !== undefined) dropped += line.dropped;
           else {
             seen++;
@@ -109,6 +114,7 @@ export function TapPage({ query }: { readonly query: Readonly<Record<string, str
             ? ''
             : `${running ? 'Watching' : 'Held'}: ${count.seen} seen${count.dropped === 0 ? '' : `, ${count.dropped} left out`}`}
       </p>
+      {note !== '' && shown.length === 0 && <p class="notice">{note}</p>}
       {shown.length > 0 && <RequestTable requests={shown} />}
     </>
   );

@@ -42,6 +42,15 @@ it('hops and attempts stand on one line of time', () => {
   expect(totalMs).toBe(55);
 });
 
+it('hops are placed to the microsecond, as records have them', () => {
+  const at = (started: string) => ({ depth: 0, record: { started, duration: '0.000420s', status: 200 } });
+  const { bars } = waterfall([at('2026-11-29T05:00:00.000100Z'), at('2026-11-29T05:00:00.000950900Z')]);
+  expect(bars.map(({ startMs, endMs }) => [startMs, endMs].map((ms) => ms.toFixed(3)))).toEqual([
+    ['0.000', '0.420'],
+    ['0.851', '1.271'],
+  ]);
+});
+
 it('a record that says nothing is shown all the same', () => {
   expect(waterfall([{ depth: 0, record: {} }])).toMatchObject({
     totalMs: 0,

@@ -22,10 +22,10 @@ export interface Waterfall {
 }
 
 export function waterfall(hops: ReadonlyArray<{ readonly depth: number; readonly record: RequestRecord }>): Waterfall {
-  const times = hops.map(({ record }) => Date.parse(record.started ?? '')).filter((each) => !Number.isNaN(each));
+  const times = hops.map(({ record }) => momentMs(record.started)).filter((each) => !Number.isNaN(each));
   const firstMs = times.length === 0 ? 0 : Math.min(...times);
   const bars = hops.flatMap(({ depth, record }): Bar[] => {
-    const startedMs = Date.parse(record.started ?? '');
+    const startedMs = momentMs(record.started);
     // Clocks of several machines differ: a hop that seems to begin before the first one begins with it.
     const startMs = Number.isNaN(startedMs) ? 0 : Math.max(0, startedMs - firstMs);
     const hop: Bar = {
@@ -42,6 +42,12 @@ export function waterfall(hops: ReadonlyArray<{ readonly depth: number; readonly
     return [hop, ...attempts.map((attempt, at) => attemptBar(attempt, at, depth + 1, startMs, hop.endMs))];
   });
   return { bars, totalMs: bars.reduce((most, { endMs }) => Math.max(most, endMs), 0) };
+}
+
+/** Of a protobuf timestamp, with its microseconds, which a Date has not; NaN: it is none. */
+function momentMs(text = ''): number {
+  const finer = /\.\d{3}(\d+)Z$/.exec(text)?.[1] ?? '0';
+  return Date.parse(text) + Number(`0.${finer}`);
 }
 
 const phaseWords: ReadonlyArray<readonly [string, string]> = [

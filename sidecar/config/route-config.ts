@@ -34,12 +34,26 @@ export interface RouteConfig {
   readonly gates: RouteGateConfigs | null;
   /** Our own extension in `typed_per_filter_config`; absent or null: there is none. */
   readonly circuitBreaker?: CircuitBreakerConfig | null;
+  /** For answers, logs and records; absent or null: nobody says. */
+  readonly setBy?: RouteSettersConfig | null;
   /** `tracing`: what it says instead of its connection manager; absent or null: nothing. */
   readonly tracing?: RouteTracingConfig | null;
   /** How its requests are described to limits; null: not at all. */
   readonly rateLimits: RouteRateLimitsConfig | null;
   readonly requestHeaders: HeaderMutations;
   readonly responseHeaders: HeaderMutations;
+}
+
+/** Who set what a route says, as `TrafficPolicy shop/payments` or `HTTPRoute shop/payments`; '': not known. */
+export interface RouteSettersConfig {
+  readonly timeout: string;
+  readonly perTryTimeout: string;
+  readonly idleTimeout: string;
+  readonly maxStreamDuration: string;
+  /** Of a backend that is not there. */
+  readonly backend: string;
+  /** What is not there: `there is no Service shop/payments-v3`. */
+  readonly missing: string;
 }
 
 export interface RouteMatchConfig {

@@ -22,6 +22,7 @@ import { mayShareAnswers } from '../router/fallback/keepable-answer.ts';
 import { RequestAsItCame } from '../router/fallback/request-as-it-came.ts';
 import type { ReadyAnswer, TakenFallback } from '../router/fallback/request-fallback.ts';
 import { answerKey } from '../router/fallback/stale-answers.ts';
+import { limitSetBy } from '../router/limit-setter.ts';
 import type { RouteEntry } from '../router/route-entry.ts';
 import { Router } from '../router/router.ts';
 import type { FilteredStream, NotRetried, RetryReason, StreamFilter } from '../router/stream-filter.ts';
@@ -263,6 +264,7 @@ export class ActiveStream
     }
     if (route.forward === null) {
       const { head: answer, body } = routeAnswer(route, head, this.grpc, manager.config.serverName, info.secure);
+      this.#failedBy = route.config.setBy?.backend ?? '';
       this.sendOwnResponse(answer, body, 'direct_response');
       return;
     }
@@ -530,7 +532,10 @@ export class ActiveStream
       const counter =
         limit === 'duration' ? stats.maxDurations : limit === 'request' ? stats.requestTimeouts : stats.idleTimeouts;
       counter.value++;
-      this.fail(overdue(limit, this.requestEnded, this.limits.idleMs));
+      const { idleMs, durationDueMs } = this.limits;
+      const lastedMs = limit === 'idle' ? idleMs : durationDueMs - this.startMs;
+      const rule = limit === 'request' ? '' : limitSetBy(limit, lastedMs, this.route);
+      this.fail(overdue(limit, this.requestEnded, idleMs, rule));
     } else this.#filter!.onTimeLimit(limit, now);
     if (!this.#finished) this.limits.arm();
   }

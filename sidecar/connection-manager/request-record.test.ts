@@ -227,6 +227,79 @@ test('a route of many retries shows the first attempts and the last', () => {
   expect([attempts[0]!.status, attempts.at(-1)!.status]).toEqual([500, 510]);
 });
 
+describe('who set what ended a request is its rule, where the route says so', () => {
+  const setBy = {
+    timeout: 'TrafficPolicy shop/whole',
+    perTryTimeout: 'TrafficPolicy shop/try',
+    idleTimeout: 'TrafficPolicy shop/idle',
+    maxStreamDuration: 'TrafficPolicy shop/longest',
+    backend: 'HTTPRoute shop/reads',
+    missing: 'there is no Service shop/nowhere',
+  };
+  const rigOf = (action: Parameters<typeof route>[2]) =>
+    new StreamRig({ routes: [route('shop/reads#rule-0', anyPath, action, { setBy })] });
+  const ended = (rig: StreamRig): unknown[] => {
+    rig.time.advance(16_000);
+    const { flags, details, rule } = recordOf(rig);
+    return [flags, details, rule];
+  };
+
+  test.each([
+    ['the whole request', { timeoutMs: 500 }, ['UT', 'response_timeout', 'TrafficPolicy shop/whole']],
+    [
+      'one try',
+      { retry: retryPolicy([], 0, { perTryTimeoutMs: 200 }) },
+      ['UT', 'upstream_per_try_timeout', 'TrafficPolicy shop/try'],
+    ],
+    ['silence', { idleTimeoutMs: 300 }, ['SI', 'stream_idle_timeout', 'TrafficPolicy shop/idle']],
+    ['a stream', { maxStreamDurationMs: 400 }, ['UMSDR', 'max_duration_timeout', 'TrafficPolicy shop/longest']],
+  ])('the limit of %s', (_what, overrides, expected) => {
+    expect(ended(rigOf(forward('orders', overrides)).request())).toEqual(expected);
+  });
+
+  test("a caller's own shorter time is nobody's rule", () => {
+    const fields = HeaderFields.of(['x-envoy-upstream-rq-timeout-ms', '100']);
+    expect(ended(rigOf(forward('orders', { timeoutMs: 500 })).request(get('/', fields)))).toEqual([
+      'UT',
+      'response_timeout',
+      '',
+    ]);
+    const call = rigOf(forward('orders', { timeoutMs: 0, maxStreamDurationMs: 400, grpcTimeoutHeaderMaxMs: 400 }));
+    expect(ended(call.request(grpcCall(['grpc-timeout', '100m'])))).toEqual(['UMSDR', 'max_duration_timeout', '']);
+  });
+
+  test("a caller's longer time that the route cuts is the route's", () => {
+    const rig = rigOf(forward('orders', { timeoutMs: 0, maxStreamDurationMs: 300, grpcTimeoutHeaderMaxMs: 400 }));
+    expect(ended(rig.request(grpcCall(['grpc-timeout', '9S'])))[2]).toBe('TrafficPolicy shop/whole');
+  });
+
+  test('the answer names it too', () => {
+    const rig = rigOf(forward('orders', { timeoutMs: 500 })).request();
+    rig.time.advance(16_000);
+    expect(JSON.parse(rig.downstream.body)).toMatchObject({ flag: 'UT', rule: 'TrafficPolicy shop/whole' });
+  });
+
+  test('a backend that is missing: the route that names it, and what is missing', () => {
+    const rig = rigOf(forward('missing')).request();
+    expect(recordOf(rig)).toMatchObject({
+      ...{ flags: 'NC', details: 'cluster_not_found', rule: 'HTTPRoute shop/reads' },
+      circumstances: ['there is no Service shop/nowhere'],
+    });
+    expect(rig.downstream.body).toContain('there is no Service shop/nowhere');
+    const none = rigOf({ kind: 'direct-response', status: 500, body: 'no backend' }).request();
+    expect(recordOf(none)).toMatchObject({
+      ...{ flags: '', details: 'direct_response', rule: 'HTTPRoute shop/reads' },
+      circumstances: ['there is no Service shop/nowhere'],
+    });
+  });
+
+  test("what fails otherwise is not the missing backend's doing", () => {
+    const rig = rigOf(forward('orders')).request();
+    rig.cluster.last.receiver.onHead(answer(500), true);
+    expect(recordOf(rig)).toMatchObject({ status: 500, rule: '', circumstances: [] });
+  });
+});
+
 describe('taps', () => {
   test('hear of every request, with its head; of bodies so many bytes as are wanted', () => {
     const rig = new StreamRig();

@@ -22,8 +22,13 @@ export function noRoute(head: RequestHead, waiting: boolean): ProxyError {
   return new ProxyError({ flag: 'NR', source: 'local', details: 'route_not_found', message });
 }
 
-/** A time limit of the stream's own has passed. Who has not sent its request yet is late itself (408); else the service is (504), as in Envoy. */
-export function overdue(limit: 'duration' | 'request' | 'idle', requestEnded: boolean, idleMs: number): ProxyError {
+/** A time limit of the stream's own has passed. Who has not sent its request yet is late itself (408); else the service is (504), as in Envoy. `rule`: who set the limit; ''. */
+export function overdue(
+  limit: 'duration' | 'request' | 'idle',
+  requestEnded: boolean,
+  idleMs: number,
+  rule: string,
+): ProxyError {
   const status = requestEnded ? 504 : 408;
   switch (limit) {
     case 'duration':
@@ -32,6 +37,7 @@ export function overdue(limit: 'duration' | 'request' | 'idle', requestEnded: bo
         source: 'local',
         details: 'max_duration_timeout',
         message: 'The request took longer than its maximum duration.',
+        rule,
         status,
         http2Code: cancelCode,
       });
@@ -50,6 +56,7 @@ export function overdue(limit: 'duration' | 'request' | 'idle', requestEnded: bo
         source: 'local',
         details: 'stream_idle_timeout',
         message: `Nothing was sent in either direction for ${idleMs / 1000} s.`,
+        rule,
         status,
         http2Code: cancelCode,
       });

@@ -4,6 +4,7 @@ import { breakerLine } from '../circuit-breaker/breaker-status.ts';
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClusterSituation } from '../cluster/upstream.ts';
 import type { RequestHead } from '../codec/message-head.ts';
+import type { RouteConfig } from '../config/route-config.ts';
 import type { UpstreamRequest } from '../router/upstream-request.ts';
 import { passingTraceId } from '../tracing/trace-context.ts';
 import { ownCopy } from './own-copy.ts';
@@ -28,7 +29,11 @@ export interface RecordedStream {
   readonly grpcStatus: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;
-  readonly route: { readonly name: string; readonly breaker: RunningBreaker | null } | null;
+  readonly route: {
+    readonly name: string;
+    readonly breaker: RunningBreaker | null;
+    readonly config: Pick<RouteConfig, 'setBy'>;
+  } | null;
   readonly target: { readonly name: string } | null;
   readonly policy: string;
   readonly decidedBy: string;
@@ -196,8 +201,10 @@ function passedOver(
   return found.slice(0, mostPassedOver);
 }
 
-function circumstancesOf({ route }: RecordedStream, situations: readonly ClusterSituation[]): string[] {
+function circumstancesOf({ route, policy }: RecordedStream, situations: readonly ClusterSituation[]): string[] {
   const circumstances = situations.flatMap((situation) => situation.circumstances);
+  const { backend = '', missing = '' } = route?.config.setBy ?? {};
+  if (missing !== '' && policy === backend) circumstances.unshift(missing);
   if (route !== null && route.breaker !== null && route.breaker.machine.state !== 'closed')
     circumstances.unshift(`${route.breaker.title}: ${breakerLine(route.breaker.status())}`);
   return circumstances;

@@ -12,6 +12,7 @@ import type { ForwardActionConfig } from '../config/route-config.ts';
 import type { AttemptRules } from './attempt-rules.ts';
 import { Hedges } from './hedges.ts';
 import { LaterAttempts } from './later-attempts.ts';
+import { limitSetBy } from './limit-setter.ts';
 import { RequestDeadlines } from './request-deadlines.ts';
 import type { RetryDecision } from './retry-state.ts';
 import type { RouteEntry } from './route-entry.ts';
@@ -170,7 +171,7 @@ export class Attempts {
     const { name } = stream.target!;
     const cluster = this.#context.clusters.cluster(name);
     if (cluster === undefined) {
-      stream.fail(noCluster(name, this.#action.clusterNotFoundStatus));
+      stream.fail(noCluster(name, this.#action.clusterNotFoundStatus, this.#route.config.setBy));
       return;
     }
     stream.attempts++;
@@ -360,7 +361,8 @@ export class Attempts {
   #tryOverdue(kind: TryLimit): ProxyError {
     if (kind === 'try-duration') return tryTooLong(this.#owner.requestEnded);
     const limitMs = kind === 'try' ? this.deadlines.perTryTimeoutMs : this.rules.perTryIdleTimeoutMs;
-    return tryTimedOut(kind, limitMs, this.rules.timeoutStatus);
+    const rule = kind === 'try' ? limitSetBy('try', limitMs, this.#route) : '';
+    return tryTimedOut(kind, limitMs, this.rules.timeoutStatus, rule);
   }
 
   /** The request goes to another cluster, as if it came now. What runs for it yet is given up with `error`. */

@@ -1,5 +1,6 @@
 /** Faults that the router finds or retells: a missing cluster, no answer in time, no attempts left, a body too long to be sent again, an answer that was cut. */
 import { ProxyError } from '../codec/proxy-error.ts';
+import type { RouteSettersConfig } from '../config/route-config.ts';
 
 /** RFC 9113 7. */
 const cancelCode = 8;
@@ -13,25 +14,27 @@ export const cutShort = new ProxyError({
   http2Code: cancelCode,
 });
 
-/** `status`: the route's `cluster_not_found_response_code`. */
-export function noCluster(name: string, status: number): ProxyError {
-  const message = `There is no cluster ${name}.`;
-  return new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message, status });
+/** `status`: the route's `cluster_not_found_response_code`. `setBy`: of the route. */
+export function noCluster(name: string, status: number, setBy: RouteSettersConfig | null = null): ProxyError {
+  const { backend: rule = '', missing = '' } = setBy ?? {};
+  const message = missing === '' ? `There is no cluster ${name}.` : `A backend is missing: ${missing}.`;
+  return new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message, rule, status });
 }
 
-/** `status`: 0 for what the flag says (504). */
-export function timedOut(timeoutMs: number, status: number): ProxyError {
+/** `status`: 0 for what the flag says (504). `rule`: who set the limit; ''. */
+export function timedOut(timeoutMs: number, status: number, rule: string): ProxyError {
   return new ProxyError({
     flag: 'UT',
     source: 'upstream',
     details: 'response_timeout',
     message: `The service did not answer within ${Math.round(timeoutMs)} ms.`,
+    rule,
     status,
     http2Code: cancelCode,
   });
 }
 
-export function tryTimedOut(kind: 'try' | 'try-idle', limitMs: number, status: number): ProxyError {
+export function tryTimedOut(kind: 'try' | 'try-idle', limitMs: number, status: number, rule: string): ProxyError {
   return new ProxyError({
     flag: 'UT',
     source: 'upstream',
@@ -40,6 +43,7 @@ export function tryTimedOut(kind: 'try' | 'try-idle', limitMs: number, status: n
       kind === 'try'
         ? `The service did not answer within the ${Math.round(limitMs)} ms that one try may take.`
         : `The service sent nothing for the ${Math.round(limitMs)} ms that one try may be silent.`,
+    rule,
     status,
     http2Code: cancelCode,
   });

@@ -20,6 +20,7 @@ import type { FallbackRule } from './fallback/fallback-rule.ts';
 import { type Instead, RequestFallback } from './fallback/request-fallback.ts';
 import type { AnswerCollector } from './fallback/stale-answers.ts';
 import { KeptBody } from './kept-body.ts';
+import { limitSetBy } from './limit-setter.ts';
 import { changeRequest, changeResponse } from './route-changes.ts';
 import type { RouteEntry } from './route-entry.ts';
 import type { RouterContext } from './router-context.ts';
@@ -422,9 +423,12 @@ export class Router implements StreamFilter, AttemptsOwner, BreakerCall {
       case 'hedge':
         this.#attempts.onHedgeDue(nowMs);
         return;
-      case 'route':
-        this.#stream.fail(timedOut(this.#attempts.deadlines.timeoutMs, this.#attempts.rules.timeoutStatus));
+      case 'route': {
+        const { deadlines, rules } = this.#attempts;
+        const rule = limitSetBy('route', deadlines.timeoutMs, this.#route);
+        this.#stream.fail(timedOut(deadlines.timeoutMs, rules.timeoutStatus, rule));
         return;
+      }
       default:
         this.#attempts.onTryOverdue(kind, nowMs);
     }

@@ -85,6 +85,29 @@ describe('a route configuration', () => {
     ).toMatchObject({ clusterNotFoundStatus: 500 });
   });
 
+  it('takes who set what from its metadata, and nothing that does not belong into a log', () => {
+    const setBy = (fields: unknown) =>
+      route({ metadata: { filter_metadata: { 'outrigger.set_by': fields, other: { timeout: 'x' } } } });
+    expect(setBy({ timeout: 'TrafficPolicy shop/p', backend: 'HTTPRoute shop/r', missing: 'there is none' })).toEqual({
+      faults: [],
+      route: expect.objectContaining({
+        setBy: {
+          timeout: 'TrafficPolicy shop/p',
+          perTryTimeout: '',
+          idleTimeout: '',
+          maxStreamDuration: '',
+          backend: 'HTTPRoute shop/r',
+          missing: 'there is none',
+        },
+      }),
+    });
+    expect(setBy({ timeout: 7, per_try_timeout: 'a\nb', idle_timeout: 'x'.repeat(2_000) }).route!.setBy).toMatchObject({
+      ...{ timeout: '', perTryTimeout: '', idleTimeout: '' },
+    });
+    expect(route({ metadata: { filter_metadata: { other: { timeout: 'x' } } } }).route!.setBy).toBeNull();
+    expect(route({}).route!.setBy).toBeNull();
+  });
+
   it('answers by itself: redirects and direct responses', () => {
     expect(
       route({

@@ -36,6 +36,7 @@ import {
   type RouterExtensions,
   routerExtensions,
 } from './decode-router-extensions.ts';
+import { routeSetters } from './decode-set-by.ts';
 import { routeTracing } from './decode-tracing.ts';
 import { dataSourceText, durationMs, headerMutations } from './decode-value.ts';
 import { at, type Faults } from './fault.ts';
@@ -133,6 +134,7 @@ function decodeRoute(message: Route, path: string, outer: VirtualHostDefaults, f
     gates: routeGates(message.typedPerFilterConfig, outer.gates, at(path, 'typed_per_filter_config'), faults),
     circuitBreaker: circuitBreaker(message.typedPerFilterConfig, at(path, 'typed_per_filter_config'), faults),
     rateLimits: routeRateLimits(message, outer.rateLimits, path, faults),
+    setBy: routeSetters(message.metadata),
     tracing: routeTracing(message.tracing, at(path, 'tracing'), faults),
     ...headerMutations(message, path, faults),
   };

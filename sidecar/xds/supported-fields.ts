@@ -124,7 +124,8 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
   [`${config}.core.v3.TransportSocket`]: { name: '', typed_config: 'raw_buffer, or tls (see below)' },
   [`${config}.core.v3.TypedExtensionConfig`]: { name: '', typed_config: '' },
   [`${config}.core.v3.Metadata`]: {
-    filter_metadata: 'envoy.transport_socket_match of endpoints; the rest is kept for dumps',
+    filter_metadata:
+      'envoy.transport_socket_match of endpoints, outrigger.set_by of routes; the rest is kept for dumps',
     typed_filter_metadata: 'ignored: nothing reads it',
   },
   [`${config}.core.v3.RuntimeFractionalPercent`]: { default_value: '', runtime_key: noRuntime },
@@ -843,7 +844,7 @@ export const supportedFields: Readonly<Record<string, FieldNotes>> = {
     ...headerOptions,
     typed_per_filter_config: perFilter,
     tracing: 'instead of the shares of its connection manager; its tags beside those',
-    metadata: 'ignored: nothing reads it',
+    metadata: 'outrigger.set_by: who set what it says, for answers, logs and records (docs/observability.md)',
   },
   [`${config}.route.v3.Tracing`]: {
     client_sampling: 'default 100',

@@ -16,6 +16,7 @@ let admin = '';
 
 beforeAll(async () => {
   app = createServer((incoming, response) => {
+    if (incoming.url === '/never') return;
     response.statusCode = incoming.url === '/broken' ? 500 : 200;
     response.setHeader('set-cookie', 'sid=secret');
     response.end('done');
@@ -38,6 +39,23 @@ metadata: { name: gone, namespace: shop }
 spec:
   ports: [{ port: 80, appProtocol: http }]
   endpoints: [{ address: 127.0.0.1, port: ${await unusedPort()} }]
+---
+apiVersion: outrigger.dev/v1
+kind: Service
+metadata: { name: moved, namespace: shop }
+spec: { ports: [{ port: 80, appProtocol: http }] }
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: moved, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: moved }]
+  rules: [{ backendRefs: [{ name: nowhere, port: 80 }] }]
+---
+apiVersion: outrigger.dev/v1
+kind: TrafficPolicy
+metadata: { name: impatient, namespace: shop }
+spec: { targetRefs: [{ kind: Service, name: payments }], timeouts: { request: 300ms } }
 `,
   );
   const sidecar = async (service: string, appPort: number, outbound: string): Promise<StartedProcess> =>
@@ -100,6 +118,23 @@ test('a call that reached nobody says why, whom it was for, and what next', asyn
   expect(output).toMatch(/gone +sidecar in {3}never reached/);
   expect(output).toContain('No connection could be made to 127.0.0.1:');
   expect(output).toContain('outrigger tap --to gone --errors');
+});
+
+test('of a request whose time was over, the policy that set it, and where that stands', async () => {
+  const { headers, body } = await ask('payments', '/never');
+  expect(JSON.parse(body)).toMatchObject({ flag: 'UT', rule: 'TrafficPolicy shop/impatient' });
+  const { output } = await command('explain', String(headers['x-request-id']));
+  expect(output).toContain('which is the time that TrafficPolicy shop/impatient gives for the whole request');
+  expect(output).toMatch(/Next: TrafficPolicy shop\/impatient is in .*shop\.yaml:26\n/);
+});
+
+test('of a route to a backend that is missing, the route, where it stands, and what is missing', async () => {
+  const { headers, status } = await ask('moved', '/');
+  expect(status).toBe(500);
+  const { output } = await command('explain', String(headers['x-request-id']));
+  expect(output).toContain('Why: HTTPRoute shop/moved has no backend that exists');
+  expect(output).toContain('There is no Service shop/nowhere.');
+  expect(output).toMatch(/Next: HTTPRoute shop\/moved is in .*shop\.yaml:19\n/);
 });
 
 test('what nobody knows ends with 1', async () => {

@@ -140,6 +140,9 @@ describe('requests', () => {
     ])
       expect(words).toContain(part);
     expect(await page.locator('.waterfall tbody tr').count()).toBe(4);
+    expect((await page.locator('.waterfall td.number').allInnerTexts()).join(', ')).toBe(
+      '0 ms, 7.9 ms, 0.5 ms, 7.3 ms, 3.0 ms, 5.2 ms, 3.4 ms, 0.42 ms',
+    );
     const [outer, inner] = await Promise.all(
       [0, 2].map(async (at) => (await page.locator('.waterfall .bar').nth(at).boundingBox())!),
     );
@@ -171,6 +174,25 @@ it('proxies: what each has taken, why one refused, and how long certificates las
   );
   expect(wrong()).toEqual([]);
 });
+
+it.each([1_300, 1_024])(
+  'all of the proxies is in sight at %i pixels, with the names that Kubernetes gives',
+  async (width) => {
+    const [first] = server.recorded['proxies'] as Record<string, unknown>[];
+    Object.assign(first!, {
+      nodeId: 'storefront-frontend-7d9c6b5f48-x2k8p',
+      cluster: 'production-eu/storefront-frontend',
+      identity: 'spiffe://cluster.local/ns/production-eu/sa/storefront-frontend',
+    });
+    const page = await open('#/proxies', { viewport: { width, height: 640 } });
+    await page.waitForSelector('tr:has-text("payments-v2-1")');
+    const [inside, whole] = (await page.evaluate(
+      '(({ clientWidth, scrollWidth }) => [clientWidth, scrollWidth])(document.querySelector(".scroll"))',
+    )) as [number, number];
+    expect(whole).toBe(inside);
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(width);
+  },
+);
 
 describe('configuration', () => {
   const open5050 = async (page: Page): Promise<string> => {

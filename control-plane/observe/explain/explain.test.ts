@@ -318,6 +318,69 @@ test("a caller's timeout is the cause, though the other side saw its caller go",
   expect(explanation.why[0]).toMatch(/^Orders did not answer within 1 s, which is the time that the route/);
 });
 
+const explained = (status: number, flags: string, details: string, rule: string, circumstances: string[] = []) => {
+  const hop = outbound('storefront', 'orders', 0, 500, { status, flags, details, rule, circumstances });
+  return explain([hop], () => 'orders.yaml:7').explanation;
+};
+
+test.each([
+  [
+    'UT',
+    'response_timeout',
+    /^Orders did not answer within 500 ms, which is the time that TrafficPolicy shop\/slow gives for the whole request \(route shop\/orders#rule-0\)\.$/,
+  ],
+  [
+    'URX,UT',
+    'upstream_per_try_timeout',
+    /^10.* did not answer within the time of one try \(.*; set by TrafficPolicy shop\/slow\), and no try was left\.$/,
+  ],
+  [
+    'UMSDR',
+    'max_duration_timeout',
+    /^The stream lasted 500 ms, which is as long as TrafficPolicy shop\/slow lets one last \(route shop\/orders#rule-0\), and was ended/,
+  ],
+  [
+    'SI',
+    'stream_idle_timeout',
+    /^Nothing was sent in either direction for as long as a stream may rest by TrafficPolicy shop\/slow/,
+  ],
+])('of a request that %s ended it is said who set the limit, and where', (flags, details, expected) => {
+  const { why, next } = explained(504, flags, details, 'TrafficPolicy shop/slow');
+  expect(why[0]).toMatch(expected);
+  expect(next[0]).toBe('TrafficPolicy shop/slow is in orders.yaml:7');
+});
+
+test('a policy that let a request pass has not set its limit', () => {
+  expect(explained(504, 'UT', 'response_timeout', 'AuthorizationPolicy shop/allow').why[0]).toContain(
+    'the time that the route shop/orders#rule-0, or the caller, gives',
+  );
+});
+
+test('retries are not said to be of who set the time of one try', () => {
+  const { why } = explained(504, 'URX,UT', 'upstream_per_try_timeout', 'TrafficPolicy shop/slow');
+  expect(why[1]).toBe('It was tried 1 time: no retry, which is as many as its route allows.');
+});
+
+test.each([
+  [
+    'NC',
+    'cluster_not_found',
+    'HTTPRoute shop/orders leads to a backend that does not exist (route shop/orders#rule-0).',
+  ],
+  [
+    '',
+    'direct_response',
+    'HTTPRoute shop/orders has no backend that exists (route shop/orders#rule-0), so the sidecar answered 500 itself.',
+  ],
+])(
+  'of a backend that is missing (%s) it is said which route names it, where, and what is missing',
+  (flags, details, first) => {
+    const { why, next } = explained(500, flags, details, 'HTTPRoute shop/orders', ['there is no Service shop/nowhere']);
+    expect(why).toEqual([first, 'There is no Service shop/nowhere.']);
+    expect(next[0]).toBe('HTTPRoute shop/orders is in orders.yaml:7');
+  },
+);
+
 test('of a slow one it is said where the time went', () => {
   const { explanation } = explain([
     outbound('storefront', 'orders', 0, 2_100),

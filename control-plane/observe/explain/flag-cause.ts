@@ -43,8 +43,8 @@ const causes: Readonly<Record<string, Explains>> = {
   }),
   UT: (hop) => ({
     why: hop.record.details.includes('per_try')
-      ? `${lastHost(hop)} did not answer within the time of one try (${lastTryText(hop)}), and no try was left`
-      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is the time that the route${routeName(hop)}, or the caller, gives for the whole request${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
+      ? `${lastHost(hop)} did not answer within the time of one try (${[lastTryText(hop), ...(setter(hop) === '' ? [] : [`set by ${setter(hop)}`])].join('; ')}), and no try was left`
+      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is the time that ${setter(hop) === '' ? `the route${routeName(hop)}, or the caller, gives` : `${setter(hop)} gives`} for the whole request${ofRoute(hop)}${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
     next: [`outrigger top --to ${shortName(hop.record.destination)}`, policyLook(hop)],
   }),
   URX: (hop) => ({
@@ -56,7 +56,7 @@ const causes: Readonly<Record<string, Explains>> = {
     next: ["curl -v the service's own port, past the mesh", ofSidecar(hop, 'logs level debug')],
   }),
   UMSDR: (hop) => ({
-    why: `the stream lasted ${timeText(hop.durationMs)}, which is as long as its caller's deadline (grpc-timeout) or its route${routeName(hop)} lets one last, and was ended${waitingFor(hop)}`,
+    why: `the stream lasted ${timeText(hop.durationMs)}, which is as long as ${setter(hop) === '' ? `its caller's deadline (grpc-timeout) or its route${routeName(hop)}` : setter(hop)} lets one last${ofRoute(hop)}, and was ended${waitingFor(hop)}`,
     next: [`outrigger top --to ${shortName(hop.record.destination)}`, policyLook(hop)],
   }),
   NR: (hop) => ({
@@ -64,7 +64,10 @@ const causes: Readonly<Record<string, Explains>> = {
     next: ['outrigger get services', 'outrigger get routes'],
   }),
   NC: (hop) => ({
-    why: `the route ${hop.record.route} leads to a cluster that does not exist${hop.record.cluster === '' ? '' : ` (${hop.record.cluster})`}: its backend is not there, or has not arrived yet`,
+    why:
+      namingRoute(hop) === ''
+        ? `the route ${hop.record.route} leads to a cluster that does not exist${hop.record.cluster === '' ? '' : ` (${hop.record.cluster})`}: its backend is not there, or has not arrived yet`
+        : `${namingRoute(hop)} leads to a backend that does not exist${ofRoute(hop)}`,
     next: ['outrigger get routes', 'outrigger status'],
   }),
   DC: (hop) => ({
@@ -88,7 +91,7 @@ const causes: Readonly<Record<string, Explains>> = {
     next: ['outrigger get endpoints'],
   }),
   SI: (hop) => ({
-    why: `nothing was sent in either direction for as long as a stream may rest${waitingFor(hop)}, so it was ended`,
+    why: `nothing was sent in either direction for as long as a stream may rest${setter(hop) === '' ? '' : ` by ${setter(hop)}`}${waitingFor(hop)}, so it was ended`,
     next: [policyLook(hop), `look into the log of ${shortName(hop.record.destination)}`],
   }),
   IH: (hop) => ({
@@ -169,7 +172,10 @@ export function unflaggedCause(hop: Hop): Cause {
     denied_by_admission_control: `so many calls to ${destination(hop)} had failed that a share of new ones is refused (admission control)${byRule(hop)}`,
     path_normalization_failed: 'its path cannot be brought to a form that is safe to judge',
     upgrade_failed: 'this upgrade is not allowed here',
-    direct_response: `the route ${hop.record.route} answers by itself`,
+    direct_response:
+      namingRoute(hop) === ''
+        ? `the route ${hop.record.route} answers by itself`
+        : `${namingRoute(hop)} has no backend that exists${ofRoute(hop)}, so the sidecar answered ${answer} itself`,
     local_rate_limited: `a rate limit was reached${byRule(hop)}`,
   };
   return {
@@ -197,11 +203,27 @@ function routeName({ record }: Hop): string {
   return record.route === '' ? '' : ` ${record.route}`;
 }
 
+/** Who set the limit that ended it; '': nobody is known, and its rule is one that it passed. */
+function setter({ record: { rule } }: Hop): string {
+  return /^(?:TrafficPolicy|HTTPRoute|GRPCRoute) /.test(rule) ? rule : '';
+}
+
+/** The route that names a backend that is missing; ''. */
+function namingRoute({ record: { rule } }: Hop): string {
+  return /^(?:HTTPRoute|GRPCRoute) /.test(rule) ? rule : '';
+}
+
+/** Beside who set something for it. */
+function ofRoute(hop: Hop): string {
+  return setter(hop) === '' || hop.record.route === '' ? '' : ` (route ${hop.record.route})`;
+}
+
 /** Retries are what was allowed; repeats of what no service has seen are not counted with them. */
 function triesText(hop: Hop): string {
   const retries = hop.attempts.filter(({ why }) => why === 'policy' || why === 'hedge').length;
   const free = hop.attempts.filter(({ why }) => why === 'connection').length;
-  const by = aboutOthers.test(hop.record.rule) ? '' : byRule(hop);
+  // Where the time of a try ended it, its rule is who set that.
+  const by = aboutOthers.test(hop.record.rule) || hop.flags.includes('UT') ? '' : byRule(hop);
   const allowed = `${retries === 0 ? 'no retry' : retries === 1 ? '1 retry' : `${retries} retries`}, which is as many as its route allows${by}`;
   return free === 0 ? allowed : `${allowed}, and ${count(free, 'repeat')} at no charge`;
 }

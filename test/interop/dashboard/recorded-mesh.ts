@@ -109,9 +109,9 @@ const failedHop = record({
     rule: 'TrafficPolicy shop/payments',
   },
   details: 'circuit_breaker_open',
-  phases: { routed: '0.000300s', done: '0.000700s' },
+  phases: { routed: '0.000300s', done: '0.000900s' },
   attempts: [
-    { cluster: 'outbound|80||payments.shop', started: '0.000400s', ended: '0.000600s', flag: 'CB', why: 'first' },
+    { cluster: 'outbound|80||payments.shop', started: '0.000400s', ended: '0.000820s', flag: 'CB', why: 'first' },
   ],
   passedOver: [{ host: '10.0.3.7:8080', why: 'ejected for 14 s (5 consecutive connect failures)' }],
   circumstances: ['the circuit breaker for payments.shop was open for 12.4 s'],

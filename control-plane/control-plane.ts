@@ -432,6 +432,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
               },
               leftOut: liveFigures.leftOut,
               webhook: webhook?.outcomes ?? null,
+              scrapesFailed: admin!.scrapesFailed,
             }),
             ...figures.families(),
           ],

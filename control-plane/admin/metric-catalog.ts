@@ -97,5 +97,10 @@ export const controlPlaneMetrics = [
   ),
   metric('gauge', 'outrigger_door_connections', '', 'Connections on the TLS port.'),
   metric('gauge', 'outrigger_door_calls', '', 'Calls under way on the TLS port.'),
-  metric('counter', 'outrigger_door_refused_total', 'reason', 'Streams, calls and connections that were refused.'),
+  metric(
+    'counter',
+    'outrigger_door_refused_total',
+    'reason',
+    'Streams, calls and connections that were refused, at either door.',
+  ),
 ] as const satisfies readonly MetricDescriptor[];

@@ -1,14 +1,13 @@
 import { defineConfig } from 'vitest/config';
+import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Those that ask for figures, and those that load both cores: one after another, when the others are over. */
 const alone = [
   'chaos',
-  'container-image',
   'dashboard-speed',
   'dead-host',
   'endpoint-churn',
   'injected-pods',
-  'intercepted-pods',
   'kubernetes-source',
   'intercepted-rollout',
   'overload',
@@ -19,6 +18,15 @@ const alone = [
   'slow-service',
 ].map((name) => `test/interop/${name}.test.ts`);
 
+/** The one that takes longest begins first, or all would wait for it at the end: it builds the image, which one that runs alone wants too. */
+class LongestFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    const longest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith('/container-image.test.ts');
+    const sorted = await super.sort(files);
+    return [...sorted.filter(longest), ...sorted.filter((file) => !longest(file))];
+  }
+}
+
 const interop = { testTimeout: 300_000, hookTimeout: 120_000 };
 
 export default defineConfig({
@@ -27,6 +35,7 @@ export default defineConfig({
     maxWorkers: 2,
     // Tests of one file that say that they can (`concurrent`): they wait for processes.
     maxConcurrency: 2,
+    sequence: { sequencer: LongestFirst },
     projects: [
       {
         extends: true,

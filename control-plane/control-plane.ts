@@ -29,10 +29,13 @@ import { ConfigEditor } from './dashboard/config-editor.ts';
 import { DashboardFiles } from './dashboard/dashboard-files.ts';
 import { EditHistory } from './dashboard/edit-history.ts';
 import { DataFolder } from './data-folder/data-folder.ts';
+import { boundedCalls } from './door/bounded-calls.ts';
 import type { Caller } from './door/caller.ts';
 import { grpcServer, shutDown } from './door/grpc-server.ts';
 import { type OpenTlsDoor, openTlsDoor } from './door/open-tls-door.ts';
+import { RefusalLog } from './door/refusal-log.ts';
 import { accountNamedLikeTheService, identityAs, type ServiceAccounts } from './door/service-accounts.ts';
+import { IdentityMetrics } from './identity/identity-metrics.ts';
 import { type IdentitySettings, MeshIdentity } from './identity/mesh-identity.ts';
 import type { LockedKnobs, MeshWide } from './inject/knobs.ts';
 import { AuthorityWebhookCertificate, FileWebhookCertificate } from './inject/webhook/webhook-certificate.ts';
@@ -132,6 +135,8 @@ export interface RunningControlPlane {
 
 /** This machine only: generous. */
 const plainLimits = { maxMessageBytes: 16 * 1024 * 1024, maxStreams: 1_000 };
+/** A sidecar has three or so: more of them than a machine has room for. */
+const plainCalls = 2_048;
 
 /** Of the default lease; instances renew it, or register again, within a third of it. */
 const heartbeatMs = (defaultTtlSeconds * 1_000) / 3;
@@ -161,7 +166,12 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     dataFolder.close();
     throw error;
   }
-  const onRefused = (reason: string): void => identity?.metrics.refused(reason);
+  // Both doors', also where one of them is none.
+  const { metrics, refusalLog } = identity ?? {
+    metrics: new IdentityMetrics(),
+    refusalLog: new RefusalLog(log, after),
+  };
+  const onRefused = (reason: string): void => metrics.refused(reason);
 
   const authority = identity?.authority;
   const sources = new CombinedSources();
@@ -309,7 +319,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     random: Math.random,
     maxStreamAgeMs: options.maxStreamAgeMs ?? 30 * 60_000,
     onRefused,
-    refusalLog: identity?.refusalLog ?? null,
+    refusalLog,
     counts,
     egress: options.egress ?? 'allow',
   });
@@ -360,7 +370,7 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
     { descriptor: RateLimitServiceDescriptor, implementation: rateLimitService.implementation },
     { descriptor: ObserveServiceDescriptor, implementation: observeService.implementation },
   ];
-  const plain = grpcServer(services, plainLimits, []);
+  const plain = grpcServer(services, plainLimits, [boundedCalls(plainCalls, onRefused)]);
 
   const closeAll = async (): Promise<void> => {
     closeSources();
@@ -418,6 +428,8 @@ export async function startControlPlane(options: ControlPlaneOptions): Promise<R
               },
               leftOut: liveFigures.leftOut,
               webhook: webhook?.outcomes ?? null,
+              refused: metrics.refusals,
+              scrapesFailed: admin!.scrapesFailed,
             }),
             ...figures.families(),
           ],

@@ -64,7 +64,7 @@ if (command.build) {
   step(
     'built',
     ['package-lock.json'],
-    ['proto', 'certs', 'net', 'yaml', 'sidecar', 'control-plane', 'cli', 'demo', 'dashboard', 'scripts'],
+    ['proto', 'certs', 'metrics', 'net', 'yaml', 'sidecar', 'control-plane', 'cli', 'demo', 'dashboard', 'scripts'],
     'dist/sidecar.js',
     'building',
     () => run('the build', [node, 'scripts/build.ts']),

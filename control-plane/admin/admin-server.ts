@@ -4,6 +4,8 @@ import type { AddressInfo } from 'node:net';
 
 import { pipeline } from 'node:stream';
 import type { Exposition } from '../../metrics/exposition.ts';
+import { type ScrapeFailure, scrapeBounds, tooManyScrapes } from '../../metrics/scrape-bounds.ts';
+import { CallerPlaces } from '../../net/caller-places.ts';
 import { crossSiteFault } from '../dashboard/cross-site.ts';
 import type { DashboardFiles } from '../dashboard/dashboard-files.ts';
 import { securityHeaders } from '../dashboard/security-headers.ts';
@@ -116,19 +118,38 @@ async function answerTo(request: IncomingMessage, response: ServerResponse, data
   return status === 200 ? { status, type: 'application/json', body } : text(body, status);
 }
 
+type ScrapesFailed = Record<ScrapeFailure, number>;
+
 export class AdminServer {
   readonly #server: Server;
+  readonly scrapesFailed: Readonly<ScrapesFailed>;
 
-  private constructor(server: Server) {
+  private constructor(server: Server, scrapesFailed: Readonly<ScrapesFailed>) {
     this.#server = server;
+    this.scrapesFailed = scrapesFailed;
   }
 
   /** Rejects with the system's error when the port cannot be had. */
   static start(address: { readonly host: string; readonly port: number }, data: AdminData): Promise<AdminServer> {
+    const scrapesFailed: ScrapesFailed = { too_many: 0, not_read: 0 };
+    const scrapes = new CallerPlaces<ServerResponse>(scrapeBounds, (response) => {
+      scrapesFailed.too_many++;
+      response.destroy();
+    });
+    /** Whether the answer in pieces may begin. */
+    const enter = (request: IncomingMessage, response: ServerResponse): boolean => {
+      const taken = scrapes.enter(response, request.socket.remoteAddress ?? '');
+      if (taken) scrapes.works(response);
+      else scrapesFailed.too_many++;
+      return taken;
+    };
     const server = createServer({ requestTimeout: 10_000, headersTimeout: 5_000 }, (request, response) => {
-      const answered = answerTo(request, response, data).then((answer) => {
+      const answered = answerTo(request, response, data).then((given) => {
         request.resume();
-        if (answer === null) return;
+        if (given === null) return;
+        const inPieces = typeof given.body !== 'string' && !Buffer.isBuffer(given.body) && request.method !== 'HEAD';
+        const answer =
+          inPieces && !enter(request, response) ? text(tooManyScrapes(request.socket.remoteAddress ?? ''), 503) : given;
         const { status, type, body, headers } = answer;
         response.writeHead(status, {
           'content-type': type,
@@ -145,9 +166,12 @@ export class AdminServer {
         if (typeof body === 'string' || Buffer.isBuffer(body)) response.end(body);
         else if (request.method === 'HEAD') response.end();
         else {
-          response.setTimeout(scrapeIdleMs, () => response.destroy());
+          response.setTimeout(scrapeIdleMs, () => {
+            scrapesFailed.not_read++;
+            response.destroy();
+          });
           // A scraper that went, or does not read: nobody is left to tell.
-          pipeline(body.pieces, response, () => {});
+          pipeline(body.pieces, response, () => scrapes.leave(response));
         }
       });
       // A fault of ours is this answer's, and not the end of the process.
@@ -168,7 +192,7 @@ export class AdminServer {
     server.maxConnections = 256;
     return new Promise((resolve, reject) => {
       server.once('error', reject);
-      server.listen(address.port, address.host, () => resolve(new AdminServer(server)));
+      server.listen(address.port, address.host, () => resolve(new AdminServer(server, scrapesFailed)));
     });
   }
 

@@ -1,6 +1,7 @@
 /** Every metric of the control plane under a name of ours: what it is, its labels. docs/metrics.md is printed from it. */
 import { metric } from '../../metrics/metric-descriptor.ts';
 import type { MetricDescriptor } from '../../metrics/metric-family.ts';
+import { scrapesFailedHelp } from '../../metrics/scrape-bounds.ts';
 
 export const controlPlaneMetrics = [
   metric(
@@ -73,6 +74,7 @@ export const controlPlaneMetrics = [
   ),
   metric('counter', 'outrigger_store_outages_total', 'store', 'Times that the store was lost.'),
   metric('gauge', 'outrigger_store_peers', 'store', 'Other control planes that have part in the store.'),
+  metric('counter', 'outrigger_scrapes_failed_total', 'reason', scrapesFailedHelp),
   metric('counter', 'outrigger_webhook_reviews_total', 'answer', 'Reviews of pods by the injection webhook.'),
   metric(
     'gauge',
@@ -95,5 +97,10 @@ export const controlPlaneMetrics = [
   ),
   metric('gauge', 'outrigger_door_connections', '', 'Connections on the TLS port.'),
   metric('gauge', 'outrigger_door_calls', '', 'Calls under way on the TLS port.'),
-  metric('counter', 'outrigger_door_refused_total', 'reason', 'Streams, calls and connections that were refused.'),
+  metric(
+    'counter',
+    'outrigger_door_refused_total',
+    'reason',
+    'Streams, calls and connections that were refused, at either door.',
+  ),
 ] as const satisfies readonly MetricDescriptor[];

@@ -1,5 +1,6 @@
 /** The control plane's own metrics, as they are now. What each of them is says metric-catalog.ts. */
 import type { HistogramSample, MetricDescriptor, MetricFamily, PlainSample } from '../../metrics/metric-family.ts';
+import type { ScrapeFailure } from '../../metrics/scrape-bounds.ts';
 import type { Resource } from '../config-kind/resource.ts';
 import type { MeshIdentity } from '../identity/mesh-identity.ts';
 import type { LiveFigures } from '../observe/live-figures.ts';
@@ -49,6 +50,9 @@ export interface ControlPlaneFigures {
   readonly leftOut: LiveFigures['leftOut'];
   /** Reviews of the injection webhook, by what came of them; null: there is none. */
   readonly webhook: Readonly<Record<string, number>> | null;
+  /** Streams, calls and connections at both doors, by reason. */
+  readonly refused: readonly PlainSample[];
+  readonly scrapesFailed: Readonly<Record<ScrapeFailure, number>>;
 }
 
 type MetricName = (typeof controlPlaneMetrics)[number]['name'];
@@ -74,6 +78,8 @@ export function controlPlaneFamilies(figures: ControlPlaneFigures): MetricFamily
     ...(figures.webhook === null
       ? {}
       : { outrigger_webhook_reviews_total: by('answer', Object.entries(figures.webhook)) }),
+    outrigger_door_refused_total: figures.refused,
+    outrigger_scrapes_failed_total: by('reason', Object.entries(figures.scrapesFailed)),
     ...(figures.door === null ? {} : doorValues(figures.door)),
   };
   return controlPlaneMetrics.flatMap((descriptor) => {
@@ -192,6 +198,5 @@ function doorValues({ identity, connections, calls, nowMs }: DoorFigures): Parti
     outrigger_door_connections: connections,
     outrigger_door_calls: calls,
     outrigger_identity_certificates_total: identity.metrics.certificates,
-    outrigger_door_refused_total: identity.metrics.refusals,
   };
 }

@@ -415,6 +415,26 @@ describe('the plain door', () => {
   });
 });
 
+describe('the plain door, which does not know who calls,', () => {
+  beforeEach(async () => {
+    doors = await MeshDoors.start();
+  });
+
+  it('takes 128 streams of one node, tells one more why not and counts it, and takes it when one has ended; and any of others', async () => {
+    const client = doors.plain();
+    const all = Array.from({ length: 128 }, () => openAds(client));
+    for (const ads of all) expect(await outcome(ads)).toContain(served);
+    expect(await outcome(openAds(client))).toBe(
+      'RESOURCE_EXHAUSTED: "one" of shop/orders has too many streams at once; each process needs a node.id of its own',
+    );
+    expect(await metrics('outrigger_door_refused_total{reason="too-many-streams-of-one"}')).toBe('1');
+    expect(await outcome(openAds(client, new Metadata(), 'shop/payments'))).toContain(served);
+    expect(await outcome(openAds(doors.tls(await doors.certificate())))).toContain(served);
+    all[0]!.end();
+    await expect.poll(() => outcome(openAds(client))).toContain(served);
+  });
+});
+
 describe('a restart', () => {
   beforeEach(async () => {
     doors = await MeshDoors.start();

@@ -55,7 +55,6 @@ export async function openTlsDoor(
     stopSweep = after(sweepMs, () => {
       calls.sweep();
       opened.sweep();
-      refusalLog.refill();
       sweepLater();
     });
   };

@@ -6,13 +6,14 @@ import { RefusalLog } from './refusal-log.ts';
 it('RefusalLog takes so many lines a second, and says how many it did not', () => {
   let logged = '';
   const sink = new Writable({ write: (chunk: Buffer, _, done) => ((logged += chunk.toString()), done()) });
-  const log = new RefusalLog(pino(sink));
+  let passSecond = (): void => {};
+  const log = new RefusalLog(pino(sink), (_, callback) => ((passSecond = callback), () => {}));
   for (let count = 0; count < 50; count++) log.next()?.info('refused');
   expect(logged.match(/"refused"/g)).toHaveLength(20);
-  log.refill();
+  passSecond();
   expect(logged).toContain('30 more calls were refused');
   log.next()?.info('refused');
-  log.refill();
+  passSecond();
   expect(logged.match(/"refused"/g)).toHaveLength(21);
   expect(logged.match(/more calls/g)).toHaveLength(1);
 });

@@ -5,15 +5,18 @@ const linesASecond = 20;
 
 export class RefusalLog {
   readonly #log: Logger;
+  readonly #after: (delayMs: number, callback: () => void) => () => void;
   #left = linesASecond;
   #withheld = 0;
 
-  constructor(log: Logger) {
+  constructor(log: Logger, after: (delayMs: number, callback: () => void) => () => void) {
     this.#log = log;
+    this.#after = after;
   }
 
   /** The log for one more line; null: not this one. */
   next(): Logger | null {
+    if (this.#left === linesASecond) this.#after(1_000, () => this.#refill());
     if (this.#left === 0) {
       this.#withheld++;
       return null;
@@ -22,8 +25,7 @@ export class RefusalLog {
     return this.#log;
   }
 
-  /** Called every second. */
-  refill(): void {
+  #refill(): void {
     if (this.#withheld > 0)
       this.#log.warn(
         `${this.#withheld} more calls were refused within a second and not logged; the metric outrigger_door_refused_total counts them by reason`,

@@ -26,7 +26,7 @@ export class IdentityMetrics {
     this.#certificates.add({ proof, result });
   }
 
-  /** A stream, call or connection that the TLS door did not let in, or ended. */
+  /** A stream, call or connection that a door did not let in, or ended. */
   refused(reason: string): void {
     this.#refused.add({ reason });
   }

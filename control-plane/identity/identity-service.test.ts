@@ -113,7 +113,7 @@ beforeEach(async () => {
     rate: new SigningRate(() => nowMs, 24 * 3_600_000),
     nowMs: () => nowMs,
     log,
-    refusalLog: new RefusalLog(log),
+    refusalLog: new RefusalLog(log, () => () => {}),
   });
   server = new Server();
   server.addService(methods, service.implementation as unknown as UntypedServiceImplementation);

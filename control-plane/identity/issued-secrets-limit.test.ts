@@ -52,7 +52,7 @@ beforeEach(() => {
     watchers: new BundleWatchers(authority.holders, nowMs, 60_000),
     metrics,
     log,
-    refusalLog: new RefusalLog(log),
+    refusalLog: new RefusalLog(log, () => () => {}),
     rate: new SigningRate(nowMs, 60_000, { burstOfIdentity: 3 }),
     nowMs,
     after: (_, callback) => {

@@ -100,7 +100,7 @@ export class MeshIdentity {
     this.watchers = new BundleWatchers(this.authority.holders, nowMs, certificateLifetimeMs);
     const { authority, bundles, joinTokens, watchers, metrics } = this;
     const { tokenReview } = options;
-    const refusalLog = new RefusalLog(log);
+    const refusalLog = new RefusalLog(log, after);
     this.refusalLog = refusalLog;
     const rate = new SigningRate(nowMs, certificateLifetimeMs, options.signingLimits);
     this.authentication = new Authentication({ authority, joinTokens, tokenReview, nowMs });

@@ -18,7 +18,7 @@ import type { SessionOwner } from './ads-session.ts';
 import type { ConnectedProxy, ProxyRegistry } from './connected-proxy.ts';
 import type { SecretSource, StreamSecrets } from './secret-source.ts';
 import { servedTypes, typeOrder } from './served-resource.ts';
-import type { StreamsOfOne } from './streams-of-one.ts';
+import type { StreamOwner, StreamsOfOne } from './streams-of-one.ts';
 import type { OutgoingResponse, Subscription } from './subscription.ts';
 import { UnservedTypes } from './unserved-types.ts';
 import type { XdsCounts } from './xds-counts.ts';
@@ -38,8 +38,8 @@ export interface XdsServiceOptions {
   readonly maxStreamAgeMs: number;
   /** A stream was refused; `reason` is one of our words. */
   readonly onRefused: (reason: string) => void;
-  /** For what one identity can make us refuse again and again. Null: no TLS door, so no identities. */
-  readonly refusalLog: RefusalLog | null;
+  /** For what one caller can make us refuse again and again. */
+  readonly refusalLog: RefusalLog;
   /** Absent: nobody counts. */
   readonly counts?: XdsCounts;
   /** Of proxies that say nothing tighter themselves. Default: allow. */
@@ -68,8 +68,8 @@ export class StreamHandler implements SessionOwner {
     ),
   );
   readonly #streams: StreamsOfOne;
-  /** Whose stream it is counted as; '': nobody's. */
-  #countedAs = '';
+  /** Null: nobody's yet. */
+  #countedAs: StreamOwner | null = null;
   #secrets: StreamSecrets | null = null;
   #stopLater: () => void = () => {};
   #ended = false;
@@ -153,11 +153,17 @@ export class StreamHandler implements SessionOwner {
         this.#options.onRefused(error.reason);
         return this.refuse(error.message, status.PERMISSION_DENIED);
       }
-      if (!this.#streams.enter(identity.text))
-        return this.#refuseOneMore(`${identity.text} has too many streams at once`);
-      this.#countedAs = identity.text;
-      this.#openSecrets(caller, identity, read.proxy.id, peer);
     }
+    const { id, cluster } = read.proxy;
+    const owner = identity?.text ?? { cluster, id };
+    if (!this.#streams.enter(owner))
+      return this.#refuseOneMore(
+        identity === null
+          ? `${JSON.stringify(id)} of ${cluster} has too many streams at once; each process needs a node.id of its own`
+          : `${identity.text} has too many streams at once`,
+      );
+    this.#countedAs = owner;
+    if (caller !== null && identity !== null) this.#openSecrets(caller, identity, id, peer);
     const connected: ConnectedProxy = {
       node,
       proxy: { ...read.proxy, identity },
@@ -179,9 +185,9 @@ export class StreamHandler implements SessionOwner {
   }
 
   #refuseOneMore(details: string): false {
-    const { onRefused, refusalLog, log } = this.#options;
+    const { onRefused, refusalLog } = this.#options;
     onRefused('too-many-streams-of-one');
-    return this.refuse(details, status.RESOURCE_EXHAUSTED, refusalLog === null ? log : refusalLog.next());
+    return this.refuse(details, status.RESOURCE_EXHAUSTED, refusalLog.next());
   }
 
   /** Ends the stream when its caller may no more be this proxy. */
@@ -260,7 +266,7 @@ export class StreamHandler implements SessionOwner {
     this.#stopAge();
     this.#stopLater();
     this.#secrets?.close();
-    if (this.#countedAs !== '') this.#streams.leave(this.#countedAs);
+    if (this.#countedAs !== null) this.#streams.leave(this.#countedAs);
     if (this.connected === null || this.#scope === 'secrets') return;
     this.#options.proxies.remove(this.connected);
     this.#options.log.info(`proxy ${this.connected.proxy.id} disconnected`);

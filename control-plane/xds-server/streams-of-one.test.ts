@@ -10,3 +10,14 @@ test('an identity has so many streams at a time, and one more when one has ended
   expect(streams.enter('a')).toBe(true);
   expect(streams.enter('a')).toBe(false);
 });
+
+test('who has no identity has fewer, by its cluster and id together', () => {
+  const streams = new StreamsOfOne();
+  const node = { cluster: 'shop/a', id: 'one' };
+  for (let count = 0; count < 128; count++) expect(streams.enter(node)).toBe(true);
+  expect(streams.enter({ ...node })).toBe(false);
+  expect(streams.enter({ ...node, id: 'two' })).toBe(true);
+  expect(streams.enter({ ...node, cluster: 'shop/b' })).toBe(true);
+  streams.leave({ ...node });
+  expect(streams.enter(node)).toBe(true);
+});

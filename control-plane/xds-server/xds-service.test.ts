@@ -11,6 +11,7 @@ import {
   DiscoveryRequestSchema,
   type DiscoveryResponse,
 } from '../../proto/generated/envoy/service/discovery/v3/discovery_pb.js';
+import { RefusalLog } from '../door/refusal-log.ts';
 import type { Egress } from '../translate/proxy-node.ts';
 import { XdsService } from './xds-service.ts';
 
@@ -53,6 +54,7 @@ function service(refusal: (id: string) => string = () => '', egress?: Egress) {
   const removed: string[] = [];
   const refused: string[] = [];
   const logged: string[] = [];
+  const log = pino({ level: 'warn' }, { write: (line) => void logged.push(line) });
   const xds = new XdsService({
     proxies: {
       add: ({ proxy }) => {
@@ -62,7 +64,7 @@ function service(refusal: (id: string) => string = () => '', egress?: Egress) {
       remove: (proxy) => void removed.push(proxy.proxy.id),
       answered: () => {},
     },
-    log: pino({ level: 'warn' }, { write: (line) => void logged.push(line) }),
+    log,
     nowMs: () => 0,
     wallMs: () => 0,
     after: () => () => {},
@@ -73,7 +75,7 @@ function service(refusal: (id: string) => string = () => '', egress?: Egress) {
       throw new Error('nobody calls by the TLS door here');
     },
     onRefused: (reason) => void refused.push(reason),
-    refusalLog: null,
+    refusalLog: new RefusalLog(log, () => () => {}),
     ...(egress === undefined ? {} : { egress }),
   });
   const sotw = new FakeStream<DiscoveryRequest, DiscoveryResponse>();

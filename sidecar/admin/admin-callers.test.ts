@@ -1,28 +1,40 @@
 /** Callers of the probe port that hold connections: nobody keeps the kubelet out. Over real sockets, with time by hand. */
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { setImmediate } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { TimerWheel } from '../runtime/timer-wheel.ts';
+import { StatStore } from '../stats/stat-store.ts';
 import { type AdminContext, AdminServer } from './admin-server.ts';
 
 const probe = 'GET /healthz/live HTTP/1.1\r\nhost: x\r\n\r\n';
+const scrape = 'GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n';
 let now: number;
 let wheel: TimerWheel;
 let server: AdminServer;
 let sockets: Socket[];
 let left: PromiseWithResolvers<boolean>;
+let stats: StatStore;
+/** Answers to scrapers that are being made. */
+let made: number;
 beforeEach(async () => {
   now = 1_000;
   // Nothing wakes it but pass().
   wheel = new TimerWheel({ nowMs: () => now, wallMs: () => 0 }, () => () => {});
   left = Promise.withResolvers<boolean>();
-  const context = { wheel, wallMs: () => 0, whenLeft: () => left.promise } as unknown as AdminContext;
+  stats = new StatStore();
+  made = 0;
+  const context = {
+    ...{ wheel, stats, wallMs: () => 0, whenLeft: () => left.promise },
+    scrape: async () => ({ contentType: 'text/plain', contentEncoding: '', pieces: endless() }),
+  } as unknown as AdminContext;
   server = await AdminServer.start('probe', { host: '0.0.0.0', port: 0 }, context);
   sockets = [];
 });
 afterEach(async () => {
   for (const socket of sockets) socket.destroy();
   await server.close();
+  await expect.poll(() => made).toBe(0);
 });
 
 function pass(ms: number): void {
@@ -40,14 +52,34 @@ async function open(from: string): Promise<Socket> {
   return socket;
 }
 
-/** Asks, and leaves the connection open; '' when it was closed instead. */
+/** Asks, and leaves the connection open, with what comes after the first bytes unread; '' when it was closed instead. */
 async function ask(from: string, request = probe): Promise<string> {
   const socket = await open(from);
   socket.write(request);
   return new Promise((resolve) => {
-    socket.once('data', (chunk: Buffer) => resolve(chunk.toString().slice(0, 15)));
+    socket.once('data', (chunk: Buffer) => {
+      socket.pause();
+      resolve(chunk.toString().slice(0, 15));
+    });
     socket.once('close', () => resolve(''));
   });
+}
+
+/** More than any socket takes. */
+async function* endless(): AsyncGenerator<Buffer, void, undefined> {
+  made++;
+  try {
+    for (;;) {
+      yield Buffer.alloc(32 * 1024);
+      await setImmediate();
+    }
+  } finally {
+    made--;
+  }
+}
+
+function failedScrapes(reason: string): number {
+  return stats.counter('admin.scrapes_failed', 'outrigger_scrapes_failed_total', { reason }).value;
 }
 
 async function closed(socket: Socket): Promise<void> {
@@ -125,4 +157,45 @@ test('one that reads no answers is closed within 11 s', async () => {
   }
   pass(11_000);
   await gone;
+});
+
+test('of one address 4 scrapes are answered at a time: one more is refused by 503 and counted, and another address has its own', async () => {
+  for (let each = 0; each < 4; each++) expect(await ask('127.0.0.1', scrape)).toBe('HTTP/1.1 200 OK');
+  const fifth = await open('127.0.0.1');
+  fifth.write(scrape);
+  const [answer] = (await once(fifth, 'data')) as [Buffer];
+  expect(answer.toString().slice(0, 600)).toMatch(
+    /^HTTP\/1\.1 503 [^]*\r\n\r\n4 scrapes of 127\.0\.0\.1 are being answered; try again in a moment\n$/,
+  );
+  expect(failedScrapes('too_many')).toBe(1);
+  expect(await ask('127.0.0.2', scrape)).toBe('HTTP/1.1 200 OK');
+  expect(made).toBe(5);
+  const [first] = sockets;
+  first!.destroy();
+  await expect.poll(() => made).toBe(4);
+  expect(await ask('127.0.0.1', scrape)).toBe('HTTP/1.1 200 OK');
+});
+
+test('of all addresses 8: the oldest of the address with most makes place for one that has a share', async () => {
+  for (let each = 0; each < 4; each++) await ask('127.0.0.1', scrape);
+  for (let from = 2; from <= 5; from++) await ask(`127.0.0.${from}`, scrape);
+  expect(await ask('127.0.0.6', scrape)).toBe('HTTP/1.1 200 OK');
+  await closed(sockets[0]!);
+  await expect.poll(() => made).toBe(8);
+  expect(failedScrapes('too_many')).toBe(1);
+});
+
+test('a scrape that is not read is cut within 11 s and counted, and what was made for it goes', async () => {
+  await ask('127.0.0.1', scrape);
+  expect(made).toBe(1);
+  pass(11_000);
+  await expect.poll(() => made).toBe(0);
+  await closed(sockets[0]!);
+  expect(failedScrapes('not_read')).toBe(1);
+});
+
+test('HEAD takes no place, nor does a scrape that was read', async () => {
+  for (let each = 0; each < 9; each++)
+    expect(await ask('127.0.0.1', scrape.replace('GET', 'HEAD'))).toBe('HTTP/1.1 200 OK');
+  expect(made).toBe(0);
 });

@@ -4,6 +4,7 @@
  */
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net';
 import type { Exposition } from '../../metrics/exposition.ts';
+import { type ScrapeFailure, scrapeBounds, tooManyScrapes } from '../../metrics/scrape-bounds.ts';
 import { CallerPlaces } from '../../net/caller-places.ts';
 import type { RequestReceiver, ServerConnectionOwner, ServerStream } from '../codec/codec.ts';
 import { HeaderFields } from '../codec/header-fields.ts';
@@ -399,6 +400,12 @@ const closing = new ProxyError({
   details: 'admin_closed',
   message: 'The admin endpoint is closing.',
 });
+const madePlace = new ProxyError({
+  flag: 'LR',
+  source: 'local',
+  details: 'admin_made_place',
+  message: 'Another scrape took the place of this one.',
+});
 const tooSlow = new ProxyError({
   flag: 'SI',
   source: 'downstream',
@@ -413,6 +420,10 @@ interface AdminConnectionOwner {
   /** It owes an answer. */
   onWork(): void;
   onRest(): void;
+  /** An answer in pieces is to begin. Else why not. */
+  onScrape(connection: AdminConnection): Answer | null;
+  onScraped(connection: AdminConnection): void;
+  onScrapeNotRead(): void;
   onClosed(connection: AdminConnection): void;
 }
 
@@ -424,6 +435,7 @@ class AdminConnection implements ServerConnectionOwner, TimerTarget {
   readonly #timer = new WheelTimer(this);
   /** The idle limit is over; what is under way has the grace. */
   #late = false;
+  #scraping = false;
 
   constructor(socket: Socket, wheel: TimerWheel, owner: AdminConnectionOwner) {
     this.#owner = owner;
@@ -448,7 +460,7 @@ class AdminConnection implements ServerConnectionOwner, TimerTarget {
       this.#wheel.disarm(this.#timer);
       const answer = this.#owner.answer(request);
       if (!(answer instanceof Promise)) {
-        send(stream, request, answer, this.#owner.dateText());
+        this.#send(stream, request, answer);
         this.#rest();
         return;
       }
@@ -457,7 +469,7 @@ class AdminConnection implements ServerConnectionOwner, TimerTarget {
         .catch((error: Error) => text(`${error.message}\n`, 500))
         .then((later) => {
           if (gone) return;
-          inPieces = send(stream, request, later, this.#owner.dateText(), () => this.#await());
+          inPieces = this.#send(stream, request, later);
           this.#rest();
         });
     };
@@ -492,6 +504,7 @@ class AdminConnection implements ServerConnectionOwner, TimerTarget {
 
   onTimer(): void {
     if (this.#late) {
+      if (this.#scraping) this.#owner.onScrapeNotRead();
       this.#codec.destroy(tooSlow);
       return;
     }
@@ -500,8 +513,32 @@ class AdminConnection implements ServerConnectionOwner, TimerTarget {
     this.#wheel.arm(this.#timer, graceMs);
   }
 
-  close(): void {
-    this.#codec.destroy(closing);
+  close(why: ProxyError = closing): void {
+    this.#codec.destroy(why);
+  }
+
+  #send(stream: ServerStream, request: RequestHead, answer: Answer): AnswerInPieces | null {
+    const { body } = answer;
+    if (typeof body === 'string' || request.method === 'HEAD') {
+      sendAnswer(stream, request, answer, this.#owner.dateText());
+      return null;
+    }
+    const refusal = this.#owner.onScrape(this);
+    if (refusal !== null) {
+      sendAnswer(stream, request, refusal, this.#owner.dateText());
+      return null;
+    }
+    this.#scraping = true;
+    sendAnswer(stream, request, answer, this.#owner.dateText());
+    return new AnswerInPieces(
+      stream,
+      body.pieces,
+      () => this.#await(),
+      () => {
+        this.#scraping = false;
+        this.#owner.onScraped(this);
+      },
+    );
   }
 
   #rest(): void {
@@ -536,6 +573,12 @@ export class AdminServer {
     const access = { host: address.host, token };
     const connections = new Set<AdminConnection>();
     const places = new CallerPlaces<Socket>(bounds, (socket) => socket.destroy());
+    const scrapeFailed = (reason: ScrapeFailure): void =>
+      context.stats.counter('admin.scrapes_failed', 'outrigger_scrapes_failed_total', { reason }).increment();
+    const scrapes = new CallerPlaces<AdminConnection>(scrapeBounds, (connection) => {
+      scrapeFailed('too_many');
+      connection.close(madePlace);
+    });
     const server = createServer({ allowHalfOpen: true, noDelay: true }, (socket) => {
       const peer = socket.remoteAddress ?? '';
       if (!places.enter(socket, peer)) {
@@ -552,6 +595,14 @@ export class AdminServer {
           dateText: () => new Date(context.wallMs()).toUTCString(),
           onWork: () => places.works(socket),
           onRest: () => places.rests(socket),
+          onScrape: (connection) => {
+            const taken = scrapes.enter(connection, peer);
+            if (taken) scrapes.works(connection);
+            else scrapeFailed('too_many');
+            return taken ? null : text(tooManyScrapes(peer), 503);
+          },
+          onScraped: (connection) => scrapes.leave(connection),
+          onScrapeNotRead: () => scrapeFailed('not_read'),
           onClosed: (closed) => {
             places.leave(socket);
             connections.delete(closed);
@@ -584,14 +635,13 @@ export class AdminServer {
 const allowName = headerName('allow');
 const encodingName = headerName('content-encoding');
 
-/** `onPiece`: one of an answer in pieces was taken. Gives that answer, which is on its way. */
-function send(
+/** All of it; of one in pieces, the head. */
+function sendAnswer(
   stream: ServerStream,
   request: RequestHead,
   { status, type, body, allow }: Answer,
   date: string,
-  onPiece: () => void = () => {},
-): AnswerInPieces | null {
+): void {
   const fields = HeaderFields.of(
     ['content-type', type],
     ['cache-control', 'no-cache, max-age=0'],
@@ -604,14 +654,13 @@ function send(
     fields.append(varyName, 'accept, accept-encoding');
     if (body.contentEncoding !== '') fields.append(encodingName, body.contentEncoding);
     stream.sendHead(new ResponseHead(status, fields), request.method === 'HEAD');
-    return request.method === 'HEAD' ? null : new AnswerInPieces(stream, body.pieces, onPiece);
+    return;
   }
   const bytes = Buffer.from(body);
   fields.append(lengthName, String(bytes.length));
   const bodyless = request.method === 'HEAD' || bytes.length === 0;
   stream.sendHead(new ResponseHead(status, fields), bodyless);
   if (!bodyless) stream.sendData(bytes, true);
-  return null;
 }
 
 const varyName = headerName('vary');

@@ -17,13 +17,20 @@ export class AnswerInPieces {
   #blocked = false;
   #whenReady: (() => void) | null = null;
 
-  /** Begins at once. `onPiece`: one was taken. */
-  constructor(stream: ServerStream, pieces: AsyncGenerator<Buffer, void, undefined>, onPiece: () => void) {
+  /** Begins at once. `onPiece`: one was taken. `onEnd`: nothing is held for it any more. */
+  constructor(
+    stream: ServerStream,
+    pieces: AsyncGenerator<Buffer, void, undefined>,
+    onPiece: () => void,
+    onEnd: () => void,
+  ) {
     this.#stream = stream;
     this.#onPiece = onPiece;
-    void this.#send(pieces).catch(() => {
-      if (!this.#cancelled) stream.reset(unfinished);
-    });
+    void this.#send(pieces)
+      .catch(() => {
+        if (!this.#cancelled) stream.reset(unfinished);
+      })
+      .finally(onEnd);
   }
 
   block(): void {

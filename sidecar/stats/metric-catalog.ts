@@ -1,6 +1,7 @@
 /** Every metric that a sidecar shows under a name of ours: what it is, its labels, its unit. Envoy's (`envoy_…`) say nothing of themselves, here as there. docs/metrics.md is printed from it. */
 import { metric } from '../../metrics/metric-descriptor.ts';
 import type { MetricDescriptor } from '../../metrics/metric-family.ts';
+import { scrapesFailedHelp } from '../../metrics/scrape-bounds.ts';
 
 const counter = (name: string, labels: string, help: string): MetricDescriptor => metric('counter', name, labels, help);
 const gauge = (name: string, labels: string, help: string): MetricDescriptor => metric('gauge', name, labels, help);
@@ -113,6 +114,7 @@ export const sidecarMetrics: readonly MetricDescriptor[] = [
     'sink',
     'Access log lines and entries that nobody got: of files and standard streams (`file`), of an access log service (`als`), of OpenTelemetry (`otlp`).',
   ),
+  counter('outrigger_scrapes_failed_total', 'reason', scrapesFailedHelp),
   gauge('outrigger_xds_connected', '', '1: the control plane answers on a stream.'),
   counter('outrigger_xds_connect_attempts_total', '', 'Streams to the control plane that were opened.'),
   counter(

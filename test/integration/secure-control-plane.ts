@@ -74,7 +74,7 @@ export class SecureControlPlane {
       watchers: this.#watchers,
       metrics: new IdentityMetrics(),
       rate: new SigningRate(Date.now, 24 * 3_600_000),
-      refusalLog: new RefusalLog(log),
+      refusalLog: new RefusalLog(log, after),
       nowMs: Date.now,
       log,
     });
@@ -97,7 +97,7 @@ export class SecureControlPlane {
       secrets: null,
       identityOf: () => orders,
       onRefused: () => {},
-      refusalLog: null,
+      refusalLog: new RefusalLog(log, after),
       log,
       nowMs: () => performance.now(),
       wallMs: () => Date.now(),

@@ -112,9 +112,10 @@ export function ask(
   method: string,
   path: string,
   headers: Readonly<Record<string, string>> = {},
+  localAddress = '127.0.0.1',
 ): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
-    const sent = request({ host: '127.0.0.1', port, method, path, headers, agent: false }, (response) => {
+    const sent = request({ host: '127.0.0.1', port, localAddress, method, path, headers, agent: false }, (response) => {
       let body = '';
       response.setEncoding('utf8');
       response.on('data', (chunk: string) => (body += chunk));

@@ -13,6 +13,8 @@ const repository = 'localhost/outrigger';
 const buildTimeoutMs = 10 * 60_000;
 /** Of earlier checkouts, beside the newest; the rest goes. */
 const keptImages = 3;
+/** What a build left between is for that of the other architecture, which has most in common with it. Later ones do not get it: Debian's packages may be newer by then. */
+const keptLayers = '30m';
 
 export interface BuiltImage {
   readonly name: string;
@@ -28,6 +30,7 @@ export async function builtImage(engine: ContainerEngine, arch: 'amd64' | 'arm64
   const name = `${repository}:${arch}-${digestOf(checkout, base)}`;
   if (await engine.imageExists(name)) return { name, buildMs: null };
   const started = performance.now();
+  await engine.tryPodman(['image', 'prune', '--force', '--filter', `until=${keptLayers}`]);
   // The machine's own, so that nothing is fetched twice.
   const { cacheFolder } = await npmOfMachine();
   mkdirSync(cacheFolder, { recursive: true });
@@ -102,7 +105,7 @@ function digestOf(root: string, base: string): string {
   return hash.digest('hex').slice(0, 12);
 }
 
-/** Images of earlier checkouts, and what builds left between: 2 GB each. What a container still uses stays, and `built`, whenever its layers were made. */
+/** Images of earlier checkouts. What a container still uses stays, and `built`, whenever its layers were made. */
 async function forget(engine: ContainerEngine, built: string): Promise<void> {
   const said = await engine.podman([
     'image',
@@ -116,5 +119,4 @@ async function forget(engine: ContainerEngine, built: string): Promise<void> {
   // Podman lists the newest first.
   const names = said.split('\n').filter((name) => name.startsWith(`${repository}:`) && name !== built);
   for (const old of names.slice(2 * keptImages - 1)) await engine.tryPodman(['image', 'rm', old]);
-  await engine.tryPodman(['image', 'prune', '--force']);
 }

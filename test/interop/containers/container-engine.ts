@@ -80,8 +80,10 @@ network_backend = "netavark"
     return this.#env;
   }
 
+  /** Gives way to the tests beside it: some of those have a few seconds for what they watch. */
   async buildah(args: readonly string[], limits: CommandLimits = {}): Promise<string> {
-    return succeeded('buildah', args, await this.#run([peer('buildah'), ...this.#storage, ...args], limits));
+    const words = ['nice', '-n', '10', peer('buildah'), ...this.#storage, ...args];
+    return succeeded('buildah', args, await this.#run(words, limits));
   }
 
   /** For an `exit` handler, which cannot wait; what goes wrong is nobody's to mend then. */

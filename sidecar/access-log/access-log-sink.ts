@@ -11,7 +11,7 @@ import type { Log } from '../runtime/log.ts';
 import { type TimerTarget, type TimerWheel, WheelTimer } from '../runtime/timer-wheel.ts';
 import type { Counter, Gauge, StatStore } from '../stats/stat-store.ts';
 import { LineBuffer } from './line-buffer.ts';
-import { openLogDescriptor, openLogFile } from './log-file.ts';
+import { type LogDestination, LogStream, openLogDescriptor, openLogFile } from './log-file.ts';
 import type { LogRecord } from './log-record.ts';
 import { LostEntries } from './lost-entries.ts';
 import type { LogServices } from './service/log-services.ts';
@@ -41,11 +41,11 @@ interface SinkStats {
 }
 
 class SinkWriter implements LineWriter, TimerTarget {
-  readonly #open: (writer: SinkWriter) => Writable;
+  readonly #open: (writer: SinkWriter) => LogDestination;
   readonly #stats: SinkStats;
   readonly #clock: Clock;
   readonly #tell: (error: Error | null) => void;
-  #stream: Writable | null = null;
+  #destination: LogDestination | null = null;
   /** Whole lines that are gathered. */
   readonly #lines = new LineBuffer(leastCapacity);
   #lineCount = 0;
@@ -64,7 +64,7 @@ class SinkWriter implements LineWriter, TimerTarget {
 
   /** `tell`: the destination is broken, or (null) can be written again. */
   constructor(
-    open: (writer: SinkWriter) => Writable,
+    open: (writer: SinkWriter) => LogDestination,
     tell: (error: Error | null) => void,
     stats: SinkStats,
     clock: Clock,
@@ -80,7 +80,7 @@ class SinkWriter implements LineWriter, TimerTarget {
   write<Item>(format: (item: Item, out: LineBuffer) => void, item: Item): void {
     const lines = this.#lines;
     const from = lines.length;
-    const underWay = this.#stream === null ? 0 : this.#stream.writableLength;
+    const underWay = this.#destination === null ? 0 : this.#destination.waitingBytes;
     if (from + underWay >= maxBufferedBytes) {
       this.#stats.failed.add(1);
       return;
@@ -120,17 +120,17 @@ class SinkWriter implements LineWriter, TimerTarget {
     this.#writtenMs = this.#clock.nowMs();
     const count = this.#lineCount;
     this.#lineCount = 0;
-    if (this.#stream === null) {
+    if (this.#destination === null) {
       if (this.#broken && this.#clock.nowMs() < this.#retryMs) {
         lines.cutTo(0);
         this.#stats.failed.add(count);
         return;
       }
-      this.#stream = this.#open(this);
+      this.#destination = this.#open(this);
     }
-    const chunk = this.#takeLines(bytes, this.#stream.writableLength > 0);
+    const chunk = this.#takeLines(bytes, this.#destination.waitingBytes > 0);
     this.#stats.bufferedBytes.value += bytes;
-    this.#stream.write(chunk.subarray(0, bytes), (error) => this.#written(count, bytes, chunk, error ?? null));
+    this.#destination.write(chunk.subarray(0, bytes), (error) => this.#written(count, bytes, chunk, error));
   }
 
   /** `busy`: what was handed over before waits still. */
@@ -167,10 +167,10 @@ class SinkWriter implements LineWriter, TimerTarget {
   /** The next line opens the file again: it was rotated. */
   reopen(): void {
     this.flush();
-    const stream = this.#stream;
-    this.#stream = null;
+    const destination = this.#destination;
+    this.#destination = null;
     this.#retryMs = -Infinity;
-    stream?.end();
+    destination?.end();
   }
 
   /** What was written is lost. Told once, until it works again: a destination that stays broken must not fill the other log. */
@@ -181,23 +181,16 @@ class SinkWriter implements LineWriter, TimerTarget {
     this.#tell(error);
   }
 
-  /** A later line tries a new stream. */
-  drop(stream: Writable): void {
-    if (this.#stream === stream) this.#stream = null;
-    stream.destroy();
+  /** A later line opens another. */
+  drop(destination: LogDestination): void {
+    if (this.#destination === destination) this.#destination = null;
   }
 
-  /** Resolves when everything that was gathered has been written, or cannot be. A destination that takes nothing is not waited for. */
+  /** Resolves when everything that was gathered has been written, or cannot be. */
   close(): Promise<void> {
     this.flush();
-    const stream = this.#stream;
-    if (stream === null) return Promise.resolve();
-    // What was wrong with it is told first.
-    if (stream.destroyed) return new Promise((resolve) => setImmediate(resolve));
-    return new Promise((resolve) => {
-      stream.once('error', () => resolve());
-      stream.write('', () => resolve());
-    });
+    const destination = this.#destination;
+    return destination === null ? Promise.resolve() : new Promise((resolve) => destination.whenWritten(resolve));
   }
 }
 
@@ -243,12 +236,12 @@ export class AccessLogFiles implements AccessLogSinks {
   open(sink: Parameters<AccessLogSinks['open']>[0]): LineWriter {
     if (sink.kind === 'file')
       return this.#writer(this.#files, sink.path, (writer) => this.#openFile(sink.path, writer));
-    return this.#writer(this.#standard, sink.kind, (writer) => {
-      const stream = this.#standardStreams[sink.kind];
+    return this.#writer(
+      this.#standard,
+      sink.kind,
       // Its reader may go (EPIPE); that must not end the proxy.
-      stream.on('error', (error) => writer.onError(error));
-      return stream;
-    });
+      (writer) => new LogStream(this.#standardStreams[sink.kind], (error) => writer.onError(error)),
+    );
   }
 
   openService(config: LogServiceConfig): (record: LogRecord) => void {
@@ -287,7 +280,7 @@ export class AccessLogFiles implements AccessLogSinks {
   #writer<Key extends string>(
     writers: Map<Key, SinkWriter>,
     key: Key,
-    open: (writer: SinkWriter) => Writable,
+    open: (writer: SinkWriter) => LogDestination,
   ): SinkWriter {
     let writer = writers.get(key);
     if (writer === undefined) {
@@ -301,12 +294,11 @@ export class AccessLogFiles implements AccessLogSinks {
     return writer;
   }
 
-  #openFile(path: string, writer: SinkWriter): Writable {
-    const stream = openLogFile(path);
-    stream.on('error', (error) => {
+  #openFile(path: string, writer: SinkWriter): LogDestination {
+    const destination = openLogFile(path, (error) => {
       writer.onError(error);
-      writer.drop(stream);
+      writer.drop(destination);
     });
-    return stream;
+    return destination;
   }
 }

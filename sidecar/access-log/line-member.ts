@@ -4,6 +4,9 @@ import { LineText } from './line-text.ts';
 
 /** Longer ones are written anew each time. */
 const longestKept = 512;
+/** After so many changes in a row a value is compared in one line of 64 only: ids never come again, and to find out that two long strings differ costs as much as to write one. */
+const patience = 16;
+const retryMask = 63;
 const nullText = new LineText('null');
 
 export class LineMember {
@@ -11,6 +14,9 @@ export class LineMember {
   #last = '';
   #keptValue: string | null = null;
   readonly #kept = new LineText();
+  /** In a row. */
+  #changes = 0;
+  #lines = 0;
 
   /** `name`: as it stands in the line, with a comma before it and the colon. */
   constructor(name: string) {
@@ -18,17 +24,26 @@ export class LineMember {
   }
 
   string(out: LineBuffer, value: string): void {
-    if (value === this.#keptValue) {
+    const looks = this.#changes < patience || (++this.#lines & retryMask) === 0;
+    if (looks && value === this.#keptValue) {
+      this.#changes = 0;
       out.text(this.#kept);
       return;
     }
     const from = out.length;
     out.text(this.#name);
     out.quoted(value);
+    if (looks) this.#look(out, value, from);
+  }
+
+  /** Whether what was written from `from` on is worth to be kept. */
+  #look(out: LineBuffer, value: string, from: number): void {
+    this.#changes++;
     if (value.length > longestKept) return;
     if (value === this.#last) {
       out.keepIn(this.#kept, from);
       this.#keptValue = value;
+      this.#changes = 0;
     } else this.#last = value;
   }
 

@@ -16,16 +16,6 @@ export class FieldFacts {
   /** Of a `Keep-Alive: timeout=` hint; 0: none. */
   keepAliveSeconds = 0;
 
-  clear(): void {
-    this.contentLength = noLength;
-    this.chunked = false;
-    this.close = false;
-    this.keepAlive = false;
-    this.upgrade = '';
-    this.host = null;
-    this.keepAliveSeconds = 0;
-  }
-
   /** Something that must not stand in trailers. */
   get framesOrRoutes(): boolean {
     return this.chunked || this.contentLength !== noLength || this.host !== null;

@@ -1,7 +1,7 @@
 /**
  * Parses heads and trailer sections straight over the bytes of a connection. Strict by RFC 9112: what is ambiguous is refused, never repaired.
  * One per connection: results stand in its fields until the next call, and the field block of the last head is remembered, since
- * a peer sends much the same block again and again. Knows no sockets and no bodies; what the first line means is judged in request-target.ts.
+ * a peer sends much the same block again and again, and so do others of its kind. Knows no sockets and no bodies; what the first line means is judged in request-target.ts.
  */
 import { HeaderFields } from '../codec/header-fields.ts';
 import { type HeaderName, wellKnown } from '../codec/header-name.ts';
@@ -26,11 +26,29 @@ const DIGIT_0 = 48;
 
 /** Methods longer than this are none that exist. */
 const maxMethodBytes = 64;
-/** Only blocks this small are remembered, and only out of reads not much larger: the memory is pinned meanwhile. */
+/** Only blocks this small are remembered, and only out of reads not much larger: the memory is pinned meanwhile, and buffers that are lent and written to again (transport/socket-reader.ts) are larger. */
 const maxMemoBytes = 2048;
 const maxMemoReadBytes = 4096;
 /** After so many different blocks in a row the memory is not looked at again but for every 64th head. */
 const memoPatience = 8;
+
+/** A field block, and what was read in it: nobody changes it. */
+interface FieldBlock {
+  readonly bytes: Buffer;
+  readonly at: number;
+  readonly length: number;
+  readonly names: readonly HeaderName[];
+  readonly values: readonly string[];
+  readonly facts: FieldFacts;
+}
+
+/** `latest`: of those that a connection met for the first time. Peers of one kind send the same blocks: their values are then the same strings, in memory once, and compared at a glance. */
+interface KnownBlocks {
+  latest: FieldBlock | null;
+}
+
+const requestBlocks: KnownBlocks = { latest: null };
+const responseBlocks: KnownBlocks = { latest: null };
 
 /** Where values stand, for the head being parsed: start and end in turn. */
 let marks = new Int32Array(512);
@@ -50,11 +68,7 @@ export class HeadParser {
   fields: HeaderFields = new HeaderFields();
   facts: FieldFacts = new FieldFacts();
 
-  #memoBytes: Buffer | null = null;
-  #memoAt = 0;
-  #memoLength = 0;
-  #memoNames: HeaderName[] = [];
-  #memoValues: string[] = [];
+  #memo: FieldBlock | null = null;
   #memoMisses = 0;
 
   constructor(maxFields: number) {
@@ -93,7 +107,7 @@ export class HeadParser {
     if (fault !== null) return this.#refuse(fault);
     if (bytes[at + 8] !== CR || bytes[at + 9] !== LF) return this.#refuse(badLine);
     this.minor = bytes[at + 7]! - DIGIT_0;
-    const next = this.#parseFields(bytes, at + 10);
+    const next = this.#parseFields(bytes, at + 10, requestBlocks);
     if (next < 0) return next;
     this.method = methodOf(bytes, start, methodLength);
     this.target = latin1Slice(bytes, targetStart, targetEnd);
@@ -131,7 +145,7 @@ export class HeadParser {
     if (byte !== CR) return this.#refuse(badStatusLine);
     if (at + 1 === length) return incomplete;
     if (bytes[at + 1] !== LF) return this.#refuse(badLine);
-    const next = this.#parseFields(bytes, at + 2);
+    const next = this.#parseFields(bytes, at + 2, responseBlocks);
     if (next < 0) return next;
     this.status = status;
     const plainOk =
@@ -142,8 +156,7 @@ export class HeadParser {
 
   /** Parses a trailer section with its closing empty line; the fields stand in `fields` then. */
   parseTrailers(bytes: Buffer, at: number): number {
-    const next = this.#parseFields(bytes, at);
-    this.#memoBytes = null;
+    const next = this.#parseFields(bytes, at, null);
     if (next === faulty && this.fault === tooManyFields) this.fault = tooManyTrailers;
     if (next >= 0 && this.facts.framesOrRoutes) return this.#refuse(badTrailer);
     return next;
@@ -154,21 +167,16 @@ export class HeadParser {
     return faulty;
   }
 
-  #parseFields(bytes: Buffer, at: number): number {
-    const memo = this.#memoBytes;
+  /** `blocks`: those that the block is one of; null: it is remembered by nobody. */
+  #parseFields(bytes: Buffer, at: number, blocks: KnownBlocks | null): number {
     const start = at;
-    if (memo !== null) {
-      const end = at + this.#memoLength;
-      // A block that is the same to its last byte, and so to its empty line, says the same.
-      if (
-        end <= bytes.length &&
-        this.#memoMisses < memoPatience &&
-        bytes[end - 1] === LF &&
-        memo.compare(bytes, at, end, this.#memoAt, this.#memoAt + this.#memoLength) === 0
-      ) {
+    if (blocks !== null && this.#memoMisses < memoPatience) {
+      const block = this.#knownBlock(bytes, at, blocks);
+      if (block !== null) {
         this.#memoMisses = 0;
-        this.fields = new HeaderFields(this.#memoNames.slice(), this.#memoValues.slice());
-        return end;
+        this.facts = block.facts;
+        this.fields = new HeaderFields(block.names.slice(), block.values.slice());
+        return at + block.length;
       }
     }
     const { length } = bytes;
@@ -220,29 +228,40 @@ export class HeadParser {
     const text = latin1Slice(bytes, start, at);
     const values: string[] = [];
     for (let i = 0; i < count; i++) values.push(text.substring(marks[2 * i]!, marks[2 * i + 1]!));
+    this.facts = new FieldFacts();
     const fault = readFacts(this.facts, names, values);
-    if (fault !== null) {
-      this.#memoBytes = null;
-      return this.#refuse(fault);
-    }
+    if (fault !== null) return this.#refuse(fault);
     this.fields = new HeaderFields(names, values);
-    this.#remember(bytes, start, at, names, values);
+    if (blocks !== null) this.#remember(bytes, start, at, blocks);
     return at;
   }
 
-  #remember(bytes: Buffer, start: number, end: number, names: HeaderName[], values: string[]): void {
-    // `facts` now belong to this block: an older one must not be found again.
-    this.#memoBytes = null;
+  #knownBlock(bytes: Buffer, at: number, blocks: KnownBlocks): FieldBlock | null {
+    const memo = this.#memo;
+    if (memo !== null && isAt(memo, bytes, at)) return memo;
+    const { latest } = blocks;
+    if (latest === null || latest === memo || !isAt(latest, bytes, at)) return null;
+    this.#memo = latest;
+    return latest;
+  }
+
+  #remember(bytes: Buffer, start: number, end: number, blocks: KnownBlocks): void {
     this.#memoMisses++;
     if (this.#memoMisses > memoPatience && (this.#memoMisses & 63) !== 0) return;
     if (end - start > maxMemoBytes || bytes.length > maxMemoReadBytes) return;
     if (this.#memoMisses > memoPatience) this.#memoMisses = memoPatience - 1;
-    this.#memoBytes = bytes;
-    this.#memoAt = start;
-    this.#memoLength = end - start;
-    this.#memoNames = names.slice();
-    this.#memoValues = values.slice();
+    const { names, values } = this.fields;
+    const { facts } = this;
+    const block = { bytes, at: start, length: end - start, names: names.slice(), values: values.slice(), facts };
+    this.#memo = block;
+    blocks.latest = block;
   }
+}
+
+/** A block that is the same to its last byte, and so to its empty line, says the same. */
+function isAt({ bytes: known, at: knownAt, length }: FieldBlock, bytes: Buffer, at: number): boolean {
+  const end = at + length;
+  return end <= bytes.length && bytes[end - 1] === LF && known.compare(bytes, at, end, knownAt, knownAt + length) === 0;
 }
 
 const badMethod = new HeadFault(
@@ -336,7 +355,6 @@ function methodOf(bytes: Buffer, start: number, length: number): string {
 
 /** Gathers what fields say about the message; null when they agree. */
 function readFacts(facts: FieldFacts, names: HeaderName[], values: string[]): HeadFault | null {
-  facts.clear();
   let upgrade = '';
   let upgradeOption = false;
   for (let i = 0; i < names.length; i++) {

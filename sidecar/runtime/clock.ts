@@ -7,6 +7,9 @@ export interface Clock {
   wallMs(): number;
 }
 
+/** The global is a getter, which is run each time that it is asked for. */
+const { performance } = globalThis;
+
 export const systemClock: Clock = {
   nowMs: () => performance.now(),
   wallMs: () => Date.now(),

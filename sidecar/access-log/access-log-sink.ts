@@ -29,6 +29,8 @@ const leastHandedOver = 65_536;
 /** A buffer begins with so many bytes, and doubles: most sinks have little to write at a time. */
 const leastCapacity = 1_280;
 
+const lineEnd = Buffer.from('\n');
+
 /** How long a destination that is broken is left alone: each try would cost the same as a line that is written. */
 const reopenAfterMs = 1000;
 
@@ -46,6 +48,10 @@ class SinkWriter implements LineWriter, TimerTarget {
   readonly #clock: Clock;
   readonly #tell: (error: Error | null) => void;
   #destination: LogDestination | null = null;
+  /** The one before, while it is written: lines stay in their order. */
+  #ending: LogDestination | null = null;
+  /** The last line that was written has no end. */
+  #torn = false;
   /** Whole lines that are gathered. */
   readonly #lines = new LineBuffer(leastCapacity);
   #lineCount = 0;
@@ -80,7 +86,7 @@ class SinkWriter implements LineWriter, TimerTarget {
   write<Item>(format: (item: Item, out: LineBuffer) => void, item: Item): void {
     const lines = this.#lines;
     const from = lines.length;
-    const underWay = this.#destination === null ? 0 : this.#destination.waitingBytes;
+    const underWay = (this.#destination ?? this.#ending)?.waitingBytes ?? 0;
     if (from + underWay >= maxBufferedBytes) {
       this.#stats.failed.add(1);
       return;
@@ -115,7 +121,7 @@ class SinkWriter implements LineWriter, TimerTarget {
     this.#due = false;
     const lines = this.#lines;
     const bytes = lines.length;
-    if (bytes === 0) return;
+    if (bytes === 0 || this.#ending !== null) return;
     this.#wheel?.disarm(this.#timer);
     this.#writtenMs = this.#clock.nowMs();
     const count = this.#lineCount;
@@ -127,6 +133,8 @@ class SinkWriter implements LineWriter, TimerTarget {
         return;
       }
       this.#destination = this.#open(this);
+      if (this.#torn) this.#destination.write(lineEnd, () => {});
+      this.#torn = false;
     }
     const chunk = this.#takeLines(bytes, this.#destination.waitingBytes > 0);
     this.#stats.bufferedBytes.value += bytes;
@@ -167,14 +175,22 @@ class SinkWriter implements LineWriter, TimerTarget {
   /** The next line opens the file again: it was rotated. */
   reopen(): void {
     this.flush();
-    const destination = this.#destination;
-    this.#destination = null;
     this.#retryMs = -Infinity;
-    destination?.end();
+    this.#torn = false;
+    const destination = this.#destination;
+    if (destination === null) return;
+    this.#destination = null;
+    this.#ending = destination;
+    destination.whenWritten(() => {
+      this.#ending = null;
+      this.flush();
+    });
+    destination.end();
   }
 
   /** What was written is lost. Told once, until it works again: a destination that stays broken must not fill the other log. */
-  onError(error: Error): void {
+  onError(error: Error, torn: boolean): void {
+    this.#torn = torn;
     this.#retryMs = this.#clock.nowMs() + reopenAfterMs;
     if (this.#broken) return;
     this.#broken = true;
@@ -187,11 +203,17 @@ class SinkWriter implements LineWriter, TimerTarget {
   }
 
   /** Resolves when everything that was gathered has been written, or cannot be. */
-  close(): Promise<void> {
+  async close(): Promise<void> {
+    const ending = this.#ending;
+    if (ending !== null) await written(ending);
     this.flush();
     const destination = this.#destination;
-    return destination === null ? Promise.resolve() : new Promise((resolve) => destination.whenWritten(resolve));
+    if (destination !== null) await written(destination);
   }
+}
+
+function written(destination: LogDestination): Promise<void> {
+  return new Promise((resolve) => destination.whenWritten(resolve));
 }
 
 /** `process`, or what stands in for it. */
@@ -240,7 +262,7 @@ export class AccessLogFiles implements AccessLogSinks {
       this.#standard,
       sink.kind,
       // Its reader may go (EPIPE); that must not end the proxy.
-      (writer) => new LogStream(this.#standardStreams[sink.kind], (error) => writer.onError(error)),
+      (writer) => new LogStream(this.#standardStreams[sink.kind], (error) => writer.onError(error, false)),
     );
   }
 
@@ -295,8 +317,8 @@ export class AccessLogFiles implements AccessLogSinks {
   }
 
   #openFile(path: string, writer: SinkWriter): LogDestination {
-    const destination = openLogFile(path, (error) => {
-      writer.onError(error);
+    const destination = openLogFile(path, (error, torn) => {
+      writer.onError(error, torn);
       writer.drop(destination);
     });
     return destination;

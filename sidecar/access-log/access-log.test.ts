@@ -281,6 +281,19 @@ test('appends to a file, and to a new one after reopen (SIGUSR1, logrotate)', as
   expect([readFileSync(`${path}.1`, 'utf8'), readFileSync(path, 'utf8')]).toEqual(['one\n', 'two\n']);
 });
 
+test('what was gathered before a reopen is written when the log is closed, and before what follows', async () => {
+  const path = join(folder, 'reopened.log');
+  const files = new AccessLogFiles(new StatStore(), quiet, new ManualTime());
+  const writer = files.open({ kind: 'file', path });
+  for (let i = 0; i < 1000; i++) writeLine(writer, 'x'.repeat(899));
+  files.reopen();
+  writeLine(writer, 'behind it');
+  files.reopen();
+  await files.close();
+  const text = readFileSync(path, 'utf8');
+  expect([text.length, text.endsWith('x\nbehind it\n')]).toEqual([900_010, true]);
+});
+
 test('past a bound lines are dropped and counted, not kept', () => {
   const stats = new StatStore();
   const writer = new AccessLogFiles(stats, quiet, new ManualTime()).open({

@@ -8,13 +8,14 @@ import type { Writable } from 'node:stream';
 
 const flags = constants.O_WRONLY | constants.O_APPEND | constants.O_CREAT | constants.O_NONBLOCK;
 const mode = 0o640;
+const lineEnd = 0x0a;
 
 export interface LogDestination {
   /** Handed over, and not written so far. */
   readonly waitingBytes: number;
   /** `done` later, once: it was written, or what is wrong. The bytes stay as they are until then. */
   write(bytes: Buffer, done: (error: Error | null) => void): void;
-  /** `done` later, when everything that was handed over is written, or cannot be. */
+  /** `done` when everything that was handed over is written, or cannot be, or nothing is taken for now. */
   whenWritten(done: () => void): void;
   /** Nothing follows. */
   end(): void;
@@ -25,8 +26,10 @@ export function openLogDescriptor(path: string): number {
   return openSync(path, flags, mode);
 }
 
-/** `onError`: later, once; everything that is handed over fails from then on. */
-export function openLogFile(path: string, onError: (error: Error) => void): LogDestination {
+/** Told later, once; everything that is handed over fails from then on. `torn`: the last line was written in part. */
+type OnError = (error: Error, torn: boolean) => void;
+
+export function openLogFile(path: string, onError: OnError): LogDestination {
   let fd: number;
   try {
     fd = openLogDescriptor(path);
@@ -34,7 +37,7 @@ export function openLogFile(path: string, onError: (error: Error) => void): LogD
     return new LogFile(null, error as Error, onError);
   }
   if (!fstatSync(fd).isFIFO()) return new LogFile(fd, null, onError);
-  return new LogStream(new Socket({ fd, readable: false, writable: true }), onError);
+  return new LogStream(new Socket({ fd, readable: false, writable: true }), (error) => onError(error, false));
 }
 
 /** A stream that is there already, or a pipe. */
@@ -56,12 +59,13 @@ export class LogStream implements LogDestination {
 
   whenWritten(done: () => void): void {
     const stream = this.#stream;
-    if (stream.destroyed) {
+    if (stream.destroyed || stream.writableFinished) {
       setImmediate(done);
       return;
     }
     stream.once('error', () => done());
-    stream.write('', () => done());
+    if (stream.writableEnded) stream.once('finish', () => done());
+    else stream.write('', () => done());
   }
 
   end(): void {
@@ -74,9 +78,32 @@ interface Chunk {
   readonly done: (error: Error | null) => void;
 }
 
-/** One write at a time, in their order. */
-class LogFile implements LogDestination {
-  readonly #onError: (error: Error) => void;
+/** What of the system is used. */
+export interface FileSystem {
+  write(
+    fd: number,
+    bytes: Buffer,
+    offset: number,
+    length: number,
+    position: null,
+    done: (error: NodeJS.ErrnoException | null, written: number) => void,
+  ): void;
+  close(fd: number, done: () => void): void;
+  after(delayMs: number, callback: () => void): void;
+}
+
+const fileSystem: FileSystem = {
+  write,
+  close,
+  after: (delayMs, callback) => void setTimeout(callback, delayMs).unref(),
+};
+/** A terminal takes a little at a time (EAGAIN), and tells nobody when it takes more. */
+const retryMs = 20;
+
+/** A file or a terminal: one write at a time, in their order. */
+export class LogFile implements LogDestination {
+  readonly #onError: OnError;
+  readonly #system: FileSystem;
   /** Null: closed, or never opened. */
   #fd: number | null;
   #fault: Error | null;
@@ -84,16 +111,19 @@ class LogFile implements LogDestination {
   /** Bytes of the first chunk that are written. */
   #written = 0;
   #busy = false;
+  /** What it is written to takes nothing for now. */
+  #stalled = false;
   #ended = false;
   #waiters: Array<() => void> = [];
   waitingBytes = 0;
 
   /** `fault`: why there is no `fd`. */
-  constructor(fd: number | null, fault: Error | null, onError: (error: Error) => void) {
+  constructor(fd: number | null, fault: Error | null, onError: OnError, system: FileSystem = fileSystem) {
+    this.#system = system;
     this.#fd = fd;
     this.#fault = fault;
     this.#onError = onError;
-    if (fault !== null) setImmediate(onError, fault);
+    if (fault !== null) setImmediate(onError, fault, false);
   }
 
   write(bytes: Buffer, done: (error: Error | null) => void): void {
@@ -107,7 +137,7 @@ class LogFile implements LogDestination {
   }
 
   whenWritten(done: () => void): void {
-    if (this.#busy) this.#waiters.push(done);
+    if (this.#busy && !this.#stalled) this.#waiters.push(done);
     else setImmediate(done);
   }
 
@@ -119,10 +149,17 @@ class LogFile implements LogDestination {
   #next(): void {
     this.#busy = true;
     const { bytes } = this.#chunks[0]!;
-    write(this.#fd!, bytes, this.#written, bytes.length - this.#written, null, this.#onWritten);
+    this.#system.write(this.#fd!, bytes, this.#written, bytes.length - this.#written, null, this.#onWritten);
   }
 
-  readonly #onWritten = (error: Error | null, written: number): void => {
+  readonly #onWritten = (error: NodeJS.ErrnoException | null, written: number): void => {
+    if (error !== null && error.code === 'EAGAIN') {
+      this.#stalled = true;
+      this.#tellWaiters();
+      this.#system.after(retryMs, () => this.#next());
+      return;
+    }
+    this.#stalled = false;
     if (error !== null || written === 0) {
       this.#fail(error ?? new Error('nothing of it was written'));
       return;
@@ -142,21 +179,26 @@ class LogFile implements LogDestination {
   #fail(error: Error): void {
     this.#fault = error;
     const lost = this.#chunks;
+    const torn = this.#written > 0 && lost[0]!.bytes[this.#written - 1] !== lineEnd;
     this.#chunks = [];
     this.waitingBytes = 0;
     for (const { done } of lost) done(error);
-    this.#onError(error);
+    this.#onError(error, torn);
     this.#settle();
   }
 
   /** Nothing is under way. */
   #settle(): void {
     this.#busy = false;
+    this.#tellWaiters();
+    if (this.#fd === null || (!this.#ended && this.#fault === null)) return;
+    this.#system.close(this.#fd, () => {});
+    this.#fd = null;
+  }
+
+  #tellWaiters(): void {
     const waiters = this.#waiters;
     this.#waiters = [];
     for (const waiter of waiters) waiter();
-    if (this.#fd === null || (!this.#ended && this.#fault === null)) return;
-    close(this.#fd, () => {});
-    this.#fd = null;
   }
 }

@@ -61,6 +61,16 @@ test('a head says the same whoever sent which heads before it', () => {
   );
 });
 
+test('what a connection with a higher limit of fields has met is refused where the limit is lower', () => {
+  const head = Buffer.from(`GET / HTTP/1.1\r\nhost: limits\r\n${'x-a: 1\r\n'.repeat(20)}\r\n`);
+  const low = new HeadParser(5);
+  for (let turn = 0; turn < 2; turn++) {
+    expect(new HeadParser(100).parseRequest(head, 0)).toBe(head.length);
+    expect(low.parseRequest(head, 0)).toBe(-2);
+  }
+  expect(new HeadParser(21).parseRequest(head, 0)).toBe(head.length);
+});
+
 test('trailers are no heads, and a refused head is none either', () => {
   const parsers = [new HeadParser(100), new HeadParser(100)] as const;
   const trailers = Buffer.from('x-one: 1\r\n\r\n');

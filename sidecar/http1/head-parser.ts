@@ -240,7 +240,9 @@ export class HeadParser {
     const memo = this.#memo;
     if (memo !== null && isAt(memo, bytes, at)) return memo;
     const { latest } = blocks;
-    if (latest === null || latest === memo || !isAt(latest, bytes, at)) return null;
+    // Others may take more fields than this connection.
+    if (latest === null || latest === memo || latest.names.length > this.#maxFields) return null;
+    if (!isAt(latest, bytes, at)) return null;
     this.#memo = latest;
     return latest;
   }

@@ -242,9 +242,9 @@ export class Reflector<T extends Kept> {
       if (first || gone.size > 0) onChange(gone);
       await this.#wait(absentWaitMs * (1 + random()));
       return;
-    } else if (isAnswer && this.#isStarting()) {
-      this.#waitsForServer = true;
-      await this.#wait(hurryMs * (1 + random()));
+    } else if (isAnswer && error.status === 403 && this.#isStarting()) {
+      this.#waitsForServer = error.retryAfterMs === 0;
+      await this.#wait(Math.max(error.retryAfterMs, hurryMs * (1 + random())));
       this.#waitsForServer = false;
       return;
     } else {

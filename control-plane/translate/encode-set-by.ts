@@ -10,6 +10,8 @@ export interface MissingBackends {
   readonly route: string;
   /** '' : it names none. */
   readonly why: string;
+  /** That stands for them among its clusters; '' : it answers by itself. */
+  readonly cluster: string;
 }
 
 /** Undefined: nobody but the defaults says anything. */
@@ -25,6 +27,7 @@ export function setByMetadata(
     max_stream_duration: traffic === null ? '' : streamLimit(traffic, grpc)?.rule,
     backend: missing?.route,
     missing: missing?.why,
+    missing_cluster: missing?.cluster,
   }).filter((entry): entry is [string, string] => entry[1] !== undefined && entry[1] !== '');
   if (said.length === 0) return undefined;
   return create(MetadataSchema, { filterMetadata: { 'outrigger.set_by': Object.fromEntries(said) } });

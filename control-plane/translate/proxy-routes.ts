@@ -16,7 +16,7 @@ import { defaultResilience } from './default-resilience.ts';
 import { breakerExtension } from './encode-circuit-breaker.ts';
 import { type MissingBackends, setByMetadata } from './encode-set-by.ts';
 import { ownExtensions } from './own-extensions.ts';
-import { outboundCluster } from './resource-names.ts';
+import { missingBackendCluster, outboundCluster } from './resource-names.ts';
 import {
   type Action,
   forwardAction,
@@ -120,7 +120,11 @@ function forwardOrAnswer(name: string, backends: readonly Backend[], status: 500
 /** Null: every backend that it names is there. */
 function missingOf({ rule, route: { kind, namespace, name } }: OrderedMatch): MissingBackends | null {
   if (rule.backends.length > 0 && rule.backends.every(exists)) return null;
-  return { route: `${kind} ${namespace}/${name}`, why: problemsText('', rule.backends) };
+  return {
+    route: `${kind} ${namespace}/${name}`,
+    why: problemsText('', rule.backends),
+    cluster: rule.backends.some(exists) ? missingBackendCluster : '',
+  };
 }
 
 function exists({ problem }: Backend): boolean {

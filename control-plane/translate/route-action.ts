@@ -59,8 +59,8 @@ function clusterOf({ namespace, service, port, problem }: Backend): string {
   return problem === '' ? outboundCluster(namespace, service, port) : missingBackendCluster;
 }
 
-/** Envoy refuses a body above 4096 bytes, and with it the whole table. */
-const maxBodyBytes = 1024;
+/** Envoy refuses a body above 4096 bytes, and with it the whole table; our sidecar takes no longer text in a route's metadata (sidecar/xds/decode-set-by.ts). */
+const maxProblemsLength = 1024;
 
 /** The answer of a rule that has no backend that exists. */
 export function noBackendAction(routeName: string, backends: readonly Backend[], status: 500 | 503): Action {
@@ -68,17 +68,25 @@ export function noBackendAction(routeName: string, backends: readonly Backend[],
   return { case: 'directResponse', value: { status, body: { specifier: { case: 'inlineString', value: body } } } };
 }
 
-/** `start`, and why backends that do not exist don't: as much of it as there is room for. */
+/** `start`, and why backends that do not exist don't: as much of it as there is room for, in printable ASCII. */
 export function problemsText(start: string, backends: readonly Backend[]): string {
-  const reasons = [...new Set(backends.map(({ problem }) => problem).filter((problem) => problem !== ''))];
+  const problems = new Set(backends.map(({ problem }) => problem.replaceAll(/[^\x20-\x7e]/g, '?')));
+  problems.delete('');
+  const reasons = [...problems];
   let text = start;
   for (const [at, reason] of reasons.entries()) {
     const more = `${at === 0 ? '' : '; '}${reason}`;
-    const rest = `; and ${reasons.length - at} more`;
-    if (Buffer.byteLength(text + more + rest) > maxBodyBytes) return text + rest;
-    text += more;
+    const after = andMore(reasons.length - at - 1);
+    const room = maxProblemsLength - text.length - after.length;
+    if (more.length <= room) text += more;
+    else if (at === 0) return `${text}${reason.slice(0, room - 3)}...${after}`;
+    else return text + andMore(reasons.length - at);
   }
   return text;
+}
+
+function andMore(count: number): string {
+  return count === 0 ? '' : `; and ${count} more`;
 }
 
 const redirectCodes: Readonly<Record<RedirectFilter['status'], RedirectAction_RedirectResponseCode>> = {

@@ -87,7 +87,7 @@ describe('who set what a route says is in its metadata', () => {
       );
     const missing = { backend: 'HTTPRoute shop/r', missing: 'there is no Service shop/nowhere' };
     expect(said('http', policy('timeouts: {request: 5s}'), to('orders', 'nowhere'))).toEqual([
-      { timeout: by, ...missing },
+      { timeout: by, ...missing, missing_cluster: 'outbound|0||backend.invalid' },
     ]);
     expect(said('http', policy('timeouts: {request: 5s}'), to('nowhere'))).toEqual([missing]);
     expect(said('http', to('nowhere', 'nobody'))).toEqual([

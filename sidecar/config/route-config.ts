@@ -54,6 +54,8 @@ export interface RouteSettersConfig {
   readonly backend: string;
   /** What is not there: `there is no Service shop/payments-v3`. */
   readonly missing: string;
+  /** That stands for it among those of the route. */
+  readonly missingCluster: string;
 }
 
 export interface RouteMatchConfig {

@@ -235,6 +235,7 @@ describe('who set what ended a request is its rule, where the route says so', ()
     maxStreamDuration: 'TrafficPolicy shop/longest',
     backend: 'HTTPRoute shop/reads',
     missing: 'there is no Service shop/nowhere',
+    missingCluster: 'outbound|0||backend.invalid',
   };
   const rigOf = (action: Parameters<typeof route>[2]) =>
     new StreamRig({ routes: [route('shop/reads#rule-0', anyPath, action, { setBy })] });
@@ -280,17 +281,56 @@ describe('who set what ended a request is its rule, where the route says so', ()
   });
 
   test('a backend that is missing: the route that names it, and what is missing', () => {
-    const rig = rigOf(forward('missing')).request();
+    const rig = rigOf(forward(setBy.missingCluster)).request();
     expect(recordOf(rig)).toMatchObject({
       ...{ flags: 'NC', details: 'cluster_not_found', rule: 'HTTPRoute shop/reads' },
       circumstances: ['there is no Service shop/nowhere'],
     });
-    expect(rig.downstream.body).toContain('there is no Service shop/nowhere');
+    expect(JSON.parse(rig.downstream.body)).toMatchObject({
+      error: 'A backend is missing: there is no Service shop/nowhere (cluster outbound|0||backend.invalid).',
+    });
     const none = rigOf({ kind: 'direct-response', status: 500, body: 'no backend' }).request();
     expect(recordOf(none)).toMatchObject({
       ...{ flags: '', details: 'direct_response', rule: 'HTTPRoute shop/reads' },
       circumstances: ['there is no Service shop/nowhere'],
     });
+  });
+
+  test('another cluster that has not arrived is named, and no backend is said to be missing', () => {
+    const rig = rigOf(forward('late')).request();
+    expect(recordOf(rig)).toMatchObject({ flags: 'NC', details: 'cluster_not_found', rule: '', circumstances: [] });
+    expect(JSON.parse(rig.downstream.body)).toMatchObject({ error: 'There is no cluster late.' });
+  });
+
+  test("a fallback's cluster that has not arrived is named, and no backend is said to be missing", () => {
+    const fallback = fallbackTo({ service: { cluster: 'late', timeoutMs: null } });
+    const rig = rigOf(forward('orders', { fallback })).request();
+    rig.cluster.last.receiver.onReset(
+      new ProxyError({ flag: 'UC', source: 'upstream', details: 'cut', message: 'Cut.' }),
+    );
+    expect(recordOf(rig)).toMatchObject({ flags: 'UC,FB', circumstances: [] });
+    expect(rig.downstream.body).toContain('Its fallback late failed too: There is no cluster late.');
+  });
+
+  test('a backend that is missing is told beside a fallback whose cluster has not arrived', () => {
+    const fallback = fallbackTo({ service: { cluster: 'late', timeoutMs: null } });
+    const rig = rigOf(forward(setBy.missingCluster, { fallback })).request();
+    expect(rig.downstream.body).toMatch(
+      /A backend is missing: .* Its fallback late failed too: There is no cluster late/,
+    );
+  });
+
+  test('time that its own route limits is not over because of the missing backend', () => {
+    const own = { ...setBy, timeout: setBy.backend };
+    const action = forward('orders', { timeoutMs: 500 });
+    const rig = new StreamRig({ routes: [route('r', anyPath, action, { setBy: own })] }).request();
+    expect(ended(rig)).toEqual(['UT', 'response_timeout', 'HTTPRoute shop/reads']);
+    expect(recordOf(rig).circumstances).toEqual([]);
+  });
+
+  test('nothing is said of a missing backend where no route is', () => {
+    const rig = new StreamRig({ routes: [route('r', anyPath, forward('late'), { setBy: { ...setBy, backend: '' } })] });
+    expect(recordOf(rig.request())).toMatchObject({ flags: 'NC', rule: '', circumstances: [] });
   });
 
   test("what fails otherwise is not the missing backend's doing", () => {

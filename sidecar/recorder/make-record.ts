@@ -201,10 +201,15 @@ function passedOver(
   return found.slice(0, mostPassedOver);
 }
 
-function circumstancesOf({ route, policy }: RecordedStream, situations: readonly ClusterSituation[]): string[] {
+function circumstancesOf(
+  { route, policy, details }: RecordedStream,
+  situations: readonly ClusterSituation[],
+): string[] {
   const circumstances = situations.flatMap((situation) => situation.circumstances);
   const { backend = '', missing = '' } = route?.config.setBy ?? {};
-  if (missing !== '' && policy === backend) circumstances.unshift(missing);
+  // A limit may be of the same route.
+  const nowhere = details === 'cluster_not_found' || details === 'direct_response';
+  if (nowhere && missing !== '' && backend !== '' && policy === backend) circumstances.unshift(missing);
   if (route !== null && route.breaker !== null && route.breaker.machine.state !== 'closed')
     circumstances.unshift(`${route.breaker.title}: ${breakerLine(route.breaker.status())}`);
   return circumstances;

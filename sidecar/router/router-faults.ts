@@ -16,8 +16,12 @@ export const cutShort = new ProxyError({
 
 /** `status`: the route's `cluster_not_found_response_code`. `setBy`: of the route. */
 export function noCluster(name: string, status: number, setBy: RouteSettersConfig | null = null): ProxyError {
-  const { backend: rule = '', missing = '' } = setBy ?? {};
-  const message = missing === '' ? `There is no cluster ${name}.` : `A backend is missing: ${missing}.`;
+  const isBackend = setBy !== null && setBy.missingCluster === name;
+  const rule = isBackend ? setBy.backend : '';
+  const message =
+    isBackend && setBy.missing !== ''
+      ? `A backend is missing: ${setBy.missing} (cluster ${name}).`
+      : `There is no cluster ${name}.`;
   return new ProxyError({ flag: 'NC', source: 'local', details: 'cluster_not_found', message, rule, status });
 }
 

@@ -88,7 +88,8 @@ describe('a route configuration', () => {
   it('takes who set what from its metadata, and nothing that does not belong into a log', () => {
     const setBy = (fields: unknown) =>
       route({ metadata: { filter_metadata: { 'outrigger.set_by': fields, other: { timeout: 'x' } } } });
-    expect(setBy({ timeout: 'TrafficPolicy shop/p', backend: 'HTTPRoute shop/r', missing: 'there is none' })).toEqual({
+    const missing = { missing: 'there is none', missing_cluster: 'outbound|0||backend.invalid' };
+    expect(setBy({ timeout: 'TrafficPolicy shop/p', backend: 'HTTPRoute shop/r', ...missing })).toEqual({
       faults: [],
       route: expect.objectContaining({
         setBy: {
@@ -98,6 +99,7 @@ describe('a route configuration', () => {
           maxStreamDuration: '',
           backend: 'HTTPRoute shop/r',
           missing: 'there is none',
+          missingCluster: 'outbound|0||backend.invalid',
         },
       }),
     });

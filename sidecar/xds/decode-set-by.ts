@@ -19,5 +19,6 @@ export function routeSetters(metadata: Metadata | undefined): RouteSettersConfig
     maxStreamDuration: text('max_stream_duration'),
     backend: text('backend'),
     missing: text('missing'),
+    missingCluster: text('missing_cluster'),
   });
 }

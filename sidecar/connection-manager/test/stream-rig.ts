@@ -30,6 +30,9 @@ export const connectionInfo: DownstreamConnectionInfo = {
   remoteAddress: '10.1.2.3:4567',
 };
 
+/** Clusters that are not there; of another name there is one. */
+const absent: ReadonlySet<string> = new Set(['missing', 'late', 'outbound|0||backend.invalid']);
+
 export class StreamRig implements StreamConnection {
   readonly time = new ManualTime();
   readonly stats = new StatStore();
@@ -71,7 +74,7 @@ export class StreamRig implements StreamConnection {
     });
     this.context = {
       breakers: this.breakers,
-      clusters: { cluster: (name) => (name === 'missing' ? undefined : (this.others.get(name) ?? this.cluster)) },
+      clusters: { cluster: (name) => (absent.has(name) ? undefined : (this.others.get(name) ?? this.cluster)) },
       routeTables: { routeTable: () => undefined },
       recorder: this.recorder,
       spanSinks: { sink: () => ({ offer: (spans) => void this.spans.push(...spans) }) },

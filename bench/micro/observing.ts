@@ -122,7 +122,10 @@ class Subject {
           return { cancel: ignore };
         },
       },
-      queue: { maxItems: 100_000, maxBytes: 1 << 30, batchItems: 512, batchBytes: 1 << 30, delayMs: 1000 },
+      queue: {
+        ...{ maxItems: 100_000, maxBytes: 1 << 30, batchItems: 512 },
+        ...{ batchBytes: 1 << 30, flushBytes: 1 << 30, delayMs: 1000 },
+      },
       ...{ timeoutMs: 10_000, wheel, random: Math.random },
       observer: { sent: ignore, dropped: ignore, rejected: ignore, failed: ignore, flushedByTimer: ignore },
     });

@@ -49,7 +49,15 @@ class Rig {
           };
         },
       },
-      queue: { maxItems: 20, maxBytes: 10_000, batchItems: 4, batchBytes: 1_000, delayMs: 1000, ...bounds },
+      queue: {
+        maxItems: 20,
+        maxBytes: 10_000,
+        batchItems: 4,
+        batchBytes: 1_000,
+        flushBytes: 1_000,
+        delayMs: 1000,
+        ...bounds,
+      },
       timeoutMs: 10_000,
       observer: {
         sent: (items) => count('sent', items),
@@ -89,7 +97,7 @@ describe('batches', () => {
   });
 
   it('go when they have bytes enough, and have no more of them', () => {
-    const rig = new Rig({ batchBytes: 25 });
+    const rig = new Rig({ batchBytes: 25, flushBytes: 25 });
     rig.atOnce = taken;
     rig.offer(2);
     rig.time.advance(16);
@@ -102,11 +110,20 @@ describe('batches', () => {
   });
 
   it('of a single item may be longer than that', () => {
-    const rig = new Rig({ batchBytes: 1 });
+    const rig = new Rig({ batchBytes: 1, flushBytes: 1 });
     rig.atOnce = taken;
     rig.offer(2);
     rig.time.advance(32);
     expect(rig.batches).toEqual([[0], [1]]);
+  });
+
+  it('have all that waits when they go, also where few bytes are enough to go', () => {
+    const rig = new Rig({ flushBytes: 0 });
+    rig.atOnce = taken;
+    rig.offer(3);
+    rig.time.advance(16);
+    expect(rig.batches).toEqual([[0, 1, 2]]);
+    expect(rig.counts['flushed']).toBeUndefined();
   });
 
   it('go one at a time: the next waits for the answer to the last', () => {

@@ -48,12 +48,17 @@ export interface ExportObserver {
 export type DropReason = 'queue' | 'rejected' | 'failed' | 'shutdown';
 
 export interface ExportQueueBounds extends QueueBounds {
-  /** So many, or so many bytes of them, are sent without waiting for more; and as one message, unless a single one is longer. */
+  /** No more go as one message, unless a single one is longer. So many are sent without waiting for more. */
   readonly batchItems: number;
   readonly batchBytes: number;
+  /** So many bytes are sent without waiting for more. */
+  readonly flushBytes: number;
   /** After which those that wait are sent though they are fewer. */
   readonly delayMs: number;
 }
+
+/** For `batchBytes`: gRPC servers take 4 MiB at a time unless they are told otherwise. */
+export const mostBatchBytes = 3 * 1024 * 1024;
 
 export interface BatchExporterInit {
   readonly transport: ExportTransport;
@@ -169,8 +174,8 @@ export class BatchExporter implements TimerTarget {
 
   /** For a batch that goes at once. */
   get #enough(): boolean {
-    const { batchItems, batchBytes } = this.#init.queue;
-    return this.#waiting.items >= batchItems || this.#waiting.bytes >= batchBytes;
+    const { batchItems, flushBytes } = this.#init.queue;
+    return this.#waiting.items >= batchItems || this.#waiting.bytes >= flushBytes;
   }
 
   #next(): void {

@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { EncodedQueue } from './encoded-queue.ts';
 
@@ -23,4 +24,34 @@ it('gives the oldest first, as many as fit, but one at least', () => {
   expect(words(queue, 3, 1)).toEqual([1, 'three']);
   expect(words(queue, 3, 7)).toEqual([1, 'four']);
   expect(words(queue, 3, 7)).toEqual([0, '']);
+});
+
+it('gives each item once and in order, however offers and batches take turns', () => {
+  const turn = fc.record({ offers: fc.integer({ min: 0, max: 12 }), items: fc.integer({ min: 0, max: 9 }) });
+  fc.assert(
+    fc.property(fc.array(turn, { maxLength: 60 }), (turns) => {
+      const queue = new EncodedQueue({ maxItems: 40, maxBytes: 1000 });
+      const wait: string[] = [];
+      let next = 0;
+      for (const { offers, items } of turns) {
+        for (let i = 0; i < offers; i++) {
+          const word = 'abcdefghij'.slice(0, 1 + (next++ % 10));
+          if (queue.push(Buffer.from(word))) wait.push(word);
+        }
+        const taken = wait.splice(0, items);
+        expect(words(queue, items, Infinity)).toEqual([taken.length, taken.join('')]);
+        expect([queue.items, queue.bytes, queue.full]).toEqual([wait.length, wait.join('').length, wait.length >= 40]);
+      }
+    }),
+  );
+});
+
+it('is emptied one by one in time that grows with their number, not with its square', () => {
+  // Moving the rest at each step would take tens of seconds.
+  const many = 150_000;
+  const queue = new EncodedQueue({ maxItems: many, maxBytes: many });
+  for (let i = 0; i < many; i++) queue.push(Buffer.of(1));
+  let taken = 0;
+  while (queue.items > 0) taken += queue.take(1, Infinity).items;
+  expect(taken).toBe(many);
 });

@@ -18,15 +18,16 @@ export interface Taken {
 export class EncodedQueue {
   readonly #bounds: QueueBounds;
   readonly #encoded = new ByteRing();
-  /** Of each item, oldest first. */
+  /** Of each item, oldest first, from `#head` on: what is before it was taken. */
   #lengths: number[] = [];
+  #head = 0;
 
   constructor(bounds: QueueBounds) {
     this.#bounds = bounds;
   }
 
   get items(): number {
-    return this.#lengths.length;
+    return this.#lengths.length - this.#head;
   }
 
   get bytes(): number {
@@ -35,7 +36,7 @@ export class EncodedQueue {
 
   get full(): boolean {
     const { maxItems, maxBytes } = this.#bounds;
-    return this.#lengths.length >= maxItems || this.#encoded.length >= maxBytes;
+    return this.items >= maxItems || this.#encoded.length >= maxBytes;
   }
 
   /** Copies it. False: there is no room. */
@@ -49,15 +50,22 @@ export class EncodedQueue {
   /** The oldest ones, as many as fit, but one at least where there is one. */
   take(maxItems: number, maxBytes: number): Taken {
     const lengths = this.#lengths;
-    let items = 0;
+    let at = this.#head;
+    const end = Math.min(lengths.length, at + maxItems);
     let bytes = 0;
-    while (items < lengths.length && items < maxItems) {
-      const length = lengths[items]!;
-      if (items > 0 && bytes + length > maxBytes) break;
+    while (at < end) {
+      const length = lengths[at]!;
+      if (at > this.#head && bytes + length > maxBytes) break;
       bytes += length;
-      items++;
+      at++;
     }
-    this.#lengths = items === lengths.length ? [] : lengths.slice(items);
+    const items = at - this.#head;
+    this.#head = at;
+    // Moves no more than were taken since the last time.
+    if (at * 2 >= lengths.length) {
+      this.#lengths = lengths.slice(at);
+      this.#head = 0;
+    }
     return { items, pieces: this.#encoded.shift(bytes) };
   }
 }

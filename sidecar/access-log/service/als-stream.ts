@@ -60,7 +60,8 @@ export class AlsStream implements LogService, TimerTarget {
   }
 
   #take(record: LogRecord): void {
-    if (this.#closed || this.#queue.full || !this.#queue.push(encodeEntry(entryField, this.#write, record))) {
+    const turnedAway = this.#closed || this.#onDrained !== null || this.#queue.full;
+    if (turnedAway || !this.#queue.push(encodeEntry(entryField, this.#write, record))) {
       this.#lost.add(1);
       return;
     }
@@ -90,12 +91,12 @@ export class AlsStream implements LogService, TimerTarget {
   close(): Promise<void> {
     return new Promise((resolve) => {
       this.#onDrained = resolve;
-      this.#flush();
+      if (this.#call === null) this.#flush();
+      else this.#send();
       if (this.#call === null) {
         this.#finish();
         return;
       }
-      if (this.#queue.items === 0) this.#call.halfClose();
       this.#init.wheel.arm(this.#retryTimer, this.#init.farewellMs);
     });
   }

@@ -44,7 +44,7 @@ export function encodeEntry(field: number, write: WriteEntry, record: LogRecord)
   return entry.finish();
 }
 
-/** `bufferBytes`: of what is sent at a time; several of them have room. */
+/** `bufferBytes`: so many are sent without waiting for more; several times as much has room. */
 export function entryBounds(bufferBytes: number): QueueBounds {
   return { maxItems: 16_384, maxBytes: Math.max(1024 * 1024, 4 * bufferBytes) };
 }

@@ -192,6 +192,25 @@ describe("Envoy's access log service", () => {
     hanging.time.advance(520);
     await closed;
   });
+
+  it('is told the end once, behind all entries; what comes after that is lost and counted', async () => {
+    let messages = 0;
+    const rig = await Rig.start({ onMessage: () => void messages++ });
+    const take = rig.services.open(als);
+    take(streamRecord());
+    rig.time.advance(1020);
+    await expect.poll(() => messages).toBe(1);
+    take(streamRecord());
+    const closed = rig.services.close();
+    for (let i = 0; i < 100; i++) take(streamRecord());
+    expect([rig.counted('grpc_access_log.logs_written'), rig.counted('grpc_access_log.logs_dropped')]).toEqual([
+      2, 100,
+    ]);
+    await expect.poll(() => messages).toBe(2);
+    rig.time.advance(520);
+    await closed;
+    expect(messages).toBe(2);
+  });
 });
 
 describe("OpenTelemetry's logs service", () => {
@@ -230,6 +249,23 @@ describe("OpenTelemetry's logs service", () => {
       'shop/orders',
     ])
       expect(text).toContain(part);
+  });
+
+  it('gets all that waits in one batch: buffer_size_bytes says when one goes, not how much is in it', async () => {
+    const messages: Buffer[] = [];
+    const rig = await Rig.start({
+      onMessage: (call, message) => {
+        messages.push(Buffer.from(message));
+        call.send(Buffer.alloc(0));
+        call.end(0);
+      },
+    });
+    const take = rig.services.open({ ...otlp, bufferBytes: 0, body: 'one-%REQ(:METHOD)%' });
+    for (let i = 0; i < 4_000; i++) take(streamRecord());
+    rig.time.advance(16);
+    await expect.poll(() => messages.length).toBe(1);
+    expect(messages[0]!.toString('latin1').split('one-GET').length - 1).toBe(4_000);
+    expect(rig.counted('open_telemetry_access_log.logs_dropped')).toBe(0);
   });
 
   it('is told the trace and the span of a record in their own fields', async () => {

@@ -1,6 +1,6 @@
 /** One access log by OpenTelemetry's logs over gRPC (LogsService/Export), in batches (export/batch-exporter.ts). What a collector could not be brought, or turned down, is lost and counted. */
 import type { OtlpLogConfig } from '../../config/access-log-config.ts';
-import { BatchExporter } from '../../export/batch-exporter.ts';
+import { BatchExporter, mostBatchBytes } from '../../export/batch-exporter.ts';
 import { CollectorLog } from '../../export/collector-log.ts';
 import { OtlpGrpcTransport } from '../../export/otlp-grpc-transport.ts';
 import { LostEntries } from '../lost-entries.ts';
@@ -8,7 +8,8 @@ import { encodeEntry, entryBounds, type LogService, type LogServiceInit } from '
 import { otlpRecord, otlpRequest } from './otlp-record.ts';
 
 const path = '/opentelemetry.proto.collector.logs.v1.LogsService/Export';
-const batchItems = 512;
+/** A batch goes every tick or two of the timer wheel at most: it must hold what a busy sidecar logs meanwhile. */
+const batchItems = 4096;
 /** ScopeLogs.log_records. */
 const recordField = 2;
 
@@ -24,7 +25,7 @@ export function otlpLog(config: OtlpLogConfig, init: LogServiceInit): LogService
       { clusters, clock, cluster, authority, path, metadata, timeoutMs },
       otlpRequest(config, node),
     ),
-    queue: { ...entryBounds(bufferBytes), batchItems, batchBytes: Math.max(1, bufferBytes), delayMs },
+    queue: { ...entryBounds(bufferBytes), batchItems, batchBytes: mostBatchBytes, flushBytes: bufferBytes, delayMs },
     timeoutMs,
     observer: {
       sent: () => told.taken(),

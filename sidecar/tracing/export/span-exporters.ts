@@ -9,7 +9,7 @@ import type {
   TracingProviderConfig,
   ZipkinProviderConfig,
 } from '../../config/tracing-config.ts';
-import { BatchExporter, type ExportTransport } from '../../export/batch-exporter.ts';
+import { BatchExporter, type ExportTransport, mostBatchBytes } from '../../export/batch-exporter.ts';
 import type { WriteMessage } from '../../export/message-memory.ts';
 import { OtlpGrpcTransport } from '../../export/otlp-grpc-transport.ts';
 import { OtlpHttpTransport } from '../../export/otlp-http-transport.ts';
@@ -47,8 +47,6 @@ type OneProvider = OpenTelemetryProviderConfig | ZipkinProviderConfig;
 const farewellMs = 5_000;
 
 const otlpGrpcPath = '/opentelemetry.proto.collector.trace.v1.TraceService/Export';
-/** gRPC servers take 4 MiB at a time unless they are told otherwise. */
-const batchBytes = 3 * 1024 * 1024;
 
 export class SpanExporters implements SpanSinks {
   readonly #init: SpanExportersInit;
@@ -100,7 +98,7 @@ export class SpanExporters implements SpanSinks {
           provider.kind === 'zipkin'
             ? new ZipkinTransport(provider, clusters, clock)
             : this.#otlpTransport(provider, serviceName),
-        queue: { maxItems, maxBytes, batchItems, batchBytes, delayMs },
+        queue: { maxItems, maxBytes, batchItems, batchBytes: mostBatchBytes, flushBytes: mostBatchBytes, delayMs },
         timeoutMs: provider.timeoutMs,
         observer: new ExportStats(stats, log, kindOf(provider), provider.cluster),
         wheel,

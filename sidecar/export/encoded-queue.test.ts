@@ -45,13 +45,3 @@ it('gives each item once and in order, however offers and batches take turns', (
     }),
   );
 });
-
-it('is emptied one by one in time that grows with their number, not with its square', () => {
-  // Moving the rest at each step would take tens of seconds.
-  const many = 150_000;
-  const queue = new EncodedQueue({ maxItems: many, maxBytes: many });
-  for (let i = 0; i < many; i++) queue.push(Buffer.of(1));
-  let taken = 0;
-  while (queue.items > 0) taken += queue.take(1, Infinity).items;
-  expect(taken).toBe(many);
-});

@@ -1,6 +1,6 @@
 /**
- * How many scrapers are answered at a time: what there is to tell is looked up for each of them (3 MB in a sidecar of 20,000 statistics), and the kernel holds up to 4 MB more of what is not read. Enough for two Prometheus
- * servers, a collector, and people; one address does not take all.
+ * How many scrapers are answered at a time: what there is to tell is looked up for each of them (3 MB in a sidecar of 20,000 statistics). Enough for two Prometheus servers, a collector, and people; one address does not take
+ * all. An answer that is handed to the kernel whole is no longer counted: what of it nobody reads, 4 MB at most, the kernel keeps until the connection has been idle for long.
  */
 export const scrapeBounds = { maxConnections: 8, maxPerAddress: 4 };
 

@@ -34,7 +34,6 @@ class BoundedCall extends ServerInterceptingCall {
 
   override start(listener: Listener): void {
     super.start({
-      ...listener,
       onReceiveMetadata: (metadata) => {
         if (this.#calls.size < this.#maxCalls) {
           this.#calls.add(this);
@@ -49,6 +48,8 @@ class BoundedCall extends ServerInterceptingCall {
           ),
         );
       },
+      onReceiveMessage: (message) => listener.onReceiveMessage(message),
+      onReceiveHalfClose: () => listener.onReceiveHalfClose(),
       onCancel: () => {
         this.#calls.delete(this);
         listener.onCancel();

@@ -181,11 +181,10 @@ class SinkWriter implements LineWriter, TimerTarget {
     if (destination === null) return;
     this.#destination = null;
     this.#ending = destination;
-    destination.whenWritten(() => {
+    destination.end(() => {
       this.#ending = null;
       this.flush();
     });
-    destination.end();
   }
 
   /** What was written is lost. Told once, until it works again: a destination that stays broken must not fill the other log. */

@@ -102,6 +102,25 @@ test('what takes nothing for now (EAGAIN) is tried again, nothing is lost, and n
   expect([onDisk, told]).toEqual(['one\ntwo\n', ['one written', 'two written']]);
 });
 
+test('one that is ended while nothing is taken is not closed before what waits is written', () => {
+  write('one\n');
+  fails('EAGAIN');
+  file.end(() => void told.push('ended'));
+  expect([told, closed]).toEqual([[], 0]);
+  later[0]!();
+  takes();
+  expect([told, closed, onDisk]).toEqual([['one written', 'ended'], 1, 'one\n']);
+});
+
+test('one that fails, or could not be opened, is ended too', () => {
+  write('one\n');
+  file.end(() => void told.push('ended'));
+  fails('EIO');
+  expect([told.at(-1), closed]).toEqual(['ended', 1]);
+  new LogFile(null, new Error('ENOENT'), () => {}, system).end(() => void told.push('ended as well'));
+  expect([told.at(-1), closed]).toEqual(['ended as well', 1]);
+});
+
 test('a system that writes nothing, and says no error, is not asked forever', () => {
   write('one\n');
   takes(0);
@@ -113,11 +132,12 @@ test('what was handed over is written before it is closed; nothing is taken behi
   write('one\n');
   write('two\n');
   file.whenWritten(() => waited++);
-  file.end();
+  file.end(() => void told.push('ended'));
   takes();
   expect([waited, closed]).toEqual([0, 0]);
   takes();
   expect([waited, closed, onDisk]).toEqual([1, 1, 'one\ntwo\n']);
+  expect(told).toEqual(['one written', 'two written', 'ended']);
   write('late\n');
   await new Promise((resolve) => setImmediate(resolve));
   expect(told.at(-1)).toBe('late it is closed');

@@ -17,8 +17,8 @@ export interface LogDestination {
   write(bytes: Buffer, done: (error: Error | null) => void): void;
   /** `done` when everything that was handed over is written, or cannot be, or nothing is taken for now. */
   whenWritten(done: () => void): void;
-  /** Nothing follows. */
-  end(): void;
+  /** Nothing follows. `done` when it is closed, which it is when everything is written, or cannot be. */
+  end(done: () => void): void;
 }
 
 /** Throws what open(2) said. */
@@ -68,8 +68,8 @@ export class LogStream implements LogDestination {
     else stream.write('', () => done());
   }
 
-  end(): void {
-    this.#stream.end();
+  end(done: () => void): void {
+    this.#stream.end(() => done());
   }
 }
 
@@ -113,7 +113,7 @@ export class LogFile implements LogDestination {
   #busy = false;
   /** What it is written to takes nothing for now. */
   #stalled = false;
-  #ended = false;
+  #onEnded: (() => void) | null = null;
   #waiters: Array<() => void> = [];
   waitingBytes = 0;
 
@@ -127,7 +127,7 @@ export class LogFile implements LogDestination {
   }
 
   write(bytes: Buffer, done: (error: Error | null) => void): void {
-    if (this.#fault !== null || this.#ended) {
+    if (this.#fault !== null || this.#onEnded !== null) {
       setImmediate(done, this.#fault ?? new Error('it is closed'));
       return;
     }
@@ -141,8 +141,8 @@ export class LogFile implements LogDestination {
     else setImmediate(done);
   }
 
-  end(): void {
-    this.#ended = true;
+  end(done: () => void): void {
+    this.#onEnded = done;
     if (!this.#busy) this.#settle();
   }
 
@@ -191,9 +191,10 @@ export class LogFile implements LogDestination {
   #settle(): void {
     this.#busy = false;
     this.#tellWaiters();
-    if (this.#fd === null || (!this.#ended && this.#fault === null)) return;
-    this.#system.close(this.#fd, () => {});
+    if (this.#onEnded === null && this.#fault === null) return;
+    if (this.#fd !== null) this.#system.close(this.#fd, () => {});
     this.#fd = null;
+    this.#onEnded?.();
   }
 
   #tellWaiters(): void {

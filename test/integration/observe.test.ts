@@ -55,7 +55,15 @@ spec:
 apiVersion: outrigger.dev/v1
 kind: TrafficPolicy
 metadata: { name: impatient, namespace: shop }
-spec: { targetRefs: [{ kind: Service, name: payments }], timeouts: { request: 300ms } }
+spec: { targetRefs: [{ kind: Service, name: slow }], timeouts: { request: 300ms } }
+---
+# No sidecar is there: it would be told what time is left, and could be the first to end the request.
+apiVersion: outrigger.dev/v1
+kind: Service
+metadata: { name: slow, namespace: shop }
+spec:
+  ports: [{ port: 80, appProtocol: http }]
+  endpoints: [{ address: 127.0.0.1, port: ${(app.address() as AddressInfo).port} }]
 `,
   );
   const sidecar = async (service: string, appPort: number, outbound: string): Promise<StartedProcess> =>
@@ -121,7 +129,7 @@ test('a call that reached nobody says why, whom it was for, and what next', asyn
 });
 
 test('of a request whose time was over, the policy that set it, and where that stands', async () => {
-  const { headers, body } = await ask('payments', '/never');
+  const { headers, body } = await ask('slow', '/never');
   expect(JSON.parse(body)).toMatchObject({ flag: 'UT', rule: 'TrafficPolicy shop/impatient' });
   const { output } = await command('explain', String(headers['x-request-id']));
   expect(output).toContain('which is the time that TrafficPolicy shop/impatient gives for the whole request');

@@ -5,6 +5,7 @@ import { upstreamName } from '../../control-plane/translate/resource-names.ts';
 import { portHolder, takenBy } from '../../sidecar/listener/port-holder.ts';
 import { type LogLevel, logLevels } from '../../sidecar/runtime/log.ts';
 import { adminTokenVariable } from '../admin-token.ts';
+import { isListenedOn } from '../command-port.ts';
 import { environmentName } from '../environment.ts';
 import { parseHostPort, parseLabels, parseServiceName, parseWhole } from '../host-port.ts';
 import { KeptSidecar } from '../kept-sidecar.ts';
@@ -194,10 +195,8 @@ async function checkUpstreamPort(upstream: Upstream): Promise<void> {
 
 /** Whoever listens there would be registered in the command's place. */
 async function checkCommandPort(port: number): Promise<void> {
-  const fault = await bindFault(port);
-  // Others, as a privilege that the command may take for itself, are the command's own.
-  if (fault?.code === 'EADDRINUSE')
-    throw new UserError(`--port ${port}: ${reasonOf(fault, port)}, so the command could not listen there`);
+  if (await isListenedOn(port))
+    throw new UserError(`--port ${port}: ${takenBy(portHolder(port))}, so the command could not listen there`);
 }
 
 function reasonOf({ code, message }: NodeJS.ErrnoException, port: number): string {

@@ -1,29 +1,31 @@
 import { defineConfig } from 'vitest/config';
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Those that ask for figures, and those that load both cores: one after another, when the others are over. */
-const alone = [
-  'chaos',
+const filesOf = (names: readonly string[]): string[] => names.map((name) => `test/interop/${name}.test.ts`);
+
+/** Those that ask for figures: one after another, when the others are over. */
+const alone = filesOf([
   'dashboard-speed',
   'dead-host',
-  'endpoint-churn',
-  'injected-pods',
-  'kubernetes-source',
-  'intercepted-rollout',
   'overload',
   'retries-as-envoy',
   'retry-storm',
   'rotation-under-load',
   'simulated-fleet',
   'slow-service',
-].map((name) => `test/interop/${name}.test.ts`);
+]);
 
-/** The one that takes longest begins first, or all would wait for it at the end: it builds the image, which one that runs alone wants too. */
+/** Those that load the machine and ask that nothing fails, however long it takes: no more than two at once. */
+const busy = filesOf(['chaos', 'endpoint-churn', 'injected-pods', 'intercepted-rollout', 'kubernetes-source']);
+
+/** Those that take longest begin first, or all would wait for them at the end. The image is built by the first, and another wants it too. */
+const longest = filesOf(['container-image', 'chaos']);
+
 class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const longest = ({ moduleId }: TestSpecification): boolean => moduleId.endsWith('/container-image.test.ts');
+    const isLong = ({ moduleId }: TestSpecification): boolean => longest.some((file) => moduleId.endsWith(`/${file}`));
     const sorted = await super.sort(files);
-    return [...sorted.filter(longest), ...sorted.filter((file) => !longest(file))];
+    return [...sorted.filter(isLong), ...sorted.filter((file) => !isLong(file))];
   }
 }
 
@@ -68,11 +70,22 @@ export default defineConfig({
           ...interop,
           name: 'interop',
           include: ['test/interop/*.test.ts'],
-          exclude: alone,
-          // They wait for processes and for time more than they work.
+          exclude: [...busy, ...alone],
+          // They wait for processes and for time more than they work: two of them leave half of two cores out.
+          fileParallelism: true,
+          maxWorkers: 3,
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          ...interop,
+          name: 'interop-busy',
+          include: busy,
           fileParallelism: true,
           maxWorkers: 2,
-          sequence: { groupOrder: 1 },
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -82,7 +95,7 @@ export default defineConfig({
           name: 'interop-alone',
           include: alone,
           fileParallelism: false,
-          sequence: { groupOrder: 2 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -112,7 +112,7 @@ if (suite === 'interop') {
     const path = peerPath(tool);
     if (path !== null) process.env['PATH'] = [process.env['PATH'], dirname(path)].join(delimiter);
   }
-  vitest('--project', 'interop', '--project', 'interop-alone');
+  vitest('--project', 'interop', '--project', 'interop-busy', '--project', 'interop-alone');
 } else {
   // Beside each other, and not beside the tests: some of those have a few seconds for what they watch.
   const checks = [

@@ -274,6 +274,23 @@ describe('who set what ended a request is its rule, where the route says so', ()
     expect(ended(rig.request(grpcCall(['grpc-timeout', '9S'])))[2]).toBe('TrafficPolicy shop/whole');
   });
 
+  test.each([
+    [504, 492, 'TrafficPolicy shop/whole'],
+    [504, 300, ''],
+    [503, 492, ''],
+  ])(
+    'of %i, which the upstream answered after %i of 500 ms: whoever is further in was told what time is left, and may be first',
+    (status, afterMs, expected) => {
+      const rig = rigOf(forward('orders', { timeoutMs: 500 }));
+      rig.request(post('/pay'), false);
+      rig.time.advance(800);
+      rig.stream.onData(bytes('abc'), true);
+      rig.time.advance(afterMs);
+      rig.cluster.last.receiver.onHead(answer(status), true);
+      expect(recordOf(rig)).toMatchObject({ status, flags: '', details: 'via_upstream', rule: expected });
+    },
+  );
+
   test('the answer names it too', () => {
     const rig = rigOf(forward('orders', { timeoutMs: 500 })).request();
     rig.time.advance(16_000);

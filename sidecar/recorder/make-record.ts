@@ -4,7 +4,8 @@ import { breakerLine } from '../circuit-breaker/breaker-status.ts';
 import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClusterSituation } from '../cluster/upstream.ts';
 import type { RequestHead } from '../codec/message-head.ts';
-import type { RouteConfig } from '../config/route-config.ts';
+import type { ForwardActionConfig, RouteConfig } from '../config/route-config.ts';
+import { limitPassedOnBy } from '../router/limit-setter.ts';
 import type { UpstreamRequest } from '../router/upstream-request.ts';
 import { passingTraceId } from '../tracing/trace-context.ts';
 import { ownCopy } from './own-copy.ts';
@@ -32,7 +33,8 @@ export interface RecordedStream {
   readonly route: {
     readonly name: string;
     readonly breaker: RunningBreaker | null;
-    readonly config: Pick<RouteConfig, 'setBy'>;
+    readonly config: RouteConfig;
+    readonly forward: ForwardActionConfig | null;
   } | null;
   readonly target: { readonly name: string } | null;
   readonly policy: string;
@@ -114,7 +116,7 @@ export function makeRecord(
     grpcStatus: stream.grpcStatus,
     flags: stream.flag,
     details: own(stream.details, mostNameLength),
-    rule: ruleOf(stream),
+    rule: ruleOf(stream, endMs),
     bytesReceived: stream.bytesReceived,
     bytesSent: stream.bytesSent,
     phases: Object.freeze({
@@ -215,8 +217,13 @@ function circumstancesOf(
   return circumstances;
 }
 
-/** As the access log says it: what refused it; else the rules that let it pass, or an outside service that was asked. */
-function ruleOf({ flag, policy, decidedBy }: RecordedStream): string {
+/** As the access log says it: what refused it; else who set the time limit that another has kept, the rules that let it pass, or an outside service that was asked. */
+function ruleOf(stream: RecordedStream, endMs: number): string {
+  const { flag, policy, decidedBy } = stream;
+  if (flag === '' && (stream.status === 504 || stream.grpcStatus === '4')) {
+    const setBy = limitPassedOnBy(endMs - Math.max(stream.startMs, stream.requestWholeMs), stream.route);
+    if (setBy !== '') return setBy;
+  }
   if (decidedBy !== '' && (flag === 'UAEX' || policy === '' || policy === 'none')) return decidedBy;
   return policy === 'none' ? '' : policy;
 }

@@ -64,6 +64,17 @@ metadata: { name: slow, namespace: shop }
 spec:
   ports: [{ port: 80, appProtocol: http }]
   endpoints: [{ address: 127.0.0.1, port: ${(app.address() as AddressInfo).port} }]
+---
+apiVersion: gateway.networking.k8s.io/v1
+kind: HTTPRoute
+metadata: { name: payments, namespace: shop }
+spec:
+  parentRefs: [{ group: "", kind: Service, name: payments }]
+  rules:
+    - matches: [{ path: { value: /never } }]
+      timeouts: { request: 300ms }
+      backendRefs: [{ name: payments, port: 80 }]
+    - backendRefs: [{ name: payments, port: 80 }]
 `,
   );
   const sidecar = async (service: string, appPort: number, outbound: string): Promise<StartedProcess> =>
@@ -134,6 +145,14 @@ test('of a request whose time was over, the policy that set it, and where that s
   const { output } = await command('explain', String(headers['x-request-id']));
   expect(output).toContain('which is the time that TrafficPolicy shop/impatient gives for the whole request');
   expect(output).toMatch(/Next: TrafficPolicy shop\/impatient is in .*shop\.yaml:26\n/);
+});
+
+test('the policy is named too where the sidecar of the callee, which is told what time is left, may be first', async () => {
+  const { headers, body } = await ask('payments', '/never');
+  expect(JSON.parse(body)).toMatchObject({ flag: 'UT' });
+  const { output } = await command('explain', String(headers['x-request-id']));
+  expect(output).toMatch(/which is (?:what was left of )?the time that HTTPRoute shop\/payments gives for the whole/);
+  expect(output).toMatch(/Next: HTTPRoute shop\/payments is in .*shop\.yaml:39\n/);
 });
 
 test('of a route to a backend that is missing, the route, where it stands, and what is missing', async () => {

@@ -350,6 +350,39 @@ test.each([
   expect(next[0]).toBe('TrafficPolicy shop/slow is in orders.yaml:7');
 });
 
+test.each([
+  [
+    'UT',
+    'response_timeout',
+    'The application of orders did not answer within 298 ms, which is what was left of the time that TrafficPolicy shop/slow gives for the whole request (route shop/orders#rule-0).',
+  ],
+  [
+    'UMSDR',
+    'max_duration_timeout',
+    'The stream lasted 298 ms, which is what was left of the time that TrafficPolicy shop/slow gives (route shop/orders#rule-0), and was ended.',
+  ],
+])('a limit that was set further out is named where it was kept further in, by %s', (flags, details, expected) => {
+  const { explanation } = explain(
+    [
+      outbound('storefront', 'orders', 0, 299.8, { status: 504, rule: 'TrafficPolicy shop/slow' }),
+      inbound('orders', 'storefront', 1, 298, { status: 504, flags, details }),
+    ],
+    () => 'orders.yaml:7',
+  );
+  expect(explanation.why[0]).toBe(expected);
+  expect(explanation.next[0]).toBe('TrafficPolicy shop/slow is in orders.yaml:7');
+});
+
+test('a limit that was set further out is not that of what went out of time by one of its own', () => {
+  const { explanation } = explain([
+    outbound('storefront', 'orders', 0, 299, { status: 504, rule: 'TrafficPolicy shop/slow' }),
+    inbound('orders', 'storefront', 1, 200, {
+      ...{ status: 504, flags: 'UT', details: 'response_timeout', rule: 'HTTPRoute shop/inner' },
+    }),
+  ]);
+  expect(explanation.why[0]).toContain('which is the time that HTTPRoute shop/inner gives');
+});
+
 test('a policy that let a request pass has not set its limit', () => {
   expect(explained(504, 'UT', 'response_timeout', 'AuthorizationPolicy shop/allow').why[0]).toContain(
     'the time that the route shop/orders#rule-0, or the caller, gives',

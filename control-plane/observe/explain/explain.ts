@@ -40,12 +40,13 @@ export function explain(records: readonly RequestRecord[], placeOf: PlaceOf = ()
   if (guilty === null) why.push(...timeSpent(ordered));
   else {
     const held = heldUpWithin(guilty);
-    for (const { why: text, next: then } of [...(held === null ? [] : [heldCause(held)]), ...causesOf(guilty.hop)]) {
+    const hop = withLimit(guilty);
+    for (const { why: text, next: then } of [...(held === null ? [] : [heldCause(held)]), ...causesOf(hop)]) {
       why.push(sentence(text));
       next.push(...then);
     }
     why.push(...surroundings(guilty.hop), ...consequences(guilty));
-    for (const rule of new Set([guilty.hop.record.rule, held?.record.rule ?? ''])) {
+    for (const rule of new Set([hop.record.rule, hop.limit?.rule ?? '', held?.record.rule ?? ''])) {
       const place = rule === '' ? '' : placeOf(rule);
       if (place !== '') next.unshift(`${rule} is in ${place}`);
     }
@@ -98,6 +99,17 @@ const ownReasons: ReadonlySet<string> = new Set([
 function endsHere({ flags, direction }: Hop): boolean {
   // The caller's timeout ends it on the other side too, where it is only the caller's going away.
   return direction !== 'inbound' && flags.some((flag) => ownReasons.has(flag));
+}
+
+/** Flags of who ended a request because its time was over. */
+const timeIsOver: ReadonlySet<string> = new Set(['UT', 'UMSDR']);
+
+/** Of one whose time was set by who called it, and passed on with the request: both keep the same moment, and either may be the first. */
+function withLimit({ hop, parent }: OrderedHop): Hop {
+  const caller = parent?.hop ?? null;
+  if (hop.limit !== null || caller === null || caller.limit === null) return hop;
+  if (hop.direction !== 'inbound' || !hop.flags.some((flag) => timeIsOver.has(flag))) return hop;
+  return { ...hop, limit: { ...caller.limit, passedOn: true } };
 }
 
 /** In the order of importance: what ended it, then what the flags add. */

@@ -44,7 +44,7 @@ const causes: Readonly<Record<string, Explains>> = {
   UT: (hop) => ({
     why: hop.record.details.includes('per_try')
       ? `${lastHost(hop)} did not answer within the time of one try (${[lastTryText(hop), ...(setter(hop) === '' ? [] : [`set by ${setter(hop)}`])].join('; ')}), and no try was left`
-      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is the time that ${setter(hop) === '' ? `the route${routeName(hop)}, or the caller, gives` : `${setter(hop)} gives`} for the whole request${ofRoute(hop)}${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
+      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is ${theTime(hop)} that ${setter(hop) === '' ? `the route${routeName(hop)}, or the caller, gives` : `${setter(hop)} gives`} for the whole request${ofRoute(hop)}${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
     next: [`outrigger top --to ${shortName(hop.record.destination)}`, policyLook(hop)],
   }),
   URX: (hop) => ({
@@ -56,7 +56,7 @@ const causes: Readonly<Record<string, Explains>> = {
     next: ["curl -v the service's own port, past the mesh", ofSidecar(hop, 'logs level debug')],
   }),
   UMSDR: (hop) => ({
-    why: `the stream lasted ${timeText(hop.durationMs)}, which is as long as ${setter(hop) === '' ? `its caller's deadline (grpc-timeout) or its route${routeName(hop)}` : setter(hop)} lets one last${ofRoute(hop)}, and was ended${waitingFor(hop)}`,
+    why: `the stream lasted ${timeText(hop.durationMs)}, which is ${lastsBy(hop)}${ofRoute(hop)}, and was ended${waitingFor(hop)}`,
     next: [`outrigger top --to ${shortName(hop.record.destination)}`, policyLook(hop)],
   }),
   NR: (hop) => ({
@@ -203,9 +203,22 @@ function routeName({ record }: Hop): string {
   return record.route === '' ? '' : ` ${record.route}`;
 }
 
-/** Who set the limit that ended it; '': nobody is known, and its rule is one that it passed. */
-function setter({ record: { rule } }: Hop): string {
-  return /^(?:TrafficPolicy|HTTPRoute|GRPCRoute) /.test(rule) ? rule : '';
+/** Who set the limit that ended it; ''. */
+function setter({ limit }: Hop): string {
+  return limit === null ? '' : limit.rule;
+}
+
+/** Of a stream. */
+function lastsBy(hop: Hop): string {
+  if (hop.limit === null)
+    return `as long as its caller's deadline (grpc-timeout) or its route${routeName(hop)} lets one last`;
+  return hop.limit.passedOn
+    ? `${theTime(hop)} that ${hop.limit.rule} gives`
+    : `as long as ${hop.limit.rule} lets one last`;
+}
+
+function theTime({ limit }: Hop): string {
+  return limit?.passedOn === true ? 'what was left of the time' : 'the time';
 }
 
 /** The route that names a backend that is missing; ''. */
@@ -215,7 +228,7 @@ function namingRoute({ record: { rule } }: Hop): string {
 
 /** Beside who set something for it. */
 function ofRoute(hop: Hop): string {
-  return setter(hop) === '' || hop.record.route === '' ? '' : ` (route ${hop.record.route})`;
+  return hop.limit === null || hop.limit.route === '' ? '' : ` (route ${hop.limit.route})`;
 }
 
 /** Retries are what was allowed; repeats of what no service has seen are not counted with them. */

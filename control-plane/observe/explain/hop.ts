@@ -36,6 +36,16 @@ export interface Hop {
   /** It did not come to a good end; a request that was only held up on purpose, or answered by a fallback, did. */
   readonly broken: boolean;
   readonly attempts: readonly HopAttempt[];
+  /** Null: nobody is known who set the time limit that ended it. */
+  readonly limit: LimitSetter | null;
+}
+
+export interface LimitSetter {
+  /** `TrafficPolicy shop/impatient` */
+  readonly rule: string;
+  readonly route: string;
+  /** By a hop further out: this one kept what was left of it. */
+  readonly passedOn: boolean;
 }
 
 /** These alone are of requests that were answered well. */
@@ -58,6 +68,7 @@ export function hopOf(record: RequestRecord): Hop {
     flags: list,
     failed: list.length > 0 || badly,
     broken: badly || list.some((flag) => !harmless.has(flag)),
+    limit: limitOf(record),
     attempts: record.attempts.map((attempt) => ({
       ...{ cluster: attempt.cluster, host: attempt.host, status: attempt.status, flag: attempt.flag },
       ...{ details: attempt.details, reused: attempt.reused, why: attempt.why, spanId: attempt.spanId },
@@ -71,6 +82,11 @@ export function hopOf(record: RequestRecord): Hop {
 
 function ms(duration: Duration | undefined): number {
   return duration === undefined ? -1 : Number(duration.seconds) * 1_000 + duration.nanos / 1_000_000;
+}
+
+/** Its rule may also be one that let it pass. */
+function limitOf({ rule, route }: RequestRecord): LimitSetter | null {
+  return /^(?:TrafficPolicy|HTTPRoute|GRPCRoute) /.test(rule) ? { rule, route, passedOn: false } : null;
 }
 
 /** `shop/orders` → `orders`. */

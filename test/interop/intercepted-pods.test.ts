@@ -215,7 +215,7 @@ describe.each(['envoy', 'sidecar'] as const)('%s that traffic is redirected to, 
       expect(await pods.call(pod.outside, call)).toMatchObject({ text: 'orders by TLS for orders.example\n' });
       // Callers of the mesh still come by mTLS.
       const before = await pods.counted(pod.desk, 'cluster.outbound|6379||orders.shop.ssl.handshake');
-      expect((await tcp('desk', orders, 6379)).text).toBe('orders greets 127.0.0.1\n');
+      expect(await tcp('desk', orders, 6379)).toEqual({ status: 0, text: 'orders greets 127.0.0.1\n', error: '' });
       expect(await pods.counted(pod.desk, 'cluster.outbound|6379||orders.shop.ssl.handshake')).toBe(before + 1);
     });
 

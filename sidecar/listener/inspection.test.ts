@@ -225,6 +225,23 @@ describe('a caller that is silent', () => {
     await later.hears('220 ready');
   });
 
+  it('says nothing of others: the TLS of one that is slower than the server is not taken for plaintext', async () => {
+    const { port } = await backend((socket) => socket.write('220 ready\r\n'));
+    const made = await detecting(port);
+    const caller = client(made);
+    await until(() => inspecting(made));
+    made.later(60_100);
+    await caller.hears('220 ready');
+    const other = new Client(made.port('in'), '127.0.0.1', '127.0.0.2');
+    cleanUp.push(() => other.socket.destroy());
+    // The first is known, and is served while the other is still waited for.
+    await client(made).hears('220 ready');
+    expect(inspecting(made)).toBe(true);
+    await other.say(clientHello('db.shop')).hears('220 ready');
+    expect([race(made, 'upstream'), race(made, 'caller')]).toEqual([2, 0]);
+    expect(made.counter('tcp.tls.downstream_cx_total')).toBe(1);
+  });
+
   it('and then says HTTP is served as HTTP; the connection that was made for it is given up', async () => {
     const { port, sockets } = await backend(() => {});
     const made = await detecting(port);

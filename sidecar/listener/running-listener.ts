@@ -269,9 +269,13 @@ export class RunningListener implements ConnectionTaker {
     return arrival === null ? (socket.localPort ?? 0) : arrival.destination.port;
   }
 
+  /** Who calls, and where it was going. */
   #key(socket: Socket, arrival: Arrival | null): string {
-    if (arrival !== null) return endText(arrival.destination.host, arrival.destination.port);
-    return endText(socket.localAddress ?? '', socket.localPort);
+    const destination =
+      arrival === null
+        ? endText(socket.localAddress ?? '', socket.localPort)
+        : endText(arrival.destination.host, arrival.destination.port);
+    return `${bareAddress(socket.remoteAddress ?? '')} ${destination}`;
   }
 
   /** @internal Which side of a connection to there speaks first. */

@@ -1,7 +1,10 @@
-/** Destinations whose servers were found to speak first, so that their next callers need not wait until they have been silent long enough. Bounded, and forgotten after a while: what is there may change. */
+/**
+ * Destinations whose servers were found to speak first, and to whom: its next connections need not wait until they have been silent long enough. Others' must, as one port may have callers that are silent and callers that come by TLS, whose first bytes
+ * would be too late. Bounded, and forgotten after a while: what is there may change.
+ */
 import type { Clock } from '../runtime/clock.ts';
 
-const mostDestinations = 1024;
+const most = 1024;
 const ageMs = 600_000;
 
 export class ServerFirst {
@@ -17,27 +20,27 @@ export class ServerFirst {
     return this.#found.size;
   }
 
-  /** `destination`: `ip:port`. */
-  has(destination: string): boolean {
-    const foundMs = this.#found.get(destination);
+  /** `ends`: `ip` of the caller and `ip:port` of the destination. */
+  has(ends: string): boolean {
+    const foundMs = this.#found.get(ends);
     if (foundMs === undefined) return false;
     if (this.#clock.nowMs() - foundMs < ageMs) return true;
-    this.#found.delete(destination);
+    this.#found.delete(ends);
     return false;
   }
 
-  add(destination: string): void {
-    this.#found.delete(destination);
-    if (this.#found.size >= mostDestinations)
+  add(ends: string): void {
+    this.#found.delete(ends);
+    if (this.#found.size >= most)
       for (const oldest of this.#found.keys()) {
         this.#found.delete(oldest);
         break;
       }
-    this.#found.set(destination, this.#clock.nowMs());
+    this.#found.set(ends, this.#clock.nowMs());
   }
 
   /** Its callers were found to speak first. */
-  delete(destination: string): void {
-    this.#found.delete(destination);
+  delete(ends: string): void {
+    this.#found.delete(ends);
   }
 }

@@ -274,8 +274,9 @@ export class Client {
   closed = false;
   #told: (() => void) | null = null;
 
-  constructor(port: number, host = '127.0.0.1') {
-    this.socket = connect({ host, port, allowHalfOpen: true });
+  /** `from`: its own address. */
+  constructor(port: number, host = '127.0.0.1', from?: string) {
+    this.socket = connect({ host, port, allowHalfOpen: true, ...(from === undefined ? {} : { localAddress: from }) });
     this.socket.on('data', (chunk: Buffer) => {
       this.heard = Buffer.concat([this.heard, chunk]);
       this.#tell();

@@ -15,7 +15,7 @@ const alone = filesOf([
   'slow-service',
 ]);
 
-/** Those that load the machine and ask that nothing fails, however long it takes: no more than two at once. */
+/** Those that load the machine and have room: they ask that nothing fails, and for figures that another beside them does not spoil. No more than two at once. What `chaos` lost for want of a core it counts apart. */
 const busy = filesOf(['chaos', 'endpoint-churn', 'injected-pods', 'intercepted-rollout', 'kubernetes-source']);
 
 /** Those that take longest begin first, or all would wait for them at the end. The image is built by the first, and another wants it too. */

@@ -4,7 +4,7 @@ import { connect } from 'node:net';
 /** On loopback only a full queue of connections takes longer. */
 const timeoutMs = 1_000;
 
-/** Whether somebody listens on 127.0.0.1:`port`, or on all addresses. False where it cannot be found out. */
+/** Whether somebody listens on 127.0.0.1:`port`, or on all addresses. False where it cannot be found out, but for who does not answer: that is somebody. */
 export function isListenedOn(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const socket = connect({ host: '127.0.0.1', port, timeout: timeoutMs });

@@ -274,13 +274,12 @@ describe('who set what ended a request is its rule, where the route says so', ()
     expect(ended(rig.request(grpcCall(['grpc-timeout', '9S'])))[2]).toBe('TrafficPolicy shop/whole');
   });
 
-  test.each([
-    [504, 492, 'TrafficPolicy shop/whole'],
-    [504, 300, ''],
-    [503, 492, ''],
-  ])(
-    'of %i, which the upstream answered after %i of 500 ms: whoever is further in was told what time is left, and may be first',
-    (status, afterMs, expected) => {
+  describe('that an answer of another tells, who was told what time is left, a moment before our own timer', () => {
+    test.each([
+      [504, 503, 'TrafficPolicy shop/whole'],
+      [504, 499, ''],
+      [503, 503, ''],
+    ])('%i after %i of 500 ms from the end of the request', (status, afterMs, expected) => {
       const rig = rigOf(forward('orders', { timeoutMs: 500 }));
       rig.request(post('/pay'), false);
       rig.time.advance(800);
@@ -288,8 +287,27 @@ describe('who set what ended a request is its rule, where the route says so', ()
       rig.time.advance(afterMs);
       rig.cluster.last.receiver.onHead(answer(status), true);
       expect(recordOf(rig)).toMatchObject({ status, flags: '', details: 'via_upstream', rule: expected });
-    },
-  );
+    });
+
+    test.each([
+      ['9S', 'TrafficPolicy shop/whole'],
+      ['403m', ''],
+    ])('gRPC status 4 of a call with grpc-timeout %s, which the route cuts to 404 ms', (asked, expected) => {
+      const rig = rigOf(forward('orders', { timeoutMs: 0, grpcTimeoutHeaderMaxMs: 404 }));
+      rig.request(grpcCall(['grpc-timeout', asked]));
+      rig.time.advance(405);
+      rig.cluster.last.receiver.onHead(answer(200, ['content-type', 'application/grpc'], ['grpc-status', '4']), true);
+      expect(recordOf(rig)).toMatchObject({ status: 200, grpcStatus: '4', flags: '', rule: expected });
+    });
+
+    test("a caller's own shorter time is nobody's", () => {
+      const fields = HeaderFields.of(['x-envoy-upstream-rq-timeout-ms', '100']);
+      const rig = rigOf(forward('orders', { timeoutMs: 500 })).request(get('/', fields));
+      rig.time.advance(101);
+      rig.cluster.last.receiver.onHead(answer(504), true);
+      expect(recordOf(rig)).toMatchObject({ status: 504, flags: '', rule: '' });
+    });
+  });
 
   test('the answer names it too', () => {
     const rig = rigOf(forward('orders', { timeoutMs: 500 })).request();

@@ -74,7 +74,7 @@ export class Inspection implements TimerTarget, RaceOwner {
     this.#looksAtHttp = config.inspectHttp === true && needs === 'tls-and-http' && listener.inspectsHttp(port);
   }
 
-  /** `timeoutMs`: for the first bytes; 0: none. `serverFirst`: callers of this destination were found to be silent. */
+  /** `timeoutMs`: for the first bytes; 0: none. `serverFirst`: this caller was found to be silent at this destination. */
   start(timeoutMs: number, serverFirst: boolean): void {
     const socket = this.#socket;
     this.#listener.stats.inspecting.value++;
@@ -123,7 +123,7 @@ export class Inspection implements TimerTarget, RaceOwner {
   onUpstreamFirst(): void {
     const { stats } = this.#listener;
     stats.upstreamFirst.value++;
-    this.#listener.foundServerFirst(this.#socket, this.#arrival, true);
+    this.#listener.foundFirst(this.#socket, this.#arrival, 'server');
     this.#stop();
     const race = this.#race!;
     this.#race = null;
@@ -202,8 +202,10 @@ export class Inspection implements TimerTarget, RaceOwner {
     this.#race = null;
     if (this.#raceChain !== null && this.#read.length > 0) {
       listener.stats.callerFirst.value++;
-      listener.foundServerFirst(socket, this.#arrival, false);
+      listener.foundFirst(socket, this.#arrival, 'caller');
     }
+    if (seen.hello !== null && listener.config.continueOnTimeout === true)
+      listener.foundFirst(socket, this.#arrival, 'caller by TLS');
     if (race !== null && chain === this.#raceChain) {
       race.take(listener.readOn(socket), first, ended);
       return;

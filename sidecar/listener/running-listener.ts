@@ -279,10 +279,11 @@ export class RunningListener implements ConnectionTaker {
   }
 
   /** @internal Which side of a connection to there speaks first. */
-  foundServerFirst(socket: Socket, arrival: Arrival | null, serverFirst: boolean): void {
+  foundFirst(socket: Socket, arrival: Arrival | null, first: 'server' | 'caller' | 'caller by TLS'): void {
     const key = this.#key(socket, arrival);
-    if (serverFirst) this.#serverFirst.add(key);
-    else this.#serverFirst.delete(key);
+    if (first === 'server') this.#serverFirst.add(key);
+    else if (first === 'caller') this.#serverFirst.delete(key);
+    else this.#serverFirst.addTls(key);
   }
 
   /** @internal The arrival, with the SNI that an inspector saw. */

@@ -1,11 +1,10 @@
 /** A request that has ended → its record. The only place that looks at how hosts are: of requests without a record nobody asks. */
 import { hideParameters } from '../access-log/hidden-parameters.ts';
 import { breakerLine } from '../circuit-breaker/breaker-status.ts';
-import type { RunningBreaker } from '../circuit-breaker/running-breaker.ts';
 import type { ClusterSituation } from '../cluster/upstream.ts';
 import type { RequestHead } from '../codec/message-head.ts';
-import type { ForwardActionConfig, RouteConfig } from '../config/route-config.ts';
-import { limitPassedOnBy } from '../router/limit-setter.ts';
+import { type AnsweredOutOfTime, overLimitSetBy } from '../router/limit-setter.ts';
+import type { RouteEntry } from '../router/route-entry.ts';
 import type { UpstreamRequest } from '../router/upstream-request.ts';
 import { passingTraceId } from '../tracing/trace-context.ts';
 import { ownCopy } from './own-copy.ts';
@@ -18,7 +17,7 @@ import {
 } from './request-record.ts';
 
 /** What a record needs of a stream; implemented by ActiveStream. */
-export interface RecordedStream {
+export interface RecordedStream extends AnsweredOutOfTime {
   readonly head: RequestHead;
   readonly originalPath: string;
   readonly version: string;
@@ -30,12 +29,7 @@ export interface RecordedStream {
   readonly grpcStatus: string;
   readonly bytesReceived: number;
   readonly bytesSent: number;
-  readonly route: {
-    readonly name: string;
-    readonly breaker: RunningBreaker | null;
-    readonly config: RouteConfig;
-    readonly forward: ForwardActionConfig | null;
-  } | null;
+  readonly route: Pick<RouteEntry, 'name' | 'breaker' | 'config' | 'forward'> | null;
   readonly target: { readonly name: string } | null;
   readonly policy: string;
   readonly decidedBy: string;
@@ -217,11 +211,11 @@ function circumstancesOf(
   return circumstances;
 }
 
-/** As the access log says it: what refused it; else who set the time limit that another has kept, the rules that let it pass, or an outside service that was asked. */
+/** As the access log says it: what refused it; else the rules that let it pass, or an outside service that was asked. And, beyond the log, who set a time limit that was over when the answer said so. */
 function ruleOf(stream: RecordedStream, endMs: number): string {
-  const { flag, policy, decidedBy } = stream;
-  if (flag === '' && (stream.status === 504 || stream.grpcStatus === '4')) {
-    const setBy = limitPassedOnBy(endMs - Math.max(stream.startMs, stream.requestWholeMs), stream.route);
+  const { flag, policy, decidedBy, status, grpcStatus } = stream;
+  if (flag === '' && (status === 504 || grpcStatus === '4')) {
+    const setBy = overLimitSetBy(stream, endMs);
     if (setBy !== '') return setBy;
   }
   if (decidedBy !== '' && (flag === 'UAEX' || policy === '' || policy === 'none')) return decidedBy;

@@ -1,26 +1,16 @@
 /** Who set the time limit that ended a request: the policy or route that the answer, the log and the record name. Looked up only then. */
+import { requestTimeoutMs } from './request-timeout.ts';
 import type { RouteEntry } from './route-entry.ts';
+import type { StreamLimits } from './stream-limits.ts';
 
 /** Two moments differ by less than this from the time between them. */
 const sameMs = 0.001;
-
-/** Who is told of a limit keeps it in whole milliseconds, and is a turn or two of an event loop away. */
-const passedOnMs = 10;
-
-/** Of an answer that says that the time was over, passed on `lastedMs` after the request was whole: the route's own limit for all of it was just about to end it, and whoever is further in, who was told what was left, was first. '': it was not so, or nobody is known. */
-export function limitPassedOnBy(lastedMs: number, route: Pick<RouteEntry, 'config' | 'forward'> | null): string {
-  const { setBy = null } = route?.config ?? {};
-  const forward = route === null ? null : route.forward;
-  if (setBy === null || forward === null) return '';
-  const limits = [forward.timeoutMs, forward.grpcTimeoutHeaderMaxMs];
-  return limits.some((ms) => ms !== null && ms > 0 && Math.abs(ms - lastedMs) <= passedOnMs) ? setBy.timeout : '';
-}
 
 /** `lastedMs`: the limit that held. One that its caller asked for, or the connection manager has, is not what the route says. '': nobody is known. */
 export function limitSetBy(
   limit: 'route' | 'try' | 'idle' | 'duration',
   lastedMs: number,
-  route: RouteEntry | null,
+  route: Pick<RouteEntry, 'config' | 'forward'> | null,
 ): string {
   const { setBy = null } = route?.config ?? {};
   const forward = route === null ? null : route.forward;
@@ -38,4 +28,24 @@ export function limitSetBy(
       if (is(forward.maxStreamDurationMs)) return setBy.maxStreamDuration;
       return is(forward.grpcTimeoutHeaderMaxMs) ? setBy.timeout : '';
   }
+}
+
+/** What there is to know of a request that was answered by another, with the answer that time was over. */
+export interface AnsweredOutOfTime {
+  readonly limits: Pick<StreamLimits, 'routeDueMs' | 'durationDueMs'>;
+  readonly startMs: number;
+  /** -1: none. */
+  readonly callerTimeoutMs: number;
+  readonly route: Pick<RouteEntry, 'config' | 'forward'> | null;
+}
+
+/** Whose limit was over at `nowMs`, though the answer came first: who is further in is told what time is left, and its answer may be here before our own timer, which has a tick of some milliseconds. '': none was over, or nobody is known. */
+export function overLimitSetBy({ limits, startMs, callerTimeoutMs, route }: AnsweredOutOfTime, nowMs: number): string {
+  const forward = route === null ? null : route.forward;
+  if (forward === null) return '';
+  // What is told is rounded up, so that nobody further in is earlier.
+  if (nowMs > limits.durationDueMs - sameMs) return limitSetBy('duration', limits.durationDueMs - startMs, route);
+  if (nowMs > limits.routeDueMs - sameMs)
+    return limitSetBy('route', requestTimeoutMs(forward.timeoutMs, callerTimeoutMs), route);
+  return '';
 }

@@ -63,6 +63,10 @@ export class StreamLimits extends WheelTimer {
     this.#durationDueMs = atMs;
   }
 
+  get routeDueMs(): number {
+    return this.#routeDueMs;
+  }
+
   set routeDueMs(atMs: number) {
     this.#routeDueMs = atMs;
   }

@@ -362,10 +362,11 @@ test.each([
     'The stream lasted 298 ms, which is what was left of the time that TrafficPolicy shop/slow gives (route shop/orders#rule-0), and was ended.',
   ],
 ])('a limit that was set further out is named where it was kept further in, by %s', (flags, details, expected) => {
+  const answered = flags === 'UT' ? { status: 504 } : { status: 200, grpcStatus: '4' };
   const { explanation } = explain(
     [
-      outbound('storefront', 'orders', 0, 299.8, { status: 504, rule: 'TrafficPolicy shop/slow' }),
-      inbound('orders', 'storefront', 1, 298, { status: 504, flags, details }),
+      outbound('storefront', 'orders', 0, 300.8, { ...answered, rule: 'TrafficPolicy shop/slow' }),
+      inbound('orders', 'storefront', 1, 298, { ...answered, flags, details }),
     ],
     () => 'orders.yaml:7',
   );
@@ -381,6 +382,25 @@ test('a limit that was set further out is not that of what went out of time by o
     }),
   ]);
   expect(explanation.why[0]).toContain('which is the time that HTTPRoute shop/inner gives');
+});
+
+test('the policy of a fallback is not taken for who set the limit', () => {
+  const { explanation } = explain([
+    outbound('storefront', 'orders', 0, 301, { status: 200, flags: 'FB', rule: 'TrafficPolicy shop/fallback' }),
+    inbound('orders', 'storefront', 1, 298, { status: 504, flags: 'UT', details: 'response_timeout' }),
+  ]);
+  expect(explanation.why.join()).not.toContain('the time that TrafficPolicy shop/fallback gives');
+});
+
+test('a limit that was over is named where nobody further in tells', () => {
+  const { explanation } = explain([
+    outbound('storefront', 'orders', 0, 301, {
+      ...{ status: 504, details: 'via_upstream', rule: 'TrafficPolicy shop/slow' },
+    }),
+  ]);
+  expect(explanation.why[0]).toBe(
+    'Orders answered 504 when the time that TrafficPolicy shop/slow gives was over (route shop/orders#rule-0).',
+  );
 });
 
 test('a policy that let a request pass has not set its limit', () => {

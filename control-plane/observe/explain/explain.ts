@@ -108,6 +108,8 @@ const timeIsOver: ReadonlySet<string> = new Set(['UT', 'UMSDR']);
 function withLimit({ hop, parent }: OrderedHop): Hop {
   const caller = parent?.hop ?? null;
   if (hop.limit !== null || caller === null || caller.limit === null) return hop;
+  // What it did about it has a rule of its own.
+  if (caller.flags.length > 0) return hop;
   if (hop.direction !== 'inbound' || !hop.flags.some((flag) => timeIsOver.has(flag))) return hop;
   return { ...hop, limit: { ...caller.limit, passedOn: true } };
 }

@@ -162,6 +162,11 @@ export function flagCause(flag: string, hop: Hop): Cause | null {
 export function unflaggedCause(hop: Hop): Cause {
   const { details, status, grpcStatus, destination: to } = hop.record;
   const answer = grpcStatus !== '' && grpcStatus !== '0' ? `gRPC status ${grpcStatus}` : String(status);
+  if (hop.limit !== null && (status === 504 || grpcStatus === '4'))
+    return {
+      why: `${shortName(to)} answered ${answer} when the time that ${hop.limit.rule} gives was over${ofRoute(hop)}`,
+      next: [`outrigger top --to ${shortName(to)}`, policyLook(hop)],
+    };
   if (details === 'via_upstream' || details === '')
     return {
       why: `${shortName(hop.direction === 'inbound' ? hop.record.service : to)} itself answered ${answer}: the mesh only passed it on`,
@@ -317,8 +322,8 @@ function tapErrors(hop: Hop): string {
   return `outrigger tap --to ${shortName(hop.record.destination)} --errors`;
 }
 
-function policyLook({ record }: Hop): string {
-  return record.rule === '' ? 'outrigger get routes' : 'outrigger get policies';
+function policyLook({ record, limit }: Hop): string {
+  return record.rule === '' && limit === null ? 'outrigger get routes' : 'outrigger get policies';
 }
 
 export function count(n: number, what: string): string {

@@ -71,7 +71,7 @@ export default defineConfig({
           name: 'interop',
           include: ['test/interop/*.test.ts'],
           exclude: [...busy, ...alone],
-          // They wait for processes and for time more than they work: two of them leave half of two cores out.
+          // They wait for processes and for time more than they work: three of them leave two fifths of two cores idle.
           fileParallelism: true,
           maxWorkers: 3,
           sequence: { groupOrder: 1 },

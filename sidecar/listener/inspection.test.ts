@@ -28,8 +28,9 @@ async function backend(serve: Parameters<typeof Backend.start>[0]): Promise<Back
   return made;
 }
 
-function client(made: TcpRig, name = 'in'): Client {
-  const each = new Client(made.port(name));
+/** `from`: its own address. */
+function client(made: TcpRig, name = 'in', from?: string): Client {
+  const each = new Client(made.port(name), '127.0.0.1', from);
   cleanUp.push(() => each.socket.destroy());
   return each;
 }
@@ -232,8 +233,7 @@ describe('a caller that is silent', () => {
     await until(() => inspecting(made));
     made.later(60_100);
     await caller.hears('220 ready');
-    const other = new Client(made.port('in'), '127.0.0.1', '127.0.0.2');
-    cleanUp.push(() => other.socket.destroy());
+    const other = client(made, 'in', '127.0.0.2');
     // The first is known, and is served while the other is still waited for.
     await client(made).hears('220 ready');
     expect(inspecting(made)).toBe(true);
@@ -241,13 +241,11 @@ describe('a caller that is silent', () => {
     expect([race(made, 'upstream'), race(made, 'caller')]).toEqual([2, 0]);
     expect(made.counter('tcp.tls.downstream_cx_total')).toBe(1);
     // Nor is one that came by TLS taken for silent later, where it was so slow once that it was.
-    const slow = new Client(made.port('in'), '127.0.0.1', '127.0.0.2');
-    cleanUp.push(() => slow.socket.destroy());
+    const slow = client(made, 'in', '127.0.0.2');
     await until(() => made.gauge('listener.127.0.0.1_0.downstream_pre_cx_active') === 1);
     made.later(60_100);
     await slow.hears('220 ready');
-    const next = new Client(made.port('in'), '127.0.0.1', '127.0.0.2');
-    cleanUp.push(() => next.socket.destroy());
+    const next = client(made, 'in', '127.0.0.2');
     await client(made).hears('220 ready');
     expect(inspecting(made)).toBe(true);
     await next.say(clientHello('db.shop')).hears('220 ready');

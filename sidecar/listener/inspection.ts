@@ -200,12 +200,11 @@ export class Inspection implements TimerTarget, RaceOwner {
     const first = this.#takeRead();
     const race = this.#race;
     this.#race = null;
-    if (this.#raceChain !== null && this.#read.length > 0) {
-      listener.stats.callerFirst.value++;
-      listener.foundFirst(socket, this.#arrival, 'caller');
-    }
+    const raced = this.#raceChain !== null && this.#read.length > 0;
+    if (raced) listener.stats.callerFirst.value++;
     if (seen.hello !== null && listener.config.continueOnTimeout === true)
       listener.foundFirst(socket, this.#arrival, 'caller by TLS');
+    else if (raced) listener.foundFirst(socket, this.#arrival, 'caller');
     if (race !== null && chain === this.#raceChain) {
       race.take(listener.readOn(socket), first, ended);
       return;

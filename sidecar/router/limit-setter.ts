@@ -41,11 +41,9 @@ export interface AnsweredOutOfTime {
 
 /** Whose limit was over at `nowMs`, though the answer came first: who is further in is told what time is left, and its answer may be here before our own timer, which has a tick of some milliseconds. '': none was over, or nobody is known. */
 export function overLimitSetBy({ limits, startMs, callerTimeoutMs, route }: AnsweredOutOfTime, nowMs: number): string {
-  const forward = route === null ? null : route.forward;
-  if (forward === null) return '';
   // What is told is rounded up, so that nobody further in is earlier.
   if (nowMs > limits.durationDueMs - sameMs) return limitSetBy('duration', limits.durationDueMs - startMs, route);
   if (nowMs > limits.routeDueMs - sameMs)
-    return limitSetBy('route', requestTimeoutMs(forward.timeoutMs, callerTimeoutMs), route);
+    return limitSetBy('route', requestTimeoutMs(route?.forward?.timeoutMs ?? 0, callerTimeoutMs), route);
   return '';
 }

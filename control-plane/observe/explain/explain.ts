@@ -106,11 +106,10 @@ const timeIsOver: ReadonlySet<string> = new Set(['UT', 'UMSDR']);
 
 /** Of one whose time was set by who called it, and passed on with the request: both keep the same moment, and either may be the first. */
 function withLimit({ hop, parent }: OrderedHop): Hop {
-  const caller = parent?.hop ?? null;
-  if (hop.limit !== null || caller === null || caller.limit === null) return hop;
-  // What it did about it has a rule of its own.
-  if (caller.flags.length > 0) return hop;
-  if (hop.direction !== 'inbound' || !hop.flags.some((flag) => timeIsOver.has(flag))) return hop;
+  if (hop.limit !== null || hop.direction !== 'inbound' || !hop.flags.some((flag) => timeIsOver.has(flag))) return hop;
+  const caller = parent?.hop;
+  // A caller that did something about it has the rule of that.
+  if (caller === undefined || caller.limit === null || caller.flags.length > 0) return hop;
   return { ...hop, limit: { ...caller.limit, passedOn: true } };
 }
 
@@ -129,7 +128,7 @@ function weight(flag: string, hop: Hop): number {
 }
 
 /** Flags of a request whose time was over, or whose caller thought so. */
-const outOfTime: ReadonlySet<string> = new Set(['UT', 'UMSDR', 'DC']);
+const outOfTime: ReadonlySet<string> = new Set([...timeIsOver, 'DC']);
 
 function ranOut({ flags }: Hop): boolean {
   return flags.some((flag) => outOfTime.has(flag));

@@ -44,7 +44,7 @@ const causes: Readonly<Record<string, Explains>> = {
   UT: (hop) => ({
     why: hop.record.details.includes('per_try')
       ? `${lastHost(hop)} did not answer within the time of one try (${[lastTryText(hop), ...(setter(hop) === '' ? [] : [`set by ${setter(hop)}`])].join('; ')}), and no try was left`
-      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is ${theTime(hop)} that ${setter(hop) === '' ? `the route${routeName(hop)}, or the caller, gives` : `${setter(hop)} gives`} for the whole request${ofRoute(hop)}${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
+      : `${destination(hop)} did not answer within ${timeText(hop.durationMs)}, which is ${timeGiven(hop)} for the whole request${ofRoute(hop)}${hop.attempts.length > 1 ? ` with all of its ${hop.attempts.length} tries` : ''}`,
     next: [`outrigger top --to ${shortName(hop.record.destination)}`, policyLook(hop)],
   }),
   URX: (hop) => ({
@@ -213,17 +213,15 @@ function setter({ limit }: Hop): string {
   return limit === null ? '' : limit.rule;
 }
 
-/** Of a stream. */
-function lastsBy(hop: Hop): string {
-  if (hop.limit === null)
-    return `as long as its caller's deadline (grpc-timeout) or its route${routeName(hop)} lets one last`;
-  return hop.limit.passedOn
-    ? `${theTime(hop)} that ${hop.limit.rule} gives`
-    : `as long as ${hop.limit.rule} lets one last`;
+function timeGiven(hop: Hop): string {
+  if (hop.limit === null) return `the time that the route${routeName(hop)}, or the caller, gives`;
+  return `${hop.limit.passedOn ? 'what was left of the time' : 'the time'} that ${hop.limit.rule} gives`;
 }
 
-function theTime({ limit }: Hop): string {
-  return limit?.passedOn === true ? 'what was left of the time' : 'the time';
+/** Of a stream. */
+function lastsBy(hop: Hop): string {
+  if (hop.limit?.passedOn === true) return timeGiven(hop);
+  return `as long as ${setter(hop) || `its caller's deadline (grpc-timeout) or its route${routeName(hop)}`} lets one last`;
 }
 
 /** The route that names a backend that is missing; ''. */
